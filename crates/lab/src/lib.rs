@@ -1,1 +1,24 @@
-//! lab
+//! Hosts, links, faults and probes in network namespaces: the demo, the acceptance test, the bench.
+//!
+//! One call of [`run`] builds a client, a front end and two back-end nodes with a virtual IP
+//! address in network namespaces, runs a real mail service behind it, protects it with the
+//! daemon, moves the address, crashes a node, and reports what a client noticed. Everything it
+//! makes carries the prefix [`addresses::PREFIX`]; [`down`] removes it all.
+//!
+//! The services that run inside the namespaces are processes of the same program, started with
+//! the verb [`service::VERB`].
+
+#![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods)] // The lab has a clock and waits: that is its trade.
+
+pub mod addresses;
+mod error;
+mod options;
+mod report;
+mod run;
+pub mod service;
+
+pub use error::Error;
+pub use options::{Options, Scenario};
+pub use report::{Host, KB_FIGURES, KbFigure, Outcome, Report};
+pub use run::{down, run};
