@@ -1,0 +1,82 @@
+//! The Debian packages that the tests need: foreign peers, oracles, a kernel with ESP.
+
+use crate::chore;
+use std::path::Path;
+use std::process::Command;
+
+/// Each with what it is for.
+const NEEDED: &[(&str, &str)] = &[
+    ("nftables", "fail-closed rules"),
+    ("iproute2", "namespaces seen from outside"),
+    ("iputils-ping", "traffic through tunnels"),
+    ("procps", "memory of a process"),
+    ("dovecot-imapd", "a real IMAP server"),
+    ("dovecot-pop3d", "a real POP3 server"),
+    ("strongswan-charon", "a foreign IKE daemon"),
+    ("strongswan-swanctl", "its control tool"),
+    (
+        "libcharon-extra-plugins",
+        "its user-space ESP (kernel-libipsec)",
+    ),
+    ("libstrongswan-standard-plugins", "its algorithms"),
+    ("libstrongswan-extra-plugins", "its algorithms"),
+    ("tshark", "decrypts what we wrote keys for"),
+    (
+        "python3-scapy",
+        "an ESP implementation that shares nothing with ours",
+    ),
+    ("python3-cryptography", "scapy's algorithms"),
+    ("iperf3", "throughput"),
+    ("user-mode-linux", "a Linux kernel with ESP"),
+    ("kmod", "its modules"),
+    ("socat", "its control port"),
+];
+
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Installs what is missing; does nothing, fast, where nothing is.
+///
+/// # Errors
+/// A sentence, when `apt-get` fails.
+pub(crate) fn install() -> Result<(), String> {
+    let missing: Vec<&str> = NEEDED
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !installed(name))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    // A package of a daemon starts it at once; here it must not.
+    let guarded = !Path::new(POLICY).exists();
+    if guarded {
+        chore::run(
+            "sh",
+            &[
+                "-c",
+                &format!("printf '#!/bin/sh\\nexit 101\\n' > {POLICY}"),
+            ],
+        )?;
+        chore::run("chmod", &["+x", POLICY])?;
+    }
+    let outcome = apt(&missing);
+    if guarded {
+        let _ = std::fs::remove_file(POLICY);
+    }
+    outcome
+}
+
+fn apt(missing: &[&str]) -> Result<(), String> {
+    let quiet = [("DEBIAN_FRONTEND", "noninteractive")];
+    chore::run_with("apt-get", &["update", "-q"], &quiet)?;
+    let mut arguments = vec!["install", "-q", "-y", "--no-install-recommends"];
+    arguments.extend(missing);
+    chore::run_with("apt-get", &arguments, &quiet)
+}
+
+fn installed(package: &str) -> bool {
+    let asked = Command::new("dpkg-query")
+        .args(["-W", "-f", "${Status}", package])
+        .output();
+    asked.is_ok_and(|output| output.stdout.starts_with(b"install ok installed"))
+}
