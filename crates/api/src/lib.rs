@@ -1,1 +1,16 @@
-//! api
+//! What the outside may ask and see: the one contract of daemon, command line and dashboard.
+//!
+//! A client connects to the control socket, writes one [`Request`] as a line of JSON and reads one
+//! [`Reply`] as a line of JSON. Names are snake_case, times are seconds or RFC 3339 UTC, counts are
+//! integers, what is unknown is `null`; secrets are never part of it.
+#![forbid(unsafe_code)]
+
+mod cluster;
+mod explain;
+mod request;
+mod status;
+
+pub use cluster::{ClusterStatus, GroupStatus, NodeStatus};
+pub use explain::{Explanation, Passed};
+pub use request::{ErrorCode, Failure, Reply, Request, SCHEMA};
+pub use status::{ChildSa, Counter, IkeSa, Plane, RuleStatus, Status};
