@@ -1,0 +1,127 @@
+//! Bytes that are wiped when dropped and cannot be printed, cloned or compared by accident.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::random::Random;
+
+/// Secret bytes on the heap, wiped on drop.
+///
+/// There is no `Debug`, `Clone` or `PartialEq`: a secret is never printed, a copy is always
+/// asked for by name ([`Secret::duplicate`]), a comparison never leaks where it differed.
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// Takes over the bytes. The vector must not have been grown on the way here: the buffers a
+    /// growing vector leaves behind are not wiped.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Secret(Zeroizing::new(bytes))
+    }
+
+    /// An empty secret, such as the integrity key that goes with an AEAD.
+    #[must_use]
+    pub fn empty() -> Self {
+        Secret::new(Vec::new())
+    }
+
+    /// Copies the bytes.
+    #[must_use]
+    pub fn from_slice(bytes: &[u8]) -> Self {
+        Secret::new(bytes.to_vec())
+    }
+
+    /// Copies the parts, one behind the other, into one secret.
+    #[must_use]
+    pub fn joined(parts: &[&[u8]]) -> Self {
+        // `concat` allocates once, so nothing is left behind by a growing vector.
+        Secret::new(parts.concat())
+    }
+
+    /// `length` bytes from the caller's generator.
+    #[must_use]
+    pub fn random(length: usize, random: &mut dyn Random) -> Self {
+        let mut bytes = vec![0; length];
+        random.fill(&mut bytes);
+        Secret::new(bytes)
+    }
+
+    /// The bytes themselves. Do not copy them into anything that is not wiped.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A second copy, for the few places that need one: replication and pre-shared keys.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Secret::from_slice(self.as_bytes())
+    }
+
+    /// Whether the bytes are equal, in time that depends on the lengths only.
+    #[must_use]
+    pub fn constant_time_eq(&self, other: &Secret) -> bool {
+        self.as_bytes().ct_eq(other.as_bytes()).into()
+    }
+
+    /// Cuts the secret into consecutive pieces, as SK_d, SK_ai, ... are taken from a key stream
+    /// (RFC 7296 section 2.14). A length of 0 gives an empty piece.
+    ///
+    /// # Errors
+    /// [`WrongSplit`] unless the lengths add up to exactly the length of the secret.
+    pub fn split(&self, lengths: &[usize]) -> Result<Vec<Secret>, WrongSplit> {
+        let wanted = lengths
+            .iter()
+            .fold(0usize, |sum, length| sum.saturating_add(*length));
+        let wrong = WrongSplit {
+            wanted,
+            available: self.len(),
+        };
+        if wanted != self.len() {
+            return Err(wrong);
+        }
+        let mut rest = self.as_bytes();
+        let mut pieces = Vec::with_capacity(lengths.len());
+        for length in lengths {
+            let (piece, tail) = rest.split_at_checked(*length).ok_or(wrong)?;
+            pieces.push(Secret::from_slice(piece));
+            rest = tail;
+        }
+        Ok(pieces)
+    }
+}
+
+/// The pieces asked for do not add up to the secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongSplit {
+    /// Sum of the lengths asked for, in bytes.
+    pub wanted: usize,
+    /// Length of the secret, in bytes.
+    pub available: usize,
+}
+
+impl fmt::Display for WrongSplit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let WrongSplit { wanted, available } = self;
+        write!(
+            f,
+            "a secret of {available} bytes cannot be cut into pieces of {wanted} in total"
+        )
+    }
+}
+
+impl std::error::Error for WrongSplit {}

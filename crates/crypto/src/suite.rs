@@ -1,0 +1,353 @@
+//! The algorithms that can be negotiated, by IANA name and number (RFC 7296 section 3.3.2).
+
+use std::fmt;
+
+/// ENCR, transform type 1: how payloads and packets are encrypted.
+///
+/// Every value that [`Encryption::from_id`] returns can be sealed and opened here. A value built
+/// by hand with another `key_bits` names nothing and is refused by
+/// [`crate::cipher::SealingKey::new`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Encryption {
+    /// ENCR_AES_GCM_16 (RFC 4106, RFC 5282), 128 or 256 bits.
+    AesGcm16 {
+        /// Length of the AES key in bits, without the salt.
+        key_bits: u16,
+    },
+    /// ENCR_CHACHA20_POLY1305 (RFC 7634), always 256 bits.
+    ChaCha20Poly1305,
+    /// ENCR_AES_CBC (RFC 3602), 128, 192 or 256 bits; needs an [`Integrity`] beside it.
+    AesCbc {
+        /// Length of the AES key in bits.
+        key_bits: u16,
+    },
+}
+
+/// Length of the salt that ends the key material of an AEAD, in bytes (RFC 4106 section 8.1).
+pub(crate) const SALT_LENGTH: usize = 4;
+
+impl Encryption {
+    /// Every algorithm this crate can run, strongest general choice first.
+    pub const ALL: [Encryption; 6] = [
+        Encryption::AesGcm16 { key_bits: 256 },
+        Encryption::AesGcm16 { key_bits: 128 },
+        Encryption::ChaCha20Poly1305,
+        Encryption::AesCbc { key_bits: 256 },
+        Encryption::AesCbc { key_bits: 192 },
+        Encryption::AesCbc { key_bits: 128 },
+    ];
+
+    /// The algorithm with this transform ID and Key Length attribute (in bits), if it is offered.
+    ///
+    /// AES needs the attribute and ChaCha20-Poly1305 must not have one (RFC 7634 section 4).
+    #[must_use]
+    pub fn from_id(id: u16, key_bits: Option<u16>) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|known| known.id() == id && known.key_bits_attribute() == key_bits)
+    }
+
+    /// The transform ID.
+    #[must_use]
+    pub fn id(self) -> u16 {
+        match self {
+            Encryption::AesCbc { .. } => 12,
+            Encryption::AesGcm16 { .. } => 20,
+            Encryption::ChaCha20Poly1305 => 28,
+        }
+    }
+
+    /// The Key Length attribute in bits, where the transform carries one.
+    #[must_use]
+    pub fn key_bits_attribute(self) -> Option<u16> {
+        match self {
+            Encryption::AesGcm16 { key_bits } | Encryption::AesCbc { key_bits } => Some(key_bits),
+            Encryption::ChaCha20Poly1305 => None,
+        }
+    }
+
+    /// The IANA name, without the key length.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Encryption::AesGcm16 { .. } => "ENCR_AES_GCM_16",
+            Encryption::ChaCha20Poly1305 => "ENCR_CHACHA20_POLY1305",
+            Encryption::AesCbc { .. } => "ENCR_AES_CBC",
+        }
+    }
+
+    /// Key material to take from the key derivation, in bytes; for an AEAD it includes the salt.
+    #[must_use]
+    pub fn key_length(self) -> usize {
+        match self {
+            Encryption::AesGcm16 { key_bits } => usize::from(key_bits) / 8 + SALT_LENGTH,
+            Encryption::ChaCha20Poly1305 => 32 + SALT_LENGTH,
+            Encryption::AesCbc { key_bits } => usize::from(key_bits) / 8,
+        }
+    }
+
+    /// Length of the IV that travels with each packet, in bytes.
+    #[must_use]
+    pub fn iv_length(self) -> usize {
+        if self.is_aead() { 8 } else { 16 }
+    }
+
+    /// Length of the AEAD tag in bytes; 0 for a cipher whose ICV comes from an [`Integrity`].
+    #[must_use]
+    pub fn icv_length(self) -> usize {
+        if self.is_aead() { 16 } else { 0 }
+    }
+
+    /// Length of the ICV of a packet in bytes: the AEAD's tag, or the integrity algorithm's.
+    #[must_use]
+    pub fn icv_length_with(self, integrity: Option<Integrity>) -> usize {
+        if self.is_aead() {
+            self.icv_length()
+        } else {
+            integrity.map_or(0, Integrity::icv_length)
+        }
+    }
+
+    /// The plaintext must be a multiple of this many bytes (1 for an AEAD; ESP pads to 4 anyway).
+    #[must_use]
+    pub fn block_length(self) -> usize {
+        if self.is_aead() { 1 } else { 16 }
+    }
+
+    /// Whether the cipher authenticates by itself, so that no [`Integrity`] goes with it.
+    #[must_use]
+    pub fn is_aead(self) -> bool {
+        !matches!(self, Encryption::AesCbc { .. })
+    }
+}
+
+impl fmt::Display for Encryption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self.key_bits_attribute() {
+            Some(bits) => write!(f, " {bits}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// INTEG, transform type 3: the ICV of ciphers that are not AEADs (RFC 4868).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Integrity {
+    /// AUTH_HMAC_SHA2_256_128.
+    HmacSha2_256_128,
+    /// AUTH_HMAC_SHA2_384_192.
+    HmacSha2_384_192,
+    /// AUTH_HMAC_SHA2_512_256.
+    HmacSha2_512_256,
+}
+
+impl Integrity {
+    /// Every algorithm this crate can run.
+    pub const ALL: [Integrity; 3] = [
+        Integrity::HmacSha2_256_128,
+        Integrity::HmacSha2_384_192,
+        Integrity::HmacSha2_512_256,
+    ];
+
+    /// The algorithm with this transform ID, if it is offered.
+    #[must_use]
+    pub fn from_id(id: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.id() == id)
+    }
+
+    /// The transform ID.
+    #[must_use]
+    pub fn id(self) -> u16 {
+        match self {
+            Integrity::HmacSha2_256_128 => 12,
+            Integrity::HmacSha2_384_192 => 13,
+            Integrity::HmacSha2_512_256 => 14,
+        }
+    }
+
+    /// The IANA name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Integrity::HmacSha2_256_128 => "AUTH_HMAC_SHA2_256_128",
+            Integrity::HmacSha2_384_192 => "AUTH_HMAC_SHA2_384_192",
+            Integrity::HmacSha2_512_256 => "AUTH_HMAC_SHA2_512_256",
+        }
+    }
+
+    /// Length of the key in bytes: the hash's output (RFC 4868 section 2.6).
+    #[must_use]
+    pub fn key_length(self) -> usize {
+        match self {
+            Integrity::HmacSha2_256_128 => 32,
+            Integrity::HmacSha2_384_192 => 48,
+            Integrity::HmacSha2_512_256 => 64,
+        }
+    }
+
+    /// Length of the ICV in bytes: half the hash's output.
+    #[must_use]
+    pub fn icv_length(self) -> usize {
+        self.key_length() / 2
+    }
+}
+
+impl fmt::Display for Integrity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// PRF, transform type 2: the keyed function of IKE's key derivation (RFC 4868).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Prf {
+    /// PRF_HMAC_SHA2_256.
+    HmacSha2_256,
+    /// PRF_HMAC_SHA2_384.
+    HmacSha2_384,
+    /// PRF_HMAC_SHA2_512.
+    HmacSha2_512,
+}
+
+impl Prf {
+    /// Every algorithm this crate can run.
+    pub const ALL: [Prf; 3] = [Prf::HmacSha2_256, Prf::HmacSha2_384, Prf::HmacSha2_512];
+
+    /// The algorithm with this transform ID, if it is offered.
+    #[must_use]
+    pub fn from_id(id: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.id() == id)
+    }
+
+    /// The transform ID.
+    #[must_use]
+    pub fn id(self) -> u16 {
+        match self {
+            Prf::HmacSha2_256 => 5,
+            Prf::HmacSha2_384 => 6,
+            Prf::HmacSha2_512 => 7,
+        }
+    }
+
+    /// The IANA name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Prf::HmacSha2_256 => "PRF_HMAC_SHA2_256",
+            Prf::HmacSha2_384 => "PRF_HMAC_SHA2_384",
+            Prf::HmacSha2_512 => "PRF_HMAC_SHA2_512",
+        }
+    }
+
+    /// Length of the output in bytes, and the preferred length of a key (RFC 7296 section 2.13).
+    #[must_use]
+    pub fn output_length(self) -> usize {
+        match self {
+            Prf::HmacSha2_256 => 32,
+            Prf::HmacSha2_384 => 48,
+            Prf::HmacSha2_512 => 64,
+        }
+    }
+}
+
+impl fmt::Display for Prf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// KE, transform type 4: the Diffie-Hellman groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// 2048-bit MODP group, 14 (RFC 3526 section 3).
+    Modp2048,
+    /// 3072-bit MODP group, 15 (RFC 3526 section 4).
+    Modp3072,
+    /// 4096-bit MODP group, 16 (RFC 3526 section 5).
+    Modp4096,
+    /// 256-bit random ECP group, 19: NIST P-256 (RFC 5903).
+    Ecp256,
+    /// 384-bit random ECP group, 20: NIST P-384 (RFC 5903).
+    Ecp384,
+    /// 521-bit random ECP group, 21: NIST P-521 (RFC 5903).
+    Ecp521,
+    /// Curve25519, 31: X25519 (RFC 8031).
+    Curve25519,
+}
+
+impl Group {
+    /// Every group this crate can run, cheapest first at equal strength.
+    pub const ALL: [Group; 7] = [
+        Group::Curve25519,
+        Group::Ecp256,
+        Group::Ecp384,
+        Group::Ecp521,
+        Group::Modp2048,
+        Group::Modp3072,
+        Group::Modp4096,
+    ];
+
+    /// The group with this transform ID, if it is offered.
+    #[must_use]
+    pub fn from_id(id: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.id() == id)
+    }
+
+    /// The transform ID.
+    #[must_use]
+    pub fn id(self) -> u16 {
+        match self {
+            Group::Modp2048 => 14,
+            Group::Modp3072 => 15,
+            Group::Modp4096 => 16,
+            Group::Ecp256 => 19,
+            Group::Ecp384 => 20,
+            Group::Ecp521 => 21,
+            Group::Curve25519 => 31,
+        }
+    }
+
+    /// The name in IANA's list of key exchange methods.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Modp2048 => "2048-bit MODP Group",
+            Group::Modp3072 => "3072-bit MODP Group",
+            Group::Modp4096 => "4096-bit MODP Group",
+            Group::Ecp256 => "256-bit random ECP group",
+            Group::Ecp384 => "384-bit random ECP group",
+            Group::Ecp521 => "521-bit random ECP group",
+            Group::Curve25519 => "Curve25519",
+        }
+    }
+
+    /// Exact length of a public value in a KE payload, in bytes.
+    #[must_use]
+    pub fn public_length(self) -> usize {
+        match self {
+            Group::Modp2048 => 256,
+            Group::Modp3072 => 384,
+            Group::Modp4096 => 512,
+            Group::Ecp256 => 64,
+            Group::Ecp384 => 96,
+            Group::Ecp521 => 132,
+            Group::Curve25519 => 32,
+        }
+    }
+
+    /// Length of the shared secret, in bytes: x only for ECP, the full modulus for MODP.
+    #[must_use]
+    pub fn secret_length(self) -> usize {
+        match self {
+            Group::Ecp256 | Group::Ecp384 | Group::Ecp521 => self.public_length() / 2,
+            _ => self.public_length(),
+        }
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
