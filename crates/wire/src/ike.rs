@@ -1,0 +1,51 @@
+//! IKEv2 messages (RFC 7296 section 3): what the octets mean, and nothing about what to do.
+//!
+//! [`decode`] reads a datagram (without its non-ESP marker) up to and including an undecrypted SK
+//! or SKF payload; [`decode_payloads`] reads what was inside it; [`encode`] and
+//! [`encode_protected`] go the other way. [`Decoded::octets`] are the exact octets received, which
+//! AUTH signs (RFC 7296 section 2.15).
+
+mod auth;
+mod certificate;
+mod configuration;
+mod delete;
+mod encrypted;
+mod header;
+mod identification;
+mod key_exchange;
+mod kinds;
+pub mod limits;
+mod malformed;
+mod message;
+mod nonce;
+mod notify;
+mod notify_type;
+pub mod numbers;
+mod payload;
+mod reader;
+mod sa;
+mod selectors;
+mod transform;
+mod vendor;
+mod writer;
+
+pub use auth::AuthPayload;
+pub use certificate::{Cert, CertReq};
+pub use configuration::{Configuration, ConfigurationAttribute};
+pub use delete::Delete;
+pub use encrypted::{Encrypted, Fragment, Layout, Parts, Protected, encode_protected, unpad};
+pub use header::{Flags, Header};
+pub use identification::Identification;
+pub use key_exchange::KePayload;
+pub use kinds::{ExchangeType, PayloadType, ProtocolId, TransformType};
+pub use malformed::{Malformed, Reason};
+pub use message::{Decoded, Message, decode, decode_payloads, encode, encode_payloads};
+pub use nonce::Nonce;
+pub use notify::Notify;
+pub use notify_type::NotifyType;
+pub use payload::{Payload, Unknown, unsupported_critical};
+pub use sa::{Proposal, SaPayload};
+pub use selectors::{Selector, TrafficSelectors};
+pub use transform::{Attribute, Transform};
+pub use vendor::VendorId;
+pub use writer::TooLong;
