@@ -1,1 +1,24 @@
-//! policy
+//! What we allow (SPD), whom we trust (PAD), what was agreed ([`sa::SaSpec`]). Pure: no clock, no
+//! files, no randomness (RFC 4301 section 4.4).
+//!
+//! - [`selector`], [`range`], [`protocol`]: one side of a flow, and both.
+//! - [`rule`], [`spd`], [`order`], [`exemption`]: what happens to a packet, and why.
+//! - [`pad`], [`identity`]: peers and who they are.
+//! - [`child`], [`proposal`], [`timers`]: what we ask for and by which clock.
+//! - [`sa`]: a CHILD SA pair as IKE hands it to ESP.
+#![forbid(unsafe_code)]
+
+pub mod child;
+pub mod exemption;
+pub mod identity;
+pub mod names;
+pub mod order;
+pub mod pad;
+pub mod proposal;
+pub mod protocol;
+pub mod range;
+pub mod rule;
+pub mod sa;
+pub mod selector;
+pub mod spd;
+pub mod timers;

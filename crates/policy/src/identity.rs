@@ -1,0 +1,177 @@
+//! Who a peer says it is: identification payloads (RFC 7296 section 3.5).
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+const ID_IPV4_ADDR: u8 = 1;
+const ID_FQDN: u8 = 2;
+const ID_RFC822_ADDR: u8 = 3;
+const ID_IPV6_ADDR: u8 = 5;
+const ID_KEY_ID: u8 = 11;
+
+/// An identity as the policy names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Identity {
+    /// As the peer's: whoever can authenticate. As our own: the address we talk from.
+    Any,
+    /// ID_IPV4_ADDR or ID_IPV6_ADDR.
+    Address(IpAddr),
+    /// ID_FQDN.
+    Fqdn(String),
+    /// ID_RFC822_ADDR.
+    Email(String),
+    /// ID_KEY_ID: opaque bytes.
+    KeyId(Vec<u8>),
+    /// A kind that we do not use, kept to be shown. It matches only [`Identity::Any`].
+    Other {
+        /// ID type.
+        kind: u8,
+        /// Identification data.
+        data: Vec<u8>,
+    },
+}
+
+impl Identity {
+    /// Reads the text form: an address, `name@domain`, `@#hex` for a key ID, `any`, or otherwise a
+    /// domain name (a leading `@` is allowed and dropped).
+    ///
+    /// # Errors
+    /// [`BadIdentity`] when the text is none of these.
+    pub fn parse(text: &str) -> Result<Self, BadIdentity> {
+        let text = text.trim();
+        if matches!(text, "any" | "%any") {
+            return Ok(Identity::Any);
+        }
+        if let Ok(address) = text.parse() {
+            return Ok(Identity::Address(address));
+        }
+        if let Some(digits) = text.strip_prefix("@#") {
+            return hex(digits).map(Identity::KeyId).ok_or(BadIdentity::Hex);
+        }
+        let name = text.strip_prefix('@').unwrap_or(text);
+        let allowed = |c: char| c.is_ascii_graphic();
+        if name.is_empty() {
+            return Err(BadIdentity::Empty);
+        }
+        if name.len() > MAX_LENGTH || !name.chars().all(allowed) {
+            return Err(BadIdentity::Characters);
+        }
+        match name.contains('@') {
+            true => Ok(Identity::Email(name.to_owned())),
+            false => Ok(Identity::Fqdn(name.to_owned())),
+        }
+    }
+
+    /// The ID type and identification data to send; [`Identity::Any`] is sent as `address`.
+    #[must_use]
+    pub fn to_wire(&self, address: IpAddr) -> (u8, Vec<u8>) {
+        match self {
+            Identity::Any => Identity::Address(address).to_wire(address),
+            Identity::Address(IpAddr::V4(own)) => (ID_IPV4_ADDR, own.octets().to_vec()),
+            Identity::Address(IpAddr::V6(own)) => (ID_IPV6_ADDR, own.octets().to_vec()),
+            Identity::Fqdn(name) => (ID_FQDN, name.as_bytes().to_vec()),
+            Identity::Email(name) => (ID_RFC822_ADDR, name.as_bytes().to_vec()),
+            Identity::KeyId(data) => (ID_KEY_ID, data.clone()),
+            Identity::Other { kind, data } => (*kind, data.clone()),
+        }
+    }
+
+    /// What a peer sent. Data that does not fit its kind gives [`Identity::Other`].
+    #[must_use]
+    pub fn from_wire(kind: u8, data: &[u8]) -> Self {
+        let text = || {
+            std::str::from_utf8(data)
+                .ok()
+                .filter(|text| !text.is_empty())
+        };
+        let known = match kind {
+            ID_IPV4_ADDR => <[u8; 4]>::try_from(data)
+                .ok()
+                .map(|octets| Identity::Address(Ipv4Addr::from(octets).into())),
+            ID_IPV6_ADDR => <[u8; 16]>::try_from(data)
+                .ok()
+                .map(|octets| Identity::Address(Ipv6Addr::from(octets).into())),
+            ID_FQDN => text().map(|name| Identity::Fqdn(name.to_owned())),
+            ID_RFC822_ADDR => text().map(|name| Identity::Email(name.to_owned())),
+            ID_KEY_ID => Some(Identity::KeyId(data.to_vec())),
+            _ => None,
+        };
+        known.unwrap_or_else(|| Identity::Other {
+            kind,
+            data: data.to_vec(),
+        })
+    }
+
+    /// Whether a peer that presents `other` is the one meant here. Names compare without case.
+    #[must_use]
+    pub fn accepts(&self, other: &Identity) -> bool {
+        match (self, other) {
+            (Identity::Any, _) => true,
+            (Identity::Fqdn(ours), Identity::Fqdn(theirs))
+            | (Identity::Email(ours), Identity::Email(theirs)) => ours.eq_ignore_ascii_case(theirs),
+            (ours, theirs) => ours == theirs,
+        }
+    }
+}
+
+/// Names longer than this are refused in the policy, in bytes.
+pub const MAX_LENGTH: usize = 255;
+
+fn hex(digits: &str) -> Option<Vec<u8>> {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || digits.len() > 2 * MAX_LENGTH {
+        return None;
+    }
+    let nibbles: Option<Vec<u8>> = digits
+        .chars()
+        .map(|c| c.to_digit(16).and_then(|nibble| nibble.try_into().ok()))
+        .collect();
+    Some(
+        nibbles?
+            .chunks_exact(2)
+            .map(|pair| pair.iter().fold(0, |byte, n| byte << 4 | n))
+            .collect(),
+    )
+}
+
+/// The text form. Bytes from a peer are printed with escapes, never raw.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Identity::Any => f.write_str("any"),
+            Identity::Address(address) => write!(f, "{address}"),
+            Identity::Fqdn(name) | Identity::Email(name) => write!(f, "{}", name.escape_debug()),
+            Identity::KeyId(data) => {
+                f.write_str("@#")?;
+                data.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+            Identity::Other { kind, data } => {
+                write!(f, "ID type {kind}, {} bytes", data.len())
+            }
+        }
+    }
+}
+
+/// Why a text is no identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadIdentity {
+    /// There is nothing.
+    Empty,
+    /// After `@#` there must be pairs of hexadecimal digits.
+    Hex,
+    /// It is too long or holds characters that no name has.
+    Characters,
+}
+
+impl fmt::Display for BadIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BadIdentity::Empty => "an identity cannot be empty",
+            BadIdentity::Hex => "after `@#` a key ID needs pairs of hexadecimal digits",
+            BadIdentity::Characters => {
+                "an identity is at most 255 visible ASCII characters without spaces"
+            }
+        })
+    }
+}
+
+impl std::error::Error for BadIdentity {}

@@ -1,0 +1,333 @@
+//! Whom we trust, and how we know them: the Peer Authorization Database (RFC 4301 section 4.4.3).
+
+use std::cmp::Reverse;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crypto::secret::Secret;
+
+use crate::identity::Identity;
+use crate::names::PeerName;
+use crate::proposal::{self, IkeProposal};
+use crate::range::AddressRange;
+use crate::timers::{IkeLifetime, Liveness, Retransmission, Timers};
+
+/// How the two sides prove who they are. The secret is shared, not copied, when a peer is cloned.
+#[derive(Clone)]
+pub enum Auth {
+    /// Pre-shared key (RFC 7296 section 2.15).
+    Psk(Arc<Secret>),
+}
+
+impl Auth {
+    /// A pre-shared key of these bytes.
+    #[must_use]
+    pub fn psk(key: Secret) -> Self {
+        Auth::Psk(Arc::new(key))
+    }
+
+    /// The word for it in the policy file.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Auth::Psk(_) => "psk",
+        }
+    }
+
+    /// Whether both are the same method and secret, in constant time.
+    #[must_use]
+    pub fn same(&self, other: &Auth) -> bool {
+        let (Auth::Psk(ours), Auth::Psk(theirs)) = (self, other);
+        ours.constant_time_eq(theirs)
+    }
+}
+
+/// The UDP ports that IKE starts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IkePort {
+    /// UDP 500, then 4500 when there is a NAT on the way (RFC 7296 section 2.23).
+    Standard500,
+    /// UDP 4500 from the first message, and ESP in UDP: the one port that a firewall must pass.
+    Only4500,
+}
+
+/// What we ask of the IKE SA with a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IkeTemplate {
+    /// Proposals in order of preference, never empty.
+    pub proposals: Vec<IkeProposal>,
+    /// The ports to use.
+    pub port: IkePort,
+    /// ESP travels in UDP even where there is no NAT.
+    pub force_udp: bool,
+    /// When the IKE SA is rekeyed and when it ends.
+    pub lifetime: IkeLifetime,
+    /// The ladder of retransmissions.
+    pub retransmission: Retransmission,
+    /// Liveness checks, if any.
+    pub liveness: Option<Liveness>,
+    /// Whether unauthenticated notifies are taken as a hint to ask the peer.
+    pub hints: bool,
+    /// Behind a NAT, a keepalive packet after this much silence (RFC 3948 section 4).
+    pub nat_keepalive: Duration,
+}
+
+impl IkeTemplate {
+    /// Our default algorithms with these timers.
+    #[must_use]
+    pub fn with_timers(timers: &Timers) -> Self {
+        IkeTemplate {
+            proposals: proposal::default_ike(),
+            port: IkePort::Standard500,
+            force_udp: false,
+            lifetime: IkeLifetime::modern(),
+            retransmission: timers.retransmission.clone(),
+            liveness: timers.liveness,
+            hints: timers.hints,
+            nat_keepalive: Duration::from_secs(20),
+        }
+    }
+
+    /// Our default algorithms and timers.
+    #[must_use]
+    pub fn modern() -> Self {
+        IkeTemplate::with_timers(&Timers::modern())
+    }
+}
+
+/// One peer, or a group of peers that are treated alike. No `Debug`: it holds a secret.
+#[derive(Clone)]
+pub struct Peer {
+    /// Its name, unique in the PAD.
+    pub name: PeerName,
+    /// Where it may talk from; empty for anywhere.
+    pub addresses: Vec<AddressRange>,
+    /// Who we are to it; [`Identity::Any`] for the address we talk from.
+    pub local_id: Identity,
+    /// Who it must be; [`Identity::Any`] for anyone who can authenticate.
+    pub remote_id: Identity,
+    /// How both prove it.
+    pub auth: Auth,
+    /// What we ask of the IKE SA.
+    pub ike: IkeTemplate,
+}
+
+impl Peer {
+    /// Whether the peer may talk from this address.
+    #[must_use]
+    pub fn has_address(&self, address: IpAddr) -> bool {
+        self.addresses.is_empty() || self.addresses.iter().any(|range| range.contains(address))
+    }
+
+    /// The one address to call it at, if there is one: the first that is a single host.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<IpAddr> {
+        self.addresses.iter().find_map(AddressRange::as_host)
+    }
+
+    /// Whether both would behave alike, keys included (compared in constant time).
+    #[must_use]
+    pub fn same(&self, other: &Peer) -> bool {
+        self.name == other.name
+            && self.addresses == other.addresses
+            && self.local_id == other.local_id
+            && self.remote_id == other.remote_id
+            && self.ike == other.ike
+            && self.auth.same(&other.auth)
+    }
+
+    /// How narrowly the peer is described, for an address that it has: the prefix length of the
+    /// narrowest range around it, 0 for anywhere; a named identity decides between equals.
+    fn specificity(&self, address: IpAddr) -> (u8, bool) {
+        let around = self
+            .addresses
+            .iter()
+            .filter(|range| range.contains(address));
+        let longest = around
+            .map(|range| range.prefix_length().unwrap_or(1))
+            .max()
+            .unwrap_or(0);
+        (longest, self.remote_id != Identity::Any)
+    }
+}
+
+/// Every peer that we know.
+#[derive(Clone, Default)]
+pub struct Pad {
+    peers: Vec<Peer>,
+}
+
+/// What is known of a peer that authenticates itself to us.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// Our address that it talks to.
+    pub local: IpAddr,
+    /// The address that it talks from.
+    pub remote: IpAddr,
+    /// Who it says it is (IDi, or IDr of a responder).
+    pub remote_id: &'a Identity,
+    /// Whom it wants to talk to (IDr in the initiator's IKE_AUTH request), if it says so.
+    pub local_id: Option<&'a Identity>,
+}
+
+impl Pad {
+    /// A PAD of these peers. The order does not matter, except between equals.
+    #[must_use]
+    pub fn new(peers: Vec<Peer>) -> Self {
+        Pad { peers }
+    }
+
+    /// Every peer, in the order of the policy file.
+    #[must_use]
+    pub fn peers(&self) -> &[Peer] {
+        &self.peers
+    }
+
+    /// The peer of this name.
+    #[must_use]
+    pub fn find_by_name(&self, name: &PeerName) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.name == *name)
+    }
+
+    /// Every peer that may talk from this address, the most narrowly described first. The first
+    /// one's proposals answer an IKE_SA_INIT, in which nobody has an identity yet.
+    #[must_use]
+    pub fn find_by_address(&self, address: IpAddr) -> Vec<&Peer> {
+        let mut found: Vec<&Peer> = self
+            .peers
+            .iter()
+            .filter(|peer| peer.has_address(address))
+            .collect();
+        found.sort_by_key(|peer| Reverse(peer.specificity(address)));
+        found
+    }
+
+    /// Every peer that this identity could be, whatever its address, in the order of the file.
+    #[must_use]
+    pub fn find_by_identity(&self, identity: &Identity) -> Vec<&Peer> {
+        self.peers
+            .iter()
+            .filter(|peer| peer.remote_id.accepts(identity))
+            .collect()
+    }
+
+    /// The peer that a claim is to be checked against: the most narrowly described one whose
+    /// address and identities fit.
+    ///
+    /// # Errors
+    /// [`NoPeer`] with the reason for every peer that did not fit.
+    pub fn find(&self, claim: &Claim<'_>) -> Result<&Peer, NoPeer> {
+        let fits = |peer: &&Peer| PeerDifference::of(peer, claim).is_none();
+        let candidates = self.peers.iter().filter(fits);
+        let best = candidates.min_by_key(|peer| Reverse(peer.specificity(claim.remote)));
+        best.ok_or_else(|| {
+            let reason = |peer: &Peer| {
+                PeerDifference::of(peer, claim).map(|difference| (peer.name.clone(), difference))
+            };
+            NoPeer {
+                remote: claim.remote,
+                remote_id: claim.remote_id.clone(),
+                candidates: self.peers.iter().filter_map(reason).collect(),
+            }
+        })
+    }
+}
+
+/// The first thing in which a peer of the PAD and a claim differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerDifference {
+    /// It may not talk from this address.
+    Address {
+        /// Where it may talk from.
+        allowed: Vec<AddressRange>,
+    },
+    /// It says it is somebody else.
+    RemoteIdentity {
+        /// Who it must be.
+        expected: Identity,
+    },
+    /// It wants to talk to somebody who we are not.
+    LocalIdentity {
+        /// Who we are to this peer.
+        ours: Identity,
+        /// Whom it asked for.
+        wanted: Identity,
+    },
+}
+
+impl PeerDifference {
+    fn of(peer: &Peer, claim: &Claim<'_>) -> Option<Self> {
+        if !peer.has_address(claim.remote) {
+            return Some(PeerDifference::Address {
+                allowed: peer.addresses.clone(),
+            });
+        }
+        if !peer.remote_id.accepts(claim.remote_id) {
+            return Some(PeerDifference::RemoteIdentity {
+                expected: peer.remote_id.clone(),
+            });
+        }
+        let ours = match &peer.local_id {
+            Identity::Any => Identity::Address(claim.local),
+            named => named.clone(),
+        };
+        match claim.local_id {
+            Some(wanted) if !ours.accepts(wanted) => Some(PeerDifference::LocalIdentity {
+                ours,
+                wanted: wanted.clone(),
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for PeerDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PeerDifference::Address { allowed } => {
+                f.write_str("it may talk only from")?;
+                allowed.iter().try_for_each(|range| write!(f, " {range}"))
+            }
+            PeerDifference::RemoteIdentity { expected } => {
+                write!(f, "its identity must be `{expected}`")
+            }
+            PeerDifference::LocalIdentity { ours, wanted } => {
+                write!(f, "it asks for `{wanted}`, but to it we are `{ours}`")
+            }
+        }
+    }
+}
+
+/// No peer of the PAD fits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoPeer {
+    /// The address that it talks from.
+    pub remote: IpAddr,
+    /// Who it says it is.
+    pub remote_id: Identity,
+    /// Every peer with the first thing that did not fit.
+    pub candidates: Vec<(PeerName, PeerDifference)>,
+}
+
+impl fmt::Display for NoPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NoPeer {
+            remote,
+            remote_id,
+            candidates,
+        } = self;
+        write!(f, "no peer is configured for `{remote_id}` at {remote}")?;
+        if candidates.is_empty() {
+            return f.write_str(": there are no peers at all");
+        }
+        for (index, (name, difference)) in candidates.iter().enumerate() {
+            let before = if index == 0 { ": " } else { "; " };
+            write!(f, "{before}not `{name}`, because {difference}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for NoPeer {}

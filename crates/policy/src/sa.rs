@@ -1,0 +1,79 @@
+//! What was agreed for a CHILD SA pair: the meeting point of IKE and ESP (RFC 4301 section 4.4.2).
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crypto::secret::Secret;
+use crypto::suite::{Encryption, Integrity};
+
+use crate::child::Mode;
+use crate::names::{PeerName, RuleName};
+use crate::selector::Selectors;
+
+/// Number of a CHILD SA pair within one daemon, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChildId(pub u64);
+
+impl fmt::Display for ChildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// How ESP packets travel between the two hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encapsulation {
+    /// As IP protocol 50 (RFC 4303).
+    None,
+    /// In UDP (RFC 3948).
+    Udp {
+        /// Our port, host byte order.
+        local_port: u16,
+        /// The peer's port as we see it, host byte order.
+        remote_port: u16,
+    },
+}
+
+/// Keys of one direction (RFC 7296 section 2.17).
+pub struct KeyMaterial {
+    /// The cipher's key, for an AEAD followed by its salt.
+    pub encryption: Secret,
+    /// The integrity algorithm's key, empty for an AEAD.
+    pub integrity: Secret,
+}
+
+/// A CHILD SA pair as IKE agreed it and ESP runs it. Holds keys, so it has no `Debug` or `Clone`.
+pub struct SaSpec {
+    /// Our number for the pair.
+    pub id: ChildId,
+    /// The rule that asked for it.
+    pub rule: RuleName,
+    /// The peer at the other end.
+    pub peer: PeerName,
+    /// Transport or tunnel mode.
+    pub mode: Mode,
+    /// Raw or in UDP.
+    pub encapsulation: Encapsulation,
+    /// Our outer address.
+    pub local: IpAddr,
+    /// The peer's outer address.
+    pub remote: IpAddr,
+    /// SPI that the peer puts into packets to us; ours to choose.
+    pub inbound_spi: u32,
+    /// SPI that we put into packets to the peer.
+    pub outbound_spi: u32,
+    /// The cipher.
+    pub encryption: Encryption,
+    /// The integrity algorithm, unless the cipher is an AEAD.
+    pub integrity: Option<Integrity>,
+    /// Whether sequence numbers have 64 bits.
+    pub esn: bool,
+    /// Packets in the anti-replay window.
+    pub replay_window: u32,
+    /// The traffic that the pair carries.
+    pub selectors: Selectors,
+    /// Keys for packets from the peer.
+    pub inbound_keys: KeyMaterial,
+    /// Keys for packets to the peer.
+    pub outbound_keys: KeyMaterial,
+}
