@@ -1,1 +1,30 @@
-//! linux
+//! Safe doors to the Linux kernel: sockets, TUN, netlink, nftables, namespaces, captures.
+//!
+//! Nothing here waits, keeps a clock or owns a loop: sockets are non-blocking and implement
+//! [`AsFd`](std::os::fd::AsFd), so that any loop can wait for them. All `unsafe` code of the
+//! project lives in this crate, in files named `sys.rs`.
+//!
+//! Functions that set something up answer with [`Error`], a sentence for people; functions on
+//! the packet path answer with [`std::io::Error`].
+
+mod batch;
+mod error;
+mod message;
+mod prefix;
+mod sys;
+
+pub mod announce;
+pub mod netlink;
+pub mod netns;
+pub mod nft;
+pub mod packet;
+pub mod poll;
+pub mod process;
+pub mod raw;
+pub mod tun;
+pub mod udp;
+
+pub use batch::RecvBatch;
+pub use error::Error;
+pub use message::{Message, Received, ReceivedMut};
+pub use prefix::{Family, Prefix};
