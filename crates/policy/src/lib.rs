@@ -22,3 +22,16 @@ pub mod sa;
 pub mod selector;
 pub mod spd;
 pub mod timers;
+
+pub use child::{ChildTemplate, Mode};
+pub use exemption::Exemption;
+pub use identity::Identity;
+pub use names::{PeerName, RuleName};
+pub use pad::{Auth, Claim, IkePort, IkeTemplate, NoPeer, Pad, Peer, PeerDifference};
+pub use proposal::{EspProposal, EspSuite, IkeProposal, IkeSuite};
+pub use range::{AddressRange, PortRange};
+pub use rule::{Action, AddressSpec, Directions, Filter, Negotiate, Rule};
+pub use sa::{ChildId, Encapsulation, KeyMaterial, SaSpec};
+pub use selector::{Direction, SelectorPair, Selectors, TrafficSelector};
+pub use spd::{Match, Spd, Verdict};
+pub use timers::{ChildLifetime, IkeLifetime, Liveness, Retransmission, Timers};
