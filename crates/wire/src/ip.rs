@@ -1,10 +1,15 @@
 //! IPv4 and IPv6 packets: headers, the transport header behind them, and checksums.
 
+pub mod checksum;
 mod flow;
 mod malformed;
+mod packet;
+pub mod protocol;
+pub mod tcp;
+pub mod udp;
+pub mod v4;
+pub mod v6;
 
 pub use flow::Flow;
 pub use malformed::Malformed;
-
-/// Protocol numbers (IANA "Assigned Internet Protocol Numbers").
-pub mod protocol;
+pub use packet::{Fragment, Packet, rewrite};

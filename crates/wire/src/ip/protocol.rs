@@ -11,6 +11,7 @@ registry! {
         IPV4 = 4,
         TCP = 6,
         UDP = 17,
+        DCCP = 33,
         IPV6 = 41,
         ROUTING = 43,
         FRAGMENT = 44,
@@ -22,5 +23,6 @@ registry! {
         DESTINATION_OPTIONS = 60,
         SCTP = 132,
         MOBILITY = 135,
+        UDP_LITE = 136,
     }
 }
