@@ -1,1 +1,38 @@
-//! ike
+//! IKEv2 (RFC 7296) as a state machine that owns its state and none of its surroundings.
+//!
+//! An [`Endpoint`] has four verbs: [`Endpoint::handle_datagram`], [`Endpoint::handle_command`],
+//! [`Endpoint::handle_timeout`] and [`Endpoint::poll_output`]. After each input the caller drains
+//! the outputs until [`Output::Wait`] and does what they say **in their order**: an inbound SA is
+//! installed before the message leaves that lets the peer use it. Time and randomness are
+//! arguments; equal seeds and inputs give equal outputs.
+//!
+//! Failures have three tiers. [`Discard`]: a datagram was refused and nothing changed.
+//! [`Error`]: an exchange or an SA ended, told by an [`Event`]. [`ApiMisuse`]: the caller erred.
+//! Nothing that comes from the network makes a public function fail.
+#![forbid(unsafe_code)]
+
+mod command;
+mod config;
+mod discard;
+mod endpoint;
+mod error;
+mod event;
+mod id;
+pub mod limits;
+mod output;
+mod status;
+mod timer;
+
+pub use command::{Acquire, Command, Usage};
+pub use config::{ChildRule, Config, Cookies};
+pub use discard::{Discard, Discards};
+pub use endpoint::Endpoint;
+pub use error::{
+    ApiMisuse, Difference, Error, Incompatible, Misbehaved, NotAuthentic, ProposalRefusal,
+    SelectorRefusal,
+};
+pub use event::{Doubt, Event, Reason};
+pub use id::{IkeSaId, Role};
+pub use output::{Datagram, IkeKeys, Install, Outbound, Output};
+pub use status::{ChildState, ChildStatus, IkeState, IkeStatus};
+pub use timer::Timer;

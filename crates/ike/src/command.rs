@@ -1,0 +1,114 @@
+//! What the host asks of the endpoint.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use policy::child::ChildTemplate;
+use policy::names::{PeerName, RuleName};
+use policy::pad::Pad;
+use policy::sa::ChildId;
+use policy::selector::Selectors;
+use wire::ip::Flow;
+
+use crate::config::ChildRule;
+use crate::id::IkeSaId;
+
+/// A request to protect traffic: make a child SA pair, and an IKE SA for it if there is none.
+#[derive(Clone, Debug)]
+pub struct Acquire {
+    /// The rule that wants it.
+    pub rule: RuleName,
+    /// The peer to negotiate with; its authentication and IKE settings come from the PAD.
+    pub peer: PeerName,
+    /// Our address.
+    pub local: IpAddr,
+    /// The peer's address.
+    pub remote: IpAddr,
+    /// The outbound packet that asked; it becomes the first selector of each side (RFC 7296
+    /// section 2.9).
+    pub flow: Option<Flow>,
+    /// What to agree on.
+    pub child: Arc<ChildTemplate>,
+    /// What to ask for: what the rule covers between the two sides.
+    pub selectors: Selectors,
+}
+
+/// What ESP saw of a child SA pair since it was installed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Octets received.
+    pub inbound_bytes: u64,
+    /// Packets received.
+    pub inbound_packets: u64,
+    /// Octets sent.
+    pub outbound_bytes: u64,
+    /// Packets sent, or the highest sequence number if that is more.
+    pub outbound_packets: u64,
+    /// When the last valid packet came in.
+    pub last_inbound: Option<Instant>,
+    /// When the last packet went out.
+    pub last_outbound: Option<Instant>,
+}
+
+/// What [`Endpoint::handle_command`](crate::Endpoint::handle_command) takes.
+#[derive(Clone)]
+pub enum Command {
+    /// Protect traffic.
+    Acquire(Box<Acquire>),
+    /// Rekey a child SA pair now.
+    RekeyChild(ChildId),
+    /// Rekey an IKE SA now.
+    RekeyIke(IkeSaId),
+    /// Delete a child SA pair.
+    DeleteChild(ChildId),
+    /// Delete an IKE SA and its children.
+    DeleteIke(IkeSaId),
+    /// Check that the peer of an IKE SA answers.
+    CheckLiveness(IkeSaId),
+    /// What ESP saw of a child; sent from time to time for every child that was used.
+    ChildUsage {
+        /// The child.
+        child: ChildId,
+        /// Its counters.
+        usage: Usage,
+    },
+    /// ESP came with an SPI that nobody here knows. If `remote` is a peer without an IKE SA, the
+    /// template makes it renegotiate; without a template nothing is sent.
+    InvalidSpi {
+        /// Our address.
+        local: IpAddr,
+        /// Whence the packet came.
+        remote: IpAddr,
+        /// Its SPI.
+        spi: u32,
+        /// What to negotiate.
+        acquire: Option<Box<Acquire>>,
+    },
+    /// Whether a local address is ours to use. For an inactive one nothing is answered and
+    /// nothing is initiated. Every address is active until this says otherwise.
+    SetActive {
+        /// The local address.
+        address: IpAddr,
+        /// Whether it may be used.
+        active: bool,
+    },
+    /// The address is about to leave this host: delete every SA of it, at once, while it can still
+    /// send. It takes no new SA from here on; [`Event::AddressReleased`](crate::Event) follows.
+    DeleteLocalAddress {
+        /// The local address.
+        address: IpAddr,
+    },
+    /// The address has left this host: drop every SA of it and say nothing to the peers.
+    ForgetLocalAddress {
+        /// The local address.
+        address: IpAddr,
+    },
+    /// A new policy. SAs stay; who changed a peer or rule deletes what it no longer allows.
+    Reload {
+        /// The new peers.
+        pad: Arc<Pad>,
+        /// The new rules.
+        rules: Vec<ChildRule>,
+    },
+}

@@ -1,0 +1,73 @@
+//! What an endpoint is told once, and by `Command::Reload` again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::child::ChildTemplate;
+use policy::names::{PeerName, RuleName};
+use policy::pad::Pad;
+use policy::selector::Selectors;
+
+use crate::limits;
+
+/// What a peer may ask of us: the part of a rule that a responder needs. A rule with several
+/// filters becomes several of these, because local and remote selectors combine freely.
+#[derive(Clone, Debug)]
+pub struct ChildRule {
+    /// The rule's name.
+    pub rule: RuleName,
+    /// The only peer it holds for; `None` for every peer.
+    pub peer: Option<PeerName>,
+    /// What to agree on.
+    pub child: Arc<ChildTemplate>,
+    /// What it covers, with our own addresses in the place of `me`. In transport mode a peer gets
+    /// the part that lies between the two hosts.
+    pub selectors: Selectors,
+}
+
+/// When an IKE_SA_INIT request must return a cookie (RFC 7296 section 2.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cookies {
+    /// Always.
+    Always,
+    /// While this many responders or more are half-open.
+    From(usize),
+}
+
+/// The settings of an endpoint.
+#[derive(Clone)]
+pub struct Config {
+    /// Whom we trust.
+    pub pad: Arc<Pad>,
+    /// What peers may ask for, most specific first.
+    pub rules: Vec<ChildRule>,
+    /// When cookies are asked for.
+    pub cookies: Cookies,
+    /// Most half-open responders at once.
+    pub half_open: usize,
+    /// Most half-open responders of one IPv4 /24 or IPv6 /64.
+    pub half_open_per_source: usize,
+    /// Whether [`Output::Keys`](crate::Output) reveals the keys of every IKE SA.
+    pub export_keys: bool,
+    /// How long an address that leaves waits for answers to its Deletes; 100 ms by default.
+    pub release: Duration,
+    /// How long an IKE SA without a child stays.
+    pub childless: Duration,
+}
+
+impl Config {
+    /// The defaults, for these peers and rules.
+    #[must_use]
+    pub fn new(pad: Arc<Pad>, rules: Vec<ChildRule>) -> Self {
+        Config {
+            pad,
+            rules,
+            cookies: Cookies::From(limits::HALF_OPEN / 10),
+            half_open: limits::HALF_OPEN,
+            half_open_per_source: limits::HALF_OPEN_PER_SOURCE,
+            export_keys: false,
+            release: limits::RELEASE,
+            childless: Duration::from_secs(60),
+        }
+    }
+}

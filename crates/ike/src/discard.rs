@@ -1,0 +1,87 @@
+//! Why a datagram was refused while nothing changed, and how often.
+
+use std::fmt;
+
+/// Declares the reasons with their sentences, so that each is written once.
+macro_rules! discards {
+    ($($reason:ident: $sentence:literal,)*) => {
+        /// A datagram was refused; no state changed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Discard {
+            $(#[doc = $sentence] $reason,)*
+        }
+
+        impl Discard {
+            /// Every reason, in the order of the counters.
+            pub const ALL: &'static [Discard] = &[$(Discard::$reason,)*];
+
+            /// The reason as one word.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Discard::$reason => stringify!($reason),)* }
+            }
+        }
+
+        impl fmt::Display for Discard {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Discard::$reason => $sentence,)* })
+            }
+        }
+    };
+}
+
+discards! {
+    Malformed: "the octets are not an IKE message",
+    InactiveAddress: "the local address is not active on this host",
+    WrongVersion: "the major version is not 2",
+    UnexpectedExchange: "the exchange does not belong to the state of the SA",
+    UnexpectedPayloads: "the message lacks a payload that its exchange requires",
+    UnknownSpi: "no IKE SA here has the SPI",
+    WrongPeerSpi: "the SPI of the peer is not the one that the SA has",
+    WrongDirection: "the flags say that we sent the message",
+    MessageId: "the message id is outside the window",
+    NotEncrypted: "the message must be encrypted and is not",
+    AuthenticationFailed: "the checksum of the encrypted payload is wrong",
+    Fragmented: "the message is a fragment, which was not negotiated",
+    NotTheSameRequest: "a request came again with other octets",
+    NoMatchingRequest: "the response answers no request of ours",
+    Cookie: "the cookie that was asked for is missing or wrong",
+    HalfOpenLimit: "too many handshakes of the same source are half-open",
+    SaLimit: "too many IKE SAs exist",
+    UnknownPeer: "no configured peer has the address",
+    TooManyRestarts: "COOKIE or INVALID_KE_PAYLOAD came too often",
+    HintIgnored: "an unprotected notification that we do not act upon",
+    RateLimited: "an answer was due and too many were given of late",
+    KeyExchange: "the public value is not one of its group",
+    Busy: "the IKE SA is being closed",
+}
+
+/// One counter per [`Discard`].
+#[derive(Clone, Debug, Default)]
+pub struct Discards([u64; Discard::ALL.len()]);
+
+impl Discards {
+    /// How many datagrams were refused for this reason.
+    #[must_use]
+    pub fn get(&self, reason: Discard) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// Every reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Discard, u64)> + '_ {
+        Discard::ALL
+            .iter()
+            .map(|reason| (*reason, self.get(*reason)))
+    }
+
+    /// All of them together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub(crate) fn count(&mut self, reason: Discard) {
+        let counter = &mut self.0[reason as usize];
+        *counter = counter.saturating_add(1);
+    }
+}

@@ -1,0 +1,310 @@
+//! Why an exchange or an SA failed: whose fault, and the exact reason (RFC 7296 section 2.21).
+
+use std::fmt;
+
+use policy::child::Mode;
+use policy::names::{PeerName, RuleName};
+use policy::pad::NoPeer;
+use policy::sa::ChildId;
+use policy::selector::{Selectors, TrafficSelector};
+use wire::ike::{ExchangeType, NotifyType, PayloadType, Proposal, Transform, TransformType};
+
+use crate::id::IkeSaId;
+
+/// The first difference between the offer and the policy that come closest to each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The kind of algorithm that is not in common.
+    pub kind: TransformType,
+    /// What we allow; empty when we allow none.
+    pub ours: Vec<Transform>,
+    /// What the peer allows; empty when it allows none.
+    pub theirs: Vec<Transform>,
+}
+
+/// No proposal is acceptable: both sides, and the first difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProposalRefusal {
+    /// What we allow.
+    pub ours: Vec<Proposal>,
+    /// What the peer offered.
+    pub theirs: Vec<Proposal>,
+    /// Where the two that come closest part.
+    pub difference: Option<Difference>,
+}
+
+/// No traffic selector is acceptable: both sides, seen from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelectorRefusal {
+    /// What our rules for this peer cover, local === remote.
+    pub ours: Vec<Selectors>,
+    /// What the peer asked for of our side.
+    pub their_local: Vec<TrafficSelector>,
+    /// What the peer asked for of its own side.
+    pub their_remote: Vec<TrafficSelector>,
+}
+
+/// The peer follows the protocol and wants something else than we do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incompatible {
+    /// No algorithms in common.
+    Proposal(Box<ProposalRefusal>),
+    /// No traffic in common.
+    Selectors(Box<SelectorRefusal>),
+    /// Transport against tunnel mode.
+    Mode {
+        /// What our rule wants.
+        ours: Mode,
+        /// What the peer wants.
+        theirs: Mode,
+    },
+}
+
+/// The peer broke the protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misbehaved {
+    /// What was encrypted is not a list of payloads.
+    Malformed(wire::ike::Malformed),
+    /// A payload that the exchange requires is missing or doubled.
+    Payload(PayloadType),
+    /// A payload that must be understood is not known.
+    CriticalPayload(PayloadType),
+    /// It chose something that was not offered.
+    ChoseWhatWasNotOffered,
+    /// Its public Diffie-Hellman value is not one of the group.
+    KeyExchange,
+    /// It asked too often to begin again.
+    TooManyRestarts,
+    /// Its message ids ran out.
+    MessageIdsExhausted,
+}
+
+/// The peer is not who it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotAuthentic {
+    /// The identity is not the one that is configured.
+    Identity {
+        /// What we expect.
+        expected: String,
+        /// What the peer said.
+        said: String,
+    },
+    /// No configured peer fits; for each there is the first thing that does not.
+    Unknown(Box<NoPeer>),
+    /// The method is not the one that is configured.
+    Method {
+        /// The peer's method, an IANA number.
+        theirs: u8,
+    },
+    /// The AUTH value is wrong: most often the two pre-shared keys differ.
+    Auth {
+        /// Who the peer said it is.
+        said: String,
+    },
+}
+
+/// An exchange or an SA ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The peer did not answer.
+    Timeout {
+        /// What was asked.
+        exchange: ExchangeType,
+        /// How often it was sent.
+        tries: usize,
+    },
+    /// The two policies do not fit.
+    Incompatible(Incompatible),
+    /// The peer broke the protocol.
+    Misbehaved(Misbehaved),
+    /// The peer is not who it must be.
+    NotAuthentic(NotAuthentic),
+    /// The peer refused, with this notification.
+    Refused(NotifyType),
+    /// The PAD has no such peer, or none with this address.
+    NoSuchPeer,
+    /// The local address is not active on this host.
+    InactiveAddress,
+    /// A bound of `limits` is reached.
+    Limit(&'static str),
+    /// The IKE SA ended before the exchange did.
+    IkeClosed,
+}
+
+impl Error {
+    /// The notification that tells the peer, if one does.
+    #[must_use]
+    pub fn notify(&self) -> Option<NotifyType> {
+        match self {
+            Error::Incompatible(Incompatible::Selectors(_)) => Some(NotifyType::TS_UNACCEPTABLE),
+            Error::Incompatible(_) => Some(NotifyType::NO_PROPOSAL_CHOSEN),
+            Error::Misbehaved(Misbehaved::CriticalPayload(_)) => {
+                Some(NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD)
+            }
+            Error::Misbehaved(_) => Some(NotifyType::INVALID_SYNTAX),
+            Error::NotAuthentic(_) => Some(NotifyType::AUTHENTICATION_FAILED),
+            Error::Limit(_) => Some(NotifyType::NO_ADDITIONAL_SAS),
+            Error::Timeout { .. }
+            | Error::Refused(_)
+            | Error::NoSuchPeer
+            | Error::InactiveAddress
+            | Error::IkeClosed => None,
+        }
+    }
+}
+
+/// The caller broke the contract of the endpoint; nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiMisuse {
+    /// No IKE SA has this id.
+    NoSuchIke(IkeSaId),
+    /// No child SA pair has this id.
+    NoSuchChild(ChildId),
+    /// The PAD has no such peer.
+    NoSuchPeer(PeerName),
+    /// The local address is inactive: nothing is initiated from it.
+    InactiveAddress(std::net::IpAddr),
+    /// The peer's entry in the PAD does not have this address.
+    WrongAddress(std::net::IpAddr),
+    /// A rule without algorithms or traffic was given.
+    EmptyRule(RuleName),
+}
+
+struct List<'a, T>(&'a [T], &'a str);
+
+impl<T: fmt::Display> fmt::Display for List<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        for (index, item) in self.0.iter().enumerate() {
+            let gap = if index == 0 { "" } else { self.1 };
+            write!(f, "{gap}{item}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ProposalRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no algorithms in common; ")?;
+        if let Some(Difference { kind, ours, theirs }) = &self.difference {
+            let (ours, theirs) = (List(ours, " or "), List(theirs, " or "));
+            write!(
+                f,
+                "the first difference is {kind}: here {ours}, there {theirs}; "
+            )?;
+        }
+        let (ours, theirs) = (List(&self.ours, " | "), List(&self.theirs, " | "));
+        write!(f, "we allow {ours}; the peer offers {theirs}")
+    }
+}
+
+impl fmt::Display for SelectorRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (local, remote) = (List(&self.their_local, " "), List(&self.their_remote, " "));
+        write!(
+            f,
+            "no traffic in common; our rules cover {}; the peer asks for {local} === {remote}",
+            List(&self.ours, " | ")
+        )
+    }
+}
+
+impl fmt::Display for Incompatible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Incompatible::Proposal(refusal) => refusal.fmt(f),
+            Incompatible::Selectors(refusal) => refusal.fmt(f),
+            Incompatible::Mode { ours, theirs } => {
+                write!(
+                    f,
+                    "our rule wants {ours} mode and the peer wants {theirs} mode"
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Misbehaved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Misbehaved::Malformed(why) => write!(f, "an encrypted message is malformed: {why}"),
+            Misbehaved::Payload(kind) => write!(f, "payload {kind} is missing or doubled"),
+            Misbehaved::CriticalPayload(kind) => {
+                write!(f, "payload {kind} must be understood and is unknown")
+            }
+            Misbehaved::ChoseWhatWasNotOffered => {
+                f.write_str("the peer chose something that was not offered")
+            }
+            Misbehaved::KeyExchange => f.write_str("the public value is not one of its group"),
+            Misbehaved::TooManyRestarts => f.write_str("the peer asked too often to begin again"),
+            Misbehaved::MessageIdsExhausted => f.write_str("the message ids are used up"),
+        }
+    }
+}
+
+impl fmt::Display for NotAuthentic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotAuthentic::Identity { expected, said } => {
+                write!(
+                    f,
+                    "the peer says that it is {said}; the policy expects {expected}"
+                )
+            }
+            NotAuthentic::Unknown(why) => why.fmt(f),
+            NotAuthentic::Method { theirs } => write!(
+                f,
+                "the peer authenticates with method {theirs}; the policy expects a pre-shared key"
+            ),
+            NotAuthentic::Auth { said } => write!(
+                f,
+                "{said} failed to authenticate: compare the pre-shared keys of both sides"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Timeout { exchange, tries } => {
+                write!(f, "no answer to {exchange}, which was sent {tries} times")
+            }
+            Error::Incompatible(why) => why.fmt(f),
+            Error::Misbehaved(why) => why.fmt(f),
+            Error::NotAuthentic(why) => why.fmt(f),
+            Error::Refused(notify) => write!(f, "the peer refused with {notify}"),
+            Error::NoSuchPeer => f.write_str("the policy has no such peer at this address"),
+            Error::InactiveAddress => f.write_str("the local address is not active on this host"),
+            Error::Limit(what) => write!(f, "the limit on {what} is reached"),
+            Error::IkeClosed => f.write_str("the IKE SA ended first"),
+        }
+    }
+}
+
+impl fmt::Display for ApiMisuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ApiMisuse::NoSuchIke(ike) => write!(f, "there is no IKE SA {ike}"),
+            ApiMisuse::NoSuchChild(child) => write!(f, "there is no child SA pair {child}"),
+            ApiMisuse::NoSuchPeer(peer) => write!(f, "the policy has no peer {peer}"),
+            ApiMisuse::InactiveAddress(address) => {
+                write!(
+                    f,
+                    "{address} is not active on this host: nothing is initiated from it"
+                )
+            }
+            ApiMisuse::WrongAddress(address) => {
+                write!(f, "the peer is not configured for {address}")
+            }
+            ApiMisuse::EmptyRule(rule) => {
+                write!(f, "rule {rule} has no proposal or no selector")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+impl std::error::Error for ApiMisuse {}

@@ -1,0 +1,368 @@
+//! What happened, told once: the source of the log line, the metric and the picture.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use policy::child::Mode;
+use policy::names::{PeerName, RuleName};
+use policy::proposal::{EspSuite, IkeSuite};
+use policy::sa::ChildId;
+use policy::selector::Selectors;
+use wire::ike::NotifyType;
+
+use crate::error::Error;
+use crate::id::{IkeSaId, Role};
+
+/// Why an SA is no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The host asked for it.
+    Requested,
+    /// The peer deleted it.
+    ByPeer,
+    /// Nothing came in for too long.
+    Idle,
+    /// It had no child for too long.
+    Childless,
+    /// Its life was over before it was rekeyed.
+    Lifetime,
+    /// Another took its place.
+    Rekeyed,
+    /// Both sides rekeyed at once, and this one is not needed (RFC 7296 section 2.8.1).
+    Redundant,
+    /// The peer began anew and said that it holds no older SA (INITIAL_CONTACT).
+    InitialContact,
+    /// Its local address leaves this host.
+    AddressLeft,
+    /// Its IKE SA ended.
+    IkeClosed,
+    /// An exchange failed.
+    Failed(Error),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A handshake begins.
+    HandshakeStarted {
+        /// The IKE SA to be.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// Our address and port.
+        local: SocketAddr,
+        /// The peer's.
+        remote: SocketAddr,
+    },
+    /// An IKE SA came to be.
+    IkeEstablished {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// Who began.
+        role: Role,
+        /// Our address and port.
+        local: SocketAddr,
+        /// The peer's.
+        remote: SocketAddr,
+        /// What was agreed.
+        suite: IkeSuite,
+    },
+    /// An IKE SA was replaced by another, which took over its children.
+    IkeRekeyed {
+        /// The one that goes.
+        old: IkeSaId,
+        /// The one that stays.
+        new: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+    },
+    /// An IKE SA ended; an event of its own tells of each child.
+    IkeClosed {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// Why.
+        reason: Reason,
+    },
+    /// A handshake failed.
+    HandshakeFailed {
+        /// The peer, when it is known.
+        peer: Option<PeerName>,
+        /// Who began.
+        role: Role,
+        /// Our address and port.
+        local: SocketAddr,
+        /// The peer's.
+        remote: SocketAddr,
+        /// Why.
+        error: Error,
+    },
+    /// An answer that nobody signed says that the handshake is refused; it goes on for a while.
+    HandshakeDoubtful {
+        /// The IKE SA to be.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// What the answer says.
+        notify: NotifyType,
+    },
+    /// A child SA pair came to be.
+    ChildEstablished {
+        /// Its IKE SA.
+        ike: IkeSaId,
+        /// The pair.
+        child: ChildId,
+        /// The pair that it replaces.
+        replaces: Option<ChildId>,
+        /// The rule.
+        rule: RuleName,
+        /// The peer.
+        peer: PeerName,
+        /// Our inbound SPI.
+        inbound_spi: u32,
+        /// Our outbound SPI.
+        outbound_spi: u32,
+        /// Transport or tunnel.
+        mode: Mode,
+        /// What was agreed.
+        suite: EspSuite,
+        /// Which traffic it carries.
+        selectors: Box<Selectors>,
+    },
+    /// A child SA pair ended.
+    ChildClosed {
+        /// The pair.
+        child: ChildId,
+        /// The rule.
+        rule: RuleName,
+        /// The peer.
+        peer: PeerName,
+        /// Why.
+        reason: Reason,
+    },
+    /// A child was asked for and not made, whoever asked; the IKE SA stays.
+    ChildFailed {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The rule, when it is known.
+        rule: Option<RuleName>,
+        /// The peer.
+        peer: PeerName,
+        /// Who asked.
+        role: Role,
+        /// Why.
+        error: Error,
+    },
+    /// Traffic was to be protected and is not, and nothing more is tried.
+    AcquireFailed {
+        /// The rule.
+        rule: RuleName,
+        /// The peer.
+        peer: PeerName,
+        /// Our address.
+        local: IpAddr,
+        /// The peer's address.
+        remote: IpAddr,
+        /// Why.
+        error: Error,
+    },
+    /// A liveness check begins.
+    LivenessCheck {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// What made us doubt.
+        doubt: Doubt,
+    },
+    /// The peer's address or port changed.
+    PeerMoved {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// Where it is now.
+        remote: SocketAddr,
+    },
+    /// Every SA of an address that leaves is gone; the address may go as well.
+    AddressReleased {
+        /// The address.
+        address: IpAddr,
+        /// IKE SAs whose peers answered the Delete.
+        acknowledged: usize,
+        /// IKE SAs whose peers did not answer in time.
+        unanswered: usize,
+    },
+    /// Cookies are asked for from now on, or no longer.
+    CookiesRequired(bool),
+}
+
+/// What made us doubt that a peer is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// We sent and nothing came back.
+    OneWaySilence,
+    /// An unprotected notification.
+    Hint(NotifyType),
+    /// The host asked.
+    Requested,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Requested => "this host asked for it",
+            Reason::ByPeer => "the peer deleted it",
+            Reason::Idle => "nothing came in for too long",
+            Reason::Childless => "it had no child for too long",
+            Reason::Lifetime => "its life was over",
+            Reason::Rekeyed => "another took its place",
+            Reason::Redundant => "both sides rekeyed at once",
+            Reason::InitialContact => "the peer began anew (INITIAL_CONTACT)",
+            Reason::AddressLeft => "its address leaves this host",
+            Reason::IkeClosed => "its IKE SA ended",
+            Reason::Failed(error) => return error.fmt(f),
+        })
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Doubt::OneWaySilence => f.write_str("nothing comes back"),
+            Doubt::Hint(notify) => write!(f, "an unprotected {notify}"),
+            Doubt::Requested => f.write_str("this host asked"),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::HandshakeStarted {
+                ike,
+                peer,
+                local,
+                remote,
+            } => {
+                write!(f, "IKE SA {ike} with {peer} begins, {local} to {remote}")
+            }
+            Event::IkeEstablished {
+                ike,
+                peer,
+                role,
+                local,
+                remote,
+                suite,
+            } => write!(
+                f,
+                "IKE SA {ike} with {peer} established as {role}, {local} to {remote}, {suite}"
+            ),
+            Event::IkeRekeyed { old, new, peer } => {
+                write!(f, "IKE SA {old} with {peer} rekeyed as {new}")
+            }
+            Event::IkeClosed { ike, peer, reason } => {
+                write!(f, "IKE SA {ike} with {peer} closed: {reason}")
+            }
+            Event::HandshakeFailed {
+                peer,
+                role,
+                local,
+                remote,
+                error,
+            } => {
+                write!(f, "handshake ")?;
+                if let Some(peer) = peer {
+                    write!(f, "with {peer} ")?;
+                }
+                write!(f, "as {role}, {local} to {remote}, failed: {error}")
+            }
+            Event::HandshakeDoubtful { ike, peer, notify } => {
+                write!(
+                    f,
+                    "IKE SA {ike} with {peer}: an unprotected answer says {notify}"
+                )
+            }
+            _ => self.fmt_child(f),
+        }
+    }
+}
+
+impl Event {
+    fn fmt_child(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::ChildEstablished {
+                child,
+                replaces,
+                rule,
+                peer,
+                suite,
+                selectors,
+                ..
+            } => {
+                write!(f, "child {child} of rule {rule} with {peer} established, ")?;
+                if let Some(old) = replaces {
+                    write!(f, "replaces {old}, ")?;
+                }
+                write!(f, "{selectors}, {suite}")
+            }
+            Event::ChildClosed {
+                child,
+                rule,
+                peer,
+                reason,
+            } => {
+                write!(
+                    f,
+                    "child {child} of rule {rule} with {peer} closed: {reason}"
+                )
+            }
+            Event::ChildFailed {
+                ike,
+                rule,
+                peer,
+                role,
+                error,
+            } => {
+                write!(f, "IKE SA {ike} with {peer}: no child ")?;
+                if let Some(rule) = rule {
+                    write!(f, "for rule {rule} ")?;
+                }
+                write!(f, "as {role}: {error}")
+            }
+            Event::AcquireFailed {
+                rule,
+                peer,
+                local,
+                remote,
+                error,
+            } => write!(
+                f,
+                "traffic of rule {rule} from {local} to {peer} at {remote} is not protected: {error}"
+            ),
+            Event::LivenessCheck { ike, peer, doubt } => {
+                write!(
+                    f,
+                    "IKE SA {ike}: asking {peer} whether it is alive: {doubt}"
+                )
+            }
+            Event::PeerMoved { ike, peer, remote } => {
+                write!(f, "IKE SA {ike}: {peer} moved to {remote}")
+            }
+            Event::AddressReleased {
+                address,
+                acknowledged,
+                unanswered,
+            } => write!(
+                f,
+                "{address} released: {acknowledged} peers acknowledged, {unanswered} did not"
+            ),
+            Event::CookiesRequired(true) => f.write_str("cookies are required from now on"),
+            Event::CookiesRequired(false) => f.write_str("cookies are no longer required"),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Every bound of this crate, each with its reason.
+
+use std::time::Duration;
+
+/// Half-open responders kept at once; beyond it the oldest gives way (RFC 7296 section 2.6).
+pub const HALF_OPEN: usize = 1_000;
+
+/// Half-open responders kept for one source: an IPv4 /24 or an IPv6 /64.
+pub const HALF_OPEN_PER_SOURCE: usize = 100;
+
+/// How long a half-open responder waits for IKE_AUTH: longer than a patient initiator's first
+/// five retransmissions, shorter than a flood needs to hurt.
+pub const HALF_OPEN_LIFE: Duration = Duration::from_secs(30);
+
+/// IKE SAs that this host may have at once, established or not.
+pub const IKE_SAS: usize = 200_000;
+
+/// Child SA pairs under one IKE SA.
+pub const CHILDREN: usize = 256;
+
+/// Requests that wait for the window of one IKE SA; more than any rule set asks for.
+pub const QUEUE: usize = 64;
+
+/// Own requests in flight at once, however large the peer says its window is.
+pub const WINDOW: u32 = 4;
+
+/// Times that a request starts anew because of COOKIE or INVALID_KE_PAYLOAD (section 2.6.1).
+pub const RESTARTS: u8 = 3;
+
+/// Times that an exchange is tried again after TEMPORARY_FAILURE (section 2.25).
+pub const TEMPORARY_FAILURES: u8 = 8;
+
+/// How long to wait after TEMPORARY_FAILURE; as much again is added at random.
+pub const TEMPORARY_WAIT: Duration = Duration::from_millis(500);
+
+/// Octets of a cookie that is accepted and returned (RFC 7296 section 2.6).
+pub const COOKIE: usize = 64;
+
+/// Age at which the secret of our own cookies is replaced; the one before stays valid as long.
+pub const COOKIE_SECRET_LIFE: Duration = Duration::from_secs(120);
+
+/// Octets of our nonces: at least half the key size of any PRF here (RFC 7296 section 2.10).
+pub const NONCE: usize = 32;
+
+/// How long a replaced IKE SA still answers while it waits for the peer's Delete.
+pub const REPLACED_LIFE: Duration = Duration::from_secs(60);
+
+/// How long a replaced child waits for the peer's Delete before it is deleted from here.
+pub const REPLACED_CHILD_LIFE: Duration = Duration::from_secs(10);
+
+/// The longest that an address that leaves waits for the peers' answers to its Deletes.
+pub const RELEASE: Duration = Duration::from_millis(100);
+
+/// Gap between the repetitions of a Delete while its address leaves.
+pub const RELEASE_REPEAT: Duration = Duration::from_millis(15);
+
+/// Answers to messages of unknown IKE SAs, per second.
+pub const UNKNOWN_SPI_ANSWERS: u32 = 100;
+
+/// Unprotected hints that are looked at, per second.
+pub const HINTS: u32 = 1_000;
+
+/// Gap between two liveness checks of one IKE SA that hints caused.
+pub const HINT_GAP: Duration = Duration::from_secs(1);
+
+/// Gap between two negotiations with one peer that unknown ESP SPIs caused.
+pub const INVALID_SPI_GAP: Duration = Duration::from_millis(250);
+
+/// Gap between the keepalives of a host behind a NAT (RFC 3948 section 4).
+pub const NAT_KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// Octets of a datagram that this crate reads: no PSK exchange comes near it.
+pub const DATAGRAM: usize = 65_535;

@@ -1,0 +1,112 @@
+//! What the endpoint wants done, in this order and no other.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crypto::Secret;
+use policy::proposal::IkeSuite;
+use policy::sa::{ChildId, Encapsulation, SaSpec};
+
+use crate::event::Event;
+use crate::timer::Timer;
+
+/// A datagram that came in, without the non-ESP marker (RFC 3948 section 2.2).
+#[derive(Clone, Copy, Debug)]
+pub struct Datagram<'a> {
+    /// Where it arrived.
+    pub local: SocketAddr,
+    /// Whence it came.
+    pub remote: SocketAddr,
+    /// The IKE message.
+    pub bytes: &'a [u8],
+}
+
+/// When the outbound SA of a new pair carries traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outbound {
+    /// At once: the peer has its inbound SA.
+    Now,
+    /// Not before [`Output::Activate`]: the peer may still wait for our response (RFC 7296
+    /// section 2.8). Until then the pair that is replaced sends.
+    Later,
+}
+
+/// A child SA pair to install.
+pub struct Install {
+    /// What was agreed, with its keys.
+    pub spec: SaSpec,
+    /// When its outbound SA carries traffic; the inbound one receives at once.
+    pub outbound: Outbound,
+    /// The pair that it replaces, which a Delete will remove.
+    pub replaces: Option<ChildId>,
+}
+
+/// The keys of an IKE SA, for a protocol analyser. Has no `Debug`: it goes to a file that its
+/// owner asked for, or nowhere.
+pub struct IkeKeys {
+    /// SPI of the original initiator.
+    pub initiator_spi: u64,
+    /// SPI of the original responder.
+    pub responder_spi: u64,
+    /// The algorithms.
+    pub suite: IkeSuite,
+    /// SK_ei, for an AEAD with its salt.
+    pub sk_ei: Secret,
+    /// SK_er, for an AEAD with its salt.
+    pub sk_er: Secret,
+    /// SK_ai, empty for an AEAD.
+    pub sk_ai: Secret,
+    /// SK_ar, empty for an AEAD.
+    pub sk_ar: Secret,
+}
+
+/// What [`Endpoint::poll_output`](crate::Endpoint::poll_output) gives.
+pub enum Output {
+    /// Send a datagram. Who sends from a port other than 500 puts the non-ESP marker before it.
+    Transmit {
+        /// From here.
+        local: SocketAddr,
+        /// To there.
+        remote: SocketAddr,
+        /// The IKE message, without a marker.
+        bytes: Vec<u8>,
+    },
+    /// Send the single octet 0xFF, with no marker (RFC 3948 section 2.3).
+    Keepalive {
+        /// From here.
+        local: SocketAddr,
+        /// To there.
+        remote: SocketAddr,
+    },
+    /// Install a child SA pair.
+    Install(Box<Install>),
+    /// Let the outbound SA of an installed pair carry traffic.
+    Activate {
+        /// The pair.
+        child: ChildId,
+    },
+    /// The peer moved: send the pair's ESP there.
+    Redirect {
+        /// The pair.
+        child: ChildId,
+        /// The peer's new address.
+        remote: std::net::IpAddr,
+        /// The new ports, if any.
+        encapsulation: Encapsulation,
+    },
+    /// Remove a child SA pair, both directions.
+    Remove {
+        /// The pair.
+        child: ChildId,
+        /// The SPI of its inbound SA.
+        inbound_spi: u32,
+        /// The SPI of its outbound SA.
+        outbound_spi: u32,
+    },
+    /// The keys of a new IKE SA, only with `Config::export_keys`.
+    Keys(Box<IkeKeys>),
+    /// Something that a log, a metric or a person wants to know.
+    Event(Event),
+    /// Nothing more to do before this moment, or before the next input.
+    Wait(Option<(Instant, Timer)>),
+}
