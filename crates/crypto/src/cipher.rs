@@ -2,13 +2,13 @@
 //! (RFC 4106, RFC 5282, RFC 7634, RFC 3602 with RFC 4868).
 
 mod aead;
-mod cbc_hmac;
+mod cbc;
 mod error;
 
 pub use error::{AuthenticationFailed, KeyError, SealError};
 
 use crate::cipher::aead::AeadKey;
-use crate::cipher::cbc_hmac::{CbcDecryptor, CbcEncryptor};
+use crate::cipher::cbc::{CbcDecryptor, CbcEncryptor};
 use crate::hmac::HmacKey;
 use crate::suite::{Encryption, Integrity};
 

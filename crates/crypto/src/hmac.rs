@@ -1,50 +1,53 @@
 //! HMAC-SHA-2 with the key prepared once (RFC 2104, RFC 4868).
 
-use aws_lc_rs::hmac;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
 
 use crate::suite::{Integrity, Prf};
 
 /// Longest output of any HMAC here, in bytes (SHA-512).
 pub const MAX_OUTPUT: usize = 64;
 
-/// An HMAC key with both pads already hashed.
-pub struct HmacKey(hmac::Key);
+/// An HMAC key with both pads already hashed, wiped on drop.
+pub struct HmacKey(State);
+
+enum State {
+    Sha256(Hmac<Sha256>),
+    Sha384(Hmac<Sha384>),
+    Sha512(Hmac<Sha512>),
+}
 
 impl HmacKey {
     /// The key of an integrity algorithm.
     #[must_use]
     pub fn for_integrity(integrity: Integrity, key: &[u8]) -> Self {
-        let algorithm = match integrity {
-            Integrity::HmacSha2_256_128 => hmac::HMAC_SHA256,
-            Integrity::HmacSha2_384_192 => hmac::HMAC_SHA384,
-            Integrity::HmacSha2_512_256 => hmac::HMAC_SHA512,
-        };
-        HmacKey(hmac::Key::new(algorithm, key))
+        HmacKey(match integrity {
+            Integrity::HmacSha2_256_128 => State::Sha256(prepare(key)),
+            Integrity::HmacSha2_384_192 => State::Sha384(prepare(key)),
+            Integrity::HmacSha2_512_256 => State::Sha512(prepare(key)),
+        })
     }
 
     /// The key of a PRF.
     #[must_use]
     pub fn for_prf(prf: Prf, key: &[u8]) -> Self {
-        let algorithm = match prf {
-            Prf::HmacSha2_256 => hmac::HMAC_SHA256,
-            Prf::HmacSha2_384 => hmac::HMAC_SHA384,
-            Prf::HmacSha2_512 => hmac::HMAC_SHA512,
-        };
-        HmacKey(hmac::Key::new(algorithm, key))
+        HmacKey(match prf {
+            Prf::HmacSha2_256 => State::Sha256(prepare(key)),
+            Prf::HmacSha2_384 => State::Sha384(prepare(key)),
+            Prf::HmacSha2_512 => State::Sha512(prepare(key)),
+        })
     }
 
     /// Writes the HMAC of the concatenated parts, cut to `output.len()` bytes.
     ///
     /// An `output` longer than the hash keeps its bytes beyond the hash.
     pub fn sign(&self, parts: &[&[u8]], output: &mut [u8]) {
-        let mut context = hmac::Context::with_key(&self.0);
-        for part in parts {
-            context.update(part);
-        }
-        let tag = context.sign();
-        for (to, from) in output.iter_mut().zip(tag.as_ref()) {
-            *to = *from;
+        match &self.0 {
+            State::Sha256(key) => sign(key, parts, output),
+            State::Sha384(key) => sign(key, parts, output),
+            State::Sha512(key) => sign(key, parts, output),
         }
     }
 
@@ -59,6 +62,22 @@ impl HmacKey {
             .get(..icv.len())
             .is_some_and(|expected| constant_time_eq(expected, icv))
     }
+}
+
+fn prepare<M: Mac + KeyInit>(key: &[u8]) -> M {
+    M::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104)")
+}
+
+fn sign<M: Mac + Clone>(key: &M, parts: &[&[u8]], output: &mut [u8]) {
+    let mut mac = key.clone();
+    for part in parts {
+        mac.update(part);
+    }
+    let mut tag = mac.finalize().into_bytes();
+    for (to, from) in output.iter_mut().zip(&tag) {
+        *to = *from;
+    }
+    tag.as_mut_slice().zeroize();
 }
 
 /// HMAC-SHA-256 of the concatenated parts.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use wire::ike::numbers;
+
 /// ENCR, transform type 1: how payloads and packets are encrypted.
 ///
 /// Every value that [`Encryption::from_id`] returns can be sealed and opened here. A value built
@@ -51,9 +53,9 @@ impl Encryption {
     #[must_use]
     pub fn id(self) -> u16 {
         match self {
-            Encryption::AesCbc { .. } => 12,
-            Encryption::AesGcm16 { .. } => 20,
-            Encryption::ChaCha20Poly1305 => 28,
+            Encryption::AesCbc { .. } => numbers::ENCR_AES_CBC,
+            Encryption::AesGcm16 { .. } => numbers::ENCR_AES_GCM_16,
+            Encryption::ChaCha20Poly1305 => numbers::ENCR_CHACHA20_POLY1305,
         }
     }
 
@@ -160,9 +162,9 @@ impl Integrity {
     #[must_use]
     pub fn id(self) -> u16 {
         match self {
-            Integrity::HmacSha2_256_128 => 12,
-            Integrity::HmacSha2_384_192 => 13,
-            Integrity::HmacSha2_512_256 => 14,
+            Integrity::HmacSha2_256_128 => numbers::AUTH_HMAC_SHA2_256_128,
+            Integrity::HmacSha2_384_192 => numbers::AUTH_HMAC_SHA2_384_192,
+            Integrity::HmacSha2_512_256 => numbers::AUTH_HMAC_SHA2_512_256,
         }
     }
 
@@ -224,9 +226,9 @@ impl Prf {
     #[must_use]
     pub fn id(self) -> u16 {
         match self {
-            Prf::HmacSha2_256 => 5,
-            Prf::HmacSha2_384 => 6,
-            Prf::HmacSha2_512 => 7,
+            Prf::HmacSha2_256 => numbers::PRF_HMAC_SHA2_256,
+            Prf::HmacSha2_384 => numbers::PRF_HMAC_SHA2_384,
+            Prf::HmacSha2_512 => numbers::PRF_HMAC_SHA2_512,
         }
     }
 
@@ -298,13 +300,13 @@ impl Group {
     #[must_use]
     pub fn id(self) -> u16 {
         match self {
-            Group::Modp2048 => 14,
-            Group::Modp3072 => 15,
-            Group::Modp4096 => 16,
-            Group::Ecp256 => 19,
-            Group::Ecp384 => 20,
-            Group::Ecp521 => 21,
-            Group::Curve25519 => 31,
+            Group::Modp2048 => numbers::MODP_2048,
+            Group::Modp3072 => numbers::MODP_3072,
+            Group::Modp4096 => numbers::MODP_4096,
+            Group::Ecp256 => numbers::ECP_256,
+            Group::Ecp384 => numbers::ECP_384,
+            Group::Ecp521 => numbers::ECP_521,
+            Group::Curve25519 => numbers::CURVE25519,
         }
     }
 
