@@ -1,0 +1,127 @@
+//! What a member can be told by its driver, and how it refuses what breaks the contract.
+
+use std::fmt;
+
+use crate::config::{Config, ConfigError};
+use crate::names::{GroupName, NodeName};
+use crate::reason::Refusal;
+
+/// An input from the driver: an operator's wish, or news from this host.
+pub enum Command {
+    /// Move a group in good order. May be given on any node: the owner is asked.
+    Move {
+        /// The group.
+        group: GroupName,
+        /// The node that is to get it.
+        to: NodeName,
+    },
+    /// Let a node keep what it owns but take nothing more; `None`: this node.
+    Pause {
+        /// The node.
+        node: Option<NodeName>,
+    },
+    /// Undo [`Command::Pause`].
+    Resume {
+        /// The node.
+        node: Option<NodeName>,
+    },
+    /// The answer to [`Output::Start`](crate::Output::Start): the group is up.
+    GroupStarted {
+        /// The group.
+        group: GroupName,
+    },
+    /// The answer to [`Output::Stop`](crate::Output::Stop): services stopped, addresses released.
+    GroupStopped {
+        /// The group.
+        group: GroupName,
+    },
+    /// The group could not be started, or failed while it was up.
+    GroupFailed {
+        /// The group.
+        group: GroupName,
+        /// What happened, as a sentence for people.
+        reason: String,
+    },
+    /// Take a new configuration, as a whole or not at all.
+    Reload(Box<Config>),
+    /// Hand all groups over, then leave. It is done when [`Event::Left`](crate::Event::Left) comes.
+    Shutdown,
+    /// The process of a node was seen to die (its supervisor's connection closed).
+    PeerDied {
+        /// The node.
+        name: NodeName,
+    },
+}
+
+/// The caller asked for something that cannot be done; nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiMisuse {
+    /// No group has this name.
+    UnknownGroup(GroupName),
+    /// No node has this name.
+    UnknownNode(NodeName),
+    /// The group cannot be moved like this.
+    Refused {
+        /// The group.
+        group: GroupName,
+        /// Why.
+        why: Refusal,
+    },
+    /// The node that would have to act is down.
+    NodeDown(NodeName),
+    /// The member shuts down, or has left.
+    Leaving,
+    /// Too many requests to other nodes are waiting.
+    TooManyRequests,
+    /// The configuration is wrong.
+    Config(ConfigError),
+    /// The configuration is for another node.
+    OtherNode(NodeName),
+}
+
+impl fmt::Display for ApiMisuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownGroup(group) => {
+                write!(
+                    f,
+                    "No group is named `{group}`: see `holdfast cluster status`."
+                )
+            }
+            Self::UnknownNode(node) => {
+                write!(
+                    f,
+                    "No node is named `{node}`: see `holdfast cluster status`."
+                )
+            }
+            Self::Refused { group, why } => write!(f, "`{group}` is not moved: {why}."),
+            Self::NodeDown(node) => {
+                write!(
+                    f,
+                    "`{node}` would have to act, but it is down: try again when it is up."
+                )
+            }
+            Self::Leaving => write!(f, "This node shuts down: ask another one."),
+            Self::TooManyRequests => {
+                write!(
+                    f,
+                    "Too many requests wait for an answer: try again in a second."
+                )
+            }
+            Self::Config(error) => error.fmt(f),
+            Self::OtherNode(node) => write!(
+                f,
+                "The new configuration is for the node `{node}`: a node keeps its name until it \
+                 is restarted."
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ApiMisuse {}
+
+impl From<ConfigError> for ApiMisuse {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}

@@ -1,0 +1,128 @@
+//! What a group needs to know of the cluster in order to decide: one look at one moment.
+
+use std::time::{Duration, Instant};
+
+use crate::claim::{Claim, Life};
+use crate::config::GroupConfig;
+use crate::names::NodeName;
+use crate::peer::PeerState;
+use crate::reason::Refusal;
+
+/// The cluster as this node sees it now.
+pub(crate) struct View<'a> {
+    pub(crate) now: Instant,
+    pub(crate) me: &'a Life,
+    pub(crate) detection: Duration,
+    /// How long a group nobody claims waits for the node that should.
+    pub(crate) patience: Duration,
+    pub(crate) paused: bool,
+    pub(crate) leaving: bool,
+    /// This node still finds out what it owns: it may let go, but not take, give or start.
+    pub(crate) unsettled: bool,
+    pub(crate) peers: &'a [PeerState],
+}
+
+impl View<'_> {
+    pub(crate) fn peer(&self, node: &NodeName) -> Option<&PeerState> {
+        self.peers.iter().find(|peer| peer.name == *node)
+    }
+
+    pub(crate) fn is_mine(&self, claim: &Claim) -> bool {
+        claim.owner.as_ref() == Some(self.me)
+    }
+
+    /// Whether the claim's owner is alive, in the very life that the claim names, and knows the
+    /// group.
+    pub(crate) fn is_owned(&self, claim: &Claim, group: &GroupConfig) -> bool {
+        let Some(owner) = &claim.owner else {
+            return false;
+        };
+        let alive = |peer: &PeerState| {
+            peer.up() && peer.life() == *owner && peer.report(&group.name).is_some()
+        };
+        owner == self.me || self.peer(&owner.node).is_some_and(alive)
+    }
+
+    /// Whether this node may take a group without being asked to by hand.
+    fn may_take(&self, able: bool) -> bool {
+        able && !self.paused && !self.leaving
+    }
+
+    /// Whether a peer would take the group without being asked to by hand. Where nobody has owned
+    /// the group yet, a node that is only joining counts: it will claim what it is preferred for.
+    fn would_take(&self, peer: &PeerState, claim: &Claim, group: &GroupConfig) -> bool {
+        let flags = peer.flags();
+        let joined = !flags.joining || claim.epoch == 0;
+        let able = peer.report(&group.name).is_some_and(|report| report.able);
+        peer.up() && able && joined && !flags.paused && !flags.leaving
+    }
+
+    /// The node that should take the group from its present owner: the most preferred that can.
+    /// The owner itself comes last: after a crash, somebody who did not just crash is better.
+    pub(crate) fn heir(&self, claim: &Claim, group: &GroupConfig, able: bool) -> Option<Life> {
+        let peers = self.peers.iter();
+        let peers = peers
+            .filter(|peer| self.would_take(peer, claim, group))
+            .map(PeerState::life);
+        let me = self.may_take(able).then(|| self.me.clone());
+        let last = |life: &Life| claim.owner_name() == Some(&life.node);
+        let order = |life: &Life| (last(life), group.rank(&life.node), life.node.clone());
+        peers.chain(me).min_by_key(order)
+    }
+
+    /// As [`heir`](Self::heir), for the owner: another node that can receive the group now.
+    pub(crate) fn receiver(&self, claim: &Claim, group: &GroupConfig) -> Option<Life> {
+        let peers = self
+            .peers
+            .iter()
+            .filter(|peer| peer.hears_us() && !peer.flags().joining);
+        let peers = peers.filter(|peer| self.would_take(peer, claim, group));
+        peers
+            .map(PeerState::life)
+            .min_by_key(|life| (group.rank(&life.node), life.node.clone()))
+    }
+
+    /// Whether the group can be given to a node that somebody named.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn target(&self, to: &NodeName, group: &GroupConfig) -> Result<Life, Refusal> {
+        let peer = self.peer(to).ok_or(Refusal::UnknownNode)?;
+        if !peer.hears_us() {
+            Err(Refusal::TargetDown)
+        } else if peer.flags().leaving {
+            Err(Refusal::TargetLeaving)
+        } else if peer.flags().paused {
+            Err(Refusal::TargetPaused)
+        } else if peer.report(&group.name).is_none() {
+            Err(Refusal::TargetLacksGroup)
+        } else {
+            Ok(peer.life())
+        }
+    }
+
+    /// A peer that runs the group under its own claim and has not heard this node for the
+    /// detection time: of the two, only this node can know, so only it can give way.
+    pub(crate) fn deaf_rival(&self, group: &GroupConfig) -> Option<Life> {
+        let rival = self.peers.iter().find(|peer| {
+            let runs = peer.report(&group.name).is_some_and(|report| {
+                report.state.holds() && report.claim.owner.as_ref() == Some(&peer.life())
+            });
+            runs && peer
+                .deaf_for(self.now)
+                .is_some_and(|time| time >= self.detection)
+        });
+        rival.map(PeerState::life)
+    }
+
+    /// A peer that may hold the group's addresses.
+    pub(crate) fn rival(&self, group: &GroupConfig) -> Option<&NodeName> {
+        let holds = |peer: &&PeerState| {
+            peer.up()
+                && peer
+                    .report(&group.name)
+                    .is_some_and(|report| report.state.holds())
+        };
+        self.peers.iter().find(holds).map(|peer| &peer.name)
+    }
+}
