@@ -12,6 +12,8 @@ mod error;
 mod message;
 mod prefix;
 mod sys;
+#[cfg(test)]
+mod testing;
 
 pub mod announce;
 pub mod netlink;

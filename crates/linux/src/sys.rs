@@ -48,29 +48,6 @@ pub(crate) fn set<T: Copy>(
     check(answer).map(drop)
 }
 
-/// Reads a socket option whose value is a C `int`.
-pub(crate) fn get_int(
-    fd: BorrowedFd<'_>,
-    level: libc::c_int,
-    name: libc::c_int,
-) -> io::Result<libc::c_int> {
-    let mut value: libc::c_int = 0;
-    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes into `value` and the new length into
-    // `length`; both outlive the call.
-    let answer = unsafe {
-        libc::getsockopt(
-            fd.as_raw_fd(),
-            level,
-            name,
-            std::ptr::from_mut(&mut value).cast(),
-            &mut length,
-        )
-    };
-    check(answer)?;
-    Ok(value)
-}
-
 /// The index of an interface in this thread's network namespace.
 pub(crate) fn interface_index(name: &std::ffi::CStr) -> io::Result<u32> {
     // SAFETY: `name` is a valid string that ends in NUL; the call keeps no pointer to it.

@@ -36,8 +36,13 @@ pub struct SocketOptions {
     pub mark: Option<u32>,
     /// The one interface that the socket may use (`SO_BINDTODEVICE`).
     pub device: Option<String>,
-    /// Whether several sockets may share the port, each with a part of the flows.
+    /// Whether several sockets may share the port, each with a part of the flows
+    /// (`SO_REUSEPORT`).
     pub reuse_port: bool,
+    /// Whether the port may be taken while another socket that allows it has it
+    /// (`SO_REUSEADDR`). The newer socket then gets every packet: two daemons would rob each
+    /// other silently, and UDP needs it for no restart, so it is off by default.
+    pub reuse_address: bool,
     /// The size of the kernel's receive and send buffers in bytes.
     pub buffer: usize,
     /// Whether the kernel may join received datagrams (UDP only).
@@ -50,6 +55,7 @@ impl Default for SocketOptions {
             mark: None,
             device: None,
             reuse_port: false,
+            reuse_address: false,
             buffer: 8 << 20,
             gro: true,
         }
@@ -77,6 +83,9 @@ impl UdpSocket {
         let open = || -> io::Result<Socket> {
             let socket = Socket::new(domain(family), Type::DGRAM, Some(Protocol::UDP))?;
             prepare(&socket, family, options)?;
+            if family == Family::V6 {
+                socket.set_only_v6(true)?;
+            }
             if options.gro {
                 // Kernels before 5.0 have no GRO for UDP; everything works without it.
                 let _ = sys::set_int(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO, 1);
@@ -136,7 +145,8 @@ impl UdpSocket {
     ///
     /// # Errors
     /// `WouldBlock` when the buffer is full; else those of sendmsg(2), for example
-    /// `EINVAL` when `local` is no IPv4 address of this host.
+    /// `ENETUNREACH` or `EINVAL` when `local` is no IPv4 address of this host (IPv6 allows
+    /// any source).
     pub fn send_to(
         &self,
         local: Option<IpAddr>,
@@ -223,7 +233,8 @@ impl UdpSocket {
                 }
                 // A segment is larger than the path's MTU, or an address is refused: one by
                 // one the kernel fragments, or says what is wrong.
-                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+                Err(error)
+                    if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EMSGSIZE)) => {}
                 answer => return answer,
             }
         }
@@ -272,7 +283,7 @@ pub(crate) fn domain(family: Family) -> Domain {
 pub(crate) fn prepare(socket: &Socket, family: Family, options: &SocketOptions) -> io::Result<()> {
     let fd = socket.as_fd();
     socket.set_nonblocking(true)?;
-    socket.set_reuse_address(true)?;
+    socket.set_reuse_address(options.reuse_address)?;
     socket.set_reuse_port(options.reuse_port)?;
     match family {
         Family::V4 => {
@@ -280,7 +291,6 @@ pub(crate) fn prepare(socket: &Socket, family: Family, options: &SocketOptions) 
             sys::set_int(fd, libc::IPPROTO_IP, libc::IP_FREEBIND, 1)?;
         }
         Family::V6 => {
-            socket.set_only_v6(true)?;
             sys::set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
             sys::set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_FREEBIND, 1)?;
         }

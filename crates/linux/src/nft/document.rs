@@ -1,0 +1,322 @@
+//! The JSON documents that `nft -j` reads and writes (libnftables-json(5)).
+
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use crate::nft::model::{Action, Addresses, Counter, Direction, Guard, Ruleset, Selector};
+use crate::prefix::Family;
+
+/// Prerouting: after defragmentation (-400) and before connection tracking (-200).
+const ARRIVING_PRIORITY: i32 = -300;
+/// Postrouting: before source address translation (100).
+const LEAVING_PRIORITY: i32 = 0;
+/// ESP as a protocol number.
+const ESP: u8 = 50;
+/// ICMPv6 without which no IPv6 neighbour is found: multicast listener messages (130 to 132,
+/// RFC 2710), neighbour discovery (133 to 137, RFC 4861) and MLDv2 reports (143, RFC 3810).
+const NEIGHBOUR_TYPES: [(u8, u8); 2] = [(130, 137), (143, 143)];
+
+/// The transaction that replaces the table.
+pub(crate) fn ruleset(ruleset: &Ruleset, before: &[Counter]) -> Result<Value, String> {
+    check_name(&ruleset.table)?;
+    let table = json!({"family": "inet", "name": ruleset.table});
+    // Deleting what may not exist is an error; adding what may exist is none.
+    let mut commands = vec![
+        json!({"add": {"table": table}}),
+        json!({"delete": {"table": table}}),
+        json!({"add": {"table": table}}),
+    ];
+    for guard in &ruleset.guards {
+        check_name(&guard.name)?;
+        if guard.action != Action::Permit {
+            for direction in Direction::BOTH {
+                commands.push(counter(ruleset, guard, direction, before));
+            }
+        }
+    }
+    for direction in Direction::BOTH {
+        commands.push(chain(ruleset, direction));
+        let mut rules = exemptions(ruleset, direction);
+        for guard in &ruleset.guards {
+            guard_rules(ruleset, guard, direction, &mut rules)?;
+        }
+        commands.extend(rules.into_iter().map(|expressions| {
+            json!({"add": {"rule": {
+                "family": "inet",
+                "table": ruleset.table,
+                "chain": direction.name(),
+                "expr": expressions,
+            }}})
+        }));
+    }
+    Ok(json!({"nftables": commands}))
+}
+
+/// Reads the answer of `nft -j list counters`.
+pub(crate) fn counters(document: &Value) -> Vec<Counter> {
+    let objects = document["nftables"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    let read = |object: &Value| {
+        let counter = object.get("counter")?;
+        let (guard, direction) = counter.get("name")?.as_str()?.rsplit_once('.')?;
+        let direction = Direction::BOTH
+            .into_iter()
+            .find(|known| known.name() == direction)?;
+        Some(Counter {
+            guard: guard.to_string(),
+            direction,
+            packets: counter.get("packets")?.as_u64()?,
+            bytes: counter.get("bytes")?.as_u64()?,
+        })
+    };
+    objects.iter().filter_map(read).collect()
+}
+
+/// Names go into rules and counters and must read back from `nft list`.
+fn check_name(name: &str) -> Result<(), String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let letter_first = name
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphabetic());
+    if letter_first && name.len() <= 64 && name.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(format!(
+        "\"{name}\" is not a name: it has at most 64 letters, digits, '-' and '_', a letter first"
+    ))
+}
+
+fn counter_name(guard: &Guard, direction: Direction) -> String {
+    format!("{}.{}", guard.name, direction.name())
+}
+
+fn counter(ruleset: &Ruleset, guard: &Guard, direction: Direction, before: &[Counter]) -> Value {
+    let old = before
+        .iter()
+        .find(|counter| counter.guard == guard.name && counter.direction == direction);
+    json!({"add": {"counter": {
+        "family": "inet",
+        "table": ruleset.table,
+        "name": counter_name(guard, direction),
+        "packets": old.map_or(0, |old| old.packets),
+        "bytes": old.map_or(0, |old| old.bytes),
+    }}})
+}
+
+fn chain(ruleset: &Ruleset, direction: Direction) -> Value {
+    let (hook, priority) = match direction {
+        Direction::Arriving => ("prerouting", ARRIVING_PRIORITY),
+        Direction::Leaving => ("postrouting", LEAVING_PRIORITY),
+    };
+    json!({"add": {"chain": {
+        "family": "inet",
+        "table": ruleset.table,
+        "name": direction.name(),
+        "type": "filter",
+        "hook": hook,
+        "prio": priority,
+        "policy": "accept",
+    }}})
+}
+
+/// What passes whatever the policy says.
+fn exemptions(ruleset: &Ruleset, direction: Direction) -> Vec<Vec<Value>> {
+    let accept = || json!({"accept": null});
+    let mut rules = vec![vec![device(direction, "lo"), accept()]];
+    let ranges = NEIGHBOUR_TYPES.map(|(first, last)| range(first.into(), last.into()));
+    for types in ranges {
+        rules.push(vec![
+            is(meta("l4proto"), json!(58)),
+            is(
+                json!({"payload": {"protocol": "icmpv6", "field": "type"}}),
+                types,
+            ),
+            accept(),
+        ]);
+    }
+    match (direction, ruleset.mark) {
+        (Direction::Leaving, Some(mark)) => {
+            rules.push(vec![is(meta("mark"), json!(mark)), accept()]);
+        }
+        _ => {
+            rules.push(vec![is(meta("l4proto"), json!(ESP)), accept()]);
+            let field = match direction {
+                Direction::Arriving => "dport",
+                Direction::Leaving => "sport",
+            };
+            for port in &ruleset.ike_ports {
+                let udp = is(meta("l4proto"), json!(libc::IPPROTO_UDP));
+                rules.push(vec![udp, is(transport(field), json!(port)), accept()]);
+            }
+        }
+    }
+    rules
+}
+
+fn guard_rules(
+    ruleset: &Ruleset,
+    guard: &Guard,
+    direction: Direction,
+    rules: &mut Vec<Vec<Value>>,
+) -> Result<(), String> {
+    let mut selectors = guard.selectors.clone();
+    if guard.mirrored {
+        let other = guard.selectors.iter().map(Selector::mirrored);
+        let new = other.filter(|selector| !guard.selectors.contains(selector));
+        selectors.extend(new.collect::<Vec<_>>());
+    }
+    let drop = || {
+        [
+            json!({"counter": counter_name(guard, direction)}),
+            json!({"drop": null}),
+        ]
+    };
+    for selector in &selectors {
+        let packets = expressions(selector)?;
+        let with = |more: &[Value]| [&packets[..], more].concat();
+        match guard.action {
+            Action::Permit => rules.push(with(&[json!({"accept": null})])),
+            Action::Block => rules.push(with(&drop())),
+            Action::Protect => {
+                let plane = device(direction, &ruleset.tun);
+                rules.push([&[plane][..], &with(&[json!({"accept": null})])].concat());
+                rules.push(with(&drop()));
+            }
+        }
+        // The later fragments of a packet that is forwarded have no ports: those between
+        // guarded hosts go nowhere, or they would carry clear text past the guard.
+        if guard.action != Action::Permit && has_ports(selector) {
+            let whole = Selector {
+                source_ports: None,
+                destination_ports: None,
+                ..*selector
+            };
+            rules.push(
+                [
+                    expressions(&whole)?,
+                    vec![fragment(selector.family)],
+                    drop().to_vec(),
+                ]
+                .concat(),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn has_ports(selector: &Selector) -> bool {
+    selector.source_ports.is_some() || selector.destination_ports.is_some()
+}
+
+/// Matches every fragment of a packet but the first (RFC 791 §3.1, RFC 8200 §4.5).
+fn fragment(family: Family) -> Value {
+    let field = match family {
+        Family::V4 => json!({"&": [{"payload": {"protocol": "ip", "field": "frag-off"}}, 0x1fff]}),
+        Family::V6 => json!({"exthdr": {"name": "frag", "field": "frag-off"}}),
+    };
+    json!({"match": {"op": "!=", "left": field, "right": 0}})
+}
+
+/// The matches of a selector.
+fn expressions(selector: &Selector) -> Result<Vec<Value>, String> {
+    let (name, header) = match selector.family {
+        Family::V4 => ("ipv4", "ip"),
+        Family::V6 => ("ipv6", "ip6"),
+    };
+    let mut matches = vec![is(meta("nfproto"), json!(name))];
+    for (field, addresses) in [("saddr", selector.source), ("daddr", selector.destination)] {
+        if let Some(right) = address_set(selector.family, addresses)? {
+            matches.push(is(
+                json!({"payload": {"protocol": header, "field": field}}),
+                right,
+            ));
+        }
+    }
+    if let Some(protocol) = selector.protocol {
+        matches.push(is(meta("l4proto"), json!(protocol)));
+    } else if has_ports(selector) {
+        return Err("ports were given without a protocol".to_string());
+    }
+    for (field, ports) in [
+        ("sport", selector.source_ports),
+        ("dport", selector.destination_ports),
+    ] {
+        match ports {
+            Some((first, last)) if first > last => {
+                return Err(format!("the ports {first} to {last} run backwards"));
+            }
+            Some((first, last)) => {
+                matches.push(is(transport(field), range(first.into(), last.into())));
+            }
+            None => {}
+        }
+    }
+    Ok(matches)
+}
+
+fn address_set(family: Family, addresses: Addresses) -> Result<Option<Value>, String> {
+    let right_family = |address: IpAddr| {
+        if Family::of(address) == family {
+            return Ok(());
+        }
+        Err(format!("{address} is not an {family} address"))
+    };
+    match addresses {
+        Addresses::Any => Ok(None),
+        Addresses::Prefix(prefix) => {
+            right_family(prefix.address())?;
+            let prefix = prefix.network();
+            let address = prefix.address().to_string();
+            Ok(match prefix.length() {
+                0 => None,
+                _ if prefix.is_host() => Some(json!(address)),
+                length => Some(json!({"prefix": {"addr": address, "len": length}})),
+            })
+        }
+        Addresses::Range(first, last) => {
+            right_family(first)?;
+            right_family(last)?;
+            if first > last {
+                return Err(format!("the addresses {first} to {last} run backwards"));
+            }
+            let (first_text, last_text) = (first.to_string(), last.to_string());
+            Ok(Some(if first == last {
+                json!(first_text)
+            } else {
+                json!({"range": [first_text, last_text]})
+            }))
+        }
+    }
+}
+
+/// The device by which a packet came or goes.
+fn device(direction: Direction, name: &str) -> Value {
+    let key = match direction {
+        Direction::Arriving => "iifname",
+        Direction::Leaving => "oifname",
+    };
+    is(meta(key), json!(name))
+}
+
+fn meta(key: &str) -> Value {
+    json!({"meta": {"key": key}})
+}
+
+fn transport(field: &str) -> Value {
+    json!({"payload": {"protocol": "th", "field": field}})
+}
+
+fn range(first: u16, last: u16) -> Value {
+    if first == last {
+        json!(first)
+    } else {
+        json!({"range": [first, last]})
+    }
+}
+
+fn is(left: Value, right: Value) -> Value {
+    json!({"match": {"op": "==", "left": left, "right": right}})
+}
