@@ -49,3 +49,6 @@ pub use selectors::{Selector, TrafficSelectors};
 pub use transform::{Attribute, Transform};
 pub use vendor::VendorId;
 pub use writer::TooLong;
+
+#[cfg(test)]
+mod tests;
