@@ -9,21 +9,30 @@
 #![forbid(unsafe_code)]
 
 pub mod child;
+pub mod difference;
+pub mod entry;
 pub mod exemption;
+pub mod explain;
 pub mod identity;
 pub mod names;
+pub mod narrowing;
 pub mod order;
 pub mod pad;
+pub mod profile;
 pub mod proposal;
+pub mod proposal_text;
 pub mod protocol;
+pub mod psk;
 pub mod range;
 pub mod rule;
 pub mod sa;
 pub mod selector;
 pub mod spd;
+pub mod suggest;
 pub mod timers;
 
 pub use child::{ChildTemplate, Mode};
+pub use entry::Entry;
 pub use exemption::Exemption;
 pub use identity::Identity;
 pub use names::{PeerName, RuleName};
@@ -33,5 +42,5 @@ pub use range::{AddressRange, PortRange};
 pub use rule::{Action, AddressSpec, Directions, Filter, Negotiate, Rule};
 pub use sa::{ChildId, Encapsulation, KeyMaterial, SaSpec};
 pub use selector::{Direction, SelectorPair, Selectors, TrafficSelector};
-pub use spd::{Match, Spd, Verdict};
+pub use spd::{ChildRule, Match, Spd, Verdict};
 pub use timers::{ChildLifetime, IkeLifetime, Liveness, Retransmission, Timers};

@@ -5,14 +5,12 @@
 //! ports of the remote side, then of the local side (one port before a range). Between equals
 //! block comes before permit before negotiate, then the name decides.
 
-use std::cmp::Ordering;
 use std::fmt;
 
 use crate::child::Mode;
 use crate::range::{AddressRange, PortRange};
-use crate::rule::{Action, Rule};
+use crate::rule::Action;
 use crate::selector::SelectorPair;
-use crate::spd::Entry;
 
 /// How specific an entry is; the greater goes first. The fields are compared from top to bottom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,25 +90,11 @@ fn port_kind(ports: PortRange) -> u8 {
     }
 }
 
-fn action_rank(action: &Action) -> u8 {
+/// Between entries of equal weight the lower goes first.
+pub(crate) fn action_rank(action: &Action) -> u8 {
     match action {
         Action::Block => 0,
         Action::Permit => 1,
         Action::Negotiate(_) => 2,
     }
-}
-
-/// The total order of entries: `Less` goes first.
-pub(crate) fn compare(rules: &[Rule], a: &Entry, b: &Entry) -> Ordering {
-    let of = |entry: &Entry| {
-        rules
-            .get(entry.rule)
-            .map(|rule| (action_rank(&rule.action), rule.name.clone()))
-    };
-    b.weight
-        .cmp(&a.weight)
-        .then_with(|| of(a).cmp(&of(b)))
-        .then_with(|| (a.rule, a.filter).cmp(&(b.rule, b.filter)))
-        .then_with(|| a.pair.cmp(&b.pair))
-        .then_with(|| a.directions.cmp(&b.directions))
 }

@@ -1,6 +1,7 @@
 //! Rules as people write them: filters, and what happens to the traffic (RFC 4301 section 4.4.1).
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::child::ChildTemplate;
 use crate::names::{PeerName, RuleName};
@@ -79,8 +80,8 @@ pub struct Negotiate {
     /// `require`: never in clear text. Otherwise `request`: in clear text if the peer turns out
     /// not to speak IPsec.
     pub required: bool,
-    /// What to negotiate.
-    pub child: ChildTemplate,
+    /// What to negotiate, shared with everything that is negotiated by it.
+    pub child: Arc<ChildTemplate>,
 }
 
 /// What a rule does (RFC 4301 section 4.4.1: BYPASS, DISCARD, PROTECT).
@@ -108,7 +109,7 @@ impl Action {
 
     /// What to negotiate, if the traffic is to be protected.
     #[must_use]
-    pub fn child(&self) -> Option<&ChildTemplate> {
+    pub fn child(&self) -> Option<&Arc<ChildTemplate>> {
         match self {
             Action::Negotiate(negotiate) => Some(&negotiate.child),
             _ => None,

@@ -1,43 +1,18 @@
 //! What we allow: the Security Policy Database (RFC 4301 section 4.4.1).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use wire::ip::Flow;
 
-use crate::child::Mode;
+use crate::child::{ChildTemplate, Mode};
+use crate::entry::{self, Entry};
 use crate::exemption::Exemption;
-use crate::order;
-use crate::range::{AddressRange, PortRange};
-use crate::rule::{Action, AddressSpec, Directions, Filter, Rule};
-use crate::selector::{Direction, SelectorPair, Selectors, TrafficSelector, sides};
-
-/// One combination of a filter's lists: what a packet is compared with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The rule's index in [`Spd::rules`].
-    pub rule: usize,
-    /// The filter's index in the rule.
-    pub filter: usize,
-    /// The packets.
-    pub pair: SelectorPair,
-    /// Which way they must go.
-    pub directions: Directions,
-    /// How specific it is.
-    pub weight: order::Weight,
-    /// The entry protects an address that this host does not have now: it matches, so that
-    /// nothing leaks, but nothing may be negotiated for it.
-    pub dormant: bool,
-}
-
-impl Entry {
-    fn takes(&self, direction: Direction) -> bool {
-        match self.directions {
-            Directions::Both => true,
-            Directions::Outbound => direction == Direction::Outbound,
-            Directions::Inbound => direction == Direction::Inbound,
-        }
-    }
-}
+use crate::names::{PeerName, RuleName};
+use crate::narrowing;
+use crate::order::Weight;
+use crate::rule::Rule;
+use crate::selector::{Direction, Selectors, sides};
 
 /// The rules, expanded for the addresses of this host and ordered most specific first.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +44,20 @@ impl<'a> Verdict<'a> {
     }
 }
 
+/// What a peer may ask us for: one filter of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildRule {
+    /// The rule's name.
+    pub rule: RuleName,
+    /// The only peer it holds for; `None` for every peer.
+    pub peer: Option<PeerName>,
+    /// What to agree on.
+    pub child: Arc<ChildTemplate>,
+    /// What it covers. In transport mode only what lies between the two hosts may be agreed
+    /// ([`crate::narrowing::between_hosts`]).
+    pub selectors: Selectors,
+}
+
 /// The entry that decides about a packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Match<'a> {
@@ -86,78 +75,19 @@ impl Match<'_> {
     /// mode narrowed to the two addresses of the packet.
     #[must_use]
     pub fn selectors(&self, flow: &Flow, direction: Direction) -> Selectors {
-        let (local, remote) = sides(flow, direction);
-        match self.rule.filters.get(self.entry.filter) {
-            Some(filter) => allowed(
-                &self.rule.action,
-                filter,
-                self.local,
-                local.address,
-                remote.address,
-            ),
-            None => Selectors::default(),
+        let filter = self.rule.filters.get(self.entry.filter);
+        let (Some(filter), Some(child)) = (filter, self.rule.action.child()) else {
+            return Selectors::default();
+        };
+        let covered = entry::selectors(filter, child.mode, self.local);
+        match child.mode {
+            Mode::Tunnel => covered,
+            Mode::Transport => {
+                let (local, remote) = sides(flow, direction);
+                narrowing::between_hosts(&covered, local.address, remote.address)
+            }
         }
     }
-}
-
-/// What a filter allows between two hosts: in transport mode the two themselves, in tunnel mode
-/// whatever is behind them.
-pub(crate) fn allowed(
-    action: &Action,
-    filter: &Filter,
-    own: &[IpAddr],
-    local: IpAddr,
-    remote: IpAddr,
-) -> Selectors {
-    let tunnel = action
-        .child()
-        .is_some_and(|child| child.mode == Mode::Tunnel);
-    let side = |specs: &[AddressSpec], ports: &[PortRange], host: IpAddr| {
-        let ranges = expand_addresses(specs, own);
-        let ranges = match tunnel {
-            true => ranges,
-            false => match ranges.iter().any(|range| range.contains(host)) {
-                true => vec![AddressRange::host(host)],
-                false => Vec::new(),
-            },
-        };
-        let selector = |addresses: &AddressRange, ports: PortRange| TrafficSelector {
-            protocol: filter.protocol,
-            ports,
-            addresses: *addresses,
-        };
-        let with_ports = |range: &AddressRange| {
-            port_list(ports)
-                .iter()
-                .map(|ports| selector(range, *ports))
-                .collect::<Vec<_>>()
-        };
-        ranges.iter().flat_map(with_ports).collect()
-    };
-    Selectors {
-        local: side(&filter.local, &filter.local_ports, local),
-        remote: side(&filter.remote, &filter.remote_ports, remote),
-    }
-}
-
-fn port_list(ports: &[PortRange]) -> &[PortRange] {
-    if ports.is_empty() {
-        &[PortRange::ANY]
-    } else {
-        ports
-    }
-}
-
-fn expand_addresses(specs: &[AddressSpec], own: &[IpAddr]) -> Vec<AddressRange> {
-    let mut ranges = Vec::new();
-    for spec in specs {
-        match spec {
-            AddressSpec::Me => ranges.extend(own.iter().copied().map(AddressRange::host)),
-            AddressSpec::Any => ranges.extend([AddressRange::ANY_V4, AddressRange::ANY_V6]),
-            AddressSpec::Range(range) => ranges.push(*range),
-        }
-    }
-    ranges
 }
 
 impl Spd {
@@ -188,19 +118,19 @@ impl Spd {
         self.entries.clear();
         for (index, rule) in self.rules.iter().enumerate() {
             for (number, filter) in rule.filters.iter().enumerate() {
-                let pairs = expand_filter(filter, &self.local);
+                let pairs = entry::expand_filter(filter, &self.local);
                 self.entries.extend(pairs.into_iter().map(|pair| Entry {
                     rule: index,
                     filter: number,
                     pair,
                     directions: filter.directions,
-                    weight: order::Weight::of(&rule.action, &pair),
-                    dormant: is_dormant(&rule.action, &pair, &self.local),
+                    weight: Weight::of(&rule.action, &pair),
+                    dormant: entry::is_dormant(&rule.action, &pair, &self.local),
                 }));
             }
         }
         let rules = &self.rules;
-        self.entries.sort_by(|a, b| order::compare(rules, a, b));
+        self.entries.sort_by(|a, b| entry::compare(rules, a, b));
     }
 
     /// The rules, in the order in which they were given.
@@ -225,6 +155,36 @@ impl Spd {
     #[must_use]
     pub fn rule_of(&self, entry: &Entry) -> Option<&Rule> {
         self.rules.get(entry.rule)
+    }
+
+    /// What peers may ask us for: every filter of every rule that negotiates, in the order of its
+    /// first entry, with our own addresses in the place of `me`. Dormant ones are left out.
+    #[must_use]
+    pub fn child_rules(&self) -> Vec<ChildRule> {
+        let mut done: Vec<(usize, usize)> = Vec::new();
+        let mut found = Vec::new();
+        for entry in self.entries.iter().filter(|entry| !entry.dormant) {
+            if done.contains(&(entry.rule, entry.filter)) {
+                continue;
+            }
+            done.push((entry.rule, entry.filter));
+            let Some(rule) = self.rules.get(entry.rule) else {
+                continue;
+            };
+            let Some(child) = rule.action.child() else {
+                continue;
+            };
+            let Some(filter) = rule.filters.get(entry.filter) else {
+                continue;
+            };
+            found.push(ChildRule {
+                rule: rule.name.clone(),
+                peer: rule.peer.clone(),
+                child: Arc::clone(child),
+                selectors: entry::selectors(filter, child.mode, &self.local),
+            });
+        }
+        found
     }
 
     /// What the policy says about a packet that goes in `direction`. Takes time in proportion to
@@ -254,40 +214,5 @@ impl Spd {
     }
 }
 
-fn expand_filter(filter: &Filter, own: &[IpAddr]) -> Vec<SelectorPair> {
-    let locals = expand_addresses(&filter.local, own);
-    let remotes = expand_addresses(&filter.remote, own);
-    let mut pairs = Vec::new();
-    let selector = |addresses: &AddressRange, ports: &PortRange| TrafficSelector {
-        protocol: filter.protocol,
-        ports: *ports,
-        addresses: *addresses,
-    };
-    for local in &locals {
-        for remote in remotes
-            .iter()
-            .filter(|remote| remote.is_ipv4() == local.is_ipv4())
-        {
-            for local_ports in port_list(&filter.local_ports) {
-                for remote_ports in port_list(&filter.remote_ports) {
-                    pairs.push(SelectorPair {
-                        local: selector(local, local_ports),
-                        remote: selector(remote, remote_ports),
-                    });
-                }
-            }
-        }
-    }
-    pairs
-}
-
-/// Transport mode protects this host's own addresses only.
-fn is_dormant(action: &Action, pair: &SelectorPair, own: &[IpAddr]) -> bool {
-    let transport = action
-        .child()
-        .is_some_and(|child| child.mode == Mode::Transport);
-    transport
-        && !own
-            .iter()
-            .any(|address| pair.local.addresses.contains(*address))
-}
+#[cfg(test)]
+mod tests;
