@@ -11,6 +11,11 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// Every namespace of the lab begins so; whatever begins so belongs to the lab.
 pub const PREFIX: &str = "hf-";
 
+/// What the lab keeps while it stands: sockets, configurations, mail.
+pub const STATE: &str = "/run/hf-lab";
+/// Held by the one lab that may run.
+pub const LOCK: &str = "/run/hf-lab.lock";
+
 /// The client host's namespace.
 pub const CLIENT: &str = "hf-client";
 /// The front end's namespace.
@@ -21,6 +26,9 @@ pub const BE1: &str = "hf-be1";
 pub const BE2: &str = "hf-be2";
 /// The switch's namespace: a bridge with one port per host of the back network.
 pub const SWITCH: &str = "hf-sw";
+
+/// The group that carries the virtual address.
+pub const GROUP: &str = "mail";
 
 /// The interface on the front network, in [`CLIENT`] and [`FE`].
 pub const FRONT_IF: &str = "front";

@@ -22,6 +22,8 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// A step of the set-up failed in the kernel.
+    Linux(linux::Error),
     /// A file or folder of the results could not be written or read.
     File {
         /// The file or folder.
@@ -56,6 +58,7 @@ impl fmt::Display for Error {
                 f.write_str("another lab is running; wait for it or end it, then try again")
             }
             Error::Interrupted => f.write_str("interrupted; the lab was taken down"),
+            Error::Linux(error) => error.fmt(f),
             Error::Kernel { doing, source } => write!(f, "cannot {doing}: {source}"),
             Error::File { path, source } => {
                 write!(
@@ -73,9 +76,16 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Error::Linux(error) => error.source(),
             Error::Kernel { source, .. } | Error::File { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+impl From<linux::Error> for Error {
+    fn from(error: linux::Error) -> Self {
+        Error::Linux(error)
     }
 }
 

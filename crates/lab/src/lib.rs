@@ -12,11 +12,26 @@
 #![allow(clippy::disallowed_methods)] // The lab has a clock and waits: that is its trade.
 
 pub mod addresses;
+mod capture;
+mod client;
+mod config;
+mod control;
+mod dovecot;
 mod error;
+mod hosts;
+mod leftovers;
+mod lock;
 mod options;
+mod probe;
+mod progress;
 mod report;
 mod run;
+mod scenario;
 pub mod service;
+mod setup;
+mod stop;
+mod table;
+mod topology;
 
 pub use error::Error;
 pub use options::{Options, Scenario};

@@ -1,35 +1,207 @@
 //! From options to report: the order in which the lab does things.
 
-use crate::error::Error;
-use crate::options::Options;
-use crate::report::{Host, Report};
+use std::fs;
+use std::path::{Path, PathBuf};
 
-/// Builds the lab, runs the chosen scenarios and reports.
+use linux::process;
+
+use crate::addresses::*;
+use crate::config::TAKEOVER;
+use crate::error::{Error, file};
+use crate::hosts::Mail;
+use crate::leftovers;
+use crate::lock::Lock;
+use crate::options::{Options, Scenario};
+use crate::progress::Progress;
+use crate::report::{Host, Outcome, Report};
+use crate::scenario::{Bench, Run, folder};
+use crate::setup;
+use crate::stop::Stop;
+
+/// Builds the lab, runs the chosen scenarios, takes it down and reports; the report is also
+/// written as `report.json` into the result folder.
+///
+/// Namespaces and processes of a killed predecessor are removed first. Ctrl-C, SIGTERM and
+/// SIGHUP end the lab early, and it is taken down all the same.
 ///
 /// # Errors
 /// When the lab could not be built or measured; a scenario that missed its goal is in the report.
 pub fn run(options: &Options) -> Result<Report, Error> {
-    let _ = options.chosen();
-    Ok(Report {
+    if !process::is_root() {
+        return Err(Error::NotRoot);
+    }
+    let progress = Progress::new(options.progress);
+    let _lock = Lock::take()?;
+    let stop = Stop::listen()?;
+    if options.setup {
+        setup::install(&options.out, &progress)?;
+    }
+    match leftovers::remove()? {
+        0 => {}
+        n => progress.say(format!("removed {n} namespaces that an earlier lab left")),
+    }
+    fs::create_dir_all(&options.out).map_err(file(&options.out))?;
+    let out = options.out.canonicalize().map_err(file(&options.out))?;
+    let mail = Mail::choose(options);
+    let program = program(options)?;
+    let bench = Bench {
+        options,
+        program: &program,
+        mail: &mail,
+        stop: &stop,
+    };
+    progress.say(format!(
+        "mail service: {}; front-end proxy: {}",
+        mail.service(),
+        mail.proxy()
+    ));
+
+    let mut report = Report {
         schema: 1,
         host: host(),
         scenarios: Vec::new(),
-    })
+    };
+    for scenario in options.chosen() {
+        report
+            .scenarios
+            .push(series(&bench, scenario, &out, &progress)?);
+    }
+    let path = out.join("report.json");
+    let json = serde_json::to_string_pretty(&report).unwrap_or_default();
+    fs::write(&path, json + "\n").map_err(file(&path))?;
+    progress.say(format!(
+        "captures, logs and report.json are in {}",
+        out.display()
+    ));
+    if options.keep {
+        bench.leave_standing(&out.join("standing"))?;
+        progress.say(how_to_play());
+    }
+    Ok(report)
 }
 
-/// Removes every namespace and process of the lab, whoever left it.
+/// Removes every namespace and process of the lab, whoever left it; answers how many namespaces.
 ///
 /// # Errors
 /// When a lab is running, or the kernel refuses.
-pub fn down() -> Result<(), Error> {
-    Ok(())
+pub fn down() -> Result<usize, Error> {
+    if !process::is_root() {
+        return Err(Error::NotRoot);
+    }
+    let _lock = Lock::take()?;
+    leftovers::remove()
+}
+
+/// One scenario as often as wanted.
+fn series(
+    bench: &Bench<'_>,
+    scenario: Scenario,
+    out: &Path,
+    progress: &Progress,
+) -> Result<Outcome, Error> {
+    let runs = bench.options.runs.max(1);
+    let mut outcome = Outcome {
+        name: scenario.name().to_owned(),
+        takeover: if bench.options.plain {
+            "none"
+        } else {
+            TAKEOVER
+        }
+        .to_owned(),
+        service: bench.mail.service().to_owned(),
+        proxy: bench.mail.proxy().to_owned(),
+        transport: transport(bench.options).to_owned(),
+        ok: true,
+        ..Outcome::default()
+    };
+    let mut mail_always = true;
+    for number in 1..=runs {
+        progress.say(format!("{}: run {number} of {runs}", scenario.name()));
+        let run = bench.run(scenario, &folder(out, scenario, number, runs))?;
+        let outage_ms = milliseconds(run.probe.outage);
+        progress.say(format!(
+            "{}: outage {outage_ms} ms, {} of {} probes lost, {} clear, {} ESP, {} IKE after",
+            scenario.name(),
+            run.probe.lost,
+            run.probe.sent,
+            run.counts.clear,
+            run.counts.esp,
+            run.ike_after,
+        ));
+        for failure in &run.failures {
+            progress.say(format!("{}: FAILED: {failure}", scenario.name()));
+        }
+        mail_always &= run.mail.is_some();
+        add(
+            &mut outcome,
+            run,
+            if runs > 1 { Some(number) } else { None },
+        );
+    }
+    if !mail_always {
+        outcome.mail_ms = None;
+    }
+    Ok(outcome)
+}
+
+/// Adds one run to the outcome: the worst of what should be small, the sum of what is counted.
+fn add(outcome: &mut Outcome, run: Run, number: Option<u32>) {
+    let outage_ms = milliseconds(run.probe.outage);
+    outcome.outages_ms.push(outage_ms);
+    outcome.outage_ms = outcome.outage_ms.max(outage_ms);
+    outcome.probes_sent += run.probe.sent;
+    outcome.probes_lost += run.probe.lost;
+    outcome.clear_packets += run.counts.clear;
+    outcome.esp_packets += run.counts.esp;
+    outcome.capture_dropped += run.counts.dropped;
+    outcome.ike_messages_after = outcome.ike_messages_after.max(run.ike_after);
+    let mail_ms = run.mail.map(milliseconds);
+    outcome.mail_ms = mail_ms.into_iter().chain(outcome.mail_ms).reduce(f64::max);
+    outcome.ok &= run.failures.is_empty();
+    let named = |failure| match number {
+        Some(number) => format!("run {number}: {failure}"),
+        None => failure,
+    };
+    outcome.failures.extend(run.failures.into_iter().map(named));
+}
+
+/// Milliseconds with one decimal; a silence without end is the largest number JSON can carry.
+fn milliseconds(time: std::time::Duration) -> f64 {
+    (time.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+fn transport(options: &Options) -> &'static str {
+    match (options.plain, options.udp_encap) {
+        (true, _) => "none",
+        (false, true) => "udp",
+        (false, false) => "raw",
+    }
+}
+
+fn program(options: &Options) -> Result<PathBuf, Error> {
+    match &options.program {
+        Some(program) => Ok(program.clone()),
+        None => std::env::current_exe().map_err(file("/proc/self/exe")),
+    }
 }
 
 fn host() -> Host {
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     Host {
         kernel: kernel.trim().to_owned(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         holdfast: env!("CARGO_PKG_VERSION").to_owned(),
     }
+}
+
+fn how_to_play() -> String {
+    format!(
+        "the lab is left standing. To play in it:\n\
+         \x20 ip netns exec {CLIENT} curl pop3://{USER}:{PASSWORD}@{FE_FRONT}/1\n\
+         \x20 ip netns exec {FE} ping {VIP}\n\
+         \x20 holdfast status --run-dir {STATE}/fe\n\
+         \x20 holdfast cluster move {GROUP} be2 --run-dir {STATE}/be1\n\
+         \x20 ip netns exec {SWITCH} tcpdump -ni p-fe\n\
+         \x20 holdfast lab --down   takes it down"
+    )
 }

@@ -1,0 +1,220 @@
+//! Captures: every wire of the lab into a file of its own, and the counts that the report needs.
+//!
+//! The back network is captured at the switch's ports, whose cables the hosts' packets really
+//! travel: a port's incoming frames are what its host sent, so each packet is counted once, and
+//! a host that dies does not end the capture of its wire. The heartbeat link has no switch; it
+//! is captured at its first end, in both directions.
+
+pub(crate) mod classify;
+pub(crate) mod pcap;
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use linux::netns;
+use linux::packet::{FrameBatch, PacketSocket};
+use linux::poll::{Events, Interest, Poller};
+
+use crate::addresses::*;
+use crate::error::{Error, file, kernel};
+use crate::topology::PORTS;
+use classify::{Kind, classify};
+
+/// The kernel's buffer per wire, in bytes.
+const BUFFER: usize = 16 << 20;
+/// Frames taken at a time.
+const BATCH: usize = 64;
+/// A capture looks this often whether it shall end.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// One wire to capture.
+struct Wire {
+    namespace: &'static str,
+    interface: &'static str,
+    /// The file's name, without its ending.
+    name: &'static str,
+    counted: Counted,
+}
+
+/// Which frames of a wire are counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    /// Those that come in: at a switch's port, what its host sent.
+    Incoming,
+    /// Both directions.
+    All,
+    /// None: the client's own network, which no policy covers.
+    None,
+}
+
+const HEARTBEAT: Wire = Wire {
+    namespace: BE1,
+    interface: HEARTBEAT_IF,
+    name: "heartbeat",
+    counted: Counted::All,
+};
+const FRONT: Wire = Wire {
+    namespace: FE,
+    interface: FRONT_IF,
+    name: "client",
+    counted: Counted::None,
+};
+
+/// What was seen on the counted wires.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Packets of a protected port in clear.
+    pub(crate) clear: u64,
+    /// The first of them, in words.
+    pub(crate) first_clear: Option<String>,
+    /// ESP packets.
+    pub(crate) esp: u64,
+    /// When each IKE message was seen, in order of arrival per wire.
+    pub(crate) ike: Vec<SystemTime>,
+    /// Frames in all.
+    pub(crate) frames: u64,
+    /// Frames that the captures missed.
+    pub(crate) dropped: u64,
+}
+
+impl Counts {
+    /// How many IKE messages were seen at `mark` or later.
+    pub(crate) fn ike_after(&self, mark: SystemTime) -> u64 {
+        self.ike.iter().filter(|&&at| at >= mark).count() as u64
+    }
+
+    fn add(&mut self, other: Counts) {
+        self.clear += other.clear;
+        self.first_clear = self.first_clear.take().or(other.first_clear);
+        self.esp += other.esp;
+        self.ike.extend(other.ike);
+        self.frames += other.frames;
+        self.dropped += other.dropped;
+    }
+}
+
+/// Captures that run until they are stopped.
+pub(crate) struct Captures {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<Result<Counts, Error>>>,
+}
+
+impl Captures {
+    /// Starts to capture every wire into `folder`.
+    ///
+    /// # Errors
+    /// When a socket or a file cannot be had.
+    pub(crate) fn start(folder: &Path) -> Result<Self, Error> {
+        let mut captures = Self {
+            stop: Arc::new(AtomicBool::new(false)),
+            threads: Vec::new(),
+        };
+        let ports = PORTS.iter().map(|&(host, interface)| Wire {
+            namespace: SWITCH,
+            interface,
+            name: host.strip_prefix(PREFIX).unwrap_or(host),
+            counted: Counted::Incoming,
+        });
+        for wire in ports.chain([HEARTBEAT, FRONT]) {
+            let path = folder.join(format!("{}.pcap", wire.name));
+            let out = File::create(&path).map_err(file(&path))?;
+            let writer = pcap::Writer::new(BufWriter::new(out)).map_err(file(&path))?;
+            let open = || PacketSocket::capture(wire.interface, BUFFER);
+            let socket = netns::run(wire.namespace, open)??;
+            let stop = Arc::clone(&captures.stop);
+            captures.threads.push(thread::spawn(move || {
+                let counts = capture(&socket, writer, &wire, &stop);
+                counts.map_err(kernel(format!("capture the wire of {}", wire.name)))
+            }));
+        }
+        Ok(captures)
+    }
+
+    /// Ends the captures and adds up their counts.
+    ///
+    /// # Errors
+    /// When a capture failed: its counts would prove nothing.
+    pub(crate) fn stop(mut self) -> Result<Counts, Error> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut all = Counts::default();
+        for thread in self.threads.drain(..) {
+            if let Ok(counts) = thread.join() {
+                all.add(counts?);
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl Drop for Captures {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Captures one wire.
+fn capture(
+    socket: &PacketSocket,
+    mut out: pcap::Writer<impl std::io::Write>,
+    wire: &Wire,
+    stop: &AtomicBool,
+) -> std::io::Result<Counts> {
+    let poller = Poller::new()?;
+    poller.add(socket, 0, Interest::Read)?;
+    let mut events = Events::with_capacity(1);
+    let mut batch = FrameBatch::new(BATCH, pcap::SNAP_LENGTH);
+    let mut counts = Counts::default();
+    loop {
+        // Asked before the last look, so that nothing that came earlier is left.
+        let last = stop.load(Ordering::Relaxed);
+        match socket.receive(&mut batch) {
+            Ok(_) => {
+                for frame in batch.iter() {
+                    let since = frame.time.duration_since(UNIX_EPOCH).unwrap_or_default();
+                    out.frame(since, frame.bytes, frame.length)?;
+                    let counted = match wire.counted {
+                        Counted::Incoming => !frame.outgoing,
+                        Counted::All => true,
+                        Counted::None => false,
+                    };
+                    if counted {
+                        count(&mut counts, frame.bytes, frame.time, wire.name);
+                    }
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                if last {
+                    break;
+                }
+                poller.wait(&mut events, Some(LOOK))?;
+            }
+            // The kernel tells once that the interface went down; it may come up again.
+            Err(error) if error.kind() == std::io::ErrorKind::NetworkDown => {}
+            Err(error) => return Err(error),
+        }
+    }
+    counts.dropped = socket.statistics()?.dropped;
+    out.flush()?;
+    Ok(counts)
+}
+
+fn count(counts: &mut Counts, frame: &[u8], time: SystemTime, wire: &str) {
+    counts.frames += 1;
+    match classify(frame) {
+        Kind::Clear => {
+            counts.clear += 1;
+            let number = counts.frames;
+            counts
+                .first_clear
+                .get_or_insert_with(|| format!("counted frame {number} of {wire}.pcap"));
+        }
+        Kind::Esp => counts.esp += 1,
+        Kind::Ike => counts.ike.push(time),
+        Kind::Other => {}
+    }
+}

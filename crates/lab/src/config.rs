@@ -1,0 +1,138 @@
+//! The daemons' configuration files: the front end's, and a node's.
+
+use std::path::Path;
+
+use crate::addresses::*;
+
+/// The key between front end and nodes: good for a lab on one machine, nowhere else.
+const PSK: &str = "pB7wq2ZkT9sXf4LrVn6YhJc3GdMa8eUo5iRtK1xQ0Ew";
+/// The key between the nodes.
+const CLUSTER_KEY: &str = "Jq0m5v3yZl8cX2nBf6kWgS9dRt4hPa7eUoI1uYiTxQM";
+
+/// What differs between two runs of the lab.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings<'a> {
+    /// ESP in UDP even though there is no NAT.
+    pub(crate) udp_encap: bool,
+    /// Where key tables go, if anywhere.
+    pub(crate) keys: Option<&'a Path>,
+    /// The daemon's folder for sockets and state.
+    pub(crate) run_dir: &'a Path,
+}
+
+/// The front end's file: it is the client of the virtual address.
+pub(crate) fn front_end(settings: Settings<'_>) -> String {
+    let peers = peers(&[("mail", VIP.to_string()), ("mail6", VIP6.to_string())]);
+    let rules = rules(
+        |what, vip, _| format!("remote = \"{vip}\"\n{what}"),
+        "remote_ports",
+        "",
+    );
+    head("fe", settings) + &peers + &rules
+}
+
+/// A node's file: it serves the virtual address while it has it.
+pub(crate) fn node(name: &str, settings: Settings<'_>) -> String {
+    let peers = peers(&[("fe", FE_BACK.to_string()), ("fe6", FE_BACK6.to_string())]);
+    let rules = rules(
+        |what, vip, fe| format!("local = \"{vip}\"\nremote = \"{fe}\"\n{what}"),
+        "local_ports",
+        "side = \"server\"\n",
+    );
+    let nodes: String = [
+        ("be1", BE1_HEARTBEAT, BE1_BACK),
+        ("be2", BE2_HEARTBEAT, BE2_BACK),
+    ]
+    .iter()
+    .map(|(name, near, far)| {
+        format!("[[cluster.node]]\nname = \"{name}\"\naddress = [\"{near}\", \"{far}\"]\n\n")
+    })
+    .collect();
+    let cluster = format!(
+        "[cluster]\nkey = \"{CLUSTER_KEY}\"\ntakeover = \"{TAKEOVER}\"\n\n{nodes}\
+         [[cluster.group]]\nname = \"{GROUP}\"\n\
+         addresses = [\"{VIP}/{PREFIX_LEN}\", \"{VIP6}/{PREFIX_LEN6}\"]\n\
+         interface = \"{BACK_IF}\"\npreferred = [\"be1\", \"be2\"]\n"
+    );
+    head(name, settings) + &peers + &rules + &cluster
+}
+
+/// How SAs survive their node in the lab.
+pub(crate) const TAKEOVER: &str = "renegotiate";
+
+fn head(name: &str, settings: Settings<'_>) -> String {
+    let keys = settings.keys.map_or(String::new(), |folder| {
+        format!("key_log_dir = {:?}\n", folder.display().to_string())
+    });
+    let encapsulation = if settings.udp_encap { "udp" } else { "auto" };
+    format!(
+        "[node]\nname = \"{name}\"\nrun_dir = {:?}\n{keys}\n\
+         [plane]\nencapsulation = \"{encapsulation}\"\n\n",
+        settings.run_dir.display().to_string(),
+    )
+}
+
+fn peers(peers: &[(&str, String)]) -> String {
+    peers
+        .iter()
+        .map(|(name, address)| {
+            format!("[[peer]]\nname = \"{name}\"\naddress = \"{address}\"\npsk = \"{PSK}\"\n\n")
+        })
+        .collect()
+}
+
+/// Rules for mail and for the probe, IPv4 and IPv6. `sides` puts the addresses before the rest.
+fn rules(sides: impl Fn(&str, &str, &str) -> String, ports: &str, side: &str) -> String {
+    let whats = [
+        ("mail", format!("profile = \"passwords\"\n{side}")),
+        (
+            "probe-udp",
+            format!("protocol = \"udp\"\n{ports} = {ECHO}\n"),
+        ),
+        (
+            "probe-tcp",
+            format!("protocol = \"tcp\"\n{ports} = {ECHO}\n"),
+        ),
+    ];
+    let families = [
+        ("", VIP.to_string(), FE_BACK.to_string()),
+        ("6", VIP6.to_string(), FE_BACK6.to_string()),
+    ];
+    let mut out = String::new();
+    for (what, text) in &whats {
+        for (family, vip, fe) in &families {
+            out.push_str(&format!(
+                "[[rule]]\nname = \"{what}{family}\"\naction = \"require\"\n{}\n",
+                sides(text, vip, fe)
+            ));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_serves_what_the_front_end_asks_for() {
+        let run_dir = Path::new("/run/hf-lab/be1");
+        let settings = Settings {
+            udp_encap: true,
+            keys: None,
+            run_dir,
+        };
+        let (fe, be) = (front_end(settings), node("be1", settings));
+        for text in [
+            "name = \"probe-udp6\"",
+            "encapsulation = \"udp\"",
+            "profile = \"passwords\"",
+        ] {
+            assert!(fe.contains(text) && be.contains(text), "{text}\n{fe}\n{be}");
+        }
+        assert!(fe.contains("remote_ports = 7") && be.contains("local_ports = 7"));
+        assert!(be.contains("side = \"server\"") && !fe.contains("side"));
+        assert!(be.contains("local = \"fd77::100\"") && be.contains("remote = \"fd77::10\""));
+        assert!(!fe.contains("[cluster]") && !fe.contains("key_log_dir"));
+    }
+}

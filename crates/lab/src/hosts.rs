@@ -1,0 +1,374 @@
+//! What runs on the lab's hosts: mail, proxy, echo and the daemons, each started and awaited.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use linux::netns::{self, Surroundings};
+use linux::process::Signal;
+
+use crate::addresses::*;
+use crate::config::{self, Settings};
+use crate::control;
+use crate::dovecot;
+use crate::error::{Error, file};
+use crate::options::Options;
+use crate::service::VERB;
+use crate::stop::Stop;
+
+/// How long a program may take until it serves.
+const START: Duration = Duration::from_secs(15);
+
+/// The hosts that run a daemon: (namespace, name).
+pub(crate) const DAEMONS: [(&str, &str); 3] = [(FE, "fe"), (BE1, "be1"), (BE2, "be2")];
+
+/// The programs of the lab, running.
+pub(crate) struct Hosts {
+    children: Vec<Running>,
+}
+
+/// One program.
+struct Running {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+/// Which programs serve mail.
+#[derive(Clone, Debug)]
+pub(crate) struct Mail {
+    /// Dovecot's program, when it serves; else the built-in service and relay.
+    dovecot: Option<PathBuf>,
+}
+
+impl Mail {
+    /// Dovecot where it is installed and wanted.
+    pub(crate) fn choose(options: &Options) -> Self {
+        Self {
+            dovecot: if options.builtin_mail {
+                None
+            } else {
+                dovecot::program()
+            },
+        }
+    }
+
+    /// The service's name in the report.
+    pub(crate) fn service(&self) -> &'static str {
+        if self.dovecot.is_some() {
+            "dovecot"
+        } else {
+            "built-in"
+        }
+    }
+
+    /// The proxy's name in the report.
+    pub(crate) fn proxy(&self) -> &'static str {
+        if self.dovecot.is_some() {
+            "dovecot"
+        } else {
+            "relay"
+        }
+    }
+}
+
+/// What the programs need to know.
+pub(crate) struct Plan<'a> {
+    /// The caller's wishes.
+    pub(crate) options: &'a Options,
+    /// This very program, or another with the same verbs.
+    pub(crate) program: &'a Path,
+    /// What serves mail.
+    pub(crate) mail: &'a Mail,
+    /// Where logs go.
+    pub(crate) logs: &'a Path,
+    /// The programs live on when the lab ends.
+    pub(crate) keep: bool,
+}
+
+impl Hosts {
+    /// Starts mail, proxy and echo on the hosts, and the daemons unless the lab is plain.
+    ///
+    /// # Errors
+    /// When a program cannot be started.
+    pub(crate) fn start(plan: &Plan<'_>) -> Result<Self, Error> {
+        let mut hosts = Self {
+            children: Vec::new(),
+        };
+        fs::create_dir_all(plan.logs).map_err(file(plan.logs))?;
+        for (node, name) in [(BE1, "be1"), (BE2, "be2")] {
+            hosts.echo(plan, node, name)?;
+            hosts.mail(plan, node, name)?;
+        }
+        hosts.proxy(plan)?;
+        if !plan.options.plain {
+            for (namespace, name) in DAEMONS {
+                hosts.daemon(plan, namespace, name)?;
+            }
+        }
+        Ok(hosts)
+    }
+
+    /// Waits until every program serves, and fails as soon as one has ended.
+    ///
+    /// # Errors
+    /// When a program ended or is not ready in time; when interrupted.
+    pub(crate) fn wait(&mut self, plan: &Plan<'_>, stop: &Stop) -> Result<(), Error> {
+        for (namespace, ports) in [
+            (BE1, &PROTECTED[..]),
+            (BE2, &PROTECTED),
+            (FE, &[POP3, IMAP]),
+        ] {
+            let what = format!("the mail service in {namespace}");
+            self.until(stop, &what, || listening(namespace, ports))?;
+        }
+        if plan.options.plain {
+            return Ok(());
+        }
+        for (_, name) in DAEMONS {
+            let socket = socket(name);
+            self.until(stop, &format!("the daemon of {name}"), || {
+                let patience = Duration::from_millis(500);
+                control::ask::<serde_json::Value>(&socket, &api::Request::Status, patience).is_ok()
+            })?;
+        }
+        self.until(stop, "the cluster", || {
+            ["be1", "be2"]
+                .iter()
+                .all(|n| control::owner(&socket(n), GROUP).is_some())
+        })
+    }
+
+    /// Waits for `ready` while all programs live.
+    fn until(
+        &mut self,
+        stop: &Stop,
+        what: &str,
+        mut ready: impl FnMut() -> bool,
+    ) -> Result<(), Error> {
+        let mut ended = None;
+        let done = stop.until(START, || {
+            ended = self.ended();
+            ended.is_some() || ready()
+        })?;
+        match ended {
+            Some(error) => Err(error),
+            None if done => Ok(()),
+            None => Err(Error::Program {
+                name: what.to_owned(),
+                detail: format!("was not ready within {} s", START.as_secs()),
+            }),
+        }
+    }
+
+    /// The first program that has ended, as an error with the end of its log.
+    fn ended(&mut self) -> Option<Error> {
+        let (Running { name, log, .. }, status) = self.children.iter_mut().find_map(|running| {
+            let status = match running.child.try_wait() {
+                Ok(None) => return None,
+                Ok(Some(status)) => status.to_string(),
+                Err(error) => error.to_string(),
+            };
+            Some((running, status))
+        })?;
+        let text = fs::read_to_string(&*log).unwrap_or_default();
+        let last: Vec<&str> = text.lines().rev().take(3).collect();
+        let last = last.into_iter().rev().collect::<Vec<_>>().join(" | ");
+        let detail = format!(
+            "ended too early ({status}): {last}; its log is {}",
+            log.display()
+        );
+        Some(Error::Program {
+            name: name.clone(),
+            detail,
+        })
+    }
+
+    fn echo(&mut self, plan: &Plan<'_>, node: &str, name: &str) -> Result<(), Error> {
+        let mut command = service(plan, "echo");
+        command.args([VIP.to_string(), VIP6.to_string()]);
+        self.spawn(plan, node, &format!("{name}-echo"), command)
+    }
+
+    fn mail(&mut self, plan: &Plan<'_>, node: &str, name: &str) -> Result<(), Error> {
+        let title = format!("{name}-mail");
+        let command = match &plan.mail.dovecot {
+            Some(program) => {
+                let folder = Path::new(STATE).join(name).join("dovecot");
+                let config = dovecot::back_end(&folder, &log_file(plan, &title))?;
+                dovecot_command(program, &config)
+            }
+            None => {
+                let mut command = service(plan, "mail");
+                command.arg("::");
+                command
+            }
+        };
+        self.spawn(plan, node, &title, command)
+    }
+
+    fn proxy(&mut self, plan: &Plan<'_>) -> Result<(), Error> {
+        let title = "fe-proxy";
+        let command = match &plan.mail.dovecot {
+            Some(program) => {
+                let folder = Path::new(STATE).join("fe").join("dovecot");
+                let config = dovecot::proxy(&folder, &log_file(plan, title), FE_FRONT, VIP)?;
+                dovecot_command(program, &config)
+            }
+            None => {
+                let mut command = service(plan, "relay");
+                command.args([FE_FRONT.to_string(), VIP.to_string()]);
+                command
+            }
+        };
+        self.spawn(plan, FE, title, command)
+    }
+
+    fn daemon(&mut self, plan: &Plan<'_>, namespace: &str, name: &str) -> Result<(), Error> {
+        let run_dir = run_dir(name);
+        fs::create_dir_all(&run_dir).map_err(file(&run_dir))?;
+        let keys = plan.logs.join("keys").join(name);
+        if plan.options.keys {
+            fs::create_dir_all(&keys).map_err(file(&keys))?;
+        }
+        let settings = Settings {
+            udp_encap: plan.options.udp_encap,
+            keys: plan.options.keys.then_some(keys.as_path()),
+            run_dir: &run_dir,
+        };
+        let text = if name == "fe" {
+            config::front_end(settings)
+        } else {
+            config::node(name, settings)
+        };
+        let path = run_dir.join("holdfast.toml");
+        fs::write(&path, text).map_err(file(&path))?;
+        // It holds keys: the daemon and its owner read it, nobody else.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(file(&path))?;
+        let mut command = Command::new(plan.program);
+        command.arg("daemon").arg("--config").arg(&path);
+        self.spawn(plan, namespace, &format!("{name}-daemon"), command)
+    }
+
+    /// Starts a program in a namespace, its words in a log of its own.
+    fn spawn(
+        &mut self,
+        plan: &Plan<'_>,
+        namespace: &str,
+        title: &str,
+        mut command: Command,
+    ) -> Result<(), Error> {
+        let log = log_file(plan, title);
+        let words = fs::OpenOptions::new().create(true).append(true).open(&log);
+        let words = words.map_err(file(&log))?;
+        let errors = words.try_clone().map_err(file(&log))?;
+        // A process group of its own: Ctrl-C is for the lab, which then ends its programs.
+        command
+            .stdin(Stdio::null())
+            .stdout(words)
+            .stderr(errors)
+            .process_group(0);
+        let surroundings = Surroundings {
+            namespace: Some(namespace.to_owned()),
+            death_signal: (!plan.keep).then_some(Signal::Kill),
+            ..Surroundings::default()
+        };
+        netns::surround(&mut command, &surroundings)?;
+        let child = command.spawn().map_err(|error| Error::Program {
+            name: title.to_owned(),
+            detail: format!("could not be started: {error}"),
+        })?;
+        self.children.push(Running {
+            name: title.to_owned(),
+            child,
+            log,
+        });
+        Ok(())
+    }
+
+    /// Forgets the programs without ending them.
+    pub(crate) fn leave(mut self) {
+        self.children.clear();
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        for running in &mut self.children {
+            let _ = running.child.kill();
+            let _ = running.child.wait();
+        }
+    }
+}
+
+/// The folder of a host's daemon.
+fn run_dir(name: &str) -> PathBuf {
+    Path::new(STATE).join(name)
+}
+
+/// The control socket of a host's daemon.
+pub(crate) fn socket(name: &str) -> PathBuf {
+    run_dir(name).join(control::SOCKET)
+}
+
+fn log_file(plan: &Plan<'_>, title: &str) -> PathBuf {
+    plan.logs.join(format!("{title}.log"))
+}
+
+fn service(plan: &Plan<'_>, what: &str) -> Command {
+    let mut command = Command::new(plan.program);
+    command.args([VERB, what]);
+    command
+}
+
+fn dovecot_command(program: &Path, config: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.arg("-F").arg("-c").arg(config);
+    command
+}
+
+/// Whether somebody listens on all these TCP ports, as the kernel's own table has it: to ask by
+/// connecting would make the proxy connect on.
+fn listening(namespace: &str, ports: &[u16]) -> bool {
+    let read = || {
+        ["tcp", "tcp6"].map(|table| {
+            fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap_or_default()
+        })
+    };
+    let Ok(tables) = netns::run(namespace, read) else {
+        return false;
+    };
+    let open: Vec<u16> = tables
+        .iter()
+        .flat_map(|t| t.lines())
+        .filter_map(listener)
+        .collect();
+    ports.iter().all(|port| open.contains(port))
+}
+
+/// The port of a line of `/proc/net/tcp` (proc(5)) whose socket listens.
+fn listener(line: &str) -> Option<u16> {
+    const LISTEN: &str = "0A";
+    let mut fields = line.split_whitespace().skip(1);
+    let (_, port) = fields.next()?.rsplit_once(':')?;
+    (fields.nth(1)? == LISTEN).then(|| u16::from_str_radix(port, 16).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_of_a_listener() {
+        let line = "   0: 00000000:006E 00000000:0000 0A 00000000:00000000 00:00000000 00000000";
+        assert_eq!(listener(line), Some(110));
+        assert_eq!(listener(&line.replace(" 0A ", " 01 ")), None);
+        assert_eq!(
+            listener("  sl  local_address rem_address   st tx_queue rx_queue"),
+            None
+        );
+    }
+}

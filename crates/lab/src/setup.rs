@@ -1,0 +1,160 @@
+//! `--setup`: installs nftables and Dovecot where they are missing, with Debian's apt-get.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::dovecot;
+use crate::error::{Error, file};
+use crate::progress::Progress;
+
+/// Package scripts ask this program whether they may start a daemon; 101 means no.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Installs what is missing; the package tool's words go to `setup.log` in `out`.
+///
+/// # Errors
+/// A sentence when apt-get is not there, cannot reach its archive, or fails.
+pub(crate) fn install(out: &Path, progress: &Progress) -> Result<(), Error> {
+    let missing = missing();
+    if missing.is_empty() {
+        progress.say("setup: nftables and Dovecot are installed");
+        return Ok(());
+    }
+    let names = missing.join(", ");
+    if find("apt-get").is_none() {
+        return Err(Error::Setup(format!(
+            "--setup installs with apt-get, which this system does not have; install {names} \
+             with its own package tool, then run the lab without --setup"
+        )));
+    }
+    fs::create_dir_all(out).map_err(file(out))?;
+    let log = out.join("setup.log");
+    let _no_daemons = NoDaemons::begin().map_err(file(POLICY))?;
+    progress.say("setup: apt-get update");
+    // Without its lists refreshed the tool may still know the packages: only the install counts.
+    let update = apt(&log, &["-o", "APT::Update::Error-Mode=any", "update"])?;
+    progress.say(format!("setup: apt-get install {names}"));
+    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
+    arguments.extend(&missing);
+    if !apt(&log, &arguments)? {
+        let why = if update {
+            "apt-get install failed"
+        } else {
+            "apt-get cannot reach its package archive; check the network"
+        };
+        return Err(Error::Setup(format!(
+            "cannot install {names}: {why} (its words are in {}). Without --setup the lab runs \
+             on what is there, with its built-in mail service in Dovecot's place",
+            log.display()
+        )));
+    }
+    if missing.iter().any(|name| name.starts_with("dovecot")) {
+        leave_disabled(progress);
+    }
+    progress.say("setup: done");
+    Ok(())
+}
+
+/// The Debian packages whose programs are not there.
+fn missing() -> Vec<&'static str> {
+    let mut missing = Vec::new();
+    if find("nft").is_none() {
+        missing.push("nftables");
+    }
+    missing.extend(dovecot::missing_packages());
+    missing
+}
+
+/// Where a program is, in the places that hold programs for root.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    [
+        "/usr/local/sbin",
+        "/usr/local/bin",
+        "/usr/sbin",
+        "/usr/bin",
+        "/sbin",
+        "/bin",
+    ]
+    .iter()
+    .map(|folder| Path::new(folder).join(program))
+    .find(|path| path.is_file())
+}
+
+/// Runs apt-get without questions; whether it succeeded.
+fn apt(log: &Path, arguments: &[&str]) -> Result<bool, Error> {
+    let mut words = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .map_err(file(log))?;
+    let _ = writeln!(words, "$ apt-get {}", arguments.join(" "));
+    let errors = words.try_clone().map_err(file(log))?;
+    let status = Command::new("apt-get")
+        .args([
+            "-q",
+            "-o",
+            "DPkg::Lock::Timeout=120",
+            "-o",
+            "Acquire::Retries=1",
+        ])
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .stdout(words)
+        .stderr(errors)
+        .status();
+    match status {
+        Ok(status) => Ok(status.success()),
+        Err(error) => Err(Error::Setup(format!("cannot start apt-get: {error}"))),
+    }
+}
+
+/// A mail server that the lab brought along must not come up at the next boot.
+fn leave_disabled(progress: &Progress) {
+    let disabled = Command::new("systemctl")
+        .args(["--quiet", "disable", "dovecot.service", "dovecot.socket"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if disabled {
+        progress.say("setup: Dovecot's system service was left disabled");
+    }
+}
+
+/// While this lives, packages do not start daemons; an administrator's own policy stays.
+struct NoDaemons {
+    ours: bool,
+}
+
+impl NoDaemons {
+    fn begin() -> std::io::Result<Self> {
+        let created = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(POLICY);
+        let mut policy = match created {
+            Ok(policy) => policy,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Ok(Self { ours: false });
+            }
+            Err(error) => return Err(error),
+        };
+        let guard = Self { ours: true };
+        policy.write_all(b"#!/bin/sh\nexit 101\n")?;
+        policy.set_permissions(fs::Permissions::from_mode(0o755))?;
+        Ok(guard)
+    }
+}
+
+impl Drop for NoDaemons {
+    fn drop(&mut self) {
+        if self.ours {
+            let _ = fs::remove_file(POLICY);
+        }
+    }
+}
