@@ -1,0 +1,356 @@
+//! The way out: from a packet of the host to sealed datagrams (RFC 4301 5.1, RFC 4303 3.3).
+
+mod batch;
+mod database;
+mod fall_back;
+mod flows;
+mod pending;
+mod sa;
+mod segment;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use policy::child::Mode;
+use policy::entry::Entry;
+use policy::names::RuleName;
+use policy::rule::{Action, Negotiate};
+use policy::sa::ChildId;
+use policy::selector::{Direction, TrafficSelector};
+use policy::spd::{Spd, Verdict};
+use wire::ip::Flow;
+
+use crate::discard::{Counts, Discard};
+use crate::offload::Offload;
+
+pub use batch::{MAX_RUN_BYTES, MAX_RUN_DATAGRAMS, OutboundBatch, Path, Run};
+pub use pending::{
+    ACQUIRE_INTERVAL, Acquire, MAX_NEGOTIATIONS, MAX_PENDING_AGE, MAX_PENDING_BYTES,
+    MAX_PENDING_PACKETS,
+};
+pub use sa::OutboundSa;
+pub use segment::{Carried, MAX_SEGMENTS, Segments};
+
+use database::Database;
+use fall_back::FallBack;
+use flows::{Decision, FlowCache};
+use pending::{Pending, Waiting};
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Sealed; this many ESP datagrams are in the batch.
+    Sealed(usize),
+    /// Permitted in clear text; this many IP packets are in the batch.
+    Clear(usize),
+    /// Waits for an SA. [`Outbound::poll_acquire`] says which.
+    Queued,
+    /// Dropped and counted.
+    Discarded(Discard),
+}
+
+/// The outbound half of the data plane. It belongs to one thread: no lock is taken per packet.
+///
+/// `now` is everywhere the caller's monotonic clock in nanoseconds.
+pub struct Outbound {
+    spd: Arc<Spd>,
+    database: Database,
+    flows: FlowCache,
+    pending: Pending,
+    fall_back: FallBack,
+    counts: Arc<Counts>,
+}
+
+impl Outbound {
+    /// A way out under this policy, with no SAs yet. Dropped packets are counted in `counts`.
+    #[must_use]
+    pub fn new(spd: Arc<Spd>, counts: Arc<Counts>) -> Self {
+        Outbound {
+            spd,
+            database: Database::default(),
+            flows: FlowCache::new(),
+            pending: Pending::default(),
+            fall_back: FallBack::default(),
+            counts,
+        }
+    }
+
+    /// Sends one packet from the host, or one that `offload` says is to be cut into several.
+    ///
+    /// Sealed or clear, the result is in the batch; a packet without an SA is kept until
+    /// [`install`](Self::install) brings one, and is never lost to the negotiation itself.
+    pub fn send(
+        &mut self,
+        packet: &[u8],
+        offload: &Offload,
+        now: u64,
+        batch: &mut OutboundBatch,
+    ) -> Sent {
+        let segments = match Segments::parse(packet, offload) {
+            Ok(segments) => segments,
+            Err(discard) => return self.discard(discard, 1),
+        };
+        let flow = segments.flow();
+        let decision = match self.flows.get(&flow) {
+            _ if segments.is_fragment() => self.decide_fragment(&flow),
+            Some(decision) => Ok(decision),
+            None => self.decide(&flow).inspect(|decision| self.flows.put(flow, *decision)),
+        };
+        let decision = match decision {
+            Ok(decision) => decision,
+            Err(rule) => return self.queue(&rule, flow, packet, offload, now),
+        };
+        match decision {
+            Decision::Seal(place) => self.seal(place, &segments, now, batch),
+            Decision::Clear => clear(&segments, batch),
+            Decision::Block => self.discard(Discard::OutboundBlocked, 1),
+        }
+    }
+
+    /// Installs an SA and sends what waited for it into the batch. Among SAs whose selectors hold
+    /// a packet the youngest is used, so that a rekeyed SA takes over with this call.
+    pub fn install(&mut self, sa: OutboundSa, now: u64, batch: &mut OutboundBatch) {
+        let (rule, selectors) = (sa.rule().clone(), sa.selectors().clone());
+        self.database.insert(sa);
+        self.flows.invalidate();
+        let waiting = self.pending.take(|key| {
+            let holds = |side: &[TrafficSelector], address| {
+                side.iter().any(|selector| selector.addresses.contains(address))
+            };
+            key.rule == rule
+                && holds(&selectors.local, key.source)
+                && holds(&selectors.remote, key.destination)
+        });
+        self.resend(waiting, now, batch);
+    }
+
+    /// Installs an SA in the place of another: not one packet goes without.
+    pub fn replace(
+        &mut self,
+        old: ChildId,
+        sa: OutboundSa,
+        now: u64,
+        batch: &mut OutboundBatch,
+    ) -> bool {
+        self.install(sa, now, batch);
+        self.remove(old)
+    }
+
+    /// Removes every outbound SA of a pair. Says whether there was one.
+    pub fn remove(&mut self, id: ChildId) -> bool {
+        self.flows.invalidate();
+        self.database.remove(id)
+    }
+
+    /// Sets the first sequence number that an SA may not use. Says whether there is such an SA.
+    pub fn set_ceiling(&mut self, id: ChildId, ceiling: u64) -> bool {
+        let sa = self.database.find_mut(id);
+        sa.map(|sa| sa.set_ceiling(ceiling)).is_some()
+    }
+
+    /// The outbound SA of a pair.
+    #[must_use]
+    pub fn sa(&self, id: ChildId) -> Option<&OutboundSa> {
+        self.database.find(id)
+    }
+
+    /// How many SAs are installed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.database.len()
+    }
+
+    /// Whether no SA is installed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.database.len() == 0
+    }
+
+    /// How many packets wait for an SA.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Puts another policy into force. What waits is judged again.
+    pub fn set_policy(&mut self, spd: Arc<Spd>, now: u64, batch: &mut OutboundBatch) {
+        self.spd = spd;
+        self.flows.invalidate();
+        let waiting = self.pending.take(|_| true);
+        self.resend(waiting, now, batch);
+    }
+
+    /// A negotiation came to nothing. Under a rule that requests IPsec the peer is spoken to in
+    /// clear text until `until`; under one that requires it, what waits is dropped.
+    pub fn negotiation_failed(
+        &mut self,
+        rule: &RuleName,
+        remote: IpAddr,
+        until: u64,
+        now: u64,
+        batch: &mut OutboundBatch,
+    ) {
+        let waiting = self.pending.take(|key| key.rule == *rule && key.destination == remote);
+        if self.is_optional(rule) {
+            self.fall_back.insert(rule.clone(), remote, until);
+            self.flows.invalidate();
+            self.resend(waiting, now, batch);
+        } else {
+            self.counts.add_many(Discard::PendingRefused, waiting.len() as u64);
+        }
+    }
+
+    /// The next SA that packets wait for. Each rule and pair of hosts is asked for once per
+    /// [`ACQUIRE_INTERVAL`].
+    pub fn poll_acquire(&mut self) -> Option<Acquire> {
+        self.pending.poll_acquire()
+    }
+
+    /// Drops what has waited too long and ends what was permitted for a time. To be called about
+    /// once a second.
+    pub fn handle_timeout(&mut self, now: u64) {
+        let expired = self.pending.expire(now);
+        self.counts.add_many(Discard::PendingExpired, expired);
+        if self.fall_back.expire(now) {
+            self.flows.invalidate();
+        }
+    }
+
+    /// What the policy and the SAs make of a flow; the rule if it must wait for an SA.
+    fn decide(&self, flow: &Flow) -> Result<Decision, RuleName> {
+        let found = match self.spd.lookup(flow, Direction::Outbound) {
+            Verdict::Exempt(_) | Verdict::NoRule => return Ok(Decision::Clear),
+            Verdict::Rule(found) => found,
+        };
+        let name = &found.rule.name;
+        match &found.rule.action {
+            Action::Permit => Ok(Decision::Clear),
+            Action::Block => Ok(Decision::Block),
+            Action::Negotiate(_) if found.entry.dormant => Ok(Decision::Block),
+            Action::Negotiate(_) => match self.database.select(name, flow) {
+                Some(place) => Ok(Decision::Seal(place)),
+                None if self.fall_back.contains(name, flow.dst) => Ok(Decision::Clear),
+                None => Err(name.clone()),
+            },
+        }
+    }
+
+    /// A fragment other than the first has no ports. It passes in clear text only if no rule that
+    /// blocks or protects could be about the packet it belongs to (RFC 4301 7).
+    fn decide_fragment(&self, flow: &Flow) -> Result<Decision, RuleName> {
+        let decision = self.decide(flow)?;
+        let could_be = |entry: &Entry| {
+            let selectors = [&entry.pair.local, &entry.pair.remote];
+            let protocol = |selector: &TrafficSelector| [0, flow.protocol].contains(&selector.protocol);
+            selectors.into_iter().all(protocol)
+                && entry.pair.local.addresses.contains(flow.src)
+                && entry.pair.remote.addresses.contains(flow.dst)
+                && self.spd.rule_of(entry).is_some_and(|rule| rule.action != Action::Permit)
+        };
+        match decision {
+            Decision::Clear if self.spd.entries().iter().any(could_be) => Ok(Decision::Block),
+            decision => Ok(decision),
+        }
+    }
+
+    fn is_optional(&self, name: &RuleName) -> bool {
+        let rule = self.spd.rules().iter().find(|rule| rule.name == *name);
+        rule.is_some_and(|rule| {
+            matches!(rule.action, Action::Negotiate(Negotiate { required: false, .. }))
+        })
+    }
+
+    fn queue(
+        &mut self,
+        rule: &RuleName,
+        flow: Flow,
+        packet: &[u8],
+        offload: &Offload,
+        now: u64,
+    ) -> Sent {
+        let waiting = Waiting { packet: packet.into(), offload: *offload, since: now };
+        let dropped = self.pending.push(rule, flow, waiting);
+        self.counts.add_many(Discard::PendingOverflow, dropped);
+        Sent::Queued
+    }
+
+    fn resend(&mut self, waiting: Vec<Waiting>, now: u64, batch: &mut OutboundBatch) {
+        for waiting in waiting {
+            self.send(&waiting.packet, &waiting.offload, now, batch);
+        }
+    }
+
+    fn seal(
+        &mut self,
+        place: usize,
+        segments: &Segments<'_>,
+        now: u64,
+        batch: &mut OutboundBatch,
+    ) -> Sent {
+        let Some(sa) = self.database.get_mut(place) else {
+            return self.discard(Discard::OutboundBlocked, 1);
+        };
+        match seal(sa, segments, now, batch) {
+            Ok(datagrams) => Sent::Sealed(datagrams),
+            Err((discard, packets)) => self.discard(discard, packets),
+        }
+    }
+
+    fn discard(&self, discard: Discard, packets: usize) -> Sent {
+        self.counts.add_many(discard, packets as u64);
+        Sent::Discarded(discard)
+    }
+}
+
+/// Seals every segment straight into the batch. On an error, says how many were left out.
+fn seal(
+    sa: &mut OutboundSa,
+    segments: &Segments<'_>,
+    now: u64,
+    batch: &mut OutboundBatch,
+) -> Result<usize, (Discard, usize)> {
+    let count = segments.count();
+    let carried = match sa.mode() {
+        Mode::Transport => segments.behind_ip_header().map_err(|discard| (discard, count))?,
+        Mode::Tunnel => segments.whole(),
+    };
+    let path = sa.path().with_traffic_class(carried.traffic_class());
+    let offset = sa.payload_offset();
+    let mut bytes = 0;
+    for number in 0..count {
+        let payload = carried.length(number);
+        let length = sa.sealed_length(payload);
+        let room = batch.room(length);
+        let sealed = match room.get_mut(offset..offset + payload) {
+            Some(space) if length <= MAX_RUN_BYTES => {
+                carried.write(number, space);
+                sa.seal(room, payload, carried.next_header())
+            }
+            _ => Err(Discard::OutboundTooLong),
+        };
+        if let Err(discard) = sealed {
+            sa.count(number as u64, bytes, now);
+            sa.count_dropped((count - number) as u64);
+            return Err((discard, count - number));
+        }
+        batch.commit(path, length);
+        bytes += length as u64;
+    }
+    sa.count(count as u64, bytes, now);
+    Ok(count)
+}
+
+/// Writes every segment into the batch as it is: whole packets with complete checksums.
+fn clear(segments: &Segments<'_>, batch: &mut OutboundBatch) -> Sent {
+    let carried = segments.whole();
+    let path = Path::Clear { destination: segments.flow().dst };
+    for number in 0..segments.count() {
+        let length = carried.length(number);
+        carried.write(number, batch.room(length));
+        batch.commit(path, length);
+    }
+    Sent::Clear(segments.count())
+}
