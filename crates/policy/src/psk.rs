@@ -66,18 +66,14 @@ pub fn estimate(key: &[u8]) -> u32 {
     let mut bits = 0.0;
     let mut rest = key;
     while !rest.is_empty() {
-        let sequence = sequence_length(rest);
-        let word = letter_run(rest);
-        let taken = match (sequence >= SEQUENCE, words && word >= SHORT_WORD) {
-            (true, _) => sequence,
-            (_, true) => word,
-            _ => 1,
+        let one = if words { full.min(3.0) } else { full };
+        let (sequence, word) = (sequence_length(rest), letter_run(rest));
+        let (taken, worth) = match (sequence >= SEQUENCE, words && word >= SHORT_WORD) {
+            (true, _) => (sequence, one),
+            (_, true) => (word, word as f64 * full.min(2.0)),
+            _ => (1, one),
         };
-        bits += match (taken == sequence, words) {
-            (false, _) => taken as f64 * full.min(2.0),
-            (true, true) => full.min(3.0),
-            (true, false) => full,
-        };
+        bits += worth;
         rest = rest.get(taken..).unwrap_or_default();
     }
     bits.round() as u32
@@ -90,7 +86,7 @@ const SHORT_WORD: usize = 3;
 /// Letters of one case in a row that make a key look like words.
 const WORD: usize = 4;
 
-/// Whether more than half of the key is letters of one case in a row, with as many vowels as
+/// Whether more than three fifths of the key are letters of one case in a row, with as many vowels as
 /// words have (three tenths; random letters have two).
 fn looks_like_words(key: &[u8]) -> bool {
     let (mut letters, mut vowels) = (0, 0);
@@ -105,7 +101,7 @@ fn looks_like_words(key: &[u8]) -> bool {
         }
         rest = tail;
     }
-    2 * letters > key.len() && 100 * vowels > 28 * letters
+    5 * letters > 3 * key.len() && 100 * vowels > 28 * letters
 }
 
 /// The length after which the key repeats itself, or its whole length.
