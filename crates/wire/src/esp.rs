@@ -7,3 +7,6 @@ mod udp;
 pub use header::{HEADER, Header, SPI_MIN};
 pub use trailer::{MalformedTrailer, TRAILER, Trailer, padding, write_trailer};
 pub use udp::{KEEPALIVE, NON_ESP_MARKER, UdpEncap, classify, with_marker};
+
+#[cfg(test)]
+mod tests;

@@ -13,3 +13,6 @@ pub mod v6;
 pub use flow::Flow;
 pub use malformed::Malformed;
 pub use packet::{Fragment, Packet, rewrite};
+
+#[cfg(test)]
+mod tests;

@@ -38,3 +38,31 @@ pub fn append(out: &mut Vec<u8>, since_epoch: std::time::Duration, packet: &[u8]
     out.extend_from_slice(&record_header(since_epoch, captured, original));
     out.extend(packet.iter().take(captured as usize));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_file_of_one_packet() {
+        let mut file = header(RAW_IP).to_vec();
+        append(&mut file, Duration::new(0x0102_0304, 5), &[0x45, 0]);
+        let expected = [
+            [0x4d, 0x3c, 0xb2, 0xa1, 2, 0, 4, 0].as_slice(),
+            &[0; 8],
+            &[0, 0, 4, 0, 101, 0, 0, 0],
+            &[4, 3, 2, 1, 5, 0, 0, 0],
+            &[2, 0, 0, 0, 2, 0, 0, 0, 0x45, 0],
+        ];
+        assert_eq!(file, expected.concat());
+    }
+
+    #[test]
+    fn a_packet_over_the_limit_is_cut() {
+        let mut file = Vec::new();
+        append(&mut file, Duration::ZERO, &vec![1; SNAPLEN as usize + 7]);
+        assert_eq!(file.len(), 16 + SNAPLEN as usize);
+        assert_eq!(file[8..16], [0, 0, 4, 0, 7, 0, 4, 0]);
+    }
+}
