@@ -66,14 +66,13 @@ impl DhKeyPair {
     }
 
     /// The pair with this private key: big-endian for MODP and ECP, RFC 7748 order for X25519.
+    /// `None` for a key that its group does not have.
     fn from_private(group: Group, private: Secret) -> Option<Self> {
         let (private, public) = match arithmetic(group) {
             Arithmetic::Modp(modp) => {
-                let public = modp.public(&private);
-                if !modp.in_range(&public) {
-                    return None;
-                }
-                (Private::Modp(modp, private), public)
+                let exponent = modp.exponent(private)?;
+                let public = modp.public(&exponent);
+                (Private::Modp(modp, exponent), public)
             }
             Arithmetic::Curve(curve) => {
                 let key = CurveKey::from_scalar(curve, &curve.masked(private))?;

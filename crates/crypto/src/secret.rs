@@ -11,6 +11,18 @@ use crate::random::Random;
 ///
 /// There is no `Debug`, `Clone` or `PartialEq`: a secret is never printed, a copy is always
 /// asked for by name ([`Secret::duplicate`]), a comparison never leaks where it differed.
+///
+/// ```compile_fail
+/// println!("{:?}", crypto::Secret::empty());
+/// ```
+///
+/// ```compile_fail
+/// let copy = crypto::Secret::empty().clone();
+/// ```
+///
+/// ```compile_fail
+/// let equal = crypto::Secret::empty() == crypto::Secret::empty();
+/// ```
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
@@ -125,3 +137,42 @@ impl fmt::Display for WrongSplit {
 }
 
 impl std::error::Error for WrongSplit {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn split_gives_the_pieces_in_order() {
+        let secret = Secret::new((0..10).collect());
+        let pieces = secret.split(&[3, 0, 7]).unwrap();
+        let bytes: Vec<&[u8]> = pieces.iter().map(Secret::as_bytes).collect();
+        assert_eq!(bytes, [&[0, 1, 2][..], &[], &[3, 4, 5, 6, 7, 8, 9]]);
+    }
+
+    #[test]
+    fn split_refuses_lengths_that_do_not_add_up() {
+        let secret = Secret::new(vec![1; 10]);
+        for (lengths, wanted) in [
+            (&[3, 8][..], 11),
+            (&[3, 6], 9),
+            (&[], 0),
+            (&[usize::MAX, 11], usize::MAX),
+        ] {
+            let expected = WrongSplit {
+                wanted,
+                available: 10,
+            };
+            assert_eq!(secret.split(lengths).err(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn joined_duplicate_and_comparison_agree() {
+        let secret = Secret::joined(&[b"ab", b"", b"c"]);
+        assert!(secret.constant_time_eq(&Secret::from_slice(b"abc")));
+        assert!(secret.constant_time_eq(&secret.duplicate()));
+        assert!(!secret.constant_time_eq(&Secret::from_slice(b"abd")));
+        assert!(!secret.constant_time_eq(&Secret::from_slice(b"abcd")));
+    }
+}

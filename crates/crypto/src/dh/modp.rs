@@ -79,6 +79,13 @@ impl Modp {
         }
     }
 
+    /// The exponent, unless it is 0. Any other keeps the public value off 1 and p - 1: 2 generates
+    /// the subgroup of prime order (p - 1) / 2, and the exponent is far below that.
+    pub(crate) fn exponent(self, drawn: Secret) -> Option<Secret> {
+        let bits = drawn.as_bytes().iter().fold(0, |all, byte| all | byte);
+        (bits != 0 && drawn.len() == self.exponent_length()).then_some(drawn)
+    }
+
     /// Length of the modulus in bytes.
     pub(crate) fn length(self) -> usize {
         match self {

@@ -1,0 +1,11 @@
+//! Published test vectors, read from `tests/vectors`, for every algorithm.
+
+mod cipher;
+mod dh;
+mod prf;
+mod read;
+
+#[test]
+fn the_self_test_passes() {
+    assert_eq!(crypto::self_test(), Ok(()));
+}
