@@ -10,7 +10,7 @@ pub mod udp;
 pub mod v4;
 pub mod v6;
 
-pub use flow::Flow;
+pub use flow::{Flow, ports};
 pub use malformed::Malformed;
 pub use packet::{Fragment, Packet, rewrite};
 

@@ -1,4 +1,4 @@
-//! The small number spaces of IKEv2: payloads, exchanges, protocols, transforms (RFC 7296 section 3).
+//! The small number spaces of IKEv2: payloads, exchanges, protocols, transforms (RFC 7296).
 
 use crate::names::names;
 

@@ -46,6 +46,16 @@ impl Notify {
         Some(u32::from_be_bytes(self.spi.as_slice().try_into().ok()?))
     }
 
+    /// Data of two octets: the group that INVALID_KE_PAYLOAD asks for.
+    pub fn data_u16(&self) -> Option<u16> {
+        Some(u16::from_be_bytes(self.data.as_slice().try_into().ok()?))
+    }
+
+    /// Data of four octets: the size that SET_WINDOW_SIZE gives, or AUTH_LIFETIME's seconds.
+    pub fn data_u32(&self) -> Option<u32> {
+        Some(u32::from_be_bytes(self.data.as_slice().try_into().ok()?))
+    }
+
     pub(crate) fn parse(mut reader: Reader<'_>) -> Result<Self, Malformed> {
         let protocol = ProtocolId(reader.u8()?);
         let spi_size = reader.u8()?;

@@ -1,4 +1,4 @@
-//! Transform, authentication, identification and certificate numbers (RFC 7296 sections 3.3 to 3.8).
+//! Transform, authentication, identity and certificate numbers (RFC 7296 sections 3.3 to 3.8).
 
 use crate::ike::kinds::TransformType;
 use crate::names::registry;

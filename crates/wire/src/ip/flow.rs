@@ -38,25 +38,9 @@ impl Flow {
     /// When the octets end before the ports of a protocol that has ports.
     #[inline]
     pub fn of_packet(packet: &Packet<'_>) -> Result<Flow, Malformed> {
-        let later_fragment = packet
-            .fragment()
-            .is_some_and(|fragment| fragment.offset != 0);
-        let (src_port, dst_port) = match packet.protocol() {
-            _ if later_fragment => (0, 0),
-            protocol::TCP
-            | protocol::UDP
-            | protocol::DCCP
-            | protocol::SCTP
-            | protocol::UDP_LITE => {
-                let &[s0, s1, d0, d1] = first(packet)?;
-                (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1]))
-            }
-            protocol::ICMP | protocol::ICMPV6 => (u16::from_be_bytes(*first(packet)?), 0),
-            protocol::MOBILITY => {
-                let &[_, _, kind] = first(packet)?;
-                (u16::from_be_bytes([kind, 0]), 0)
-            }
-            _ => (0, 0),
+        let (src_port, dst_port) = match packet.fragment() {
+            Some(fragment) if fragment.offset != 0 => (0, 0),
+            _ => ports(packet.protocol(), packet.payload())?,
         };
         Ok(Flow {
             src: packet.src(),
@@ -83,10 +67,29 @@ impl Flow {
     }
 }
 
-/// The first octets of the upper layer.
+/// What an upper layer packet has in the place of ports, as in [`Flow`]: source and destination.
+///
+/// # Errors
+/// When it ends before them, in a protocol that has some.
 #[inline]
-fn first<'a, const N: usize>(packet: &Packet<'a>) -> Result<&'a [u8; N], Malformed> {
-    packet.payload().first_chunk().ok_or(Malformed::Truncated)
+pub fn ports(protocol: u8, upper: &[u8]) -> Result<(u16, u16), Malformed> {
+    match protocol {
+        protocol::TCP | protocol::UDP | protocol::DCCP | protocol::SCTP | protocol::UDP_LITE => {
+            let &[s0, s1, d0, d1] = first(upper)?;
+            Ok((u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])))
+        }
+        protocol::ICMP | protocol::ICMPV6 => Ok((u16::from_be_bytes(*first(upper)?), 0)),
+        protocol::MOBILITY => {
+            let &[_, _, kind] = first(upper)?;
+            Ok((u16::from_be_bytes([kind, 0]), 0))
+        }
+        _ => Ok((0, 0)),
+    }
+}
+
+#[inline]
+fn first<const N: usize>(octets: &[u8]) -> Result<&[u8; N], Malformed> {
+    octets.first_chunk().ok_or(Malformed::Truncated)
 }
 
 impl fmt::Display for Flow {

@@ -95,6 +95,19 @@ fn selectors_of_unknown_types_are_left_out() {
 }
 
 #[test]
+fn numbers_in_a_notification_have_their_exact_size() {
+    let group = Notify::new(NotifyType::INVALID_KE_PAYLOAD, vec![0, 31]);
+    assert_eq!((group.data_u16(), group.data_u32()), (Some(31), None));
+    let window = Notify::new(NotifyType::SET_WINDOW_SIZE, vec![0, 0, 1, 0]);
+    assert_eq!((window.data_u16(), window.data_u32()), (None, Some(256)));
+    assert_eq!(Notify::new(NotifyType::COOKIE, vec![1; 3]).data_u16(), None);
+    assert_eq!(
+        Notify::esp(NotifyType::REKEY_SA, 300, Vec::new()).spi_u32(),
+        Some(300)
+    );
+}
+
+#[test]
 fn names_are_printed() {
     assert_eq!(
         NotifyType::NAT_DETECTION_SOURCE_IP.to_string(),

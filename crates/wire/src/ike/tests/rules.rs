@@ -1,5 +1,5 @@
 //! The rules of decoding that other implementations learned by failing, one test or more each.
-//! The numbers are those of this project's catalogue of bad inputs.
+//! A rule's number is its name; rules without one here are for who acts on what was decoded.
 
 use super::*;
 
