@@ -12,6 +12,12 @@ use crate::cipher::cbc::{CbcDecryptor, CbcEncryptor};
 use crate::hmac::HmacKey;
 use crate::suite::{Encryption, Integrity};
 
+/// Length of the longest IV of any cipher, in bytes, for buffers on the stack.
+pub const MAX_IV_LENGTH: usize = 16;
+
+/// Length of the longest ICV of any pair of algorithms, in bytes.
+pub const MAX_ICV_LENGTH: usize = 32;
+
 /// A key for one direction that protects data.
 ///
 /// It is prepared once; [`SealingKey::seal`] neither allocates nor locks. **An IV must never be
@@ -24,7 +30,7 @@ pub struct SealingKey {
 
 enum Sealer {
     Aead(AeadKey),
-    Cbc(CbcEncryptor, HmacKey),
+    Cbc(Box<(CbcEncryptor, HmacKey)>),
 }
 
 impl SealingKey {
@@ -41,10 +47,10 @@ impl SealingKey {
     ) -> Result<Self, KeyError> {
         let inner = match check(encryption, integrity, key_material, integrity_key)? {
             None => Sealer::Aead(AeadKey::new(encryption, key_material)?),
-            Some(integrity) => Sealer::Cbc(
+            Some(integrity) => Sealer::Cbc(Box::new((
                 CbcEncryptor::new(encryption, key_material)?,
                 HmacKey::for_integrity(integrity, integrity_key),
-            ),
+            ))),
         };
         let icv_length = encryption.icv_length_with(integrity);
         Ok(SealingKey {
@@ -87,7 +93,8 @@ impl SealingKey {
         match &self.inner {
             Sealer::Aead(_) if !mac_suffix.is_empty() => Err(SealError::SuffixWithAead),
             Sealer::Aead(key) => key.seal(iv, aad, in_out, icv),
-            Sealer::Cbc(cipher, mac) => {
+            Sealer::Cbc(keys) => {
+                let (cipher, mac) = &**keys;
                 cipher.encrypt(iv, in_out)?;
                 mac.sign(&[aad, iv, in_out, mac_suffix], icv);
                 Ok(())
@@ -112,7 +119,7 @@ impl SealingKey {
         match &self.inner {
             Sealer::Aead(_) => Ok(()),
             // One block in CBC mode with an IV of zeros is the block cipher itself.
-            Sealer::Cbc(cipher, _) => cipher.encrypt(&[0; 16], iv),
+            Sealer::Cbc(keys) => keys.0.encrypt(&[0; 16], iv),
         }
     }
 
@@ -132,7 +139,7 @@ impl SealingKey {
             return Err(SealError::WrongIcv { expected, received });
         }
         let block = self.encryption.block_length();
-        if length % block != 0 {
+        if !length.is_multiple_of(block) {
             return Err(SealError::NotWholeBlocks { block, length });
         }
         Ok(())
@@ -148,7 +155,7 @@ pub struct OpeningKey {
 
 enum Opener {
     Aead(AeadKey),
-    Cbc(CbcDecryptor, HmacKey),
+    Cbc(Box<(CbcDecryptor, HmacKey)>),
 }
 
 impl OpeningKey {
@@ -164,10 +171,10 @@ impl OpeningKey {
     ) -> Result<Self, KeyError> {
         let inner = match check(encryption, integrity, key_material, integrity_key)? {
             None => Opener::Aead(AeadKey::new(encryption, key_material)?),
-            Some(integrity) => Opener::Cbc(
+            Some(integrity) => Opener::Cbc(Box::new((
                 CbcDecryptor::new(encryption, key_material)?,
                 HmacKey::for_integrity(integrity, integrity_key),
-            ),
+            ))),
         };
         let icv_length = encryption.icv_length_with(integrity);
         Ok(OpeningKey {
@@ -205,14 +212,15 @@ impl OpeningKey {
     ) -> Result<(), AuthenticationFailed> {
         if iv.len() != self.encryption.iv_length()
             || icv.len() != self.icv_length
-            || in_out.len() % self.encryption.block_length() != 0
+            || !in_out.len().is_multiple_of(self.encryption.block_length())
         {
             return Err(AuthenticationFailed);
         }
         match &self.inner {
             Opener::Aead(_) if !mac_suffix.is_empty() => Err(AuthenticationFailed),
             Opener::Aead(key) => key.open(iv, aad, in_out, icv),
-            Opener::Cbc(cipher, mac) => {
+            Opener::Cbc(keys) => {
+                let (cipher, mac) = &**keys;
                 if !mac.verify(&[aad, iv, in_out, mac_suffix], icv) {
                     return Err(AuthenticationFailed);
                 }

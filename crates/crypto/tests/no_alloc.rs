@@ -1,4 +1,5 @@
 //! The packet path allocates nothing: neither through Rust nor, on glibc, from inside C.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(
     unsafe_code,
     reason = "an allocator that counts can only be written with unsafe"

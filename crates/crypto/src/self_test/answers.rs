@@ -213,7 +213,8 @@ const MODP_3072: DhAnswer = DhAnswer {
 /// RFC 3526, exponent 0102..30, computed with the integers of Python.
 const MODP_4096: DhAnswer = DhAnswer {
     private: &hex::<48>(
-        "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f30",
+        "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20\
+         2122232425262728292a2b2c2d2e2f30",
     ),
     public: Expected::Sha256(hex(
         "98c3085677538ebfdd402b16495acba6e957e790870ccdca22443050c2fe4768",
