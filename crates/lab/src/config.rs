@@ -14,8 +14,6 @@ const CLUSTER_KEY: &str = "Jq0m5v3yZl8cX2nBf6kWgS9dRt4hPa7eUoI1uYiTxQM";
 pub(crate) struct Settings<'a> {
     /// ESP in UDP even though there is no NAT.
     pub(crate) udp_encap: bool,
-    /// Where key tables go, if anywhere.
-    pub(crate) keys: Option<&'a Path>,
     /// The daemon's folder for sockets and state.
     pub(crate) run_dir: &'a Path,
 }
@@ -61,12 +59,9 @@ pub(crate) fn node(name: &str, settings: Settings<'_>) -> String {
 pub(crate) const TAKEOVER: &str = "renegotiate";
 
 fn head(name: &str, settings: Settings<'_>) -> String {
-    let keys = settings.keys.map_or(String::new(), |folder| {
-        format!("key_log_dir = {:?}\n", folder.display().to_string())
-    });
     let encapsulation = if settings.udp_encap { "udp" } else { "auto" };
     format!(
-        "[node]\nname = \"{name}\"\nrun_dir = {:?}\n{keys}\n\
+        "[node]\nname = \"{name}\"\nrun_dir = {:?}\n\n\
          [plane]\nencapsulation = \"{encapsulation}\"\n\n",
         settings.run_dir.display().to_string(),
     )
@@ -133,6 +128,6 @@ mod tests {
         assert!(fe.contains("remote_ports = 7") && be.contains("local_ports = 7"));
         assert!(be.contains("side = \"server\"") && !fe.contains("side"));
         assert!(be.contains("local = \"fd77::100\"") && be.contains("remote = \"fd77::10\""));
-        assert!(!fe.contains("[cluster]") && !fe.contains("key_log_dir"));
+        assert!(!fe.contains("[cluster]"));
     }
 }

@@ -230,13 +230,8 @@ impl Hosts {
     fn daemon(&mut self, plan: &Plan<'_>, namespace: &str, name: &str) -> Result<(), Error> {
         let run_dir = run_dir(name);
         fs::create_dir_all(&run_dir).map_err(file(&run_dir))?;
-        let keys = plan.logs.join("keys").join(name);
-        if plan.options.keys {
-            fs::create_dir_all(&keys).map_err(file(&keys))?;
-        }
         let settings = Settings {
             udp_encap: plan.options.udp_encap,
-            keys: plan.options.keys.then_some(keys.as_path()),
             run_dir: &run_dir,
         };
         let text = if name == "fe" {
@@ -249,7 +244,17 @@ impl Hosts {
         // It holds keys: the daemon and its owner read it, nobody else.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(file(&path))?;
         let mut command = Command::new(plan.program);
-        command.arg("daemon").arg("--config").arg(&path);
+        command
+            .arg("daemon")
+            .arg("--config")
+            .arg(&path)
+            .arg("--socket")
+            .arg(socket(name));
+        if plan.options.keys {
+            let keys = plan.logs.join("keys").join(name);
+            fs::create_dir_all(&keys).map_err(file(&keys))?;
+            command.arg("--wireshark-keys").arg(keys);
+        }
         self.spawn(plan, namespace, &format!("{name}-daemon"), command)
     }
 

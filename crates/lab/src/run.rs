@@ -8,7 +8,7 @@ use linux::process;
 use crate::addresses::*;
 use crate::config::TAKEOVER;
 use crate::error::{Error, file};
-use crate::hosts::Mail;
+use crate::hosts::{Mail, socket};
 use crate::leftovers;
 use crate::lock::Lock;
 use crate::options::{Options, Scenario};
@@ -80,16 +80,16 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     Ok(report)
 }
 
-/// Removes every namespace and process of the lab, whoever left it; answers how many namespaces.
+/// Removes every namespace and process of the lab, whoever left it.
 ///
 /// # Errors
 /// When a lab is running, or the kernel refuses.
-pub fn down() -> Result<usize, Error> {
+pub fn down() -> Result<(), Error> {
     if !process::is_root() {
         return Err(Error::NotRoot);
     }
     let _lock = Lock::take()?;
-    leftovers::remove()
+    leftovers::remove().map(drop)
 }
 
 /// One scenario as often as wanted.
@@ -199,9 +199,11 @@ fn how_to_play() -> String {
         "the lab is left standing. To play in it:\n\
          \x20 ip netns exec {CLIENT} curl pop3://{USER}:{PASSWORD}@{FE_FRONT}/1\n\
          \x20 ip netns exec {FE} ping {VIP}\n\
-         \x20 holdfast status --run-dir {STATE}/fe\n\
-         \x20 holdfast cluster move {GROUP} be2 --run-dir {STATE}/be1\n\
+         \x20 holdfast status --socket {}\n\
+         \x20 holdfast cluster move {GROUP} --to be2 --socket {}\n\
          \x20 ip netns exec {SWITCH} tcpdump -ni p-fe\n\
-         \x20 holdfast lab --down   takes it down"
+         \x20 holdfast lab --down   takes it down",
+        socket("fe").display(),
+        socket("be1").display(),
     )
 }

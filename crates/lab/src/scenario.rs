@@ -120,6 +120,9 @@ impl Bench<'_> {
     fn watch(&self, scenario: Scenario, lab: Standing) -> Result<Run, Error> {
         let mut failures = Vec::new();
         self.steady()?;
+        if scenario == Scenario::Protect {
+            self.six(&mut failures)?;
+        }
         let probe = start_probe()?;
         self.stop.sleep(QUIET)?;
         let (event, mark) = (Instant::now(), SystemTime::now());
@@ -171,6 +174,13 @@ impl Bench<'_> {
             name: "the first mail session:".into(),
             detail,
         })
+    }
+
+    /// The same mail over IPv6, straight from the front end.
+    fn six(&self, failures: &mut Vec<String>) -> Result<(), Error> {
+        let session = || client::read_mail(VIP6.into(), PATIENCE);
+        failures.extend(netns::run(FE, session)?.err());
+        Ok(())
     }
 
     /// [`Scenario::Protect`]: mail sessions, and nothing else.

@@ -13,6 +13,9 @@ use crate::progress::Progress;
 /// Package scripts ask this program whether they may start a daemon; 101 means no.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
+/// The lab's own answer, while it installs.
+const NO_DAEMONS: &str = "#!/bin/sh\n# holdfast lab --setup: removed when it is done\nexit 101\n";
+
 /// Installs what is missing; the package tool's words go to `setup.log` in `out`.
 ///
 /// # Errors
@@ -140,12 +143,14 @@ impl NoDaemons {
         let mut policy = match created {
             Ok(policy) => policy,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Ok(Self { ours: false });
+                // A killed lab may have left its own, which must not stay for ever.
+                let ours = fs::read_to_string(POLICY).is_ok_and(|text| text == NO_DAEMONS);
+                return Ok(Self { ours });
             }
             Err(error) => return Err(error),
         };
         let guard = Self { ours: true };
-        policy.write_all(b"#!/bin/sh\nexit 101\n")?;
+        policy.write_all(NO_DAEMONS.as_bytes())?;
         policy.set_permissions(fs::Permissions::from_mode(0o755))?;
         Ok(guard)
     }

@@ -3,10 +3,13 @@
 //! The test program is also the program that the lab starts in its namespaces, as the real one
 //! is; so it has its own `main`.
 
-use std::path::Path;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use lab::{Options, Report, Scenario, service};
+use linux::process::{Signal, kill};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -19,22 +22,95 @@ fn main() -> ExitCode {
             }
         };
     }
-    if args.iter().any(|arg| arg == "--list") {
-        println!("plain_lab: test");
-        return ExitCode::SUCCESS;
+    if args.first().is_some_and(|verb| verb == RUN) {
+        let runs = 100;
+        let options = Options {
+            plain: true,
+            runs,
+            out: scratch("ended"),
+            ..Options::default()
+        };
+        return match lab::run(&options) {
+            Err(lab::Error::Interrupted) => ExitCode::from(INTERRUPTED),
+            _ => ExitCode::FAILURE,
+        };
     }
-    if !linux::process::is_root() {
-        println!("plain_lab: skipped, it needs root");
-        return ExitCode::SUCCESS;
+    let tests: [(&str, fn()); 2] = [
+        ("plain_lab", plain_lab),
+        ("ended_early_nothing_is_left", ended_early_nothing_is_left),
+    ];
+    for (name, test) in tests {
+        if args.iter().any(|arg| arg == "--list") {
+            println!("{name}: test");
+        } else if !linux::process::is_root() {
+            println!("test {name} ... skipped, it needs root");
+        } else {
+            test();
+            println!("test {name} ... ok");
+        }
     }
-    plain_lab();
-    println!("plain_lab: ok");
     ExitCode::SUCCESS
+}
+
+/// The verb under which this program runs a lab that goes on until it is ended.
+const RUN: &str = "lab-run";
+/// The exit code of a lab that was interrupted.
+const INTERRUPTED: u8 = 42;
+
+fn scratch(what: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("hf-lab-test-{what}"))
+}
+
+fn namespaces() -> Vec<String> {
+    let mut names = linux::netns::list().unwrap_or_default();
+    names.retain(|name| name.starts_with(lab::addresses::PREFIX));
+    names
+}
+
+/// Starts a lab as a process of its own and waits until it is measuring.
+fn started() -> Child {
+    let program = std::env::current_exe().expect("this program has a path");
+    let child = Command::new(program)
+        .arg(RUN)
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let capture = scratch("ended").join("protect/run-01/fe.pcap");
+    let end = Instant::now() + Duration::from_secs(20);
+    while std::fs::metadata(&capture).is_ok_and(|file| file.len() < 1000) || !capture.exists() {
+        assert!(Instant::now() < end, "the lab does not start");
+        thread::sleep(Duration::from_millis(20));
+    }
+    child
+}
+
+/// SIGTERM takes the lab down; after SIGKILL the next one does; two at a time are refused.
+fn ended_early_nothing_is_left() {
+    let _ = std::fs::remove_dir_all(scratch("ended"));
+    let mut lab = started();
+    let busy = lab::down();
+    assert!(
+        matches!(busy, Err(lab::Error::Busy(Some(pid))) if pid == lab.id()),
+        "{busy:?}"
+    );
+    kill(lab.id(), Signal::Terminate).expect("it can be signalled");
+    let status = lab.wait().expect("it ends");
+    assert_eq!(status.code(), Some(i32::from(INTERRUPTED)));
+    assert_eq!(namespaces(), Vec::<String>::new());
+
+    let _ = std::fs::remove_dir_all(scratch("ended"));
+    let mut lab = started();
+    kill(lab.id(), Signal::Kill).expect("it can be signalled");
+    let _ = lab.wait();
+    assert_eq!(namespaces().len(), 5, "a killed lab leaves its namespaces");
+    lab::down().expect("it is taken down");
+    assert_eq!(namespaces(), Vec::<String>::new());
+    let _ = std::fs::remove_dir_all(scratch("ended"));
 }
 
 /// Without IPsec everything works, and the counter of clear packets shows that it can count.
 fn plain_lab() {
-    let out = std::env::temp_dir().join(format!("hf-lab-test-{}", std::process::id()));
+    let out = scratch("plain");
     for builtin_mail in [true, false] {
         let options = Options {
             plain: true,
