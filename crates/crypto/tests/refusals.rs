@@ -123,7 +123,7 @@ fn ecp_values_off_the_curve() {
             .map(|d| u8::from_str_radix(std::str::from_utf8(d).unwrap(), 16).unwrap())
             .collect()
     };
-    let mut x = vec![0; 32];
+    let mut x = [0; 32];
     x[31] = 5;
     assert_eq!(
         agree(Group::Ecp256, &[&x[..], &hex(y)].concat()),
@@ -440,4 +440,14 @@ fn ivs_do_not_repeat() {
             assert!(seen.insert(iv));
         }
     }
+}
+
+/// Keys move to the thread that uses them, and may be shared.
+#[test]
+fn keys_can_be_used_by_any_thread() {
+    fn shared<T: Send + Sync>() {}
+    shared::<SealingKey>();
+    shared::<OpeningKey>();
+    shared::<DhKeyPair>();
+    shared::<crypto::Secret>();
 }
