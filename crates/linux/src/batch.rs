@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
 use crate::message::{Received, ReceivedMut};
@@ -32,6 +33,19 @@ pub struct RecvBatch {
     slots: sys::Slots,
     entries: Vec<Entry>,
     truncated: u64,
+}
+
+/// Where one entry of a [`RecvBatch`] lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The address at which it arrived.
+    pub local: IpAddr,
+    /// The sender; of a raw socket with port 0.
+    pub remote: SocketAddr,
+    /// Its bytes.
+    pub range: Range<usize>,
+    /// Bytes of each datagram in it but the last, which may be shorter.
+    pub segment_size: usize,
 }
 
 impl RecvBatch {
@@ -86,6 +100,24 @@ impl RecvBatch {
             bytes: &mut self.slots.buffer_mut(entry.slot)[entry.start..entry.end],
             segment_size: entry.segment_size,
         })
+    }
+
+    /// Where the entry `index` lies in [`buffer_mut`](Self::buffer_mut). For those who work on
+    /// several entries at once, in place.
+    pub fn place(&self, index: usize) -> Option<Place> {
+        let entry = self.entries.get(index)?;
+        let base = entry.slot * MAX_DATAGRAM;
+        Some(Place {
+            local: entry.local,
+            remote: entry.remote,
+            range: base + entry.start..base + entry.end,
+            segment_size: entry.segment_size,
+        })
+    }
+
+    /// The memory of all slots, in which every entry has its [`place`](Self::place).
+    pub fn buffer_mut(&mut self) -> &mut [u8] {
+        self.slots.all_mut()
     }
 
     /// Receives without waiting. With `ipv4_header` each datagram begins with an IPv4 header

@@ -26,7 +26,7 @@ pub mod raw;
 pub mod tun;
 pub mod udp;
 
-pub use batch::RecvBatch;
+pub use batch::{Place, RecvBatch};
 pub use error::Error;
 pub use message::{Message, Received, ReceivedMut};
 pub use prefix::{Family, Prefix};

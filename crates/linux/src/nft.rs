@@ -72,31 +72,41 @@ pub fn delete(table: &str) -> Result<bool, Error> {
     }
 }
 
+/// Where `nft` is. Root's PATH has the sbin directories nearly everywhere; others' often has not.
+const PROGRAMS: [&str; 3] = ["nft", "/usr/sbin/nft", "/sbin/nft"];
+
 /// Runs `nft` in this thread's network namespace and answers what it wrote.
 fn nft(arguments: &[&str], input: Option<&Value>, what: &str) -> Result<Vec<u8>, Error> {
+    run_nft(&PROGRAMS, arguments, input, what)
+}
+
+/// Runs the first of these programs that exists.
+fn run_nft(
+    programs: &[&str],
+    arguments: &[&str],
+    input: Option<&Value>,
+    what: &str,
+) -> Result<Vec<u8>, Error> {
     let missing = || {
         let why = io::Error::new(io::ErrorKind::Unsupported, "nftables is not installed");
         Error::new(what, why).with_remedy("apt-get install nftables")
     };
-    // Root's PATH has the sbin directories nearly everywhere; a user's often has not.
-    let found = ["nft", "/usr/sbin/nft", "/sbin/nft"]
-        .into_iter()
-        .find_map(|program| {
-            let mut command = Command::new(program);
-            command
-                .args(arguments)
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped());
-            command.stdin(if input.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            });
-            match command.spawn() {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                answer => Some(answer),
-            }
+    let found = programs.iter().find_map(|program| {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.stdin(if input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
         });
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            answer => Some(answer),
+        }
+    });
     let mut child = found
         .ok_or_else(missing)?
         .map_err(|why| Error::new(what, why))?;

@@ -132,6 +132,53 @@ impl EspSocket {
     }
 }
 
+/// A raw socket for whole IP packets, for what the policy lets pass in clear.
+#[derive(Debug)]
+pub struct IpSocket {
+    socket: Socket,
+    family: Family,
+}
+
+impl IpSocket {
+    /// Opens the socket; nothing is ever received on it.
+    ///
+    /// # Errors
+    /// A sentence, mostly that CAP_NET_RAW is missing.
+    pub fn open(family: Family, mark: Option<u32>) -> Result<IpSocket, Error> {
+        let open = || -> io::Result<Socket> {
+            let protocol = Protocol::from(libc::IPPROTO_RAW);
+            let socket = Socket::new(udp::domain(family), Type::RAW, Some(protocol))?;
+            socket.set_nonblocking(true)?;
+            match family {
+                Family::V4 => socket.set_header_included_v4(true)?,
+                Family::V6 => socket.set_header_included_v6(true)?,
+            }
+            if let Some(mark) = mark {
+                socket.set_mark(mark)?;
+            }
+            Ok(socket)
+        };
+        let socket = open()
+            .map_err(|why| Error::new(format!("open a raw {family} socket for packets"), why))?;
+        Ok(IpSocket { socket, family })
+    }
+
+    /// The family of this socket.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Sends one IP packet, header included.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the buffer is full; else those of sendto(2).
+    pub fn send(&self, destination: IpAddr, packet: &[u8]) -> io::Result<()> {
+        self.socket
+            .send_to(packet, &SocketAddr::new(destination, 0).into())
+            .map(drop)
+    }
+}
+
 impl AsFd for EspSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()

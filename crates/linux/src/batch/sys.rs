@@ -64,6 +64,11 @@ impl Slots {
         &self.buffers[slot * self.size..(slot + 1) * self.size]
     }
 
+    /// Every slot's buffer, one after the other.
+    pub(crate) fn all_mut(&mut self) -> &mut [u8] {
+        &mut self.buffers
+    }
+
     pub(crate) fn buffer_mut(&mut self, slot: usize) -> &mut [u8] {
         &mut self.buffers[slot * self.size..(slot + 1) * self.size]
     }

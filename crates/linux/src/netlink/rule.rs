@@ -47,9 +47,10 @@ pub struct Rule {
     pub incoming: Option<String>,
     /// The IP protocol (6 TCP, 17 UDP, ...).
     pub protocol: Option<u8>,
-    /// First and last source port, 1 to 65,535.
+    /// First and last source port. The kernel's rules cannot name port 65,535: a range from 0 or
+    /// 1 up to it is added as "all ports", any other range that ends there ends at 65,534.
     pub source_ports: Option<(u16, u16)>,
-    /// First and last destination port, 1 to 65,535.
+    /// First and last destination port, as the source ports.
     pub destination_ports: Option<(u16, u16)>,
     /// Matches what the selectors do not match.
     pub inverted: bool,
@@ -179,7 +180,6 @@ fn message(rule: &Rule) -> RuleMessage {
         message.header.dst_len = prefix.length();
         attributes.push(RuleAttribute::Destination(prefix.network().address()));
     }
-    let range = |(start, end): (u16, u16)| RulePortRange { start, end };
     attributes.extend(rule.incoming.clone().map(RuleAttribute::Iifname));
     attributes.extend(
         rule.protocol
@@ -187,13 +187,23 @@ fn message(rule: &Rule) -> RuleMessage {
     );
     attributes.extend(
         rule.source_ports
-            .map(|p| RuleAttribute::SourcePortRange(range(p))),
+            .and_then(range)
+            .map(RuleAttribute::SourcePortRange),
     );
-    attributes.extend(
-        rule.destination_ports
-            .map(|p| RuleAttribute::DestinationPortRange(range(p))),
-    );
+    let destination_ports = rule.destination_ports.and_then(range);
+    attributes.extend(destination_ports.map(RuleAttribute::DestinationPortRange));
     message
+}
+
+/// What the kernel takes for a range of ports; `None` for all of them.
+fn range((first, last): (u16, u16)) -> Option<RulePortRange> {
+    if first <= 1 && last == u16::MAX {
+        return None;
+    }
+    Some(RulePortRange {
+        start: first,
+        end: last.min(u16::MAX - 1),
+    })
 }
 
 fn from_message(message: &RouteNetlinkMessage) -> Option<Rule> {

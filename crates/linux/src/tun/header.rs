@@ -63,7 +63,8 @@ impl VirtioNetHeader {
     pub const LENGTH: usize = 10;
     /// The transport checksum holds only the pseudo-header: complete it from `csum_start`.
     pub const NEEDS_CHECKSUM: u8 = 1;
-    /// The checksums have been verified.
+    /// The checksums have been verified. Only read: the kernel ignores it in what is written,
+    /// and verifies unless [`NEEDS_CHECKSUM`](Self::NEEDS_CHECKSUM) is set, which it trusts.
     pub const DATA_VALID: u8 = 2;
     const ECN: u8 = 0x80;
 
