@@ -20,10 +20,20 @@ impl Cover {
         let suffix = [h0, h1, h2, h3];
         if esn && aead {
             let aad = [s0, s1, s2, s3, h0, h1, h2, h3, l0, l1, l2, l3];
-            return Cover { aad, aad_length: 12, suffix, suffix_length: 0 };
+            return Cover {
+                aad,
+                aad_length: 12,
+                suffix,
+                suffix_length: 0,
+            };
         }
         let aad = [s0, s1, s2, s3, l0, l1, l2, l3, 0, 0, 0, 0];
-        Cover { aad, aad_length: 8, suffix, suffix_length: if esn { 4 } else { 0 } }
+        Cover {
+            aad,
+            aad_length: 8,
+            suffix,
+            suffix_length: if esn { 4 } else { 0 },
+        }
     }
 
     /// What is authenticated in front.

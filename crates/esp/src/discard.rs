@@ -166,7 +166,9 @@ impl Counts {
     /// How many packets were dropped for this reason.
     #[must_use]
     pub fn get(&self, discard: Discard) -> u64 {
-        self.0.get(discard.index()).map_or(0, |counter| counter.load(Ordering::Relaxed))
+        self.0
+            .get(discard.index())
+            .map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 }
 

@@ -13,16 +13,16 @@ use wire::ip::{checksum, protocol, tcp, v4, v6};
 
 /// What distinguishes one SA pair from another in these tests.
 #[derive(Clone, Copy, Debug)]
-pub struct Pair {
-    pub mode: Mode,
-    pub encryption: Encryption,
-    pub integrity: Option<Integrity>,
-    pub esn: bool,
-    pub ipv6: bool,
+pub(crate) struct Pair {
+    pub(crate) mode: Mode,
+    pub(crate) encryption: Encryption,
+    pub(crate) integrity: Option<Integrity>,
+    pub(crate) esn: bool,
+    pub(crate) ipv6: bool,
 }
 
 impl Pair {
-    pub const PLAIN: Pair = Pair {
+    pub(crate) const PLAIN: Pair = Pair {
         mode: Mode::Transport,
         encryption: Encryption::AesGcm16 { key_bits: 128 },
         integrity: None,
@@ -30,12 +30,15 @@ impl Pair {
         ipv6: false,
     };
 
-    pub fn tunnel(self) -> Pair {
-        Pair { mode: Mode::Tunnel, ..self }
+    pub(crate) fn tunnel(self) -> Pair {
+        Pair {
+            mode: Mode::Tunnel,
+            ..self
+        }
     }
 
     /// Every mode, cipher, integrity algorithm, kind of sequence number and family.
-    pub fn all() -> Vec<Pair> {
+    pub(crate) fn all() -> Vec<Pair> {
         let mut pairs = Vec::new();
         for encryption in Encryption::ALL {
             let integrities: Vec<_> = match encryption.is_aead() {
@@ -48,30 +51,39 @@ impl Pair {
                     .flat_map(|mode| [(mode, false), (mode, true)])
                     .flat_map(|(mode, esn)| [(mode, esn, false), (mode, esn, true)])
                 {
-                    pairs.push(Pair { mode, encryption, integrity, esn, ipv6 });
+                    pairs.push(Pair {
+                        mode,
+                        encryption,
+                        integrity,
+                        esn,
+                        ipv6,
+                    });
                 }
             }
         }
         pairs
     }
 
-    pub fn here(self) -> IpAddr {
+    pub(crate) fn here(self) -> IpAddr {
         address(self.ipv6, 1)
     }
 
-    pub fn there(self) -> IpAddr {
+    pub(crate) fn there(self) -> IpAddr {
         address(self.ipv6, 2)
     }
 
     /// The end that sends to [`Pair::there`], for all traffic between the two hosts.
-    pub fn spec(self) -> SaSpec {
+    pub(crate) fn spec(self) -> SaSpec {
         let side = |address| vec![TrafficSelector::all(AddressRange::host(address))];
-        let selectors = Selectors { local: side(self.here()), remote: side(self.there()) };
+        let selectors = Selectors {
+            local: side(self.here()),
+            remote: side(self.there()),
+        };
         self.spec_for(selectors, 1)
     }
 
     /// The same with other selectors and another number, from which SPIs and keys follow.
-    pub fn spec_for(self, selectors: Selectors, number: u64) -> SaSpec {
+    pub(crate) fn spec_for(self, selectors: Selectors, number: u64) -> SaSpec {
         let keys = |direction: u8| KeyMaterial {
             encryption: Secret::new(bytes(self.encryption.key_length(), direction, number)),
             integrity: Secret::new(bytes(
@@ -102,15 +114,19 @@ impl Pair {
 }
 
 /// The other end of an SA pair.
-pub fn mirrored(spec: &SaSpec) -> SaSpec {
+pub(crate) fn mirrored(spec: &SaSpec) -> SaSpec {
     let copy = |keys: &KeyMaterial| KeyMaterial {
         encryption: keys.encryption.duplicate(),
         integrity: keys.integrity.duplicate(),
     };
     let encapsulation = match spec.encapsulation {
-        Encapsulation::Udp { local_port, remote_port } => {
-            Encapsulation::Udp { local_port: remote_port, remote_port: local_port }
-        }
+        Encapsulation::Udp {
+            local_port,
+            remote_port,
+        } => Encapsulation::Udp {
+            local_port: remote_port,
+            remote_port: local_port,
+        },
         Encapsulation::None => Encapsulation::None,
     };
     SaSpec {
@@ -137,7 +153,7 @@ pub fn mirrored(spec: &SaSpec) -> SaSpec {
 }
 
 /// A host of the test network.
-pub fn address(ipv6: bool, host: u8) -> IpAddr {
+pub(crate) fn address(ipv6: bool, host: u8) -> IpAddr {
     match ipv6 {
         false => IpAddr::from([10, 0, 0, host]),
         true => IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, u16::from(host)]),
@@ -145,7 +161,7 @@ pub fn address(ipv6: bool, host: u8) -> IpAddr {
 }
 
 /// One TCP port of one host.
-pub fn tcp_port(host: IpAddr, port: u16) -> TrafficSelector {
+pub(crate) fn tcp_port(host: IpAddr, port: u16) -> TrafficSelector {
     TrafficSelector {
         protocol: protocol::TCP,
         ports: PortRange::single(port),
@@ -154,30 +170,32 @@ pub fn tcp_port(host: IpAddr, port: u16) -> TrafficSelector {
 }
 
 /// Bytes that differ from place to place.
-pub fn bytes(length: usize, seed: u8, number: u64) -> Vec<u8> {
-    (0..length as u64).map(|place| (place * 7 + number * 13) as u8 ^ seed).collect()
+pub(crate) fn bytes(length: usize, seed: u8, number: u64) -> Vec<u8> {
+    (0..length as u64)
+        .map(|place| (place * 7 + number * 13) as u8 ^ seed)
+        .collect()
 }
 
 /// A TCP packet to be varied.
 #[derive(Clone, Debug)]
-pub struct TcpPacket {
-    pub src: IpAddr,
-    pub dst: IpAddr,
-    pub src_port: u16,
-    pub dst_port: u16,
-    pub sequence: u32,
-    pub acknowledgment: u32,
-    pub flags: u8,
-    pub options: Vec<u8>,
-    pub identification: u16,
-    pub dont_fragment: bool,
-    pub traffic_class: u8,
-    pub data: Vec<u8>,
+pub(crate) struct TcpPacket {
+    pub(crate) src: IpAddr,
+    pub(crate) dst: IpAddr,
+    pub(crate) src_port: u16,
+    pub(crate) dst_port: u16,
+    pub(crate) sequence: u32,
+    pub(crate) acknowledgment: u32,
+    pub(crate) flags: u8,
+    pub(crate) options: Vec<u8>,
+    pub(crate) identification: u16,
+    pub(crate) dont_fragment: bool,
+    pub(crate) traffic_class: u8,
+    pub(crate) data: Vec<u8>,
 }
 
 impl TcpPacket {
     /// From port 40000 of host 1 to port 110 of host 2.
-    pub fn new(ipv6: bool, data: Vec<u8>) -> Self {
+    pub(crate) fn new(ipv6: bool, data: Vec<u8>) -> Self {
         TcpPacket {
             src: address(ipv6, 1),
             dst: address(ipv6, 2),
@@ -195,13 +213,17 @@ impl TcpPacket {
     }
 
     /// Length of the IP and TCP headers.
-    pub fn header_length(&self) -> usize {
-        let ip = if self.src.is_ipv4() { v4::HEADER } else { v6::HEADER };
+    pub(crate) fn header_length(&self) -> usize {
+        let ip = if self.src.is_ipv4() {
+            v4::HEADER
+        } else {
+            v6::HEADER
+        };
         ip + tcp::HEADER + self.options.len()
     }
 
     /// The packet with right checksums.
-    pub fn emit(&self) -> Vec<u8> {
+    pub(crate) fn emit(&self) -> Vec<u8> {
         let mut segment = Vec::new();
         segment.extend(self.src_port.to_be_bytes());
         segment.extend(self.dst_port.to_be_bytes());
@@ -219,7 +241,7 @@ impl TcpPacket {
     }
 
     /// An IP header of this packet's addresses.
-    pub fn ip_header(&self, length: usize, protocol: u8) -> Vec<u8> {
+    pub(crate) fn ip_header(&self, length: usize, protocol: u8) -> Vec<u8> {
         match (self.src, self.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => v4::Header {
                 identification: self.identification,
@@ -240,7 +262,7 @@ impl TcpPacket {
     }
 
     /// The packet as a TUN device gives it: the checksum left to be completed.
-    pub fn emit_partial(&self) -> Vec<u8> {
+    pub(crate) fn emit_partial(&self) -> Vec<u8> {
         let mut packet = self.emit();
         let at = self.header_length() - self.options.len() - tcp::HEADER;
         let length = packet.len() - at;

@@ -135,11 +135,24 @@ impl Inbound {
         now: u64,
         batch: &mut InboundBatch,
     ) -> Result<(), Discard> {
-        let datagram = buffer.get_mut(arrival.place.clone()).ok_or(Discard::InboundShort)?;
+        let datagram = buffer
+            .get_mut(arrival.place.clone())
+            .ok_or(Discard::InboundShort)?;
         let (header, _) = Header::parse(datagram).ok_or(Discard::InboundShort)?;
         let Some(sa) = self.sad.get_mut(header.spi) else {
-            let Arrival { source, destination, .. } = *arrival;
-            self.unknown.note(UnknownSpi { spi: header.spi, source, destination }, now);
+            let Arrival {
+                source,
+                destination,
+                ..
+            } = *arrival;
+            self.unknown.note(
+                UnknownSpi {
+                    spi: header.spi,
+                    source,
+                    destination,
+                },
+                now,
+            );
             return Err(Discard::UnknownSpi);
         };
         let payload = sa.open(datagram, now)?;

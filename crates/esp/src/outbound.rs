@@ -97,7 +97,9 @@ impl Outbound {
         let decision = match self.flows.get(&flow) {
             _ if segments.is_fragment() => self.decide_fragment(&flow),
             Some(decision) => Ok(decision),
-            None => self.decide(&flow).inspect(|decision| self.flows.put(flow, *decision)),
+            None => self
+                .decide(&flow)
+                .inspect(|decision| self.flows.put(flow, *decision)),
         };
         let decision = match decision {
             Ok(decision) => decision,
@@ -118,7 +120,8 @@ impl Outbound {
         self.flows.invalidate();
         let waiting = self.pending.take(|key| {
             let holds = |side: &[TrafficSelector], address| {
-                side.iter().any(|selector| selector.addresses.contains(address))
+                side.iter()
+                    .any(|selector| selector.addresses.contains(address))
             };
             key.rule == rule
                 && holds(&selectors.local, key.source)
@@ -193,13 +196,16 @@ impl Outbound {
         now: u64,
         batch: &mut OutboundBatch,
     ) {
-        let waiting = self.pending.take(|key| key.rule == *rule && key.destination == remote);
+        let waiting = self
+            .pending
+            .take(|key| key.rule == *rule && key.destination == remote);
         if self.is_optional(rule) {
             self.fall_back.insert(rule.clone(), remote, until);
             self.flows.invalidate();
             self.resend(waiting, now, batch);
         } else {
-            self.counts.add_many(Discard::PendingRefused, waiting.len() as u64);
+            self.counts
+                .add_many(Discard::PendingRefused, waiting.len() as u64);
         }
     }
 
@@ -244,11 +250,15 @@ impl Outbound {
         let decision = self.decide(flow)?;
         let could_be = |entry: &Entry| {
             let selectors = [&entry.pair.local, &entry.pair.remote];
-            let protocol = |selector: &TrafficSelector| [0, flow.protocol].contains(&selector.protocol);
+            let protocol =
+                |selector: &TrafficSelector| [0, flow.protocol].contains(&selector.protocol);
             selectors.into_iter().all(protocol)
                 && entry.pair.local.addresses.contains(flow.src)
                 && entry.pair.remote.addresses.contains(flow.dst)
-                && self.spd.rule_of(entry).is_some_and(|rule| rule.action != Action::Permit)
+                && self
+                    .spd
+                    .rule_of(entry)
+                    .is_some_and(|rule| rule.action != Action::Permit)
         };
         match decision {
             Decision::Clear if self.spd.entries().iter().any(could_be) => Ok(Decision::Block),
@@ -259,7 +269,13 @@ impl Outbound {
     fn is_optional(&self, name: &RuleName) -> bool {
         let rule = self.spd.rules().iter().find(|rule| rule.name == *name);
         rule.is_some_and(|rule| {
-            matches!(rule.action, Action::Negotiate(Negotiate { required: false, .. }))
+            matches!(
+                rule.action,
+                Action::Negotiate(Negotiate {
+                    required: false,
+                    ..
+                })
+            )
         })
     }
 
@@ -271,7 +287,11 @@ impl Outbound {
         offload: &Offload,
         now: u64,
     ) -> Sent {
-        let waiting = Waiting { packet: packet.into(), offload: *offload, since: now };
+        let waiting = Waiting {
+            packet: packet.into(),
+            offload: *offload,
+            since: now,
+        };
         let dropped = self.pending.push(rule, flow, waiting);
         self.counts.add_many(Discard::PendingOverflow, dropped);
         Sent::Queued
@@ -314,7 +334,9 @@ fn seal(
 ) -> Result<usize, (Discard, usize)> {
     let count = segments.count();
     let carried = match sa.mode() {
-        Mode::Transport => segments.behind_ip_header().map_err(|discard| (discard, count))?,
+        Mode::Transport => segments
+            .behind_ip_header()
+            .map_err(|discard| (discard, count))?,
         Mode::Tunnel => segments.whole(),
     };
     let path = sa.path().with_traffic_class(carried.traffic_class());
@@ -346,7 +368,9 @@ fn seal(
 /// Writes every segment into the batch as it is: whole packets with complete checksums.
 fn clear(segments: &Segments<'_>, batch: &mut OutboundBatch) -> Sent {
     let carried = segments.whole();
-    let path = Path::Clear { destination: segments.flow().dst };
+    let path = Path::Clear {
+        destination: segments.flow().dst,
+    };
     for number in 0..segments.count() {
         let length = carried.length(number);
         carried.write(number, batch.room(length));

@@ -41,7 +41,12 @@ impl ReplayWindow {
         let size = u64::from(size.clamp(MIN_WINDOW, MAX_WINDOW)).next_multiple_of(WORD_BITS);
         let words = (size / WORD_BITS + 1).next_power_of_two();
         let ring = vec![0; usize::try_from(words).unwrap_or(usize::MAX)].into_boxed_slice();
-        ReplayWindow { esn, size, highest: 0, ring }
+        ReplayWindow {
+            esn,
+            size,
+            highest: 0,
+            ring,
+        }
     }
 
     /// The highest sequence number accepted so far; 0 before the first.
@@ -72,13 +77,21 @@ impl ReplayWindow {
         let top_low = self.highest & 0xffff_ffff;
         let low = u64::from(low);
         let high = if top_low >= self.size - 1 {
-            if low + self.size > top_low { top_high } else { top_high + 1 }
+            if low + self.size > top_low {
+                top_high
+            } else {
+                top_high + 1
+            }
         } else if low >= (top_low + (1 << 32)) - (self.size - 1) {
             top_high.checked_sub(1).ok_or(Refused::TooOld)?
         } else {
             top_high
         };
-        if high > u64::from(u32::MAX) { Err(Refused::TooOld) } else { Ok(high << 32 | low) }
+        if high > u64::from(u32::MAX) {
+            Err(Refused::TooOld)
+        } else {
+            Ok(high << 32 | low)
+        }
     }
 
     /// Whether this number could still be accepted.
@@ -126,7 +139,10 @@ impl ReplayWindow {
     }
 
     fn place(&self, sequence: u64) -> (usize, u64) {
-        (self.index(sequence / WORD_BITS), 1 << (sequence % WORD_BITS))
+        (
+            self.index(sequence / WORD_BITS),
+            1 << (sequence % WORD_BITS),
+        )
     }
 
     /// The ring is a power of two long, so that the remainder is a mask.

@@ -27,7 +27,12 @@ impl<T> Sad<T> {
     #[must_use]
     pub fn new() -> Self {
         let index = vec![EMPTY; FIRST_SLOTS].into_boxed_slice();
-        Sad { entries: Vec::new(), free: Vec::new(), index, count: 0 }
+        Sad {
+            entries: Vec::new(),
+            free: Vec::new(),
+            index,
+            count: 0,
+        }
     }
 
     /// How many SAs there are.
@@ -73,7 +78,10 @@ impl<T> Sad<T> {
         self.unlink(slot);
         self.count -= 1;
         self.free.push(entry - 1);
-        self.entries.get_mut(entry as usize - 1)?.take().map(|(_, sa)| sa)
+        self.entries
+            .get_mut(entry as usize - 1)?
+            .take()
+            .map(|(_, sa)| sa)
     }
 
     /// The SA with this SPI.
@@ -214,7 +222,9 @@ mod tests {
     fn lookups_cost_the_same_with_ten_and_with_a_hundred_thousand_sas() {
         let mean = |count: u32| {
             let mut sad = Sad::new();
-            spis(count).for_each(|spi| drop(sad.insert(spi, ())));
+            for spi in spis(count) {
+                sad.insert(spi, ());
+            }
             let total: usize = spis(count).map(|spi| sad.probes(spi)).sum();
             total as f64 / f64::from(count)
         };

@@ -38,7 +38,12 @@ impl Write {
     /// Length of the packet in bytes.
     #[must_use]
     pub fn length(&self) -> usize {
-        self.header_length + self.pieces.iter().map(ExactSizeIterator::len).sum::<usize>()
+        self.header_length
+            + self
+                .pieces
+                .iter()
+                .map(ExactSizeIterator::len)
+                .sum::<usize>()
     }
 
     /// The packet in one piece, `buffer` being the receive buffer.
@@ -79,10 +84,20 @@ impl Write {
 
     /// Whether a segment continues this packet; it is then expected as the next piece.
     fn accept(&mut self, segment: &Segment<'_>, buffer: &[u8]) -> bool {
-        let Some(joined) = &mut self.joined else { return false };
+        let Some(joined) = &mut self.joined else {
+            return false;
+        };
         let header = self.header.get(..self.header_length).unwrap_or_default();
-        let first = self.pieces.first().and_then(|piece| buffer.get(piece.clone()));
-        joined.accept(header, first.unwrap_or_default(), segment, self.pieces.len())
+        let first = self
+            .pieces
+            .first()
+            .and_then(|piece| buffer.get(piece.clone()));
+        joined.accept(
+            header,
+            first.unwrap_or_default(),
+            segment,
+            self.pieces.len(),
+        )
     }
 }
 
@@ -97,7 +112,11 @@ impl InboundBatch {
     /// An empty batch.
     #[must_use]
     pub fn new() -> Self {
-        InboundBatch { writes: Vec::new(), used: 0, coalescer: Coalescer::new() }
+        InboundBatch {
+            writes: Vec::new(),
+            used: 0,
+            coalescer: Coalescer::new(),
+        }
     }
 
     /// Forgets what was in it and keeps the memory.
@@ -129,7 +148,10 @@ impl InboundBatch {
             if let Some(joined) = write.joined.take()
                 && write.pieces.len() > 1
             {
-                let header = write.header.get_mut(..write.header_length).unwrap_or_default();
+                let header = write
+                    .header
+                    .get_mut(..write.header_length)
+                    .unwrap_or_default();
                 write.offload = joined.finish(header);
             }
         }
@@ -149,7 +171,10 @@ impl InboundBatch {
         };
         let data = place.end - segment.data.len()..place.end;
         let tag = segment.tag();
-        if let Some(write) = self.coalescer.find(tag).and_then(|open| self.writes.get_mut(open))
+        if let Some(write) = self
+            .coalescer
+            .find(tag)
+            .and_then(|open| self.writes.get_mut(open))
             && write.accept(&segment, buffer)
         {
             write.pieces.push(data);

@@ -27,7 +27,9 @@ pub(crate) struct Coalescer {
 
 impl Coalescer {
     pub(crate) fn new() -> Self {
-        Coalescer { slots: [None; FLOWS] }
+        Coalescer {
+            slots: [None; FLOWS],
+        }
     }
 
     /// Lets no segment join anything that came before.
@@ -138,7 +140,11 @@ impl Joined {
         let partial = !pseudo_header(ip, total - ip_length).finish();
         put(transport, tcp::CHECKSUM, partial.to_be_bytes());
         Offload {
-            segmentation: if ipv4 { Segmentation::TcpV4 } else { Segmentation::TcpV6 },
+            segmentation: if ipv4 {
+                Segmentation::TcpV4
+            } else {
+                Segmentation::TcpV6
+            },
             ecn,
             needs_checksum: true,
             segment_size: self.size as u16,
@@ -154,7 +160,21 @@ impl Joined {
 fn same_ip(first: &[u8], other: &[u8], distance: usize) -> bool {
     match (first, other) {
         (
-            [0x45, class, _, _, i0, i1, f0, f1, ttl, protocol, _, _, addresses @ ..],
+            [
+                0x45,
+                class,
+                _,
+                _,
+                i0,
+                i1,
+                f0,
+                f1,
+                ttl,
+                protocol,
+                _,
+                _,
+                addresses @ ..,
+            ],
             [0x45, c, _, _, j0, j1, g0, g1, t, p, _, _, others @ ..],
         ) => {
             let fixed = f0 & 0x40 != 0;
@@ -175,7 +195,9 @@ fn same_ip(first: &[u8], other: &[u8], distance: usize) -> bool {
 /// a packet, and CWR, which only its first segment has (RFC 3168 6.1.2).
 fn same_tcp(first: &[u8], other: &[u8]) -> bool {
     let free = tcp::PSH | tcp::FIN | tcp::CWR;
-    let (Some(flags), Some(others)) = (first.get(13), other.get(13)) else { return false };
+    let (Some(flags), Some(others)) = (first.get(13), other.get(13)) else {
+        return false;
+    };
     first.get(..4) == other.get(..4)
         && first.get(8..13) == other.get(8..13)
         && (flags ^ others) & !free == 0

@@ -59,7 +59,9 @@ fn transport(
     payload: Payload,
     traffic_class: u8,
 ) -> Result<Inner, Discard> {
-    let content = datagram.get(payload.range.clone()).ok_or(Discard::InnerMalformed)?;
+    let content = datagram
+        .get(payload.range.clone())
+        .ok_or(Discard::InnerMalformed)?;
     let (protocol, upper) = match sa.remote() {
         IpAddr::V4(_) => (payload.next_header, content),
         IpAddr::V6(_) => behind_options(payload.next_header, content)?,
@@ -96,7 +98,11 @@ fn transport(
         }
         _ => return Err(Discard::InnerMalformed),
     };
-    Ok(Inner { header, header_length, place: payload.range })
+    Ok(Inner {
+        header,
+        header_length,
+        place: payload.range,
+    })
 }
 
 fn tunnel(
@@ -110,13 +116,18 @@ fn tunnel(
         protocol::IPV6 => 6,
         _ => return Err(Discard::NextHeader),
     };
-    let content = datagram.get_mut(payload.range.clone()).ok_or(Discard::InnerMalformed)?;
+    let content = datagram
+        .get_mut(payload.range.clone())
+        .ok_or(Discard::InnerMalformed)?;
     let packet = Packet::parse(content).map_err(|_| Discard::InnerMalformed)?;
     if packet.version() != version {
         return Err(Discard::InnerMalformed);
     }
     let flow = Flow::of_packet(&packet).map_err(|_| Discard::InnerMalformed)?;
-    if packet.fragment().is_some_and(|fragment| fragment.offset != 0) {
+    if packet
+        .fragment()
+        .is_some_and(|fragment| fragment.offset != 0)
+    {
         check_fragment(sa.selectors(), &flow)?;
     } else if !sa.selectors().contains(&flow, Direction::Inbound) {
         return Err(Discard::Selectors);
@@ -128,7 +139,11 @@ fn tunnel(
     if class != inner {
         set_traffic_class(content, class);
     }
-    Ok(Inner { header: [0; v6::HEADER], header_length: 0, place })
+    Ok(Inner {
+        header: [0; v6::HEADER],
+        header_length: 0,
+        place,
+    })
 }
 
 /// A fragment other than the first shows no ports: only selectors that name none can hold it.
@@ -157,7 +172,9 @@ fn behind_options(next_header: u8, content: &[u8]) -> Result<(u8, &[u8]), Discar
     for _ in 0..=MAX_OPTIONS_HEADERS {
         match next {
             protocol::DESTINATION_OPTIONS => {
-                let [following, length, ..] = *rest else { return Err(Discard::InnerMalformed) };
+                let [following, length, ..] = *rest else {
+                    return Err(Discard::InnerMalformed);
+                };
                 let length = (usize::from(length) + 1) * 8;
                 rest = rest.get(length..).ok_or(Discard::InnerMalformed)?;
                 next = following;
@@ -175,11 +192,7 @@ fn behind_options(next_header: u8, content: &[u8]) -> Result<(u8, &[u8]), Discar
 fn transport_flow(sa: &InboundSa, protocol: u8, upper: &[u8]) -> Option<Flow> {
     let (src_port, dst_port) = match (protocol, upper) {
         (
-            protocol::TCP
-            | protocol::UDP
-            | protocol::DCCP
-            | protocol::SCTP
-            | protocol::UDP_LITE,
+            protocol::TCP | protocol::UDP | protocol::DCCP | protocol::SCTP | protocol::UDP_LITE,
             _,
         ) => {
             let [s0, s1, d0, d1] = *upper.first_chunk()?;
@@ -190,7 +203,13 @@ fn transport_flow(sa: &InboundSa, protocol: u8, upper: &[u8]) -> Option<Flow> {
         (protocol::MOBILITY, _) => return None,
         _ => (0, 0),
     };
-    Some(Flow { src: sa.remote(), dst: sa.local(), protocol, src_port, dst_port })
+    Some(Flow {
+        src: sa.remote(),
+        dst: sa.local(),
+        protocol,
+        src_port,
+        dst_port,
+    })
 }
 
 /// The traffic class of a packet that leaves a tunnel (RFC 6040 4.2).

@@ -159,7 +159,8 @@ impl InboundSa {
             return Err(Discard::Authentication);
         }
         self.window.accept(sequence);
-        self.counters.passed(1, length as u64, self.window.highest(), now);
+        self.counters
+            .passed(1, length as u64, self.window.highest(), now);
         let payload = unpad(datagram, start..end);
         if matches!(payload, Err(discard) if discard != Discard::Dummy) {
             self.counters.dropped(1);
@@ -181,7 +182,11 @@ impl InboundSa {
         if text < TRAILER.max(self.block_length) {
             return Err(Discard::InboundShort);
         }
-        if text % self.alignment == 0 { Ok(()) } else { Err(Discard::InboundAlignment) }
+        if text % self.alignment == 0 {
+            Ok(())
+        } else {
+            Err(Discard::InboundAlignment)
+        }
     }
 
     /// Asks the window and then the cipher.
@@ -191,12 +196,21 @@ impl InboundSa {
         start: usize,
         end: usize,
     ) -> Result<(u64, bool), Discard> {
-        let (rest, icv) = datagram.split_at_mut_checked(end).ok_or(Discard::InboundShort)?;
-        let (rest, text) = rest.split_at_mut_checked(start).ok_or(Discard::InboundShort)?;
+        let (rest, icv) = datagram
+            .split_at_mut_checked(end)
+            .ok_or(Discard::InboundShort)?;
+        let (rest, text) = rest
+            .split_at_mut_checked(start)
+            .ok_or(Discard::InboundShort)?;
         let (header, iv) = Header::parse(rest).ok_or(Discard::InboundShort)?;
         let Header { spi, sequence: low } = header;
-        let sequence = self.window.infer(low).map_err(|refused| self.refuse(refused))?;
-        self.window.check(sequence).map_err(|refused| self.refuse(refused))?;
+        let sequence = self
+            .window
+            .infer(low)
+            .map_err(|refused| self.refuse(refused))?;
+        self.window
+            .check(sequence)
+            .map_err(|refused| self.refuse(refused))?;
         let cover = Cover::new(spi, sequence, self.esn, self.key.encryption().is_aead());
         let opened = self.key.open(iv, cover.aad(), cover.suffix(), text, icv);
         Ok((sequence, opened.is_ok()))
@@ -215,10 +229,15 @@ impl InboundSa {
 /// Takes trailer and padding off a plaintext (RFC 4303 2.4 to 2.6).
 fn unpad(datagram: &[u8], text: Range<usize>) -> Result<Payload, Discard> {
     let plain = datagram.get(text.clone()).ok_or(Discard::Padding)?;
-    let Trailer { payload_length, next_header } =
-        Trailer::parse(plain).map_err(|_| Discard::Padding)?;
+    let Trailer {
+        payload_length,
+        next_header,
+    } = Trailer::parse(plain).map_err(|_| Discard::Padding)?;
     match next_header {
         NO_NEXT_HEADER => Err(Discard::Dummy),
-        _ => Ok(Payload { range: text.start..text.start + payload_length, next_header }),
+        _ => Ok(Payload {
+            range: text.start..text.start + payload_length,
+            next_header,
+        }),
     }
 }

@@ -36,7 +36,11 @@ impl<'a> Segment<'a> {
             return None;
         }
         let (tcp, data) = rest.split_at_checked(view.data_offset())?;
-        if data.is_empty() { None } else { Some(Segment { ip, tcp, data }) }
+        if data.is_empty() {
+            None
+        } else {
+            Some(Segment { ip, tcp, data })
+        }
     }
 
     /// Whether a packet that is not to be joined is of a flow whose packets might be.

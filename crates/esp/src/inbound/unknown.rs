@@ -31,7 +31,9 @@ pub(crate) struct UnknownSpis {
 impl UnknownSpis {
     /// Reports a datagram unless the same was reported within the interval, or too many wait.
     pub(crate) fn note(&mut self, unknown: UnknownSpi, now: u64) {
-        let Some(place) = self.recent.get_mut(place(&unknown)) else { return };
+        let Some(place) = self.recent.get_mut(place(&unknown)) else {
+            return;
+        };
         let again = |since: u64| now >= since.saturating_add(UNKNOWN_SPI_INTERVAL);
         let known = place.is_some_and(|(other, since)| other == unknown && !again(since));
         if !known && self.reports.len() < MAX_REPORTS {
@@ -49,7 +51,10 @@ impl UnknownSpis {
 impl Default for UnknownSpis {
     fn default() -> Self {
         let reports = VecDeque::with_capacity(MAX_REPORTS);
-        UnknownSpis { recent: Box::new([None; PLACES]), reports }
+        UnknownSpis {
+            recent: Box::new([None; PLACES]),
+            reports,
+        }
     }
 }
 

@@ -38,9 +38,17 @@ impl Path {
     #[must_use]
     pub(crate) fn with_traffic_class(self, traffic_class: u8) -> Self {
         match self {
-            Path::Esp { local, remote, encapsulation, .. } => {
-                Path::Esp { local, remote, encapsulation, traffic_class }
-            }
+            Path::Esp {
+                local,
+                remote,
+                encapsulation,
+                ..
+            } => Path::Esp {
+                local,
+                remote,
+                encapsulation,
+                traffic_class,
+            },
             clear => clear,
         }
     }
@@ -74,7 +82,12 @@ impl OutboundBatch {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let buffer = vec![0; capacity + ROOM];
-        OutboundBatch { buffer, used: 0, runs: Vec::with_capacity(256), capacity }
+        OutboundBatch {
+            buffer,
+            used: 0,
+            runs: Vec::with_capacity(256),
+            capacity,
+        }
     }
 
     /// Forgets what was in it and keeps the memory.
@@ -104,14 +117,21 @@ impl OutboundBatch {
     /// The runs in the order of sending, each with its bytes.
     pub fn runs(&self) -> impl Iterator<Item = (&Run, &[u8])> {
         self.runs.iter().map(|run| {
-            (run, self.buffer.get(run.offset..run.offset + run.length).unwrap_or_default())
+            (
+                run,
+                self.buffer
+                    .get(run.offset..run.offset + run.length)
+                    .unwrap_or_default(),
+            )
         })
     }
 
     /// Every datagram by itself, in the order of sending.
     pub fn datagrams(&self) -> impl Iterator<Item = (&Path, &[u8])> {
         self.runs().flat_map(|(run, bytes)| {
-            bytes.chunks(run.segment_size.max(1)).map(move |datagram| (&run.path, datagram))
+            bytes
+                .chunks(run.segment_size.max(1))
+                .map(move |datagram| (&run.path, datagram))
         })
     }
 
@@ -140,6 +160,12 @@ impl OutboundBatch {
                 return;
             }
         }
-        self.runs.push(Run { path, offset, length, segment_size: length, count: 1 });
+        self.runs.push(Run {
+            path,
+            offset,
+            length,
+            segment_size: length,
+            count: 1,
+        });
     }
 }

@@ -42,9 +42,13 @@ impl Database {
 
     /// Removes every SA of a pair. Says whether there was one.
     pub(crate) fn remove(&mut self, id: ChildId) -> bool {
-        let Some(places) = self.by_id.remove(&id) else { return false };
+        let Some(places) = self.by_id.remove(&id) else {
+            return false;
+        };
         for place in places {
-            let Some(sa) = self.places.get_mut(place).and_then(Option::take) else { continue };
+            let Some(sa) = self.places.get_mut(place).and_then(Option::take) else {
+                continue;
+            };
             self.free.push(place);
             match remote_host(&sa) {
                 None => self.wide.retain(|other| *other != place),
@@ -71,7 +75,10 @@ impl Database {
             })
         };
         let lists = [narrow, self.wide.as_slice()];
-        lists.iter().find_map(|list| list.iter().rev().find(carries)).copied()
+        lists
+            .iter()
+            .find_map(|list| list.iter().rev().find(carries))
+            .copied()
     }
 
     /// The SA in a place.
@@ -103,7 +110,11 @@ impl Database {
 
 /// The one remote host that an SA is for, if it is for one.
 fn remote_host(sa: &OutboundSa) -> Option<IpAddr> {
-    let mut hosts = sa.selectors().remote.iter().map(|selector| selector.addresses.as_host());
+    let mut hosts = sa
+        .selectors()
+        .remote
+        .iter()
+        .map(|selector| selector.addresses.as_host());
     let first = hosts.next()??;
     hosts.all(|host| host == Some(first)).then_some(first)
 }

@@ -33,7 +33,10 @@ pub(crate) struct FlowCache {
 
 impl FlowCache {
     pub(crate) fn new() -> Self {
-        FlowCache { entries: vec![None; PLACES].into_boxed_slice(), generation: 0 }
+        FlowCache {
+            entries: vec![None; PLACES].into_boxed_slice(),
+            generation: 0,
+        }
     }
 
     /// Forgets every decision.
@@ -61,7 +64,11 @@ impl FlowCache {
         };
         let chosen = if stale(&place) { place } else { place ^ 1 };
         if let Some(entry) = self.entries.get_mut(chosen) {
-            *entry = Some(Entry { flow, decision, generation: current });
+            *entry = Some(Entry {
+                flow,
+                decision,
+                generation: current,
+            });
         }
     }
 }
@@ -93,7 +100,13 @@ mod tests {
 
     fn flow(port: u16) -> Flow {
         let address = IpAddr::from([10, 0, 0, 1]);
-        Flow { src: address, dst: address, protocol: 6, src_port: port, dst_port: 110 }
+        Flow {
+            src: address,
+            dst: address,
+            protocol: 6,
+            src_port: port,
+            dst_port: 110,
+        }
     }
 
     #[test]

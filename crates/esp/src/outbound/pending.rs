@@ -61,24 +61,36 @@ impl Pending {
     /// Queues a packet and asks for its SA, unless that was done within [`ACQUIRE_INTERVAL`].
     /// Returns how many packets, this or older ones, found no room.
     pub(crate) fn push(&mut self, rule: &RuleName, flow: Flow, waiting: Waiting) -> u64 {
-        let key = Key { rule: rule.clone(), source: flow.src, destination: flow.dst };
+        let key = Key {
+            rule: rule.clone(),
+            source: flow.src,
+            destination: flow.dst,
+        };
         let known = self.negotiations.contains_key(&key);
         if !known && self.negotiations.len() >= MAX_NEGOTIATIONS {
             return 1;
         }
         let negotiation = self.negotiations.entry(key).or_default();
         let now = waiting.since;
-        if negotiation.asked.is_none_or(|asked| now >= asked.saturating_add(ACQUIRE_INTERVAL)) {
+        if negotiation
+            .asked
+            .is_none_or(|asked| now >= asked.saturating_add(ACQUIRE_INTERVAL))
+        {
             negotiation.asked = Some(now);
             if self.acquires.len() < MAX_NEGOTIATIONS {
-                self.acquires.push_back(Acquire { rule: rule.clone(), flow });
+                self.acquires.push_back(Acquire {
+                    rule: rule.clone(),
+                    flow,
+                });
             }
         }
         self.bytes += waiting.packet.len();
         negotiation.packets.push_back(waiting);
         let mut dropped = 0;
         while negotiation.packets.len() > MAX_PENDING_PACKETS || self.bytes > MAX_PENDING_BYTES {
-            let Some(oldest) = negotiation.packets.pop_front() else { break };
+            let Some(oldest) = negotiation.packets.pop_front() else {
+                break;
+            };
             self.bytes -= oldest.packet.len();
             dropped += 1;
         }
@@ -103,7 +115,10 @@ impl Pending {
                 dropped += 1;
                 negotiation.packets.pop_front();
             }
-            let asked = negotiation.asked.unwrap_or(0).saturating_add(ACQUIRE_INTERVAL);
+            let asked = negotiation
+                .asked
+                .unwrap_or(0)
+                .saturating_add(ACQUIRE_INTERVAL);
             !negotiation.packets.is_empty() || now < asked
         });
         self.bytes -= bytes;
@@ -112,7 +127,10 @@ impl Pending {
 
     /// Packets that wait.
     pub(crate) fn len(&self) -> usize {
-        self.negotiations.values().map(|negotiation| negotiation.packets.len()).sum()
+        self.negotiations
+            .values()
+            .map(|negotiation| negotiation.packets.len())
+            .sum()
     }
 
     /// Takes out every packet whose negotiation is wanted, oldest first within each.
@@ -125,7 +143,10 @@ impl Pending {
             }
             !take
         });
-        self.bytes -= taken.iter().map(|waiting| waiting.packet.len()).sum::<usize>();
+        self.bytes -= taken
+            .iter()
+            .map(|waiting| waiting.packet.len())
+            .sum::<usize>();
         taken
     }
 }

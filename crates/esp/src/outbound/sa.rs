@@ -74,7 +74,11 @@ impl OutboundSa {
             esn: spec.esn,
             epoch,
             next: 1,
-            ceiling: if spec.esn { SEQUENCE_LIMIT } else { SHORT_SEQUENCE_LIMIT },
+            ceiling: if spec.esn {
+                SEQUENCE_LIMIT
+            } else {
+                SHORT_SEQUENCE_LIMIT
+            },
             counters: Arc::default(),
         })
     }
@@ -136,7 +140,11 @@ impl OutboundSa {
     /// Sets the first sequence number that may not be used, never beyond what the counter holds:
     /// 2^32 - 1, or 2^48 with extended numbers, because the IV has 48 bits for it.
     pub fn set_ceiling(&mut self, ceiling: u64) {
-        let limit = if self.esn { SEQUENCE_LIMIT } else { SHORT_SEQUENCE_LIMIT };
+        let limit = if self.esn {
+            SEQUENCE_LIMIT
+        } else {
+            SHORT_SEQUENCE_LIMIT
+        };
         self.ceiling = ceiling.min(limit);
     }
 
@@ -178,7 +186,8 @@ impl OutboundSa {
             return Err(Discard::OutboundCeiling);
         }
         self.next += 1;
-        self.fill(datagram, payload, next_header, sequence).ok_or(Discard::SealFailed)
+        self.fill(datagram, payload, next_header, sequence)
+            .ok_or(Discard::SealFailed)
     }
 
     /// Counts datagrams that were sealed.
@@ -196,13 +205,24 @@ impl OutboundSa {
         let (iv, rest) = rest.split_at_mut_checked(self.iv_length)?;
         let text_length = rest.len().checked_sub(self.key.icv_length())?;
         let (text, icv) = rest.split_at_mut_checked(text_length)?;
-        *header = Header { spi: self.spi, sequence: sequence as u32 }.emit();
+        *header = Header {
+            spi: self.spi,
+            sequence: sequence as u32,
+        }
+        .emit();
         let number = u64::from(self.epoch) << 48 | sequence & (SEQUENCE_LIMIT - 1);
         self.key.write_iv(number, iv).ok()?;
         if !write_trailer(text.get_mut(payload..)?, next) {
             return None;
         }
-        let cover = Cover::new(self.spi, sequence, self.esn, self.key.encryption().is_aead());
-        self.key.seal(iv, cover.aad(), cover.suffix(), text, icv).ok()
+        let cover = Cover::new(
+            self.spi,
+            sequence,
+            self.esn,
+            self.key.encryption().is_aead(),
+        );
+        self.key
+            .seal(iv, cover.aad(), cover.suffix(), text, icv)
+            .ok()
     }
 }

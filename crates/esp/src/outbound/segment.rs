@@ -48,7 +48,12 @@ impl<'a> Segments<'a> {
             _ => None,
         };
         let cut = cut(&packet, offload)?;
-        let segments = Segments { packet, flow, cut, completion };
+        let segments = Segments {
+            packet,
+            flow,
+            cut,
+            completion,
+        };
         if segments.count() > MAX_SEGMENTS {
             return Err(Discard::OutboundOffload);
         }
@@ -85,7 +90,11 @@ impl<'a> Segments<'a> {
             4 => protocol::IPV4,
             _ => protocol::IPV6,
         };
-        Carried { segments: self, skip: 0, next_header }
+        Carried {
+            segments: self,
+            skip: 0,
+            next_header,
+        }
     }
 
     /// What is behind the IP header: the payload of transport mode. IPv6 destination options stay
@@ -103,7 +112,10 @@ impl<'a> Segments<'a> {
         let (skip, next_header) = match self.packet.version() {
             4 if self.packet.header_length() != v4::HEADER => return Err(Discard::OutboundHeaders),
             4 => (v4::HEADER, self.packet.protocol()),
-            _ => (v6::HEADER, octets.get(6).copied().unwrap_or(protocol::NO_NEXT_HEADER)),
+            _ => (
+                v6::HEADER,
+                octets.get(6).copied().unwrap_or(protocol::NO_NEXT_HEADER),
+            ),
         };
         match next_header {
             protocol::HOP_BY_HOP | protocol::ROUTING | protocol::FRAGMENT
@@ -111,7 +123,11 @@ impl<'a> Segments<'a> {
             {
                 Err(Discard::OutboundHeaders)
             }
-            _ => Ok(Carried { segments: self, skip, next_header }),
+            _ => Ok(Carried {
+                segments: self,
+                skip,
+                next_header,
+            }),
         }
     }
 
@@ -183,9 +199,15 @@ impl Carried<'_, '_> {
 
     /// Completes a checksum that holds only the pseudo-header's sum.
     fn complete(&self, out: &mut [u8]) {
-        let Some((start, at)) = self.segments.completion else { return };
-        let Some(start) = start.checked_sub(self.skip) else { return };
-        let Some(at) = at.checked_sub(self.skip) else { return };
+        let Some((start, at)) = self.segments.completion else {
+            return;
+        };
+        let Some(start) = start.checked_sub(self.skip) else {
+            return;
+        };
+        let Some(at) = at.checked_sub(self.skip) else {
+            return;
+        };
         let checksum = match checksum::of(out.get(start..).unwrap_or_default()) {
             0 if self.segments.flow.protocol == protocol::UDP => 0xffff,
             checksum => checksum,
@@ -205,7 +227,9 @@ impl Carried<'_, '_> {
         }
         put(out, 2, &(length as u16).to_be_bytes());
         put(out, 10, &[0, 0]);
-        let header = out.get(..self.segments.packet.header_length()).unwrap_or_default();
+        let header = out
+            .get(..self.segments.packet.header_length())
+            .unwrap_or_default();
         let checksum = checksum::of(header);
         put(out, 10, &checksum.to_be_bytes());
     }
@@ -266,7 +290,11 @@ fn cut(packet: &Packet<'_>, offload: &Offload) -> Result<Cut, Discard> {
         false => udp::Udp::parse(packet.payload()).map(|_| udp::HEADER),
     };
     let header = header.map_err(|_| Discard::OutboundOffload)?;
-    Ok(Cut::Every { size, data: packet.header_length() + header, tcp })
+    Ok(Cut::Every {
+        size,
+        data: packet.header_length() + header,
+        tcp,
+    })
 }
 
 /// Checks that the checksum to complete lies behind the IP header and within the packet.

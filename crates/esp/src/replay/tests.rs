@@ -16,7 +16,12 @@ struct Model {
 
 impl Model {
     fn new(size: u32, esn: bool) -> Self {
-        Model { esn, size: u64::from(size), highest: 0, seen: BTreeSet::new() }
+        Model {
+            esn,
+            size: u64::from(size),
+            highest: 0,
+            seen: BTreeSet::new(),
+        }
     }
 
     /// The lowest candidate with these 32 bits that is not left of the window: what App. A means.
@@ -33,7 +38,8 @@ impl Model {
     }
 
     fn fresh(&self, sequence: u64) -> bool {
-        sequence != 0 && sequence + self.size > self.highest && !self.seen.contains(&sequence)
+        let end = u128::from(sequence) + u128::from(self.size);
+        sequence != 0 && end > u128::from(self.highest) && !self.seen.contains(&sequence)
     }
 
     fn accept(&mut self, sequence: u64) {
@@ -52,11 +58,23 @@ fn agree(size: u32, esn: bool, start: u64, moves: &[(bool, u32)]) {
     for (forward, distance) in moves {
         let distance = u64::from(*distance);
         let top = model.highest;
-        let actual = if *forward { top.saturating_add(distance) } else { top - distance.min(top) };
-        let actual = if esn { actual } else { actual.min(u64::from(u32::MAX)) };
+        let actual = if *forward {
+            top.saturating_add(distance)
+        } else {
+            top - distance.min(top)
+        };
+        let actual = if esn {
+            actual
+        } else {
+            actual.min(u64::from(u32::MAX))
+        };
         let low = actual as u32;
         let inferred = window.infer(low).ok();
-        assert_eq!(inferred, model.infer(low), "inference of {low:#x} at {top:#x}");
+        assert_eq!(
+            inferred,
+            model.infer(low),
+            "inference of {low:#x} at {top:#x}"
+        );
         let Some(sequence) = inferred else { continue };
         let fresh = window.check(sequence).is_ok();
         assert_eq!(fresh, model.fresh(sequence), "{sequence:#x} at {top:#x}");
@@ -69,8 +87,14 @@ fn agree(size: u32, esn: bool, start: u64, moves: &[(bool, u32)]) {
 }
 
 fn moves() -> impl Strategy<Value = Vec<(bool, u32)>> {
-    let distance =
-        prop_oneof![0u32..4, 0u32..70, 0u32..300, 900u32..1100, 0u32..5000, any::<u32>()];
+    let distance = prop_oneof![
+        0u32..4,
+        0u32..70,
+        0u32..300,
+        900u32..1100,
+        0u32..5000,
+        any::<u32>()
+    ];
     proptest::collection::vec((any::<bool>(), distance), 1..200)
 }
 

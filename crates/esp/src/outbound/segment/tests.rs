@@ -31,7 +31,11 @@ fn naive(packet: &TcpPacket, size: usize) -> Vec<Vec<u8>> {
 fn descriptor(packet: &TcpPacket, size: u16) -> Offload {
     let ipv4 = packet.src.is_ipv4();
     Offload {
-        segmentation: if ipv4 { Segmentation::TcpV4 } else { Segmentation::TcpV6 },
+        segmentation: if ipv4 {
+            Segmentation::TcpV4
+        } else {
+            Segmentation::TcpV6
+        },
         ecn: packet.flags & tcp::CWR != 0,
         needs_checksum: true,
         segment_size: size,
@@ -83,11 +87,17 @@ fn one_packet_whose_checksum_is_left_to_us() {
     for ipv6 in [false, true] {
         let packet = TcpPacket::new(ipv6, vec![1, 2, 3]);
         let octets = packet.emit_partial();
-        let offload = Offload { segmentation: Segmentation::None, ..descriptor(&packet, 0) };
+        let offload = Offload {
+            segmentation: Segmentation::None,
+            ..descriptor(&packet, 0)
+        };
         let segments = Segments::parse(&octets, &offload).unwrap();
         assert_eq!(write_all(&segments.whole(), 1), [packet.emit()]);
         let behind = segments.behind_ip_header().unwrap();
-        assert_eq!(write_all(&behind, 1), [packet.emit()[if ipv6 { 40 } else { 20 }..].to_vec()]);
+        assert_eq!(
+            write_all(&behind, 1),
+            [packet.emit()[if ipv6 { 40 } else { 20 }..].to_vec()]
+        );
     }
 }
 
@@ -114,8 +124,11 @@ fn udp_segments_become_datagrams() {
         ..Offload::NONE
     };
     let segments = Segments::parse(&octets, &offload).unwrap();
-    let expected: Vec<_> =
-        data.chunks(1000).zip(0..).map(|(data, number)| datagram(data, number)).collect();
+    let expected: Vec<_> = data
+        .chunks(1000)
+        .zip(0..)
+        .map(|(data, number)| datagram(data, number))
+        .collect();
     assert_eq!(write_all(&segments.whole(), segments.count()), expected);
 }
 
@@ -125,13 +138,37 @@ fn a_descriptor_that_does_not_fit_is_refused() {
     let octets = packet.emit();
     let good = descriptor(&packet, 1000);
     let bad = [
-        Offload { segment_size: 0, ..good },
-        Offload { segment_size: 1, ..good },
-        Offload { segmentation: Segmentation::TcpV6, ..good },
-        Offload { segmentation: Segmentation::Udp, ..good },
-        Offload { segmentation: Segmentation::None, checksum_start: 19, ..good },
-        Offload { segmentation: Segmentation::None, checksum_start: 6000, ..good },
-        Offload { segmentation: Segmentation::None, checksum_offset: 65_535, ..good },
+        Offload {
+            segment_size: 0,
+            ..good
+        },
+        Offload {
+            segment_size: 1,
+            ..good
+        },
+        Offload {
+            segmentation: Segmentation::TcpV6,
+            ..good
+        },
+        Offload {
+            segmentation: Segmentation::Udp,
+            ..good
+        },
+        Offload {
+            segmentation: Segmentation::None,
+            checksum_start: 19,
+            ..good
+        },
+        Offload {
+            segmentation: Segmentation::None,
+            checksum_start: 6000,
+            ..good
+        },
+        Offload {
+            segmentation: Segmentation::None,
+            checksum_offset: 65_535,
+            ..good
+        },
     ];
     assert!(Segments::parse(&octets, &good).is_ok());
     for offload in bad {
@@ -150,7 +187,10 @@ fn what_belongs_before_the_esp_header_is_refused_in_transport_mode() {
     let mut fragment = packet.emit();
     fragment[6] = 0x20;
     let refused = |octets: &[u8]| {
-        Segments::parse(octets, &Offload::NONE).unwrap().behind_ip_header().err()
+        Segments::parse(octets, &Offload::NONE)
+            .unwrap()
+            .behind_ip_header()
+            .err()
     };
     assert_eq!(refused(&fragment), Some(Discard::OutboundFragment));
     let mut options = packet.emit();
@@ -165,8 +205,14 @@ fn what_belongs_before_the_esp_header_is_refused_in_transport_mode() {
         octets.extend(&whole[40..]);
         octets
     };
-    assert_eq!(refused(&with(protocol::HOP_BY_HOP)), Some(Discard::OutboundHeaders));
-    assert_eq!(refused(&with(protocol::ROUTING)), Some(Discard::OutboundHeaders));
+    assert_eq!(
+        refused(&with(protocol::HOP_BY_HOP)),
+        Some(Discard::OutboundHeaders)
+    );
+    assert_eq!(
+        refused(&with(protocol::ROUTING)),
+        Some(Discard::OutboundHeaders)
+    );
     let octets = with(protocol::DESTINATION_OPTIONS);
     let segments = Segments::parse(&octets, &Offload::NONE).unwrap();
     let behind = segments.behind_ip_header().unwrap();
