@@ -114,7 +114,6 @@ mod tests {
         let run_dir = Path::new("/run/hf-lab/be1");
         let settings = Settings {
             udp_encap: true,
-            keys: None,
             run_dir,
         };
         let (fe, be) = (front_end(settings), node("be1", settings));

@@ -68,14 +68,14 @@ fn wait_for_end(namespace: &str) -> Result<(), Error> {
 /// # Errors
 /// When `/proc` cannot be read.
 pub(crate) fn processes(namespace: &str) -> Result<Vec<u32>, Error> {
-    let Ok(inode) = netns::open(namespace).and_then(|open| Ok(open.metadata().map(|m| m.ino())))
-    else {
+    // No namespace, no processes.
+    let Ok(open) = netns::open(namespace) else {
         return Ok(Vec::new());
     };
-    let link = format!(
-        "net:[{}]",
-        inode.map_err(file(format!("/run/netns/{namespace}")))?
-    );
+    let metadata = open
+        .metadata()
+        .map_err(file(format!("/run/netns/{namespace}")))?;
+    let link = format!("net:[{}]", metadata.ino());
     let mut pids = Vec::new();
     for entry in fs::read_dir("/proc").map_err(file("/proc"))? {
         let Ok(entry) = entry else { continue };

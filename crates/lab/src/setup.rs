@@ -35,7 +35,7 @@ pub(crate) fn install(out: &Path, progress: &Progress) -> Result<(), Error> {
     }
     fs::create_dir_all(out).map_err(file(out))?;
     let log = out.join("setup.log");
-    let _no_daemons = NoDaemons::begin().map_err(file(POLICY))?;
+    let _no_daemons = NoDaemons::begin(Path::new(POLICY)).map_err(file(POLICY))?;
     progress.say("setup: apt-get update");
     // Without its lists refreshed the tool may still know the packages: only the install counts.
     let update = apt(&log, &["-o", "APT::Update::Error-Mode=any", "update"])?;
@@ -131,35 +131,65 @@ fn leave_disabled(progress: &Progress) {
 
 /// While this lives, packages do not start daemons; an administrator's own policy stays.
 struct NoDaemons {
-    ours: bool,
+    /// The policy file, when it is ours to remove.
+    ours: Option<PathBuf>,
 }
 
 impl NoDaemons {
-    fn begin() -> std::io::Result<Self> {
-        let created = fs::OpenOptions::new()
+    fn begin(policy: &Path) -> std::io::Result<Self> {
+        match fs::OpenOptions::new()
             .write(true)
             .create_new(true)
-            .open(POLICY);
-        let mut policy = match created {
-            Ok(policy) => policy,
+            .open(policy)
+        {
+            Ok(mut file) => {
+                let guard = Self {
+                    ours: Some(policy.to_owned()),
+                };
+                file.write_all(NO_DAEMONS.as_bytes())?;
+                file.set_permissions(fs::Permissions::from_mode(0o755))?;
+                Ok(guard)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 // A killed lab may have left its own, which must not stay for ever.
-                let ours = fs::read_to_string(POLICY).is_ok_and(|text| text == NO_DAEMONS);
-                return Ok(Self { ours });
+                let ours = fs::read_to_string(policy).is_ok_and(|text| text == NO_DAEMONS);
+                Ok(Self {
+                    ours: ours.then(|| policy.to_owned()),
+                })
             }
-            Err(error) => return Err(error),
-        };
-        let guard = Self { ours: true };
-        policy.write_all(NO_DAEMONS.as_bytes())?;
-        policy.set_permissions(fs::Permissions::from_mode(0o755))?;
-        Ok(guard)
+            Err(error) => Err(error),
+        }
     }
 }
 
 impl Drop for NoDaemons {
     fn drop(&mut self) {
-        if self.ours {
-            let _ = fs::remove_file(POLICY);
+        if let Some(policy) = &self.ours {
+            let _ = fs::remove_file(policy);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_policy_is_removed() {
+        let name = format!("hf-policy-{}", std::process::id());
+        let policy = std::env::temp_dir().join(name);
+        let guard = NoDaemons::begin(&policy).unwrap();
+        assert_eq!(
+            fs::metadata(&policy).unwrap().permissions().mode() & 0o777,
+            0o755
+        );
+        std::mem::forget(guard); // As if killed.
+        drop(NoDaemons::begin(&policy).unwrap());
+        assert!(!policy.exists());
+
+        fs::write(&policy, "#!/bin/sh\nexit 0\n").unwrap();
+        drop(NoDaemons::begin(&policy).unwrap());
+        assert!(policy.exists());
+        fs::remove_file(&policy).unwrap();
     }
 }

@@ -3,6 +3,8 @@
 //! The test program is also the program that the lab starts in its namespaces, as the real one
 //! is; so it has its own `main`.
 
+#![allow(clippy::disallowed_methods)] // A test of something that lives in real time.
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
