@@ -1,0 +1,181 @@
+//! The verbs and their options: one definition for parsing, help and errors.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// IPsec that holds when a node lets go.
+#[derive(Parser)]
+#[command(name = "holdfast", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The daemon's control socket
+    #[arg(long, global = true, value_name = "PATH", default_value = "/run/holdfast/ctl.sock")]
+    pub(crate) socket: PathBuf,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage, 3 the daemon is not running, 4 no permission,
+5 not found, 6 timeout, 7 refused by the peer, 8 partly done.";
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Run the daemon in the foreground
+    Daemon(DaemonOptions),
+    /// Read a configuration file, say what is wrong with it, change nothing
+    Check(CheckOptions),
+    /// Show SAs, rules, the data plane and counters of the running daemon
+    Status(StatusOptions),
+    /// Say what happens to a packet, and why
+    Explain(ExplainOptions),
+    /// Read the configuration file again: all of it is applied, or nothing
+    Reload,
+    /// Negotiate, rekey or delete security associations by hand
+    #[command(subcommand)]
+    Sa(SaAction),
+    /// Show the cluster, move its groups
+    #[command(subcommand)]
+    Cluster(ClusterAction),
+    /// Build a cluster in network namespaces, move it, crash it, measure it (needs root)
+    Lab(LabOptions),
+    /// A service inside the lab
+    #[command(name = lab::service::VERB, hide = true)]
+    LabService(ServiceOptions),
+}
+
+#[derive(Args)]
+pub(crate) struct DaemonOptions {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "/etc/holdfast/holdfast.toml")]
+    pub(crate) config: PathBuf,
+    /// Write session keys for Wireshark to this folder: whoever reads it can read the traffic
+    #[arg(long, value_name = "DIR")]
+    pub(crate) wireshark_keys: Option<PathBuf>,
+    /// Write events as lines of JSON
+    #[arg(long)]
+    pub(crate) log_json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CheckOptions {
+    /// The configuration file
+    #[arg(value_name = "FILE", default_value = "/etc/holdfast/holdfast.toml")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct StatusOptions {
+    /// Show it again each second until interrupted
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ExplainOptions {
+    /// ADDRESS:PORT of the sender; an IPv6 address stands in brackets
+    pub(crate) source: String,
+    /// ADDRESS:PORT of the receiver
+    pub(crate) destination: String,
+    /// tcp, udp, icmp, ... or a number
+    #[arg(default_value = "tcp")]
+    pub(crate) protocol: String,
+    /// Explain by this configuration file instead of the running daemon
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// With --config: an address of the host (may be repeated)
+    #[arg(long, value_name = "ADDRESS", requires = "config")]
+    pub(crate) me: Vec<std::net::IpAddr>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SaAction {
+    /// Negotiate the SAs of a rule now
+    Initiate {
+        /// The rule's name
+        rule: String,
+    },
+    /// Rekey the CHILD_SAs of a rule, or the IKE SAs of a peer
+    Rekey(SaTarget),
+    /// Delete the CHILD_SAs of a rule, or everything with a peer
+    Delete(SaTarget),
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct SaTarget {
+    /// The rule's name
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// The peer's name
+    #[arg(long)]
+    pub(crate) peer: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ClusterAction {
+    /// Nodes and groups, as the local member sees them
+    Status,
+    /// Move a group to another node
+    Move {
+        /// The group's name
+        group: String,
+        /// The node that shall own it; the other one when not given
+        #[arg(long)]
+        to: Option<String>,
+    },
+    /// Keep what this node owns, but take nothing over
+    Pause,
+    /// End a pause
+    Resume,
+}
+
+#[derive(Args)]
+pub(crate) struct LabOptions {
+    /// protect, planned-move, crash; all when none is named
+    pub(crate) scenarios: Vec<lab::Scenario>,
+    /// How often each scenario is run
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) runs: u32,
+    /// Install nftables and Dovecot first, if they are missing
+    #[arg(long)]
+    pub(crate) setup: bool,
+    /// Leave the lab standing, to play in it
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Remove a lab that was kept, and do nothing else
+    #[arg(long, conflicts_with_all = ["keep", "setup"])]
+    pub(crate) down: bool,
+    /// Write Wireshark key tables beside the captures
+    #[arg(long)]
+    pub(crate) keys: bool,
+    /// Put IKE and ESP on UDP port 4500 instead of raw ESP
+    #[arg(long)]
+    pub(crate) udp_encap: bool,
+    /// The control experiment: no IPsec, so clear packets must be seen
+    #[arg(long)]
+    pub(crate) plain: bool,
+    /// Use the built-in mail service even where Dovecot is installed
+    #[arg(long)]
+    pub(crate) builtin_mail: bool,
+    /// Where captures, logs and report.json go
+    #[arg(long, value_name = "DIR", default_value = "lab-results")]
+    pub(crate) out: PathBuf,
+    /// Fail when a planned move interrupts for longer, in milliseconds
+    #[arg(long, value_name = "MS")]
+    pub(crate) max_planned: Option<f64>,
+    /// Fail when a crash interrupts for longer, in milliseconds
+    #[arg(long, value_name = "MS")]
+    pub(crate) max_crash: Option<f64>,
+    /// No progress lines
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ServiceOptions {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<String>,
+}

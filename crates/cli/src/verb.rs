@@ -1,0 +1,10 @@
+//! One file per verb.
+
+pub(crate) mod check;
+pub(crate) mod cluster;
+pub(crate) mod daemon;
+pub(crate) mod explain;
+pub(crate) mod lab;
+pub(crate) mod output;
+pub(crate) mod sa;
+pub(crate) mod status;

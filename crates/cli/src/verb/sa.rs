@@ -1,0 +1,44 @@
+//! `holdfast sa` and `holdfast reload`: what an operator does to SAs and rules by hand.
+
+use crate::arguments::{SaAction, SaTarget};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::verb::output;
+use api::Request;
+use serde_json::Value;
+
+/// Negotiates, rekeys or deletes.
+///
+/// # Errors
+/// When the daemon does not answer, knows no such rule or peer, or the peer refuses.
+pub(crate) fn run(action: &SaAction, ask: &Client, json: bool) -> Result<(), Failure> {
+    let request = match action {
+        SaAction::Initiate { rule } => Request::SaInitiate { rule: rule.clone() },
+        SaAction::Rekey(SaTarget { rule, peer }) => {
+            Request::SaRekey { rule: rule.clone(), peer: peer.clone() }
+        }
+        SaAction::Delete(SaTarget { rule, peer }) => {
+            Request::SaDelete { rule: rule.clone(), peer: peer.clone() }
+        }
+    };
+    report(ask.ask(&request)?, json);
+    Ok(())
+}
+
+/// Has the daemon read its configuration again.
+///
+/// # Errors
+/// When the daemon does not answer, or the file is wrong: then nothing has changed.
+pub(crate) fn reload(ask: &Client, json: bool) -> Result<(), Failure> {
+    report(ask.ask(&Request::Reload)?, json);
+    Ok(())
+}
+
+/// The answer of an action has one field for people, `message`.
+fn report(result: Value, json: bool) {
+    match (json, result.get("message").and_then(Value::as_str)) {
+        (false, Some(message)) => println!("{message}"),
+        (false, None) => println!("done"),
+        (true, _) => output::json(result),
+    }
+}

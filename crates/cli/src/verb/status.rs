@@ -1,0 +1,130 @@
+//! `holdfast status`: SAs, rules, the data plane, counters.
+
+use crate::arguments::StatusOptions;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::verb::cluster;
+use crate::verb::output::{self, bytes, count, duration};
+use api::{ChildSa, IkeSa, Request, RuleStatus, Status};
+use std::time::Duration;
+
+/// Shows it once, or each second.
+///
+/// # Errors
+/// When the daemon does not answer.
+pub(crate) fn run(options: &StatusOptions, ask: &Client, json: bool) -> Result<(), Failure> {
+    loop {
+        let result = ask.ask(&Request::Status)?;
+        if json {
+            output::json(result);
+        } else {
+            let status: Status = output::read(result)?;
+            if options.watch {
+                print!("\x1b[H\x1b[2J");
+            }
+            print(&status);
+        }
+        if !options.watch {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn print(status: &Status) {
+    let children: usize = status.ike_sas.iter().map(|sa| sa.child_sas.len()).sum();
+    println!(
+        "{}: up {}, {}, {}",
+        status.node,
+        duration(status.uptime_s),
+        count(status.ike_sas.len(), "IKE SA"),
+        count(children, "CHILD_SA"),
+    );
+    let plane = &status.plane;
+    println!(
+        "plane: {} space, {} (MTU {}), in {} packets / {}, out {} packets / {}",
+        plane.kind,
+        plane.device,
+        plane.mtu,
+        plane.packets_in,
+        bytes(plane.bytes_in),
+        plane.packets_out,
+        bytes(plane.bytes_out),
+    );
+    if let Some(dropped @ 1..) = plane.clear_packets_dropped {
+        println!("dropped in clear: {} of protected selectors", count_packets(dropped));
+    }
+    println!("\nrules, in the order in which they are tried");
+    status.rules.iter().for_each(print_rule);
+    if let Some(cluster) = &status.cluster {
+        println!();
+        cluster::print(cluster);
+    }
+    for sa in &status.ike_sas {
+        println!();
+        print_ike_sa(sa);
+    }
+    if !status.recent_failures.is_empty() {
+        println!("\nlately failed, newest first");
+        status.recent_failures.iter().for_each(|failure| println!("  {failure}"));
+    }
+    if !status.discards.is_empty() {
+        println!("\nrefused");
+        for counter in &status.discards {
+            println!("  {:>8}  {}", counter.count, counter.name);
+        }
+    }
+}
+
+fn count_packets(number: u64) -> String {
+    output::count(usize::try_from(number).unwrap_or(usize::MAX), "packet")
+}
+
+fn print_rule(rule: &RuleStatus) {
+    let dormant = if rule.dormant { " (dormant: no local address of it is ours)" } else { "" };
+    println!("  {} {}{dormant}", rule.action, rule.name);
+    rule.selectors.iter().for_each(|selector| println!("      {selector}"));
+}
+
+fn print_ike_sa(sa: &IkeSa) {
+    let role = if sa.initiator { "initiator" } else { "responder" };
+    println!("{} {}, {role}: {} -> {}", sa.peer, sa.state, sa.local, sa.remote);
+    println!("  IKE {}_i {}_r", sa.initiator_spi, sa.responder_spi);
+    if let Some(proposal) = &sa.proposal {
+        println!("  {proposal}{}", age(sa.established_s, sa.rekey_in_s));
+    }
+    sa.child_sas.iter().for_each(print_child);
+}
+
+fn age(established: Option<u64>, rekey_in: Option<u64>) -> String {
+    let since = established.map(|s| format!(", for {}", duration(s))).unwrap_or_default();
+    let rekey = rekey_in.map(|s| format!(", rekeyed in {}", duration(s))).unwrap_or_default();
+    since + &rekey
+}
+
+fn print_child(child: &ChildSa) {
+    let esn = if child.esn { ", ESN" } else { "" };
+    println!(
+        "  {} {} {}: in {} out {}, {}{esn}{}",
+        child.rule,
+        child.mode,
+        child.state,
+        child.inbound_spi,
+        child.outbound_spi,
+        child.proposal,
+        age(Some(child.installed_s), child.rekey_in_s),
+    );
+    println!(
+        "    {} === {}",
+        child.local_selectors.join(" "),
+        child.remote_selectors.join(" ")
+    );
+    let idle = child.inbound_idle_s.map(|s| format!(", last {s:.1} s ago")).unwrap_or_default();
+    println!(
+        "    in {} packets / {}{idle}; out {} packets / {}",
+        child.packets_in,
+        bytes(child.bytes_in),
+        child.packets_out,
+        bytes(child.bytes_out),
+    );
+}

@@ -1,0 +1,184 @@
+//! Which packets of the host come to the plane, and which may pass in clear (RFC 4301 section 5).
+//!
+//! Routing rules send what the policy protects to the TUN device; the kernel's packet filter holds
+//! a copy of the policy that stays when the daemon dies. Both follow the policy's computed order.
+
+mod guards;
+mod prefixes;
+
+use linux::netlink::{Netlink, Route, Rule, RuleAction};
+use linux::{Error, Family, Prefix};
+use policy::{Action, Direction, Entry, Spd};
+use prefixes::prefixes;
+
+/// The `inet` table of the fail-closed rules.
+pub(crate) const NFT_TABLE: &str = "holdfast";
+/// The table into which a packet goes that needs no protection.
+const MAIN: u32 = 254;
+/// Where locally generated packets come from, as routing rules see it.
+const LOOPBACK: &str = "lo";
+
+/// What the capture needs to know of the plane.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The TUN device.
+    pub(crate) tun: String,
+    /// Its interface index.
+    pub(crate) index: u32,
+    /// The MTU of protected routes, in bytes.
+    pub(crate) mtu: u32,
+    /// The routing table of protected traffic.
+    pub(crate) table: u32,
+    /// The mark of the daemon's own packets.
+    pub(crate) mark: u32,
+    /// The priority of the first routing rule.
+    pub(crate) priority: u32,
+}
+
+/// The routing rules, routes and filter rules in force.
+pub(crate) struct Capture {
+    settings: Settings,
+    netlink: Netlink,
+    rules: Vec<Rule>,
+    routes: Vec<Route>,
+}
+
+impl Capture {
+    /// Removes what a killed predecessor left in the way, except the filter rules: those are
+    /// replaced in one transaction when the first policy is applied.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn new(settings: Settings) -> Result<Self, Error> {
+        let mut netlink = Netlink::open()?;
+        for family in Family::BOTH {
+            let ours = |rule: &Rule| {
+                rule.action == RuleAction::Lookup(settings.table)
+                    || (rule.owner == linux::netlink::OWNER && rule.priority >= settings.priority)
+            };
+            for rule in netlink.rules(family)?.iter().filter(|rule| ours(rule)) {
+                netlink.delete_rule(rule)?;
+            }
+        }
+        Ok(Self { settings, netlink, rules: Vec::new(), routes: Vec::new() })
+    }
+
+    /// Puts a policy into force. The filter comes first: nothing leaks while the rest follows.
+    ///
+    /// # Errors
+    /// When the kernel refuses; what the filter then holds is the new policy.
+    pub(crate) fn apply(&mut self, spd: &Spd) -> Result<(), Error> {
+        linux::nft::apply(&guards::ruleset(spd, &self.settings))?;
+        let (rules, routes) = self.wanted(spd);
+        for route in routes.iter().filter(|route| !self.routes.contains(route)) {
+            self.netlink.add_route(route)?;
+        }
+        for rule in rules.iter().filter(|rule| !self.rules.contains(rule)) {
+            self.netlink.add_rule(rule)?;
+        }
+        for rule in self.rules.iter().filter(|rule| !rules.contains(rule)) {
+            self.netlink.delete_rule(rule)?;
+        }
+        let kept = |route: &&Route| routes.iter().any(|new| new.destination == route.destination);
+        for route in self.routes.iter().filter(|route| !kept(route)) {
+            self.netlink.delete_route(route)?;
+        }
+        self.rules = rules;
+        self.routes = routes;
+        Ok(())
+    }
+
+    /// Takes the routing rules back when the daemon ends in good order. The filter rules stay:
+    /// what the policy protects does not pass in clear because nobody protects it any more.
+    pub(crate) fn withdraw(&mut self) {
+        for rule in self.rules.drain(..) {
+            let _ = self.netlink.delete_rule(&rule);
+        }
+    }
+
+    /// Packets that the filter has dropped in clear so far; `None` when it cannot be read.
+    pub(crate) fn dropped() -> Option<u64> {
+        let counters = linux::nft::counters(NFT_TABLE).ok()?;
+        Some(counters.iter().map(|counter| counter.packets).sum())
+    }
+
+    fn wanted(&mut self, spd: &Spd) -> (Vec<Rule>, Vec<Route>) {
+        let mut rules = Vec::new();
+        for family in Family::BOTH {
+            let first = Rule::new(family, self.settings.priority, RuleAction::Lookup(MAIN));
+            rules.push(Rule { mark: Some((self.settings.mark, u32::MAX)), ..first });
+        }
+        let mut routes: Vec<Route> = Vec::new();
+        for (entry, priority) in spd.entries().iter().zip(self.settings.priority + 1..) {
+            let Some(rule) = spd.rule_of(entry) else { continue };
+            if entry.dormant || !entry.takes(Direction::Outbound) {
+                continue;
+            }
+            let table = match rule.action {
+                Action::Permit => MAIN,
+                Action::Block => continue,
+                Action::Negotiate(_) => self.settings.table,
+            };
+            let here = entry_rules(entry, priority, table, spd);
+            rules.extend(here.into_iter().filter(|rule| !rules.contains(rule)).collect::<Vec<_>>());
+            if table == self.settings.table {
+                self.add_routes(entry, &mut routes);
+            }
+        }
+        (rules, routes)
+    }
+
+    /// The source address of a new connection is the one that the host would take without us.
+    fn add_routes(&mut self, entry: &Entry, routes: &mut Vec<Route>) {
+        for destination in prefixes(&entry.pair.remote.addresses) {
+            if routes.iter().any(|known| known.destination == destination.network()) {
+                continue;
+            }
+            let source = match destination.length() {
+                0 => None,
+                _ => self.preferred_source(destination),
+            };
+            routes.push(Route {
+                link: Some(self.settings.index),
+                mtu: Some(self.settings.mtu),
+                source,
+                ..Route::new(destination, self.settings.table)
+            });
+        }
+    }
+
+    fn preferred_source(&mut self, destination: Prefix) -> Option<std::net::IpAddr> {
+        self.netlink.route_get(destination.address(), self.settings.mark).ok()?.source
+    }
+}
+
+/// The routing rules of one line of the policy. An address of this host needs no `from`: a new
+/// connection has no source yet when its first packet is routed.
+fn entry_rules(entry: &Entry, priority: u32, table: u32, spd: &Spd) -> Vec<Rule> {
+    let (local, remote) = (&entry.pair.local, &entry.pair.remote);
+    let family = Family::of(local.addresses.start());
+    let own = local.addresses.as_host().is_some_and(|host| spd.local_addresses().contains(&host));
+    let sources: Vec<Option<Prefix>> = match own {
+        true => vec![None],
+        false => prefixes(&local.addresses).into_iter().map(Some).collect(),
+    };
+    let with_ports = matches!(local.protocol, 6 | 17 | 132);
+    let ports = |range: policy::PortRange| {
+        (with_ports && !range.is_any()).then_some((range.start.max(1), range.end))
+    };
+    let mut rules = Vec::new();
+    for from in sources {
+        for to in prefixes(&remote.addresses) {
+            rules.push(Rule {
+                from: from.filter(|prefix| prefix.length() > 0),
+                to: (to.length() > 0).then_some(to),
+                incoming: own.then(|| LOOPBACK.to_owned()),
+                protocol: (local.protocol != 0).then_some(local.protocol),
+                source_ports: ports(local.ports),
+                destination_ports: ports(remote.ports),
+                ..Rule::new(family, priority, RuleAction::Lookup(table))
+            });
+        }
+    }
+    rules
+}

@@ -1,0 +1,72 @@
+//! Orders of the control thread to the workers: a channel, and a wake-up.
+
+use esp::{InboundSa, OutboundSa};
+use linux::Error;
+use linux::poll::EventFd;
+use policy::{ChildId, Encapsulation, RuleName, Spd};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel as queue};
+use std::time::Duration;
+
+/// For the outbound worker.
+pub(crate) enum OutboundOrder {
+    Install(Box<OutboundSa>),
+    Remove(ChildId),
+    Redirect { child: ChildId, remote: IpAddr, encapsulation: Encapsulation },
+    Policy(Arc<Spd>),
+    Failed { rule: RuleName, remote: IpAddr, clear: Duration },
+    Stop,
+}
+
+/// For the inbound worker.
+pub(crate) enum InboundOrder {
+    Install(Box<InboundSa>),
+    Remove(ChildId),
+    Stop,
+}
+
+/// The giving end.
+pub(crate) struct Orders<T> {
+    queue: Sender<T>,
+    wake: Arc<EventFd>,
+}
+
+impl<T> Orders<T> {
+    /// Gives an order. A worker that has ended has reported why; its orders come to nothing.
+    pub(crate) fn give(&self, order: T) {
+        if self.queue.send(order).is_ok() {
+            let _ = self.wake.notify();
+        }
+    }
+}
+
+/// The taking end.
+pub(crate) struct Queue<T> {
+    queue: Receiver<T>,
+    pub(crate) wake: Arc<EventFd>,
+}
+
+impl<T> Queue<T> {
+    /// The next order; `Err` when the control thread is gone.
+    pub(crate) fn next(&self) -> Result<Option<T>, ()> {
+        match self.queue.try_recv() {
+            Ok(order) => Ok(Some(order)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(()),
+        }
+    }
+}
+
+/// Both ends.
+///
+/// # Errors
+/// When the kernel has no more descriptors.
+pub(crate) fn channel<T>() -> Result<(Orders<T>, Queue<T>), Error> {
+    let wake = EventFd::new()
+        .map_err(|why| Error::other("make a wake-up for a worker", why.to_string()))?;
+    let wake = Arc::new(wake);
+    let (sender, receiver) = queue();
+    let orders = Orders { queue: sender, wake: Arc::clone(&wake) };
+    Ok((orders, Queue { queue: receiver, wake }))
+}

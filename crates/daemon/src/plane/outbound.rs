@@ -1,0 +1,150 @@
+//! The outbound worker: from the TUN device through the outbound SAs to the sockets.
+
+use crate::plane::order::{OutboundOrder, Queue};
+use crate::plane::{Report, Sockets, nanoseconds, offload};
+use esp::{Counts, Discard, Outbound, OutboundBatch, Path};
+use linux::poll::{Events, Interest, Poller};
+use linux::tun::{MAX_READ, Tun, VirtioNetHeader};
+use policy::{Encapsulation, Spd};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+const TUN: u64 = 0;
+const ORDERS: u64 = 1;
+/// Packets read before orders are looked at again.
+const BUDGET: usize = 64;
+/// A batch is sent when this much is in it: one super-packet of the largest size and a bit.
+const BATCH_BYTES: usize = 128 * 1024;
+/// How often what waits too long is dropped.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What the thread is given.
+pub(crate) struct Worker {
+    pub(crate) tun: Arc<Tun>,
+    pub(crate) sockets: Arc<Sockets>,
+    pub(crate) orders: Queue<OutboundOrder>,
+    pub(crate) report: mpsc::Sender<Report>,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) begun: Instant,
+}
+
+impl Worker {
+    /// Works until it is told to stop.
+    pub(crate) fn run(self) {
+        if let Err(why) = self.work() {
+            let text = format!("the outbound worker ended: {why}");
+            let _ = self.report.blocking_send(Report::Failed(text));
+        }
+    }
+
+    fn work(&self) -> io::Result<()> {
+        let poller = Poller::new()?;
+        poller.add(self.tun.as_ref(), TUN, Interest::Read)?;
+        poller.add(self.orders.wake.as_ref(), ORDERS, Interest::Read)?;
+        let mut events = Events::with_capacity(2);
+        let mut outbound = Outbound::new(Arc::new(Spd::default()), Arc::clone(&self.counts));
+        let mut batch = OutboundBatch::new(BATCH_BYTES);
+        let mut buffer = vec![0; MAX_READ];
+        let mut tick = self.begun;
+        loop {
+            poller.wait(&mut events, Some(TICK))?;
+            let _ = self.orders.wake.clear();
+            if !self.obey(&mut outbound, &mut batch) {
+                return Ok(());
+            }
+            self.flush(&mut batch);
+            self.carry(&mut outbound, &mut batch, &mut buffer)?;
+            while let Some(acquire) = outbound.poll_acquire() {
+                let report = Report::Acquire { rule: acquire.rule, flow: acquire.flow };
+                // When nobody listens, the packets time out, as the next ones will ask again.
+                let _ = self.report.try_send(report);
+            }
+            if tick.elapsed() >= TICK {
+                tick = Instant::now();
+                outbound.handle_timeout(nanoseconds(self.begun));
+            }
+        }
+    }
+
+    /// Reads packets while there are any, up to the budget, and sends what comes of them.
+    fn carry(
+        &self,
+        outbound: &mut Outbound,
+        batch: &mut OutboundBatch,
+        buffer: &mut [u8],
+    ) -> io::Result<()> {
+        for _ in 0..BUDGET {
+            let length = match self.tun.read(buffer) {
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            let read = buffer.get(..length).unwrap_or_default();
+            let decoded = VirtioNetHeader::decode(read)
+                .and_then(|(header, packet)| Some((offload::from_kernel(&header)?, packet)));
+            let Some((offload, packet)) = decoded else {
+                self.counts.add(Discard::OutboundOffload);
+                continue;
+            };
+            outbound.send(packet, &offload, nanoseconds(self.begun), batch);
+            if batch.is_full() {
+                self.flush(batch);
+            }
+        }
+        self.flush(batch);
+        Ok(())
+    }
+
+    /// Carries out what was ordered; false when the end was.
+    fn obey(&self, outbound: &mut Outbound, batch: &mut OutboundBatch) -> bool {
+        loop {
+            let now = nanoseconds(self.begun);
+            match self.orders.next() {
+                Ok(None) => return true,
+                Ok(Some(OutboundOrder::Install(sa))) => outbound.install(*sa, now, batch),
+                Ok(Some(OutboundOrder::Remove(child))) => {
+                    outbound.remove(child);
+                }
+                Ok(Some(OutboundOrder::Redirect { child, remote, encapsulation })) => {
+                    outbound.redirect(child, remote, encapsulation);
+                }
+                Ok(Some(OutboundOrder::Policy(spd))) => outbound.set_policy(spd, now, batch),
+                Ok(Some(OutboundOrder::Failed { rule, remote, clear })) => {
+                    let clear = u64::try_from(clear.as_nanos()).unwrap_or(u64::MAX);
+                    let until = now.saturating_add(clear);
+                    outbound.negotiation_failed(&rule, remote, until, now, batch);
+                }
+                Ok(Some(OutboundOrder::Stop)) | Err(()) => return false,
+            }
+        }
+    }
+
+    fn flush(&self, batch: &mut OutboundBatch) {
+        for (run, bytes) in batch.runs() {
+            match run.path {
+                Path::Esp { local, remote, encapsulation: Encapsulation::None, .. } => {
+                    self.sockets.send_esp(local, remote, bytes, run.segment_size);
+                }
+                Path::Esp {
+                    local,
+                    remote,
+                    encapsulation: Encapsulation::Udp { remote_port, .. },
+                    ..
+                } => {
+                    let remote = SocketAddr::new(remote, remote_port);
+                    self.sockets.send_esp_in_udp(local, remote, bytes, run.segment_size);
+                }
+                Path::Clear { destination } => {
+                    for packet in bytes.chunks(run.segment_size.max(1)) {
+                        self.sockets.send_clear(destination, packet);
+                    }
+                }
+            }
+        }
+        batch.clear();
+    }
+}

@@ -1,0 +1,115 @@
+//! What each pair of SAs has carried, read from counters that the workers write.
+
+use esp::{SaCounters, SaUsage};
+use policy::{ChildId, SaSpec};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The counters of both directions at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChildUsage {
+    /// Opened.
+    pub(crate) inbound: SaUsage,
+    /// Sealed.
+    pub(crate) outbound: SaUsage,
+    begun: Instant,
+}
+
+impl ChildUsage {
+    /// When the last valid packet came in.
+    pub(crate) fn last_inbound(&self) -> Option<Instant> {
+        self.moment(self.inbound.last_used)
+    }
+
+    /// When the last packet went out.
+    pub(crate) fn last_outbound(&self) -> Option<Instant> {
+        self.moment(self.outbound.last_used)
+    }
+
+    fn moment(&self, nanoseconds: u64) -> Option<Instant> {
+        (nanoseconds > 0).then(|| self.begun + Duration::from_nanos(nanoseconds))
+    }
+
+    /// As IKE wants to know it.
+    pub(crate) fn for_ike(&self) -> ike::Usage {
+        ike::Usage {
+            inbound_bytes: self.inbound.bytes,
+            inbound_packets: self.inbound.packets,
+            outbound_bytes: self.outbound.bytes,
+            outbound_packets: self.outbound.packets.max(self.outbound.sequence),
+            last_inbound: self.last_inbound(),
+            last_outbound: self.last_outbound(),
+        }
+    }
+}
+
+/// Packets and bytes of all SAs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) packets_in: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) packets_out: u64,
+    pub(crate) bytes_out: u64,
+}
+
+impl Totals {
+    fn add(&mut self, usage: &ChildUsage) {
+        self.packets_in += usage.inbound.packets;
+        self.bytes_in += usage.inbound.bytes;
+        self.packets_out += usage.outbound.packets;
+        self.bytes_out += usage.outbound.bytes;
+    }
+}
+
+struct Counters {
+    inbound: Arc<SaCounters>,
+    outbound: Arc<SaCounters>,
+    begun: Instant,
+}
+
+impl Counters {
+    fn usage(&self) -> ChildUsage {
+        let (inbound, outbound) = (self.inbound.usage(), self.outbound.usage());
+        ChildUsage { inbound, outbound, begun: self.begun }
+    }
+}
+
+/// The counters of every pair that is installed, and the sums of those that were.
+#[derive(Default)]
+pub(crate) struct Book {
+    pairs: BTreeMap<ChildId, Counters>,
+    gone: Totals,
+}
+
+impl Book {
+    pub(crate) fn enter(
+        &mut self,
+        spec: &SaSpec,
+        inbound: Arc<SaCounters>,
+        outbound: Arc<SaCounters>,
+        begun: Instant,
+    ) {
+        self.pairs.insert(spec.id, Counters { inbound, outbound, begun });
+    }
+
+    pub(crate) fn strike(&mut self, child: ChildId) {
+        if let Some(counters) = self.pairs.remove(&child) {
+            self.gone.add(&counters.usage());
+        }
+    }
+
+    pub(crate) fn usage(&self) -> impl Iterator<Item = (ChildId, ChildUsage)> + '_ {
+        self.pairs.iter().map(|(child, counters)| (*child, counters.usage()))
+    }
+
+    pub(crate) fn usage_of(&self, child: ChildId) -> Option<ChildUsage> {
+        self.pairs.get(&child).map(Counters::usage)
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = self.gone;
+        self.pairs.values().for_each(|counters| totals.add(&counters.usage()));
+        totals
+    }
+}

@@ -1,0 +1,166 @@
+//! What the driver tells a node, and how the node refuses what breaks the contract.
+
+use crate::config::Config;
+use cluster::{GroupName, NodeName};
+use policy::{ChildId, PeerName, RuleName};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use wire::ip::Flow;
+
+/// A datagram that came in.
+#[derive(Clone, Copy, Debug)]
+pub enum Datagram<'a> {
+    /// An IKE message, without the non-ESP marker.
+    Ike {
+        /// Where it arrived.
+        local: SocketAddr,
+        /// Whence it came.
+        remote: SocketAddr,
+        /// The message.
+        bytes: &'a [u8],
+    },
+    /// A heartbeat of the cluster.
+    Cluster {
+        /// Whence it came.
+        from: SocketAddr,
+        /// The local address at which it arrived: which path it took.
+        to: IpAddr,
+        /// The datagram.
+        bytes: &'a [u8],
+    },
+}
+
+/// An input that is no datagram and no passage of time.
+pub enum Command {
+    /// The data plane has a packet for which there is no SA.
+    Acquire {
+        /// The rule that covers it.
+        rule: RuleName,
+        /// The packet.
+        flow: Flow,
+        /// Our address for a tunnel, where the packet's own source is not it.
+        outer: Option<IpAddr>,
+    },
+    /// The data plane got ESP with an SPI that it does not know.
+    UnknownSpi {
+        /// Our address.
+        local: IpAddr,
+        /// Whence it came.
+        remote: IpAddr,
+        /// The SPI.
+        spi: u32,
+    },
+    /// What the data plane saw of a CHILD SA pair; from time to time for every pair in use.
+    Usage {
+        /// The pair.
+        child: ChildId,
+        /// Its counters.
+        usage: ike::Usage,
+    },
+    /// The host's addresses have changed: these are all of them.
+    Addresses(Vec<IpAddr>),
+    /// The answer to [`Output::StartGroup`](crate::Output::StartGroup).
+    GroupStarted {
+        /// The group.
+        group: GroupName,
+    },
+    /// The group could not be started, or its check failed.
+    GroupFailed {
+        /// The group.
+        group: GroupName,
+        /// What happened, as a sentence.
+        reason: String,
+    },
+    /// The answer to [`Output::StopServices`](crate::Output::StopServices).
+    ServicesStopped {
+        /// The group.
+        group: GroupName,
+    },
+    /// The answer to [`Output::ReleaseAddresses`](crate::Output::ReleaseAddresses).
+    AddressesReleased {
+        /// The group.
+        group: GroupName,
+    },
+    /// Move a group to a node.
+    Move {
+        /// The group.
+        group: GroupName,
+        /// The node; `None`: the only other one.
+        to: Option<NodeName>,
+    },
+    /// Take no more groups.
+    Pause,
+    /// Take groups again.
+    Resume,
+    /// Negotiate the SAs of a rule now.
+    Initiate {
+        /// The rule.
+        rule: RuleName,
+    },
+    /// Rekey the CHILD SAs of a rule.
+    RekeyRule(RuleName),
+    /// Rekey the IKE SAs of a peer.
+    RekeyPeer(PeerName),
+    /// Delete the CHILD SAs of a rule.
+    DeleteRule(RuleName),
+    /// Delete the IKE SAs of a peer, with all below them.
+    DeletePeer(PeerName),
+    /// Take a new configuration: all of it, or nothing.
+    Reload(Box<Config>),
+    /// Hand the groups over, then leave; [`cluster::Event::Left`] says when.
+    Shutdown,
+}
+
+/// The driver asked for something that cannot be done; nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiMisuse {
+    /// No rule has this name.
+    NoRule(RuleName),
+    /// The rule does not negotiate, so there is nothing to initiate.
+    NotNegotiated(RuleName),
+    /// The rule is dormant, or no single peer can be told from it.
+    NoPeer(RuleName),
+    /// There is no SA of this rule.
+    NoSaOfRule(RuleName),
+    /// There is no IKE SA with this peer.
+    NoSaOfPeer(PeerName),
+    /// The cluster refuses.
+    Cluster(cluster::ApiMisuse),
+    /// This node is not a member of a cluster.
+    NoCluster,
+    /// A reload cannot turn a member of a cluster into a single host, or the reverse.
+    ClusterChanged,
+    /// More than one node could be meant.
+    WhichNode,
+    /// IKE refuses.
+    Ike(ike::ApiMisuse),
+}
+
+impl fmt::Display for ApiMisuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRule(rule) => write!(f, "there is no rule `{rule}`; `holdfast status` lists them"),
+            Self::NotNegotiated(rule) => {
+                write!(f, "rule `{rule}` permits or blocks, so there is nothing to negotiate")
+            }
+            Self::NoPeer(rule) => write!(
+                f,
+                "rule `{rule}` is dormant or covers more than one host, so it is not known with \
+                 whom to negotiate; send a packet instead"
+            ),
+            Self::NoSaOfRule(rule) => write!(f, "rule `{rule}` has no SA"),
+            Self::NoSaOfPeer(peer) => write!(f, "there is no IKE SA with `{peer}`"),
+            Self::Cluster(why) => why.fmt(f),
+            Self::NoCluster => f.write_str("this node is not a member of a cluster"),
+            Self::ClusterChanged => f.write_str(
+                "a reload can neither join nor leave a cluster; restart the daemon instead",
+            ),
+            Self::WhichNode => {
+                f.write_str("the cluster has more than two nodes; say which with --to")
+            }
+            Self::Ike(why) => why.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ApiMisuse {}

@@ -1,0 +1,38 @@
+//! What a node is told once, and by `Command::Reload` again.
+
+use cluster::GroupName;
+use ike::Cookies;
+use policy::{Pad, Rule};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The settings of a node.
+pub struct Config {
+    /// What we allow.
+    pub rules: Vec<Rule>,
+    /// Whom we trust.
+    pub pad: Arc<Pad>,
+    /// When IKE_SA_INIT requests must return a cookie.
+    pub cookies: Cookies,
+    /// Whether the keys of every IKE SA come out, for a protocol analyser.
+    pub export_keys: bool,
+    /// The cluster, if this node is a member of one.
+    pub cluster: Option<ClusterConfig>,
+}
+
+/// The node's part in a cluster.
+pub struct ClusterConfig {
+    /// Membership and groups.
+    pub member: cluster::Config,
+    /// The virtual IP addresses of every group.
+    pub groups: Vec<GroupAddresses>,
+}
+
+/// What moves with a group, as far as IPsec is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupAddresses {
+    /// The group.
+    pub group: GroupName,
+    /// Its virtual IP addresses.
+    pub addresses: Vec<IpAddr>,
+}
