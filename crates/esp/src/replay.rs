@@ -138,6 +138,19 @@ impl ReplayWindow {
         }
     }
 
+    /// Refuses every number up to and including this one from now on: for a holder of the SA who
+    /// takes over from another and does not know exactly what that one received. Never goes back.
+    pub fn set_floor(&mut self, sequence: u64) {
+        if sequence >= self.highest {
+            self.highest = sequence;
+            self.ring.fill(u64::MAX);
+            let word = self.index(sequence / WORD_BITS);
+            if let Some(bits) = self.ring.get_mut(word) {
+                *bits = u64::MAX >> (WORD_BITS - 1 - sequence % WORD_BITS);
+            }
+        }
+    }
+
     fn place(&self, sequence: u64) -> (usize, u64) {
         (
             self.index(sequence / WORD_BITS),

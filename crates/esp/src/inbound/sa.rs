@@ -135,6 +135,11 @@ impl InboundSa {
         &self.window
     }
 
+    /// Refuses every sequence number up to and including this one from now on.
+    pub fn set_floor(&mut self, sequence: u64) {
+        self.window.set_floor(sequence);
+    }
+
     /// Its statistics, shared with whoever reports them.
     #[must_use]
     pub fn counters(&self) -> Arc<SaCounters> {

@@ -187,3 +187,29 @@ fn before_the_first_subspace_and_after_the_last_there_is_nothing() {
     assert_eq!(window.infer(3), Err(Refused::TooOld));
     assert_eq!(window.check(u64::MAX), Err(Refused::Seen));
 }
+
+#[test]
+fn nothing_up_to_the_floor_and_everything_after_it() {
+    for floor in [0u64, 5, 63, 64, 1023, 1024, 4095, 1 << 40] {
+        let mut window = ReplayWindow::new(1024, true);
+        window.accept(3);
+        window.set_floor(floor);
+        for sequence in floor.saturating_sub(2000).max(4)..=floor {
+            assert!(
+                window.check(sequence).is_err(),
+                "{sequence} after floor {floor}"
+            );
+        }
+        for sequence in floor.max(3) + 1..floor + 3000 {
+            assert_eq!(
+                window.check(sequence),
+                Ok(()),
+                "{sequence} after floor {floor}"
+            );
+            window.accept(sequence);
+            assert_eq!(window.check(sequence), Err(Refused::Seen));
+        }
+        window.set_floor(1);
+        assert!(window.highest() > 1);
+    }
+}
