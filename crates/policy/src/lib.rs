@@ -32,6 +32,7 @@ pub mod suggest;
 pub mod timers;
 
 pub use child::{ChildTemplate, Mode};
+pub use crypto::secret::Secret;
 pub use entry::Entry;
 pub use exemption::Exemption;
 pub use identity::Identity;
@@ -44,3 +45,4 @@ pub use sa::{ChildId, Encapsulation, KeyMaterial, SaSpec};
 pub use selector::{Direction, SelectorPair, Selectors, TrafficSelector};
 pub use spd::{ChildRule, Match, Spd, Verdict};
 pub use timers::{ChildLifetime, IkeLifetime, Liveness, Retransmission, Timers};
+pub use wire::ip::Flow;
