@@ -29,7 +29,7 @@ impl Error {
     }
 
     /// An error of our own rather than of the kernel.
-    pub(crate) fn other(what: impl Into<String>, why: impl Into<String>) -> Error {
+    pub fn other(what: impl Into<String>, why: impl Into<String>) -> Error {
         Error::new(what, io::Error::other(why.into()))
     }
 

@@ -6,9 +6,11 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use crate::error::Error;
 use crate::netlink::{AddressFlags, Monitor, Netlink};
+use crate::poll::{Events, Interest, Poller};
 use crate::prefix::Prefix;
 use crate::process::Signal;
 
@@ -140,7 +142,12 @@ pub struct End<'a> {
     pub interface: &'a str,
 }
 
-/// Lays a cable (a veth pair) between two namespaces and brings both ends up.
+/// How long the kernel may take to notice that a cable has been plugged in: one second by its
+/// rules, and some for a busy machine.
+const PLUGGED: Duration = Duration::from_secs(5);
+
+/// Lays a cable (a veth pair) between two namespaces, brings both ends up, and waits until
+/// packets pass: up to a second.
 ///
 /// # Errors
 /// A sentence, for example that a name is in use.
@@ -148,10 +155,40 @@ pub fn cable(a: End<'_>, b: End<'_>) -> Result<(), Error> {
     let mut near = netlink(a.namespace)?;
     let mut far = netlink(b.namespace)?;
     let namespace = open(b.namespace)?;
+    let mut near_changes = monitor(a.namespace)?;
+    let mut far_changes = monitor(b.namespace)?;
     near.add_veth(a.interface, b.interface, Some(namespace.as_fd()))?;
-    for (netlink, name) in [(&mut near, a.interface), (&mut far, b.interface)] {
+    for (netlink, name) in [(&mut far, b.interface), (&mut near, a.interface)] {
         let link = netlink.link(name)?;
         netlink.set_up(link.index, true)?;
+    }
+    wait_until_running(&mut near, a.interface, &mut near_changes)?;
+    wait_until_running(&mut far, b.interface, &mut far_changes)
+}
+
+/// Waits until the kernel has noticed the carrier of an interface; `monitor` has been listening
+/// since before the interface was brought up.
+fn wait_until_running(
+    netlink: &mut Netlink,
+    interface: &str,
+    monitor: &mut Monitor,
+) -> Result<(), Error> {
+    let what = || format!("wait for the cable of the interface {interface}");
+    let poller = Poller::new().map_err(|why| Error::new(what(), why))?;
+    poller
+        .add(&*monitor, 0, Interest::Read)
+        .map_err(|why| Error::new(what(), why))?;
+    let mut events = Events::with_capacity(1);
+    while !netlink.link(interface)?.running {
+        let ready = poller.wait(&mut events, Some(PLUGGED));
+        if ready.map_err(|why| Error::new(what(), why))? == 0 {
+            return Err(Error::new(what(), io::ErrorKind::TimedOut.into()));
+        }
+        while monitor
+            .next_event()
+            .map_err(|why| Error::new(what(), why))?
+            .is_some()
+        {}
     }
     Ok(())
 }

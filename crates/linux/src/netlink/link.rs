@@ -27,6 +27,9 @@ pub struct Link {
     pub up: bool,
     /// Whether it has a carrier (its cable is plugged, its peer is up).
     pub carrier: bool,
+    /// Whether the kernel has taken note of the carrier, so that packets pass: up to a second
+    /// after it came.
+    pub running: bool,
     /// Whether it is a loopback interface.
     pub loopback: bool,
     /// The Ethernet address, where it has one.
@@ -221,6 +224,7 @@ pub(crate) fn from_message(message: &RouteNetlinkMessage) -> Option<Link> {
         mtu: 0,
         up: flags.contains(LinkFlags::Up),
         carrier: flags.contains(LinkFlags::LowerUp),
+        running: flags.contains(LinkFlags::Running),
         loopback: flags.contains(LinkFlags::Loopback),
         mac: None,
         kind: None,

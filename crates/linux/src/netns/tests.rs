@@ -1,7 +1,5 @@
 #![allow(clippy::disallowed_methods)]
 
-use std::time::Duration;
-
 use super::*;
 use crate::testing::{Namespace, root_or_say_so, two};
 

@@ -15,7 +15,7 @@ const LEAVING_PRIORITY: i32 = 0;
 const ESP: u8 = 50;
 /// ICMPv6 without which no IPv6 neighbour is found: multicast listener messages (130 to 132,
 /// RFC 2710), neighbour discovery (133 to 137, RFC 4861) and MLDv2 reports (143, RFC 3810).
-const NEIGHBOUR_TYPES: [(u8, u8); 2] = [(130, 137), (143, 143)];
+const NEIGHBOUR_TYPES: [(u16, u16); 2] = [(130, 137), (143, 143)];
 
 /// The transaction that replaces the table.
 pub(crate) fn ruleset(ruleset: &Ruleset, before: &[Counter]) -> Result<Value, String> {
@@ -126,7 +126,7 @@ fn chain(ruleset: &Ruleset, direction: Direction) -> Value {
 fn exemptions(ruleset: &Ruleset, direction: Direction) -> Vec<Vec<Value>> {
     let accept = || json!({"accept": null});
     let mut rules = vec![vec![device(direction, "lo"), accept()]];
-    let ranges = NEIGHBOUR_TYPES.map(|(first, last)| range(first.into(), last.into()));
+    let ranges = NEIGHBOUR_TYPES.map(|(first, last)| range(first, last));
     for types in ranges {
         rules.push(vec![
             is(meta("l4proto"), json!(58)),
@@ -249,7 +249,7 @@ fn expressions(selector: &Selector) -> Result<Vec<Value>, String> {
                 return Err(format!("the ports {first} to {last} run backwards"));
             }
             Some((first, last)) => {
-                matches.push(is(transport(field), range(first.into(), last.into())));
+                matches.push(is(transport(field), range(first, last)));
             }
             None => {}
         }

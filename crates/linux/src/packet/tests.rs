@@ -16,6 +16,9 @@ fn captures_both_directions_with_time_and_length() {
     // Neighbours know each other before the capture begins.
     socket.send_to(b"warm", "192.0.2.2:7").unwrap();
     other.send_to(b"warm", "192.0.2.1:7").unwrap();
+    for socket in [&socket, &other] {
+        socket.recv_from(&mut [0; 4]).unwrap();
+    }
     let capture = a.run(|| PacketSocket::capture("eth0", 1 << 20)).unwrap();
     let mut batch = FrameBatch::new(64, 200);
     let before = SystemTime::now();
