@@ -14,6 +14,7 @@ pub mod entry;
 pub mod exemption;
 pub mod explain;
 pub mod identity;
+pub mod lint;
 pub mod names;
 pub mod narrowing;
 pub mod order;
