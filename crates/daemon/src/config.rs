@@ -1,0 +1,192 @@
+//! The policy file: TOML in, checked settings or a report with line, column and remedy out.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use policy::{Pad, Timers};
+use toml::de::DeTable;
+
+use crate::config::diagnostic::Problems;
+use crate::config::key::ReadFile;
+use crate::config::section::Section;
+
+mod cluster;
+pub mod diagnostic;
+pub mod diff;
+mod key;
+mod lint;
+mod node;
+mod peer;
+mod rule;
+mod section;
+pub mod settings;
+mod timing;
+mod value;
+
+pub use diagnostic::{Diagnostic, Report, Severity};
+pub use diff::{Changes, diff};
+pub use settings::{
+    ClusterGroup, ClusterNode, ClusterSettings, Config, NodeSettings, PlaneSettings,
+    ServiceCommand, Takeover,
+};
+
+/// Longest policy file in bytes; far more than anybody writes.
+pub const MAX_FILE: usize = 1 << 20;
+
+/// A policy that can be used, with what is unwise in it.
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// Warnings only.
+    pub report: Report,
+}
+
+/// Reads and checks the policy file at `path`. Files that it names are sought beside it.
+///
+/// # Errors
+/// The [`Report`] with every error that was found; nothing has been applied.
+pub fn load(path: &Path) -> Result<Loaded, Box<Report>> {
+    let name = path.display().to_string();
+    let bytes = match read_bounded(path) {
+        Ok(bytes) => bytes,
+        Err(reason) => return Err(unreadable(&name, &format!("cannot be read: {reason}"))),
+    };
+    let Ok(text) = String::from_utf8(bytes) else {
+        return Err(unreadable(&name, "is no UTF-8 text"));
+    };
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let mut read_file = |file: &str| {
+        let path = directory.join(file);
+        let bytes = read_bounded(&path)?;
+        match is_open(&path) {
+            true => Err("others than its owner may read it (`chmod 600` helps)".to_owned()),
+            false => Ok(bytes),
+        }
+    };
+    let open = is_open(path);
+    parse_checked(&name, &text, &mut read_file, open)
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
+    let sentence = |error: std::io::Error| error.to_string();
+    let length = fs::metadata(path).map_err(sentence)?.len();
+    if length > MAX_FILE as u64 {
+        return Err(format!("it has {length} bytes, more than {MAX_FILE}"));
+    }
+    fs::read(path).map_err(sentence)
+}
+
+/// Whether others than the owner may read the file.
+fn is_open(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
+}
+
+fn unreadable(file: &str, reason: &str) -> Box<Report> {
+    let mut problems = Problems::new();
+    let message = format!("the policy file {reason}");
+    let remedy = "name another file, or write one as docs/configuration.md shows".to_owned();
+    problems.error(0..0, message, "nothing was read".to_owned(), remedy);
+    Box::new(problems.into_report(file, ""))
+}
+
+/// Reads and checks a policy's text. `read_file` gives the bytes of the key files it names.
+///
+/// # Errors
+/// The [`Report`] with every error that was found.
+pub fn parse(file: &str, text: &str, read_file: ReadFile<'_>) -> Result<Loaded, Box<Report>> {
+    parse_checked(file, text, read_file, false)
+}
+
+fn parse_checked(
+    file: &str,
+    text: &str,
+    read_file: ReadFile<'_>,
+    open: bool,
+) -> Result<Loaded, Box<Report>> {
+    let mut problems = Problems::new();
+    if text.len() > MAX_FILE {
+        return Err(unreadable(file, &format!("has more than {MAX_FILE} bytes")));
+    }
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let message = format!("this is no TOML: {}", error.message());
+        let remedy = "texts need double quotes, lists brackets, tables `[name]`".to_owned();
+        let span = error.span().unwrap_or(0..0);
+        problems.error(span, message, "here".to_owned(), remedy);
+    }
+    // Half a file must not lead to half a policy, nor to complaints about the other half.
+    if !errors.is_empty() {
+        return Err(Box::new(problems.into_report(file, text)));
+    }
+    let root = Section::new("the policy", 0..0, document.get_ref());
+    let config = read(root, &mut problems, read_file, open);
+    let failed = problems.has_errors();
+    let report = problems.into_report(file, text);
+    match config {
+        Some(config) if !failed => Ok(Loaded { config, report }),
+        _ => Err(Box::new(report)),
+    }
+}
+
+fn read(
+    mut root: Section<'_>,
+    problems: &mut Problems,
+    read_file: ReadFile<'_>,
+    open: bool,
+) -> Option<Config> {
+    let timers = timing::profile(&mut root, problems, &Timers::modern());
+    let node = node::read_node(&mut root, problems);
+    let plane = node::read_plane(&mut root, problems);
+    let mut peers = Vec::new();
+    for table in root.tables(problems, "peer", "[[peer]]") {
+        if open && table.has("psk") {
+            let message = "the key is in a file that others than its owner may read".to_owned();
+            let remedy = format!("`chmod 600` the file, or use `{}_file`", "psk");
+            problems.warn(
+                table.span_of("psk"),
+                message,
+                "readable here".to_owned(),
+                remedy,
+            );
+        }
+        peers.extend(peer::read(
+            table,
+            problems,
+            &mut *read_file,
+            &timers,
+            plane.force_udp,
+        ));
+    }
+    let tables = root.tables(problems, "rule", "[[rule]]");
+    let mut rules: Vec<rule::ReadRule> = tables
+        .into_iter()
+        .filter_map(|table| rule::read(table, problems))
+        .collect();
+    let cluster = cluster::read(&mut root, problems, &mut *read_file);
+    let wants_cluster = root.has("cluster");
+    root.finish(problems);
+    lint::check(
+        &mut rules,
+        &peers,
+        &timers,
+        cluster.as_ref(),
+        &node,
+        problems,
+    );
+    if wants_cluster && cluster.is_none() {
+        return None;
+    }
+    let pad = Pad::new(peers.into_iter().map(|read| read.peer).collect());
+    let rules = rules.into_iter().map(|read| read.rule).collect();
+    Some(Config {
+        node,
+        plane,
+        pad,
+        rules,
+        cluster,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,316 @@
+//! What only shows when the whole file is read: names, peers that cannot be, rules that never
+//! decide.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use policy::child::Mode;
+use policy::lint::{Tie, shadowed, ties};
+use policy::{Action, AddressSpec, Identity, Peer, RuleName, Spd, Timers, suggest};
+
+use crate::config::diagnostic::{Problems, Span};
+use crate::config::peer::ReadPeer;
+use crate::config::rule::ReadRule;
+use crate::config::settings::{ClusterSettings, NodeSettings};
+
+/// Checks everything against everything; gives every rule the idle time of its timers.
+pub(crate) fn check(
+    rules: &mut [ReadRule],
+    peers: &[ReadPeer],
+    timers: &Timers,
+    cluster: Option<&ClusterSettings>,
+    node: &NodeSettings,
+    problems: &mut Problems,
+) {
+    check_names(rules, peers, problems);
+    check_twins(peers, problems);
+    for read in rules.iter_mut() {
+        check_peer(read, peers, problems);
+        check_lockout(read, problems);
+        set_idle(read, peers, timers);
+    }
+    check_order(rules, problems);
+    if let Some(cluster) = cluster {
+        check_cluster(cluster, node, peers, problems);
+    }
+    if rules.is_empty() {
+        let message = "the policy has no rule, so all traffic passes in clear text".to_owned();
+        let remedy = "write a `[[rule]]`".to_owned();
+        problems.warn(0..0, message, "nothing is protected".to_owned(), remedy);
+    }
+}
+
+fn check_names(rules: &[ReadRule], peers: &[ReadPeer], problems: &mut Problems) {
+    let rules = rules
+        .iter()
+        .map(|read| ("rule", read.rule.name.as_str(), &read.span));
+    let peers = peers
+        .iter()
+        .map(|read| ("peer", read.peer.name.as_str(), &read.span));
+    let mut seen: Vec<(&str, &str)> = Vec::new();
+    for (kind, name, span) in rules.chain(peers) {
+        if seen.contains(&(kind, name)) {
+            let message = format!("two of the {kind}s are called `{name}`");
+            let remedy = "give each its own name".to_owned();
+            problems.error(span.clone(), message, "the second one".to_owned(), remedy);
+        }
+        seen.push((kind, name));
+    }
+}
+
+/// Peers that no negotiation can tell apart.
+fn check_twins(peers: &[ReadPeer], problems: &mut Problems) {
+    for (index, later) in peers.iter().enumerate() {
+        let alike = |earlier: &&ReadPeer| {
+            earlier.peer.addresses == later.peer.addresses
+                && earlier.peer.remote_id == later.peer.remote_id
+                && earlier.peer.name != later.peer.name
+        };
+        if let Some(earlier) = peers.iter().take(index).find(alike) {
+            let (a, b) = (&earlier.peer.name, &later.peer.name);
+            let message = format!("the peers `{a}` and `{b}` have the same addresses and identity");
+            let label = format!("only `{a}` would ever be found");
+            let remedy = "make them one, or give each its own `remote_id`".to_owned();
+            problems.error(later.span.clone(), message, label, remedy);
+        }
+    }
+}
+
+fn touches(peer: &Peer, specs: &[AddressSpec]) -> bool {
+    specs.iter().any(|spec| match spec {
+        AddressSpec::Me => false,
+        AddressSpec::Any => true,
+        AddressSpec::Range(range) => {
+            peer.addresses.is_empty()
+                || peer
+                    .addresses
+                    .iter()
+                    .any(|own| own.intersect(range).is_some())
+        }
+    })
+}
+
+/// A rule that negotiates must have somebody to do it with.
+fn check_peer(read: &ReadRule, peers: &[ReadPeer], problems: &mut Problems) {
+    let rule = &read.rule;
+    let Some(child) = rule.action.child() else {
+        return;
+    };
+    let name = &rule.name;
+    let named = match &rule.peer {
+        None => None,
+        Some(wanted) => match peers.iter().find(|read| read.peer.name == *wanted) {
+            Some(found) => Some(&found.peer),
+            None => {
+                let known = peers.iter().map(|read| read.peer.name.as_str());
+                let remedy = match suggest::nearest(wanted.as_str(), known) {
+                    Some(nearest) => format!("did you mean `{nearest}`?"),
+                    None => "write a `[[peer]]` of that name".to_owned(),
+                };
+                let message = format!("there is no peer `{wanted}`");
+                let label = format!("named by the rule `{name}`");
+                problems.error(read.peer_span.clone(), message, label, remedy);
+                return;
+            }
+        },
+    };
+    if child.mode == Mode::Tunnel {
+        if named.and_then(Peer::endpoint).is_none() {
+            let message = format!("the rule `{name}` is a tunnel without an end to call");
+            let remedy = "name a `peer` whose `address` is a host".to_owned();
+            problems.error(
+                read.peer_span.clone(),
+                message,
+                "no other end".to_owned(),
+                remedy,
+            );
+        }
+        return;
+    }
+    let in_reach = |peer: &Peer| {
+        rule.filters
+            .iter()
+            .all(|filter| touches(peer, &filter.remote))
+    };
+    let message = match named {
+        Some(peer) if !in_reach(peer) => {
+            format!(
+                "the rule `{name}` is about addresses that its peer `{}` has not",
+                peer.name
+            )
+        }
+        None if !peers.iter().any(|read| in_reach(&read.peer)) => {
+            format!("the rule `{name}` is about addresses that no peer has")
+        }
+        _ => return,
+    };
+    let remedy = "write a `[[peer]]` with these addresses, or correct them".to_owned();
+    problems.error(
+        read.remote_span.clone(),
+        message,
+        "nobody is there".to_owned(),
+        remedy,
+    );
+}
+
+/// A rule that would cut the host off.
+fn check_lockout(read: &ReadRule, problems: &mut Problems) {
+    let closes = match &read.rule.action {
+        Action::Block => true,
+        Action::Negotiate(negotiate) => {
+            negotiate.required && negotiate.child.mode == Mode::Transport
+        }
+        Action::Permit => false,
+    };
+    let total = read.rule.filters.iter().any(|filter| {
+        filter.protocol == 0
+            && filter.remote.contains(&AddressSpec::Any)
+            && filter.local_ports.is_empty()
+            && filter.remote_ports.is_empty()
+    });
+    if closes && total {
+        let message = format!(
+            "the rule `{}` closes everything to everybody, DHCP, DNS and SSH included",
+            read.rule.name
+        );
+        let remedy = "name addresses or ports, or add `permit` rules for what must pass".to_owned();
+        problems.warn(
+            read.remote_span.clone(),
+            message,
+            "everybody".to_owned(),
+            remedy,
+        );
+    }
+}
+
+/// The idle time of the timers' profile, where the rule says nothing itself.
+fn set_idle(read: &mut ReadRule, peers: &[ReadPeer], timers: &Timers) {
+    let rule = &mut read.rule;
+    let of_rule = |found: &&ReadPeer| match &rule.peer {
+        Some(name) => found.peer.name == *name,
+        None => rule
+            .filters
+            .iter()
+            .any(|filter| touches(&found.peer, &filter.remote)),
+    };
+    let idle = peers
+        .iter()
+        .find(of_rule)
+        .map_or(timers.idle, |found| found.timers.idle);
+    if let Action::Negotiate(negotiate) = &mut rule.action
+        && !read.has_idle
+        && idle.is_some()
+    {
+        Arc::make_mut(&mut negotiate.child).idle = idle;
+    }
+}
+
+/// Ties and rules that never decide. What `me` will be is not known here: two addresses of the
+/// documentation's ranges stand for it.
+fn check_order(rules: &[ReadRule], problems: &mut Problems) {
+    let me = [
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+    ];
+    let spd = Spd::build(rules.iter().map(|read| read.rule.clone()).collect(), &me);
+    let span = |name: &RuleName| -> Span {
+        let found = rules.iter().find(|read| read.rule.name == *name);
+        found.map_or(0..0, |read| read.span.clone())
+    };
+    let hidden = shadowed(&spd);
+    for (rule, by) in &hidden {
+        let message = format!("the rule `{rule}` never decides anything: `{by}` comes before it");
+        let remedy = "remove it, or make it more specific".to_owned();
+        problems.warn(span(rule), message, "without effect".to_owned(), remedy);
+    }
+    for Tie {
+        first,
+        second,
+        traffic,
+    } in ties(&spd)
+    {
+        if hidden.iter().any(|(rule, _)| *rule == second) {
+            continue;
+        }
+        let message = format!("the rules `{first}` and `{second}` are equally specific");
+        let label = format!("`{first}` decides about {traffic}, by its action or its name");
+        let remedy = "make one of them more specific".to_owned();
+        problems.warn(span(&second), message, label, remedy);
+    }
+}
+
+fn check_cluster(
+    cluster: &ClusterSettings,
+    node: &NodeSettings,
+    peers: &[ReadPeer],
+    problems: &mut Problems,
+) {
+    let mut wrong = |message: String, remedy: &str| {
+        problems.error(0..0, message, "in [cluster]".to_owned(), remedy.to_owned());
+    };
+    let first = cluster.nodes.first().map(|first| first.name.as_str());
+    if let Some(own) = node.name.as_deref().or(first) {
+        if cluster.node(own).is_none() {
+            wrong(
+                format!("this node is called `{own}`, and the cluster has no such node"),
+                "correct `name` in `[node]`, or in a `[[cluster.node]]`",
+            );
+        } else if let Err(sentence) = cluster.member(own) {
+            let sentence = sentence.trim_end_matches('.').to_owned();
+            wrong(sentence, "correct it in `[cluster]`");
+        }
+    }
+    let virtual_addresses = cluster.groups.iter().flat_map(|group| {
+        group
+            .addresses
+            .iter()
+            .map(move |(address, _)| (group, *address))
+    });
+    for (index, (group, address)) in virtual_addresses.clone().enumerate() {
+        let node = cluster
+            .nodes
+            .iter()
+            .find(|node| node.addresses.iter().any(|own| own.ip() == address));
+        if let Some(node) = node {
+            let message = format!(
+                "{address} of the group `{}` is the node `{}`'s own address",
+                group.name, node.name
+            );
+            wrong(
+                message,
+                "a virtual address moves, so the nodes cannot be heard at it",
+            );
+        }
+        let mut before = virtual_addresses.clone().take(index);
+        if let Some((other, _)) = before.find(|(_, other)| *other == address) {
+            let message = format!(
+                "the groups `{}` and `{}` both have {address}",
+                other.name, group.name
+            );
+            wrong(message, "an address can be in one group only");
+        }
+    }
+    for read in peers {
+        let policy::Auth::Psk(secret) = &read.peer.auth;
+        if secret.constant_time_eq(&cluster.key) {
+            let message = format!("the peer `{}` has the cluster's key", read.peer.name);
+            let remedy = "make another one with `openssl rand -base64 32`".to_owned();
+            let label = "whoever has it could speak for a node".to_owned();
+            problems.error(read.span.clone(), message, label, remedy);
+        }
+        if let Identity::Address(address) = &read.peer.local_id
+            && cluster
+                .nodes
+                .iter()
+                .any(|node| node.addresses.iter().any(|own| own.ip() == *address))
+        {
+            let message = format!(
+                "to the peer `{}` this node is {address}, which does not move with a group",
+                read.peer.name
+            );
+            let remedy = "use the virtual address, or leave `local_id` out".to_owned();
+            let label = "after a takeover the other node says something else".to_owned();
+            problems.warn(read.span.clone(), message, label, remedy);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `[[peer]]`.
+
+use policy::pad::{Auth, IkePort, IkeTemplate, Peer};
+use policy::{AddressRange, Identity, IkeLifetime, IkeProposal, PeerName, Timers};
+
+use crate::config::diagnostic::{Problems, Span};
+use crate::config::key::{self, ReadFile};
+use crate::config::node::encapsulation;
+use crate::config::section::{Bad, Section, Value};
+use crate::config::timing::{self, DAY, MINUTE, SECOND};
+use crate::config::value;
+
+/// Longest name of a rule or a peer, in bytes.
+pub(crate) const MAX_NAME: usize = 64;
+/// Most items of one list: what nobody writes by hand.
+pub(crate) const MAX_ITEMS: usize = 256;
+/// Most proposals: RFC 7296 numbers them with one octet, and no peer reads so many.
+pub(crate) const MAX_PROPOSALS: usize = 16;
+
+/// A peer, with what other sections need to know of it.
+pub(crate) struct ReadPeer {
+    pub(crate) peer: Peer,
+    pub(crate) span: Span,
+    pub(crate) timers: Timers,
+}
+
+/// Reads one `[[peer]]`; `None` when something essential is missing, which has been reported.
+pub(crate) fn read(
+    mut section: Section<'_>,
+    problems: &mut Problems,
+    read_file: ReadFile<'_>,
+    inherited: &Timers,
+    force_udp: bool,
+) -> Option<ReadPeer> {
+    let name = section.require(problems, "name", "\"mail\"", |value| {
+        value::short_text(value, MAX_NAME)
+    });
+    if let Some(name) = &name {
+        section.title = format!("[[peer]] `{name}`");
+    }
+    let timers = timing::profile(&mut section, problems, inherited);
+    let addresses = section.require(problems, "address", "\"10.20.0.10\"", addresses);
+    let key = key::read(&mut section, problems, read_file, "psk", "psk_file");
+    let weak = section
+        .read(problems, "allow_weak_psk", value::boolean)
+        .unwrap_or(false);
+    if let Some(key) = &key {
+        key::weigh(key, &section.title, weak, problems);
+    }
+    let local_id = section
+        .read(problems, "local_id", identity)
+        .unwrap_or(Identity::Any);
+    let remote_id = section
+        .read(problems, "remote_id", identity)
+        .unwrap_or(Identity::Any);
+    let ike = read_ike(&mut section, problems, &timers, force_udp);
+    let span = section.span.clone();
+    section.finish(problems);
+    let peer = Peer {
+        name: PeerName::new(&name?),
+        addresses: addresses?,
+        local_id,
+        remote_id,
+        auth: Auth::psk(key?.secret),
+        ike,
+    };
+    Some(ReadPeer { peer, span, timers })
+}
+
+fn read_ike(
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+    timers: &Timers,
+    force_udp: bool,
+) -> IkeTemplate {
+    let mut ike = IkeTemplate {
+        force_udp,
+        ..IkeTemplate::with_timers(timers)
+    };
+    if let Some(proposals) = section.read(problems, "ike_proposals", ike_proposals) {
+        ike.proposals = proposals;
+    }
+    let ports = [
+        ("standard", IkePort::Standard500),
+        ("4500", IkePort::Only4500),
+    ];
+    if let Some(port) = section.read(problems, "port", |value| value::word(value, &ports)) {
+        ike.port = port;
+    }
+    if let Some(force) = section.read(problems, "encapsulation", encapsulation) {
+        ike.force_udp = force;
+    }
+    // On the single port there is no other way for ESP.
+    ike.force_udp |= ike.port == IkePort::Only4500;
+    let rekey = section.read(problems, "rekey", |value| {
+        value::duration(value, MINUTE..=30 * DAY)
+    });
+    if let Some(rekey) = rekey {
+        ike.lifetime = IkeLifetime::of(rekey);
+    }
+    if let Some(ladder) = section.read(problems, "retransmission", timing::ladder) {
+        ike.retransmission = ladder;
+    }
+    if let Some(liveness) = section.read(problems, "liveness", timing::liveness) {
+        ike.liveness = liveness;
+    }
+    if let Some(hints) = section.read(problems, "hints", value::boolean) {
+        ike.hints = hints;
+    }
+    let keepalive = section.read(problems, "nat_keepalive", |value| {
+        value::duration(value, SECOND..=10 * MINUTE)
+    });
+    if let Some(keepalive) = keepalive {
+        ike.nat_keepalive = keepalive;
+    }
+    ike
+}
+
+fn addresses(value: &Value<'_>) -> Result<Vec<AddressRange>, Bad> {
+    if matches!(value::text(value), Ok("any")) {
+        return Ok(Vec::new());
+    }
+    value::list(value, MAX_ITEMS, |item| {
+        let text = value::text(item)?;
+        match text {
+            "any" => Err(Bad::new(
+                "`any` cannot stand beside others",
+                "write `any` alone",
+            )),
+            "me" => Err(Bad::new(
+                "a peer is another host",
+                "write its address, or `any`",
+            )),
+            _ => value::parse_range(text),
+        }
+    })
+}
+
+fn identity(value: &Value<'_>) -> Result<Identity, Bad> {
+    let remedy = "write an address, a domain name, `user@domain`, `@#hex` or `any`";
+    Identity::parse(value::text(value)?).map_err(|bad| Bad::new(bad.to_string(), remedy))
+}
+
+fn ike_proposals(value: &Value<'_>) -> Result<Vec<IkeProposal>, Bad> {
+    value::list(value, MAX_PROPOSALS, |item| {
+        let remedy = "for example `aes128gcm16-prfsha256-x25519`";
+        value::text(item)?
+            .parse()
+            .map_err(|bad| Bad::new(format!("{bad}"), remedy))
+    })
+}

@@ -1,0 +1,190 @@
+//! What a policy file says, read and checked.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::{Failback, GroupName, NodeName};
+use policy::{Pad, Rule, Secret};
+
+/// Everything that a policy file says. Holds keys, so it has no `Debug`.
+#[derive(Clone)]
+pub struct Config {
+    /// This node.
+    pub node: NodeSettings,
+    /// The data plane.
+    pub plane: PlaneSettings,
+    /// Whom we trust.
+    pub pad: Pad,
+    /// What happens to traffic.
+    pub rules: Vec<Rule>,
+    /// The cluster that this node is in, if it is in one.
+    pub cluster: Option<ClusterSettings>,
+}
+
+/// `[node]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeSettings {
+    /// The node's name; `None` for the host name.
+    pub name: Option<String>,
+    /// Where sockets and the process's state live.
+    pub run_dir: PathBuf,
+    /// The control socket.
+    pub control_socket: PathBuf,
+    /// Where to write Wireshark key tables, if at all.
+    pub key_log_dir: Option<PathBuf>,
+}
+
+/// `[plane]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaneSettings {
+    /// Name of the TUN device.
+    pub tun: String,
+    /// MTU of protected routes, in bytes.
+    pub mtu: u16,
+    /// Whether ESP is put into UDP even where there is no NAT.
+    pub force_udp: bool,
+    /// Number of the routing table for protected traffic.
+    pub table: u32,
+    /// Firewall mark of our own packets.
+    pub mark: u32,
+    /// Priority of the first routing rule.
+    pub rule_priority: u32,
+    /// Threads for packets.
+    pub workers: usize,
+}
+
+/// `[cluster]`. Holds the key, so it has no `Debug`; the key is shared when it is cloned.
+#[derive(Clone)]
+pub struct ClusterSettings {
+    /// What authenticates the nodes to each other.
+    pub key: Arc<Secret>,
+    /// How peers get to the new owner.
+    pub takeover: Takeover,
+    /// How often nodes greet each other.
+    pub heartbeat: Duration,
+    /// Missing greetings that make a node count as gone.
+    pub missed: u32,
+    /// Every node, this one among them.
+    pub nodes: Vec<ClusterNode>,
+    /// What moves together.
+    pub groups: Vec<ClusterGroup>,
+}
+
+/// How peers get to the new owner of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takeover {
+    /// They negotiate anew.
+    Renegotiate,
+}
+
+/// `[[cluster.node]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterNode {
+    /// Its name.
+    pub name: NodeName,
+    /// Where it hears the others, one for every path.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// `[[cluster.group]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterGroup {
+    /// Its name.
+    pub name: GroupName,
+    /// The virtual addresses with their prefix lengths.
+    pub addresses: Vec<(IpAddr, u8)>,
+    /// The interface that carries them.
+    pub interface: String,
+    /// Starts the service.
+    pub start: Option<ServiceCommand>,
+    /// Stops the service.
+    pub stop: Option<ServiceCommand>,
+    /// Succeeds while the service is well.
+    pub check: Option<ServiceCommand>,
+    /// How often `check` runs.
+    pub check_interval: Duration,
+    /// A command that runs longer has failed.
+    pub command_timeout: Duration,
+    /// Who should have the group, best first.
+    pub preferred: Vec<NodeName>,
+    /// Whether it goes back to a better node.
+    pub failback: Failback,
+    /// Failures within `restart_period` that are answered by a restart on the same node.
+    pub restart_threshold: u32,
+    /// The time in which failures are counted.
+    pub restart_period: Duration,
+}
+
+/// A command of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceCommand {
+    /// For `/bin/sh -c`.
+    Shell(String),
+    /// A program and its arguments; never empty.
+    Program(Vec<String>),
+}
+
+impl ServiceCommand {
+    /// The program and its arguments.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<&str> {
+        match self {
+            ServiceCommand::Shell(line) => vec!["/bin/sh", "-c", line],
+            ServiceCommand::Program(words) => words.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
+impl ClusterSettings {
+    /// The node of this name.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&ClusterNode> {
+        self.nodes.iter().find(|node| node.name.as_str() == name)
+    }
+
+    /// What the member `own` of the cluster is to be told.
+    ///
+    /// # Errors
+    /// A sentence, when there is no such node or the whole does not fit together.
+    pub fn member(&self, own: &str) -> Result<cluster::Config, String> {
+        let Some(this) = self.node(own) else {
+            return Err(format!(
+                "This node is called `{own}`, and no `[[cluster.node]]` has that name. Set \
+                 `name` in `[node]` to one of them."
+            ));
+        };
+        let key = cluster::ClusterKey::from_slice(self.key.as_bytes());
+        let key = key.map_err(|bad| bad.to_string())?;
+        let others = self.nodes.iter().filter(|node| node.name != this.name);
+        let peer = |node: &ClusterNode| cluster::Peer {
+            name: node.name.clone(),
+            addresses: node.addresses.clone(),
+        };
+        let group = |group: &ClusterGroup| cluster::GroupConfig {
+            failback: group.failback,
+            restart_threshold: group.restart_threshold,
+            restart_period: group.restart_period,
+            ..cluster::GroupConfig::new(group.name.clone(), group.preferred.clone())
+        };
+        let groups = self.groups.iter().map(group).collect();
+        let mut config =
+            cluster::Config::new(this.name.clone(), key, others.map(peer).collect(), groups);
+        config.heartbeat = self.heartbeat;
+        config.missed = self.missed;
+        config.validate().map_err(|wrong| wrong.to_string())?;
+        Ok(config)
+    }
+
+    /// Whether both say the same, keys included (compared in constant time).
+    #[must_use]
+    pub fn same(&self, other: &ClusterSettings) -> bool {
+        self.takeover == other.takeover
+            && self.heartbeat == other.heartbeat
+            && self.missed == other.missed
+            && self.nodes == other.nodes
+            && self.groups == other.groups
+            && self.key.constant_time_eq(&other.key)
+    }
+}
