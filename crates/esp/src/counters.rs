@@ -1,4 +1,4 @@
-//! Statistics of one SA that the control thread reads while the packet path writes (RFC 4301 4.4.2).
+//! Statistics of one SA, read by one thread while another writes them (RFC 4301 4.4.2).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -229,7 +229,7 @@ impl TcpPacket {
         segment.extend(self.dst_port.to_be_bytes());
         segment.extend(self.sequence.to_be_bytes());
         segment.extend(self.acknowledgment.to_be_bytes());
-        segment.push(((tcp::HEADER + self.options.len()) / 4 << 4) as u8);
+        segment.push((self.options.len() as u8 / 4 + 5) << 4);
         segment.extend([self.flags, 0x20, 0, 0, 0, 0, 0]);
         segment.extend(&self.options);
         segment.extend(&self.data);

@@ -2,6 +2,7 @@
 //!
 //! - [`outbound`]: from a packet of the host to sealed datagrams: policy, SAs, segmentation.
 //! - [`inbound`]: from a datagram to packets for the host: replay, ICV, selectors, coalescing.
+//! - [`outer`]: the header around a datagram. [`mtu`]: what fits.
 //! - [`replay`]: the anti-replay window. [`sad`]: SAs by SPI. [`offload`]: what a TUN device says
 //!   beside a packet. [`discard`] and [`counters`]: everything that is counted.
 //!
@@ -13,8 +14,10 @@ pub mod counters;
 mod cover;
 pub mod discard;
 pub mod inbound;
+pub mod mtu;
 pub mod offload;
 pub mod outbound;
+pub mod outer;
 pub mod replay;
 pub mod sad;
 
@@ -24,5 +27,6 @@ mod fixtures;
 pub use counters::{SaCounters, SaUsage};
 pub use discard::{Counts, Discard};
 pub use inbound::{Arrival, Inbound, InboundBatch, InboundSa, UnknownSpi, Write};
+pub use mtu::Overhead;
 pub use offload::{Offload, Segmentation};
 pub use outbound::{Acquire, Outbound, OutboundBatch, OutboundSa, Path, Run, Sent};

@@ -1,4 +1,4 @@
-//! The SA database: SAs found by SPI at a cost that does not grow with their number (RFC 4301 4.4.2).
+//! SAs found by SPI, at a cost that does not grow with their number (RFC 4301 4.4.2).
 
 /// SAs by SPI: a slab of entries and an open-addressing index over it.
 ///

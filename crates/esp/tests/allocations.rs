@@ -1,4 +1,5 @@
-//! The packet path allocates nothing and costs the same however many SAs there are.
+//! The packet path allocates nothing, in every suite and mode (a count, not a claim).
+#![allow(clippy::unwrap_used)] // Tests.
 #![allow(unsafe_code)] // A counting allocator can only be written with it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -151,20 +152,4 @@ fn the_packet_path_does_not_allocate() {
         );
         assert_eq!(allocations[1..], [0; 4], "{pair:?}");
     }
-}
-
-/// What is read per lookup is counted beside `Sad`; here the whole path is run, and what it has
-/// to allocate is the same for the oldest of 3 and of 20,000 SAs.
-#[test]
-fn the_oldest_of_many_sas_is_found_like_the_only_one() {
-    let packet = TcpPacket::new(false, vec![1; 5]).emit();
-    let counts = [3, 20_000].map(|sas| {
-        let mut ends = Ends::new(Pair::PLAIN, sas);
-        let before = ALLOCATIONS.with(Cell::get);
-        for _ in 0..100 {
-            ends.carry(&packet, &Offload::NONE, 1);
-        }
-        ALLOCATIONS.with(Cell::get) - before
-    });
-    assert_eq!(counts[0], counts[1]);
 }

@@ -1,4 +1,5 @@
 //! What one end seals the other opens, in every suite, mode and family; nothing else is accepted.
+#![allow(clippy::unwrap_used)] // Tests.
 
 use std::sync::Arc;
 

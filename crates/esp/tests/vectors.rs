@@ -1,4 +1,5 @@
 //! Published ESP packets, opened as if they had arrived (RFC 4106, RFC 7634 App. A, RFC 3602 4).
+#![allow(clippy::unwrap_used)] // Tests.
 
 use std::net::IpAddr;
 

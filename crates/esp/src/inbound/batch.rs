@@ -162,15 +162,18 @@ impl InboundBatch {
     pub(crate) fn push(&mut self, header: &[u8], place: Range<usize>, buffer: &[u8]) {
         let packet = buffer.get(place.clone()).unwrap_or_default();
         let Some(segment) = Segment::parse(header, packet) else {
-            // What is not to be joined must not be overtaken by what comes after it.
-            if Segment::is_tcp(header, packet) {
-                self.coalescer.clear();
-            }
+            // It may be of any flow, and nothing that comes after it may overtake it.
+            self.coalescer.clear();
             self.next().set(&[header], place);
             return;
         };
-        let data = place.end - segment.data.len()..place.end;
         let tag = segment.tag();
+        if !segment.is_joinable() {
+            self.coalescer.close(tag);
+            self.next().set(&[header], place);
+            return;
+        }
+        let data = place.end - segment.data.len()..place.end;
         if let Some(write) = self
             .coalescer
             .find(tag)

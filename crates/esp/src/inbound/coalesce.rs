@@ -43,6 +43,13 @@ impl Coalescer {
         (found == tag).then_some(number)
     }
 
+    /// Lets no later segment of a flow join anything that came before.
+    pub(crate) fn close(&mut self, tag: u64) {
+        if let Some(slot) = self.slots.get_mut(slot(tag)) {
+            *slot = None;
+        }
+    }
+
     /// Makes a write the open one of its flow.
     pub(crate) fn open(&mut self, tag: u64, number: usize) {
         if let Some(slot) = self.slots.get_mut(slot(tag)) {

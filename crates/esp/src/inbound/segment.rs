@@ -1,25 +1,25 @@
-//! A TCP segment that may be joined with others: plain headers, data, nothing urgent
-//! (RFC 9293 3.1).
+//! The parts of a TCP packet with plain headers, of which some can be joined (RFC 9293 3.1).
 
 use wire::ip::checksum::Sum;
-use wire::ip::{Malformed, Packet, protocol, tcp, v4, v6};
+use wire::ip::{protocol, tcp, v4, v6};
 
 const MORE_FRAGMENTS_OR_OFFSET: u16 = 0xbfff;
 
-/// The three parts of a segment.
+/// The three parts of a TCP packet.
 #[derive(Clone, Copy)]
 pub(crate) struct Segment<'a> {
     /// An IPv4 header without options, or an IPv6 header without extensions.
     pub(crate) ip: &'a [u8],
     /// The TCP header with its options.
     pub(crate) tcp: &'a [u8],
-    /// The data, at least one byte.
+    /// The data.
     pub(crate) data: &'a [u8],
 }
 
 impl<'a> Segment<'a> {
-    /// The parts of a packet that begins with `header` and goes on with `rest`; `header` is either
-    /// the whole IP header or empty. `None` when the packet is not one to be joined.
+    /// The parts of a TCP packet that begins with `header` and goes on with `rest`; `header` is
+    /// either the whole IP header or empty. `None` when IP options or extensions, a fragment or
+    /// another protocol are in the way.
     pub(crate) fn parse(header: &'a [u8], rest: &'a [u8]) -> Option<Self> {
         let (ip, rest) = split_ip(header, rest)?;
         let plain = match ip {
@@ -29,30 +29,16 @@ impl<'a> Segment<'a> {
             [v, _, _, _, _, _, protocol::TCP, ..] => v >> 4 == 6,
             _ => false,
         };
-        let view = tcp::Tcp::parse(rest).ok()?;
-        let allowed = tcp::ACK | tcp::PSH | tcp::FIN | tcp::ECE | tcp::CWR;
-        let flags = view.flags();
-        if !plain || flags & tcp::ACK == 0 || flags & !allowed != 0 {
-            return None;
-        }
+        let view = tcp::Tcp::parse(rest).ok().filter(|_| plain)?;
         let (tcp, data) = rest.split_at_checked(view.data_offset())?;
-        if data.is_empty() {
-            None
-        } else {
-            Some(Segment { ip, tcp, data })
-        }
+        Some(Segment { ip, tcp, data })
     }
 
-    /// Whether a packet that is not to be joined is of a flow whose packets might be.
-    pub(crate) fn is_tcp(header: &[u8], rest: &[u8]) -> bool {
-        match header {
-            [v, .., _] if v >> 4 == 4 => header.get(9) == Some(&protocol::TCP),
-            [_, .., _] => true,
-            _ => {
-                let packet: Result<Packet<'_>, Malformed> = Packet::parse(rest);
-                packet.is_ok_and(|packet| packet.protocol() == protocol::TCP)
-            }
-        }
+    /// Whether it carries data and nothing that has to be seen by itself.
+    pub(crate) fn is_joinable(&self) -> bool {
+        let allowed = tcp::ACK | tcp::PSH | tcp::FIN | tcp::ECE | tcp::CWR;
+        let flags = self.flags();
+        !self.data.is_empty() && flags & tcp::ACK != 0 && flags & !allowed == 0
     }
 
     /// Sequence number of the first byte of data.

@@ -68,17 +68,19 @@ impl Database {
     /// The place of the youngest SA of this rule that carries this flow. The rule must be the
     /// same: an SA made for one policy never serves another (RFC 4301 4.4.1).
     pub(crate) fn select(&self, rule: &RuleName, flow: &Flow) -> Option<usize> {
-        let narrow = self.by_remote.get(&flow.dst).map_or(&[][..], Vec::as_slice);
-        let carries = |place: &&usize| {
-            self.get(**place).is_some_and(|sa| {
+        let carries = |place: &usize| {
+            self.get(*place).is_some_and(|sa| {
                 sa.rule() == rule && sa.selectors().contains(flow, Direction::Outbound)
             })
         };
-        let lists = [narrow, self.wide.as_slice()];
-        lists
-            .iter()
-            .find_map(|list| list.iter().rev().find(carries))
-            .copied()
+        self.candidates(flow.dst).find(carries)
+    }
+
+    /// The places to look into for packets to a host: SAs for that host, youngest first, then SAs
+    /// for more than one host.
+    fn candidates(&self, to: IpAddr) -> impl Iterator<Item = usize> {
+        let narrow = self.by_remote.get(&to).map_or(&[][..], Vec::as_slice);
+        narrow.iter().rev().chain(self.wide.iter().rev()).copied()
     }
 
     /// The SA in a place.
@@ -117,4 +119,71 @@ fn remote_host(sa: &OutboundSa) -> Option<IpAddr> {
         .map(|selector| selector.addresses.as_host());
     let first = hosts.next()??;
     hosts.all(|host| host == Some(first)).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::range::AddressRange;
+    use policy::selector::{Selectors, TrafficSelector};
+
+    use super::*;
+    use crate::fixtures::{Pair, address, tcp_port};
+
+    fn sa(remote: AddressRange, number: u64) -> OutboundSa {
+        let side = |addresses| vec![TrafficSelector::all(addresses)];
+        let local = side(AddressRange::host(address(false, 1)));
+        let selectors = Selectors { local, remote: side(remote) };
+        OutboundSa::new(&Pair::PLAIN.spec_for(selectors, number), 0).unwrap()
+    }
+
+    fn host(number: u32) -> IpAddr {
+        std::net::Ipv4Addr::from_bits(0x0b00_0000 + number).into()
+    }
+
+    #[test]
+    fn as_many_sas_are_looked_at_among_ten_thousand_as_among_ten() {
+        for count in [10, 10_000] {
+            let mut database = Database::default();
+            for number in 0..count {
+                database.insert(sa(AddressRange::host(host(number)), number.into()));
+            }
+            for number in 0..count {
+                assert_eq!(database.candidates(host(number)).count(), 1);
+            }
+            assert_eq!(database.candidates(address(false, 9)).count(), 0);
+        }
+    }
+
+    #[test]
+    fn an_sa_for_one_host_is_preferred_to_one_for_many() {
+        let mut database = Database::default();
+        let flow = Flow {
+            src: address(false, 1),
+            dst: host(7),
+            protocol: 6,
+            src_port: 1,
+            dst_port: 110,
+        };
+        database.insert(sa(AddressRange::host(host(7)), 1));
+        database.insert(sa(AddressRange::subnet(host(0), 24).unwrap(), 2));
+        let rule = RuleName::new("mail");
+        let chosen = |database: &Database, flow: &Flow| {
+            database.select(&rule, flow).and_then(|place| database.get(place)).map(OutboundSa::id)
+        };
+        assert_eq!(chosen(&database, &flow), Some(ChildId(1)));
+        assert_eq!(chosen(&database, &Flow { dst: host(8), ..flow }), Some(ChildId(2)));
+        assert!(database.remove(ChildId(1)));
+        assert_eq!(chosen(&database, &flow), Some(ChildId(2)));
+        assert_eq!(database.select(&RuleName::new("other"), &flow), None);
+        assert!(database.remove(ChildId(2)));
+        assert_eq!((chosen(&database, &flow), database.len()), (None, 0));
+    }
+
+    #[test]
+    fn selectors_of_two_hosts_are_not_of_one() {
+        let two = [tcp_port(host(1), 110), tcp_port(host(2), 110)];
+        let selectors = Selectors { local: vec![tcp_port(host(9), 1)], remote: two.to_vec() };
+        let sa = OutboundSa::new(&Pair::PLAIN.spec_for(selectors, 1), 0).unwrap();
+        assert_eq!(remote_host(&sa), None);
+    }
 }

@@ -1,4 +1,4 @@
-//! Packets that wait while their SA is negotiated: bounded in number, bytes and time (RFC 4301 4.1).
+//! Packets that wait for their SA: bounded in number, bytes and time (RFC 4301 4.1).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;

@@ -427,3 +427,44 @@ fn what_is_no_packet_is_dropped() {
     }
     assert!(way.batch.is_empty());
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+    /// Neither the host's bytes nor its descriptors can do harm, whatever they say.
+    #[test]
+    fn no_packet_and_no_descriptor_does_harm(
+        ipv6: bool,
+        changes in proptest::collection::vec((0usize..60, proptest::prelude::any::<u8>()), 0..4),
+        length in 0usize..300,
+        kind in 0u8..4,
+        needs_checksum: bool,
+        numbers in proptest::prelude::any::<[u8; 4]>(),
+        start: u16,
+    ) {
+        let mut octets = TcpPacket::new(ipv6, vec![3; 200]).emit();
+        for (place, value) in changes {
+            octets[place] = value;
+        }
+        octets.truncate(length);
+        let segmentation = [
+            Segmentation::None, Segmentation::TcpV4, Segmentation::TcpV6, Segmentation::Udp,
+        ][usize::from(kind)];
+        let offload = Offload {
+            segmentation,
+            needs_checksum,
+            segment_size: numbers[0].into(),
+            header_length: numbers[1].into(),
+            checksum_start: if numbers[3] < 5 { start } else { numbers[2].into() },
+            checksum_offset: numbers[3].into(),
+            ..Offload::NONE
+        };
+        let mut way = Way::new();
+        way.install(&spec("mail", 110, 1));
+        let sent = way.outbound.send(&octets, &offload, NOW, &mut way.batch);
+        let datagrams = way.batch.datagrams().count();
+        match sent {
+            Sent::Sealed(count) | Sent::Clear(count) => proptest::prop_assert_eq!(count, datagrams),
+            Sent::Queued | Sent::Discarded(_) => proptest::prop_assert_eq!(0, datagrams),
+        }
+    }
+}
