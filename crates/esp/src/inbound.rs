@@ -22,6 +22,7 @@ use crate::discard::{Counts, Discard};
 use crate::sad::Sad;
 
 pub use batch::{InboundBatch, Write};
+pub use coalesce::MAX_PIECES;
 pub use sa::{InboundSa, Payload};
 pub use unknown::{UNKNOWN_SPI_INTERVAL, UnknownSpi};
 

@@ -18,7 +18,7 @@ use policy::child::Mode;
 use policy::entry::Entry;
 use policy::names::RuleName;
 use policy::rule::{Action, Negotiate};
-use policy::sa::ChildId;
+use policy::sa::{ChildId, Encapsulation};
 use policy::selector::{Direction, TrafficSelector};
 use policy::spd::{Spd, Verdict};
 use wire::ip::Flow;
@@ -152,6 +152,13 @@ impl Outbound {
     pub fn set_ceiling(&mut self, id: ChildId, ceiling: u64) -> bool {
         let sa = self.database.find_mut(id);
         sa.map(|sa| sa.set_ceiling(ceiling)).is_some()
+    }
+
+    /// Sends what an SA seals to another address, or in another encapsulation, from now on. Says
+    /// whether there is such an SA.
+    pub fn redirect(&mut self, id: ChildId, remote: IpAddr, encapsulation: Encapsulation) -> bool {
+        let sa = self.database.find_mut(id);
+        sa.map(|sa| sa.redirect(remote, encapsulation)).is_some()
     }
 
     /// The outbound SA of a pair.

@@ -178,7 +178,7 @@ proptest! {
     fn a_large_packet_arrives_as_one(
         pair in proptest::sample::select(Pair::all()),
         length in 1usize..60_000,
-        size in 500u16..1448,
+        size in 1000u16..1448,
     ) {
         let packet = TcpPacket::new(pair.ipv6, bytes(length, 1, 5));
         let offload = Offload {

@@ -29,7 +29,8 @@ impl Write {
         self.header.get(..self.header_length).unwrap_or_default()
     }
 
-    /// Places in the receive buffer of what follows the header, in order.
+    /// Places in the receive buffer of what follows the header, in order; at most
+    /// [`MAX_PIECES`](crate::inbound::MAX_PIECES).
     #[must_use]
     pub fn pieces(&self) -> &[Range<usize>] {
         &self.pieces

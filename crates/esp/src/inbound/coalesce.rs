@@ -15,8 +15,8 @@ use crate::offload::{Offload, Segmentation};
 pub(crate) const HEADER_ROOM: usize = v6::HEADER + 60;
 /// Longest IP packet.
 const MAX_PACKET: usize = 65_535;
-/// Pieces of one packet at most, well below the 1,024 that one system call takes.
-const MAX_PIECES: usize = 256;
+/// Pieces of one packet at most: 64 KiB of full segments, and few slices for one system call.
+pub const MAX_PIECES: usize = 64;
 /// Flows followed at the same time; a flow beyond them is joined less, not wrongly.
 const FLOWS: usize = 64;
 

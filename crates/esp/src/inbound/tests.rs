@@ -4,6 +4,7 @@ use crypto::{Encryption, SealingKey};
 use policy::child::Mode;
 use policy::sa::SaSpec;
 use policy::selector::Selectors;
+use proptest::prelude::*;
 use wire::ip::{protocol, v4};
 
 use super::*;
@@ -461,20 +462,20 @@ fn cbc_lengths_are_whole_blocks() {
     assert!(ends.receive(&datagram).is_ok());
 }
 
-proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
     /// A peer that is authentic can still send anything: it is dropped or it is a packet.
     #[test]
     fn no_payload_does_harm(
         ipv6: bool,
         tunnel: bool,
-        next_header in proptest::prelude::prop_oneof![
-            proptest::prelude::Just(4u8), proptest::prelude::Just(41), proptest::prelude::Just(6),
-            proptest::prelude::Just(60), proptest::prelude::any::<u8>()],
-        changes in proptest::collection::vec((0usize..80, proptest::prelude::any::<u8>()), 0..5),
+        next_header in prop_oneof![
+            Just(4u8), Just(41), Just(6),
+            Just(60), any::<u8>()],
+        changes in proptest::collection::vec((0usize..80, any::<u8>()), 0..5),
         length in 0usize..300,
-        skip in proptest::prelude::prop_oneof![
-            proptest::prelude::Just(0usize), proptest::prelude::Just(20), proptest::prelude::Just(40)],
+        skip in prop_oneof![
+            Just(0usize), Just(20), Just(40)],
     ) {
         let mode = if tunnel { Mode::Tunnel } else { Mode::Transport };
         let mut ends = Ends::new(Pair { ipv6, mode, ..Pair::PLAIN });
@@ -486,8 +487,8 @@ proptest::proptest! {
         let datagram = ends.sealed(next_header, &octets[skip..]);
         if let Ok(packet) = ends.receive(&datagram) {
             let packet = wire::ip::Packet::parse(&packet).unwrap();
-            proptest::prop_assert_eq!(packet.src(), ends.spec.remote);
-            proptest::prop_assert_eq!(packet.dst(), ends.spec.local);
+            prop_assert_eq!(packet.src(), ends.spec.remote);
+            prop_assert_eq!(packet.dst(), ends.spec.local);
         }
     }
 }

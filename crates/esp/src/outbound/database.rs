@@ -132,7 +132,10 @@ mod tests {
     fn sa(remote: AddressRange, number: u64) -> OutboundSa {
         let side = |addresses| vec![TrafficSelector::all(addresses)];
         let local = side(AddressRange::host(address(false, 1)));
-        let selectors = Selectors { local, remote: side(remote) };
+        let selectors = Selectors {
+            local,
+            remote: side(remote),
+        };
         OutboundSa::new(&Pair::PLAIN.spec_for(selectors, number), 0).unwrap()
     }
 
@@ -168,10 +171,22 @@ mod tests {
         database.insert(sa(AddressRange::subnet(host(0), 24).unwrap(), 2));
         let rule = RuleName::new("mail");
         let chosen = |database: &Database, flow: &Flow| {
-            database.select(&rule, flow).and_then(|place| database.get(place)).map(OutboundSa::id)
+            database
+                .select(&rule, flow)
+                .and_then(|place| database.get(place))
+                .map(OutboundSa::id)
         };
         assert_eq!(chosen(&database, &flow), Some(ChildId(1)));
-        assert_eq!(chosen(&database, &Flow { dst: host(8), ..flow }), Some(ChildId(2)));
+        assert_eq!(
+            chosen(
+                &database,
+                &Flow {
+                    dst: host(8),
+                    ..flow
+                }
+            ),
+            Some(ChildId(2))
+        );
         assert!(database.remove(ChildId(1)));
         assert_eq!(chosen(&database, &flow), Some(ChildId(2)));
         assert_eq!(database.select(&RuleName::new("other"), &flow), None);
@@ -182,7 +197,10 @@ mod tests {
     #[test]
     fn selectors_of_two_hosts_are_not_of_one() {
         let two = [tcp_port(host(1), 110), tcp_port(host(2), 110)];
-        let selectors = Selectors { local: vec![tcp_port(host(9), 1)], remote: two.to_vec() };
+        let selectors = Selectors {
+            local: vec![tcp_port(host(9), 1)],
+            remote: two.to_vec(),
+        };
         let sa = OutboundSa::new(&Pair::PLAIN.spec_for(selectors, 1), 0).unwrap();
         assert_eq!(remote_host(&sa), None);
     }

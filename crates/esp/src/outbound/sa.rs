@@ -1,12 +1,13 @@
 //! One outbound SA: sequence numbers under a ceiling, and sealing in place (RFC 4303 3.3).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crypto::SealingKey;
 use crypto::cipher::KeyError;
 use policy::child::Mode;
 use policy::names::RuleName;
-use policy::sa::{ChildId, SaSpec};
+use policy::sa::{ChildId, Encapsulation, SaSpec};
 use policy::selector::Selectors;
 use wire::esp::{HEADER, Header, TRAILER, padding, write_trailer};
 
@@ -146,6 +147,19 @@ impl OutboundSa {
             SHORT_SEQUENCE_LIMIT
         };
         self.ceiling = ceiling.min(limit);
+    }
+
+    /// Sends to another address or in another encapsulation from now on: the peer has moved, as an
+    /// authentic IKE message said (RFC 7296 2.23).
+    pub fn redirect(&mut self, to: IpAddr, encapsulation: Encapsulation) {
+        if let Path::Esp {
+            remote,
+            encapsulation: current,
+            ..
+        } = &mut self.path
+        {
+            (*remote, *current) = (to, encapsulation);
+        }
     }
 
     /// Continues at a later sequence number. Numbers never go back: an earlier one changes nothing.

@@ -3,8 +3,9 @@
 use policy::child::ChildTemplate;
 use policy::range::{AddressRange, PortRange};
 use policy::rule::{AddressSpec, Filter, Rule};
-use policy::sa::{Encapsulation, SaSpec};
+use policy::sa::SaSpec;
 use policy::selector::Selectors;
+use proptest::prelude::*;
 use wire::ip::protocol;
 
 use super::*;
@@ -417,6 +418,35 @@ fn the_outer_traffic_class_is_that_of_the_packet() {
 }
 
 #[test]
+fn a_peer_that_moved_is_followed() {
+    let mut way = Way::new();
+    way.install(&spec("mail", 110, 1));
+    way.send(110);
+    let encapsulation = Encapsulation::Udp {
+        local_port: 4500,
+        remote_port: 1024,
+    };
+    assert!(
+        way.outbound
+            .redirect(ChildId(1), address(false, 7), encapsulation)
+    );
+    assert!(
+        !way.outbound
+            .redirect(ChildId(2), address(false, 7), encapsulation)
+    );
+    way.send(110);
+    let (path, _) = way.batch.datagrams().nth(1).unwrap();
+    let expected = Path::Esp {
+        local: address(false, 1),
+        remote: address(false, 7),
+        encapsulation,
+        traffic_class: 0,
+    };
+    assert_eq!(*path, expected);
+    assert_eq!(way.batch.runs().count(), 2);
+}
+
+#[test]
 fn what_is_no_packet_is_dropped() {
     let mut way = Way::new();
     for octets in [&[][..], &[0x45], &[0x20; 40], &packet(110)[..30]] {
@@ -428,17 +458,17 @@ fn what_is_no_packet_is_dropped() {
     assert!(way.batch.is_empty());
 }
 
-proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
     /// Neither the host's bytes nor its descriptors can do harm, whatever they say.
     #[test]
     fn no_packet_and_no_descriptor_does_harm(
         ipv6: bool,
-        changes in proptest::collection::vec((0usize..60, proptest::prelude::any::<u8>()), 0..4),
+        changes in proptest::collection::vec((0usize..60, any::<u8>()), 0..4),
         length in 0usize..300,
         kind in 0u8..4,
         needs_checksum: bool,
-        numbers in proptest::prelude::any::<[u8; 4]>(),
+        numbers in any::<[u8; 4]>(),
         start: u16,
     ) {
         let mut octets = TcpPacket::new(ipv6, vec![3; 200]).emit();
@@ -463,8 +493,8 @@ proptest::proptest! {
         let sent = way.outbound.send(&octets, &offload, NOW, &mut way.batch);
         let datagrams = way.batch.datagrams().count();
         match sent {
-            Sent::Sealed(count) | Sent::Clear(count) => proptest::prop_assert_eq!(count, datagrams),
-            Sent::Queued | Sent::Discarded(_) => proptest::prop_assert_eq!(0, datagrams),
+            Sent::Sealed(count) | Sent::Clear(count) => prop_assert_eq!(count, datagrams),
+            Sent::Queued | Sent::Discarded(_) => prop_assert_eq!(0, datagrams),
         }
     }
 }

@@ -217,3 +217,21 @@ fn no_packet_grows_beyond_what_ip_can_say() {
     assert_eq!(joined.len(), 2);
     assert!(joined.iter().all(|(_, octets)| octets.len() <= 65_535));
 }
+
+#[test]
+fn no_packet_has_more_pieces_than_one_write_takes() {
+    let pieces: Vec<_> = (0..MAX_PIECES as u32 * 2)
+        .map(|number| {
+            let mut packet = packet(false, 50);
+            packet.sequence = packet.sequence.wrapping_add(number * 50);
+            packet.emit()
+        })
+        .collect();
+    let joined = join(&pieces);
+    assert_eq!(joined.len(), 2);
+    assert!(
+        joined
+            .iter()
+            .all(|(_, octets)| octets.len() == 52 + MAX_PIECES * 50)
+    );
+}
