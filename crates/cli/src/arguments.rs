@@ -10,9 +10,9 @@ pub(crate) struct Arguments {
     /// Print one JSON object instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// The daemon's control socket
-    #[arg(long, global = true, value_name = "PATH", default_value = "/run/holdfast/ctl.sock")]
-    pub(crate) socket: PathBuf,
+    /// The daemon's control socket, where it is not the usual one
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }

@@ -8,6 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Where a daemon listens that is not told otherwise.
+const USUAL: &str = "/run/holdfast/control.sock";
 /// A planned move waits for its services; nothing else takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A status of 100,000 SAs has this order of size; more is no answer of ours.
@@ -19,9 +21,9 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client of the daemon that listens on `socket`.
-    pub(crate) fn new(socket: &Path) -> Self {
-        Self { socket: socket.to_owned() }
+    /// A client of the daemon that listens on `socket`, or on the usual one.
+    pub(crate) fn new(socket: Option<&Path>) -> Self {
+        Self { socket: socket.unwrap_or(Path::new(USUAL)).to_owned() }
     }
 
     /// Asks, and waits for the answer.

@@ -23,9 +23,9 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
-    let ask = client::Client::new(&arguments.socket);
+    let ask = client::Client::new(arguments.socket.as_deref());
     match &arguments.verb {
-        Verb::Daemon(options) => verb::daemon::run(options, &arguments.socket),
+        Verb::Daemon(options) => verb::daemon::run(options, arguments.socket.as_deref()),
         Verb::Check(options) => verb::check::run(options, arguments.json),
         Verb::Status(options) => verb::status::run(options, &ask, arguments.json),
         Verb::Explain(options) => verb::explain::run(options, &ask, arguments.json),

@@ -1,3 +1,30 @@
-//! daemon
+//! The only place that waits: loop, configuration, data plane, control socket.
+//!
+//! [`run()`] is the daemon. One thread takes one input at a time into `node::Node` and carries out
+//! its effects in their order; two more threads are the data plane. `ARCHITECTURE.md` has the
+//! picture.
+#![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods)] // The daemon has the clock: that is its trade.
 
+mod capture;
+mod check;
 pub mod config;
+mod control;
+mod error;
+mod explain;
+mod groups;
+mod heartbeat;
+mod key_log;
+mod log;
+mod options;
+mod plane;
+mod random;
+mod run;
+mod setup;
+mod status;
+mod watch;
+
+pub use check::{Checked, check, explain};
+pub use error::Error;
+pub use options::Options;
+pub use run::run;

@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 use usage::Book;
 use wire::ip::Flow;
 
-pub(crate) use sockets::Sockets;
+pub(crate) use sockets::{IKE_PORT, Sockets};
 pub(crate) use usage::ChildUsage;
 
 /// IKE datagrams that may wait for the control thread; the rest of a flood is dropped.
@@ -164,7 +164,7 @@ impl Plane {
     ///
     /// # Errors
     /// When a key does not fit its algorithm, which a correct negotiation excludes.
-    pub(crate) fn install(&mut self, install: &Install) -> Result<(), crypto::KeyError> {
+    pub(crate) fn install(&mut self, install: &Install) -> Result<(), crypto::cipher::KeyError> {
         let spec = &install.spec;
         let inbound = InboundSa::new(spec)?;
         // The user-space plane of one host has one epoch; takeover will count further.

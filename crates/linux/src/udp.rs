@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -262,6 +262,13 @@ impl UdpSocket {
         }
         let sent = self.send_batch(messages.get(..count).unwrap_or(&messages))?;
         Ok((sent * segment_size).min(bytes.len()))
+    }
+}
+
+/// For runtimes that wait by number.
+impl AsRawFd for UdpSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 }
 

@@ -1,7 +1,8 @@
 //! From a packet without an SA to the negotiation that it needs (RFC 4301 section 4.4.1).
 
 use ike::Acquire;
-use policy::{Action, Direction, Mode, Pad, Peer, PeerName, Rule, RuleName, Spd, Verdict};
+use policy::explain::select_peer;
+use policy::{Action, Direction, Mode, Pad, Rule, RuleName, Spd, Verdict};
 use std::net::IpAddr;
 use std::sync::Arc;
 use wire::ip::Flow;
@@ -27,13 +28,11 @@ pub(crate) fn for_flow(
         return Err(NoAcquire::NotNegotiated);
     };
     let child = found.rule.action.child().ok_or(NoAcquire::NotNegotiated)?;
-    let peer = peer_for(pad, found.rule.peer.as_ref(), flow.dst).ok_or(NoAcquire::NoPeer)?;
-    let (local, remote) = match child.mode {
-        Mode::Transport => (flow.src, flow.dst),
-        Mode::Tunnel => {
-            let remote = tunnel_end(peer, flow.dst).ok_or(NoAcquire::NoPeer)?;
-            (outer.unwrap_or(flow.src), remote)
-        }
+    let (peer, remote) = select_peer(pad, found.rule, flow, Direction::Outbound)
+        .map_err(|_| NoAcquire::NoPeer)?;
+    let local = match child.mode {
+        Mode::Transport => flow.src,
+        Mode::Tunnel => outer.unwrap_or(flow.src),
     };
     Ok(Acquire {
         rule: found.rule.name.clone(),
@@ -94,17 +93,4 @@ pub(crate) fn for_rule(spd: &Spd, pad: &Pad, name: &RuleName) -> Option<Acquire>
         let acquire = for_flow(spd, pad, &flow, outer.copied()).ok()?;
         Some(Acquire { flow: None, ..acquire })
     })
-}
-
-fn peer_for<'a>(pad: &'a Pad, name: Option<&PeerName>, remote: IpAddr) -> Option<&'a Peer> {
-    match name {
-        Some(name) => pad.find_by_name(name),
-        None => pad.find_by_address(remote).into_iter().next(),
-    }
-}
-
-/// The far end of a tunnel: the host itself where it is the peer, else the peer's one address.
-fn tunnel_end(peer: &Peer, inner: IpAddr) -> Option<IpAddr> {
-    let named = !peer.addresses.is_empty();
-    if named && peer.has_address(inner) { Some(inner) } else { peer.endpoint() }
 }

@@ -9,10 +9,10 @@ use std::path::Path;
 ///
 /// # Errors
 /// When it cannot start, or has to stop.
-pub(crate) fn run(options: &DaemonOptions, socket: &Path) -> Result<(), Failure> {
+pub(crate) fn run(options: &DaemonOptions, socket: Option<&Path>) -> Result<(), Failure> {
     let options = daemon::Options {
         config: options.config.clone(),
-        socket: socket.to_owned(),
+        socket: socket.map(Path::to_owned),
         wireshark_keys: options.wireshark_keys.clone(),
         log_json: options.log_json,
     };

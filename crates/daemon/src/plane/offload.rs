@@ -7,8 +7,8 @@ use linux::tun::{GsoType, VirtioNetHeader};
 pub(crate) fn from_kernel(header: &VirtioNetHeader) -> Option<Offload> {
     let segmentation = match header.gso_type {
         GsoType::None => Segmentation::None,
-        GsoType::TcpV4 => Segmentation::Tcp4,
-        GsoType::TcpV6 => Segmentation::Tcp6,
+        GsoType::TcpV4 => Segmentation::TcpV4,
+        GsoType::TcpV6 => Segmentation::TcpV6,
         GsoType::UdpSegments => Segmentation::Udp,
         GsoType::Other(_) => return None,
     };
@@ -27,8 +27,8 @@ pub(crate) fn from_kernel(header: &VirtioNetHeader) -> Option<Offload> {
 pub(crate) fn to_kernel(offload: &Offload) -> VirtioNetHeader {
     let gso_type = match offload.segmentation {
         Segmentation::None => GsoType::None,
-        Segmentation::Tcp4 => GsoType::TcpV4,
-        Segmentation::Tcp6 => GsoType::TcpV6,
+        Segmentation::TcpV4 => GsoType::TcpV4,
+        Segmentation::TcpV6 => GsoType::TcpV6,
         Segmentation::Udp => GsoType::UdpSegments,
     };
     VirtioNetHeader {

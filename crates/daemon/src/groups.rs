@@ -1,0 +1,214 @@
+//! The groups on this host: addresses up and announced, services started, checked and stopped.
+
+mod service;
+
+use cluster::GroupName;
+use linux::announce::Announcer;
+use linux::netlink::{AddressFlags, Netlink, index_of};
+use linux::{Error, Prefix};
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+pub(crate) use service::Command;
+
+/// When an address is announced after it came up: neighbours may miss one.
+const ANNOUNCEMENTS: [Duration; 4] = [
+    Duration::from_millis(0),
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+    Duration::from_millis(1000),
+];
+
+/// What a group consists of on this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// Its name.
+    pub(crate) name: GroupName,
+    /// The virtual addresses.
+    pub(crate) addresses: Vec<Prefix>,
+    /// The interface that carries them.
+    pub(crate) interface: String,
+    /// Starts its services.
+    pub(crate) start: Option<Command>,
+    /// Stops them.
+    pub(crate) stop: Option<Command>,
+    /// Succeeds while they are well.
+    pub(crate) check: Option<Command>,
+    /// How often that is asked.
+    pub(crate) check_interval: Duration,
+    /// A command that runs longer has failed.
+    pub(crate) timeout: Duration,
+}
+
+/// What a command of a group came to.
+pub(crate) struct Done {
+    pub(crate) group: GroupName,
+    pub(crate) what: What,
+    pub(crate) outcome: Result<(), String>,
+}
+
+/// Which command it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Start,
+    Stop,
+    Check,
+}
+
+/// The driver of all groups.
+pub(crate) struct Groups {
+    groups: Vec<Group>,
+    netlink: Netlink,
+    done: mpsc::Sender<Done>,
+    /// Groups whose check runs from time to time.
+    checks: Vec<(GroupName, tokio::task::JoinHandle<()>)>,
+}
+
+impl Groups {
+    /// A driver that leaves no address of a group on this host: what a killed predecessor left is
+    /// taken off before anything else, for another node may have it by now.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn new(groups: Vec<Group>) -> Result<(Self, mpsc::Receiver<Done>), Error> {
+        let (done, receiver) = mpsc::channel(64);
+        let mut driver = Self { groups, netlink: Netlink::open()?, done, checks: Vec::new() };
+        for group in driver.groups.clone() {
+            driver.release(&group.name)?;
+        }
+        Ok((driver, receiver))
+    }
+
+    /// Takes other groups into its care. Those that are gone were stopped by the cluster first.
+    pub(crate) fn reload(&mut self, groups: Vec<Group>) {
+        self.groups = groups;
+    }
+
+    /// Brings addresses up, announces them, and starts the services; what that comes to is
+    /// reported as [`Done`]. May be called for a group that is up.
+    ///
+    /// # Errors
+    /// When an address cannot be brought up.
+    pub(crate) fn start(&mut self, name: &GroupName) -> Result<(), Error> {
+        let Some(group) = self.find(name) else {
+            return Err(Error::other(format!("start group {name}"), "it is not configured"));
+        };
+        let link = index_of(&group.interface)?;
+        let flags = AddressFlags {
+            detect_duplicates: false,
+            // Services answer from the address; what the host sends by itself does not use it.
+            deprecated: true,
+            no_prefix_route: true,
+        };
+        for prefix in &group.addresses {
+            self.netlink.add_address(link, *prefix, flags)?;
+        }
+        announce(&group);
+        self.run(&group, What::Start, group.start.clone());
+        self.watch(&group);
+        Ok(())
+    }
+
+    /// Stops the services; [`Done`] follows.
+    pub(crate) fn stop_services(&mut self, name: &GroupName) {
+        self.checks.retain(|(group, check)| {
+            let other = group != name;
+            if !other {
+                check.abort();
+            }
+            other
+        });
+        match self.find(name) {
+            Some(group) => self.run(&group, What::Stop, group.stop.clone()),
+            None => {
+                let done = Done { group: name.clone(), what: What::Stop, outcome: Ok(()) };
+                let _ = self.done.try_send(done);
+            }
+        }
+    }
+
+    /// Takes the addresses off the host.
+    ///
+    /// # Errors
+    /// When the kernel refuses; an address that is not there is no error.
+    pub(crate) fn release(&mut self, name: &GroupName) -> Result<(), Error> {
+        let Some(group) = self.find(name) else { return Ok(()) };
+        let Ok(link) = index_of(&group.interface) else { return Ok(()) };
+        for prefix in &group.addresses {
+            self.netlink.delete_address(link, *prefix)?;
+        }
+        Ok(())
+    }
+
+    /// Every address of the host.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub(crate) fn host_addresses(netlink: &mut Netlink) -> Result<Vec<IpAddr>, Error> {
+        let usable = netlink.addresses()?.into_iter().filter(|address| !address.tentative);
+        let outside = |address: &IpAddr| !address.is_loopback() && !is_link_local(*address);
+        Ok(usable.map(|address| address.prefix.address()).filter(outside).collect())
+    }
+
+    fn find(&self, name: &GroupName) -> Option<Group> {
+        self.groups.iter().find(|group| group.name == *name).cloned()
+    }
+
+    /// Runs a command beside the loop; none is done at once.
+    fn run(&self, group: &Group, what: What, command: Option<Command>) {
+        let (name, done, timeout) = (group.name.clone(), self.done.clone(), group.timeout);
+        let Some(command) = command else {
+            let _ = done.try_send(Done { group: name, what, outcome: Ok(()) });
+            return;
+        };
+        tokio::spawn(async move {
+            let outcome = service::run(&command, timeout).await;
+            let _ = done.send(Done { group: name, what, outcome }).await;
+        });
+    }
+
+    /// Asks from time to time whether the services are well; only a failure is reported.
+    fn watch(&mut self, group: &Group) {
+        let known = self.checks.iter().any(|(name, _)| *name == group.name);
+        let Some(command) = group.check.clone().filter(|_| !known) else { return };
+        let (name, done) = (group.name.clone(), self.done.clone());
+        let (interval, timeout) = (group.check_interval, group.timeout);
+        let check = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                let outcome = service::run(&command, timeout).await;
+                if outcome.is_err() {
+                    let done_now = Done { group: name.clone(), what: What::Check, outcome };
+                    let _ = done.send(done_now).await;
+                }
+            }
+        });
+        self.checks.push((group.name.clone(), check));
+    }
+}
+
+/// Announces the addresses now, and again a few times: the first one is sent before this returns.
+fn announce(group: &Group) {
+    let Ok(announcer) = Announcer::open(&group.interface) else { return };
+    let addresses: Vec<IpAddr> = group.addresses.iter().map(Prefix::address).collect();
+    let say = move || {
+        for address in &addresses {
+            let _ = announcer.announce(*address);
+        }
+    };
+    say();
+    tokio::spawn(async move {
+        for pause in ANNOUNCEMENTS {
+            tokio::time::sleep(pause).await;
+            say();
+        }
+    });
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}

@@ -1,0 +1,16 @@
+//! What the command line tells the daemon.
+
+use std::path::PathBuf;
+
+/// The daemon's options.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The control socket, instead of the configured one.
+    pub socket: Option<PathBuf>,
+    /// A folder for Wireshark key tables. Whoever reads it can read the traffic.
+    pub wireshark_keys: Option<PathBuf>,
+    /// Events as lines of JSON.
+    pub log_json: bool,
+}

@@ -1,0 +1,218 @@
+//! The loop: one input at a time into the node, then every effect in its order.
+
+mod answers;
+mod effects;
+mod inputs;
+
+use crate::capture::Capture;
+use crate::config::Config;
+use crate::control::{Control, Question};
+use crate::error::Error;
+use crate::groups::{Done, Groups};
+use crate::heartbeat::{Heartbeat, Heartbeats};
+use crate::key_log::KeyLog;
+use crate::log::Log;
+use crate::options::Options;
+use crate::plane::{Plane, Report};
+use crate::random::OsRandom;
+use crate::setup;
+use crate::watch::watch;
+use answers::Waiting;
+use linux::netlink::{Monitor, Netlink};
+use node::{Node, Output};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// How often IKE learns what the plane has carried: liveness and idle time need no more.
+const USAGE: Duration = Duration::from_millis(200);
+/// How long a node that shuts down waits for its groups to be taken.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// Runs the daemon until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start, or the data plane ends.
+pub fn run(options: &Options) -> Result<(), Error> {
+    crypto::self_test().map_err(|why| Error::SelfTest(why.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
+    runtime.block_on(async {
+        let mut log = Log::new(options.log_json);
+        let (config, warnings) = setup::read(&options.config)?;
+        warnings.iter().for_each(|warning| log.event("warning", warning));
+        let (mut daemon, inputs) = Daemon::start(options, config, log)?;
+        let ended = daemon.serve(inputs).await;
+        daemon.end();
+        ended
+    })
+}
+
+/// Everything that the loop works on.
+pub(crate) struct Daemon {
+    options: Options,
+    config: Config,
+    configured: Instant,
+    node: Node,
+    plane: Plane,
+    capture: Capture,
+    groups: Groups,
+    heartbeats: Option<Heartbeats>,
+    netlink: Netlink,
+    keys: Option<KeyLog>,
+    log: Log,
+    waiting: Vec<Waiting>,
+    began: Instant,
+    left: bool,
+    control: Option<Control>,
+}
+
+/// Where inputs come from.
+struct Inputs {
+    reports: mpsc::Receiver<Report>,
+    heartbeats: Option<mpsc::Receiver<Heartbeat>>,
+    services: mpsc::Receiver<Done>,
+    questions: mpsc::Receiver<Question>,
+    addresses: AsyncFd<Monitor>,
+    reload: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Daemon {
+    /// Brings everything up; the control socket last, so that who reaches it finds all in place.
+    fn start(options: &Options, config: Config, log: Log) -> Result<(Self, Inputs), Error> {
+        let (plane, reports) = Plane::start(&setup::plane(&config))?;
+        let capture = Capture::new(setup::capture(&config, plane.index()))?;
+        let (groups, services) = Groups::new(setup::groups(&config))?;
+        let monitor = Monitor::open()?;
+        let mut netlink = Netlink::open()?;
+        let (heartbeats, heartbeat_inputs) = match setup::heartbeat_paths(&config) {
+            Some((port, families)) => {
+                let (sockets, inputs) = Heartbeats::open(port, &families, config.plane.mark)?;
+                (Some(sockets), Some(inputs))
+            }
+            None => (None, None),
+        };
+        let folder = options.wireshark_keys.as_ref().or(config.node.key_log_dir.as_ref());
+        let keys = folder.map(|folder| KeyLog::open(folder)).transpose()?;
+        let began = Instant::now();
+        let node = Node::new(
+            setup::node(&config, keys.is_some())?,
+            &Groups::host_addresses(&mut netlink)?,
+            incarnation(),
+            Box::new(OsRandom),
+            began,
+        )
+        .map_err(Error::Cluster)?;
+        let (question, questions) = mpsc::channel(64);
+        let mut daemon = Self {
+            options: options.clone(),
+            configured: began,
+            node,
+            plane,
+            capture,
+            groups,
+            heartbeats,
+            netlink,
+            keys,
+            log,
+            waiting: Vec::new(),
+            began,
+            left: false,
+            control: None,
+            config,
+        };
+        daemon.carry_out();
+        let socket = options.socket.as_ref().unwrap_or(&daemon.config.node.control_socket);
+        daemon.control = Some(Control::listen(socket, question)?);
+        let listen = |kind| signal(kind).map_err(Error::Runtime);
+        let inputs = Inputs {
+            reports,
+            heartbeats: heartbeat_inputs,
+            services,
+            questions,
+            addresses: watch(monitor).map_err(Error::Runtime)?,
+            reload: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        };
+        daemon.log.event("ready", "policies are in force and the control socket answers");
+        Ok((daemon, inputs))
+    }
+
+    /// Takes inputs until the end. Heartbeats go first: a late one looks like a death.
+    async fn serve(&mut self, mut inputs: Inputs) -> Result<(), Error> {
+        let mut usage = tokio::time::interval(USAGE);
+        usage.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut farewell: Option<Instant> = None;
+        loop {
+            let timer = self.next_timer();
+            let due = timer.or(farewell).unwrap_or_else(|| Instant::now() + FAREWELL);
+            tokio::select! {
+                biased;
+                Some(heartbeat) = receive(&mut inputs.heartbeats) => self.heartbeat(&heartbeat),
+                () = tokio::time::sleep_until(due.into()) => {
+                    self.node.handle_timeout(Instant::now());
+                }
+                report = inputs.reports.recv() => match report {
+                    Some(report) => self.report(report)?,
+                    None => return Err(Error::Plane("the data plane ended".to_owned())),
+                },
+                Some(done) = inputs.services.recv() => self.service_done(done),
+                changed = inputs.addresses.readable_mut() => self.addresses_changed(changed),
+                Some(question) = inputs.questions.recv() => self.question(question),
+                _ = usage.tick() => self.tick(),
+                _ = inputs.reload.recv() => {
+                    let _ = self.reload();
+                }
+                _ = inputs.terminate.recv() => self.begin_to_leave(&mut farewell),
+                _ = inputs.interrupt.recv() => self.begin_to_leave(&mut farewell),
+            }
+            self.carry_out();
+            if farewell.is_some_and(|at| self.left || Instant::now() >= at) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A member of a cluster hands its groups over first; a single host ends at once. SAs are not
+    /// deleted then: a peer that still has them meets the fail-closed rules, not clear text.
+    fn begin_to_leave(&mut self, farewell: &mut Option<Instant>) {
+        let now = Instant::now();
+        self.left = self.node.handle_command(node::Command::Shutdown, now).is_err();
+        farewell.get_or_insert(now + FAREWELL);
+    }
+
+    /// What is left on the host is what keeps protected traffic from passing in clear.
+    fn end(mut self) {
+        self.log.event("end", "the fail-closed rules stay: `nft delete table inet holdfast`");
+        drop(self.control.take());
+        self.capture.withdraw();
+        self.plane.stop();
+    }
+
+    fn next_timer(&mut self) -> Option<Instant> {
+        match self.node.poll_output() {
+            Output::Wait(wait) => wait.map(|(at, _)| at),
+            // Every effect has been carried out before.
+            _ => Some(Instant::now()),
+        }
+    }
+}
+
+async fn receive(inputs: &mut Option<mpsc::Receiver<Heartbeat>>) -> Option<Heartbeat> {
+    match inputs {
+        Some(inputs) => inputs.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Grows with every start of this node, as long as the clock does not go back between two.
+fn incarnation() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

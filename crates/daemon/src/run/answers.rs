@@ -1,0 +1,257 @@
+//! The control socket's requests, and those whose answer has to wait.
+
+use crate::control::Question;
+use crate::explain;
+use crate::run::Daemon;
+use crate::{capture, status};
+use api::{ErrorCode, Reply, Request, Status};
+use cluster::{GroupName, GroupState, NodeName};
+use ike::Event as IkeEvent;
+use node::{ApiMisuse, Command, Event};
+use policy::{PeerName, RuleName};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// How long an answer waits for what was asked for to happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An answer that waits.
+pub(crate) struct Waiting {
+    what: Awaited,
+    answer: oneshot::Sender<Reply>,
+    until: Instant,
+}
+
+enum Awaited {
+    /// The group is online elsewhere than on this node, or on the one it was sent to.
+    Move { group: GroupName, from: Option<NodeName>, to: Option<NodeName> },
+    /// The rule has an SA.
+    Sa(RuleName),
+}
+
+impl Daemon {
+    pub(crate) fn question(&mut self, question: Question) {
+        let Question { request, answer } = question;
+        let outcome = match request {
+            Request::ClusterMove { group, to } => return self.ask_move(&group, to, answer),
+            Request::SaInitiate { rule } => return self.ask_initiate(&rule, answer),
+            Request::Status => Ok(to_value(&self.status())),
+            Request::ClusterStatus => self.cluster_status(),
+            Request::Explain { source, destination, protocol } => {
+                let (spd, pad) = (self.node.spd(), self.node.pad());
+                let sas = Some(&self.node);
+                explain::explain(spd, pad, sas, &source, &destination, &protocol)
+                    .map_err(|why| Reply::failure(ErrorCode::Usage, why))
+            }
+            Request::Reload => match self.reload() {
+                Ok(()) => Ok(json!({ "message": "the configuration is in force" })),
+                Err(why) => Err(Reply::failure(ErrorCode::Failed, why)),
+            },
+            Request::ClusterPause => self.order(Command::Pause).and(self.cluster_status()),
+            Request::ClusterResume => self.order(Command::Resume).and(self.cluster_status()),
+            Request::SaRekey { rule, peer } => {
+                self.order_sa(rule, peer, Command::RekeyRule, Command::RekeyPeer)
+            }
+            Request::SaDelete { rule, peer } => {
+                self.order_sa(rule, peer, Command::DeleteRule, Command::DeletePeer)
+            }
+        };
+        let _ = answer.send(outcome.map_or_else(|failure| failure, Reply::success));
+    }
+
+    fn order(&mut self, command: Command) -> Result<Value, Reply> {
+        match self.node.handle_command(command, Instant::now()) {
+            Ok(()) => Ok(json!({ "message": "begun" })),
+            Err(misuse) => Err(refusal(&misuse)),
+        }
+    }
+
+    fn order_sa(
+        &mut self,
+        rule: Option<String>,
+        peer: Option<String>,
+        of_rule: fn(RuleName) -> Command,
+        of_peer: fn(PeerName) -> Command,
+    ) -> Result<Value, Reply> {
+        match (rule, peer) {
+            (Some(rule), None) => self.order(of_rule(RuleName::new(&rule))),
+            (None, Some(peer)) => self.order(of_peer(PeerName::new(&peer))),
+            _ => Err(Reply::failure(ErrorCode::Usage, "name either a rule or a peer")),
+        }
+    }
+
+    fn cluster_status(&self) -> Result<Value, Reply> {
+        let status = status::cluster(&self.node, self.takeover(), Instant::now());
+        status.map(|status| to_value(&status)).ok_or_else(|| refusal(&ApiMisuse::NoCluster))
+    }
+
+    fn takeover(&self) -> &'static str {
+        "renegotiate"
+    }
+
+    fn status(&self) -> Status {
+        let now = Instant::now();
+        let totals = self.plane.totals();
+        let ike = self.node.ike().discards().iter();
+        let ike = ike.map(|(why, count)| (format!("IKE: {}", why.name()), count));
+        let esp = self.plane.discards().into_iter();
+        let esp = esp.map(|(name, count)| (format!("ESP: {name}"), count));
+        let member = self.node.cluster().map(|member| member.status(now));
+        let heartbeats = member.iter().flat_map(|status| status.discards.iter());
+        let heartbeats = heartbeats.map(|(why, count)| (format!("heartbeat: {why}"), count));
+        Status {
+            node: crate::setup::node_name(&self.config),
+            uptime_s: now.saturating_duration_since(self.began).as_secs(),
+            configuration_age_s: now.saturating_duration_since(self.configured).as_secs(),
+            plane: api::Plane {
+                kind: "user".to_owned(),
+                device: self.plane.device().to_owned(),
+                mtu: u32::from(self.config.plane.mtu),
+                packets_out: totals.packets_out,
+                bytes_out: totals.bytes_out,
+                packets_in: totals.packets_in,
+                bytes_in: totals.bytes_in,
+                clear_packets_dropped: capture::Capture::dropped(),
+            },
+            rules: status::rules(self.node.spd()),
+            ike_sas: status::ike_sas(&self.node, &self.plane, now),
+            recent_failures: self.log.failures(),
+            cluster: status::cluster(&self.node, self.takeover(), now),
+            discards: status::counters(ike.chain(esp).chain(heartbeats)),
+        }
+    }
+
+    /// A move is answered when the group has arrived.
+    fn ask_move(&mut self, group: &str, to: Option<String>, answer: oneshot::Sender<Reply>) {
+        let named = GroupName::new(group)
+            .and_then(|group| Ok((group, to.map(|to| NodeName::new(&to)).transpose()?)));
+        let (group, to) = match named {
+            Ok(names) => names,
+            Err(bad) => {
+                let _ = answer.send(Reply::failure(ErrorCode::Usage, bad.to_string()));
+                return;
+            }
+        };
+        let from = self.owner_of(&group);
+        let command = Command::Move { group: group.clone(), to: to.clone() };
+        match self.node.handle_command(command, Instant::now()) {
+            Ok(()) => self.wait_for(Awaited::Move { group, from, to }, answer),
+            Err(misuse) => {
+                let _ = answer.send(refusal(&misuse));
+            }
+        }
+    }
+
+    /// A negotiation by hand is answered when the SA is there, or cannot be had.
+    fn ask_initiate(&mut self, rule: &str, answer: oneshot::Sender<Reply>) {
+        let rule = RuleName::new(rule);
+        let command = Command::Initiate { rule: rule.clone() };
+        match self.node.handle_command(command, Instant::now()) {
+            Ok(()) => self.wait_for(Awaited::Sa(rule), answer),
+            Err(misuse) => {
+                let _ = answer.send(refusal(&misuse));
+            }
+        }
+    }
+
+    fn wait_for(&mut self, what: Awaited, answer: oneshot::Sender<Reply>) {
+        let until = Instant::now() + PATIENCE;
+        self.waiting.push(Waiting { what, answer, until });
+    }
+
+    /// An event may be what an answer has waited for.
+    pub(crate) fn answer_waiting(&mut self, event: &Event) {
+        for waiting in std::mem::take(&mut self.waiting) {
+            match self.outcome(&waiting.what, event) {
+                Some(reply) => {
+                    let _ = waiting.answer.send(reply);
+                }
+                None => self.waiting.push(waiting),
+            }
+        }
+    }
+
+    fn outcome(&self, what: &Awaited, event: &Event) -> Option<Reply> {
+        match (what, event) {
+            (Awaited::Move { group, .. }, Event::Cluster(event)) => match event {
+                cluster::Event::RequestRefused { .. } | cluster::Event::MoveAbandoned { .. } => {
+                    Some(Reply::failure(ErrorCode::Failed, event.to_string()))
+                }
+                cluster::Event::GroupFailed { group: failed, .. } if failed == group => {
+                    Some(Reply::failure(ErrorCode::Failed, event.to_string()))
+                }
+                _ => None,
+            },
+            (Awaited::Sa(rule), Event::Ike(event)) => match event {
+                IkeEvent::ChildEstablished { rule: made, .. } if made == rule => {
+                    Some(Reply::success(json!({ "message": event.to_string() })))
+                }
+                IkeEvent::AcquireFailed { rule: failed, .. } if failed == rule => {
+                    Some(Reply::failure(ErrorCode::RefusedByPeer, event.to_string()))
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Moves are over when the group is online at its new owner; all have a limit.
+    pub(crate) fn give_up_waiting(&mut self, now: Instant) {
+        for waiting in std::mem::take(&mut self.waiting) {
+            let arrived = match &waiting.what {
+                Awaited::Move { group, from, to } => self.arrived(group, from, to, now),
+                Awaited::Sa(_) => false,
+            };
+            if arrived {
+                let reply = self.cluster_status().map_or_else(|failure| failure, Reply::success);
+                let _ = waiting.answer.send(reply);
+            } else if now >= waiting.until {
+                let text = format!("it did not happen within {} s", PATIENCE.as_secs());
+                let _ = waiting.answer.send(Reply::failure(ErrorCode::Timeout, text));
+            } else {
+                self.waiting.push(waiting);
+            }
+        }
+    }
+
+    fn arrived(
+        &self,
+        group: &GroupName,
+        from: &Option<NodeName>,
+        to: &Option<NodeName>,
+        now: Instant,
+    ) -> bool {
+        let Some(member) = self.node.cluster() else { return false };
+        let status = member.status(now);
+        let group = status.groups.iter().find(|known| known.name == *group);
+        group.is_some_and(|group| {
+            let there = match to {
+                Some(to) => group.owner.as_ref() == Some(to),
+                None => group.owner.is_some() && group.owner != *from,
+            };
+            there && group.state == GroupState::Online
+        })
+    }
+
+    fn owner_of(&self, group: &GroupName) -> Option<NodeName> {
+        let status = self.node.cluster()?.status(Instant::now());
+        status.groups.into_iter().find(|known| known.name == *group)?.owner
+    }
+}
+
+fn refusal(misuse: &ApiMisuse) -> Reply {
+    let code = match misuse {
+        ApiMisuse::NoRule(_)
+        | ApiMisuse::NoSaOfRule(_)
+        | ApiMisuse::NoSaOfPeer(_)
+        | ApiMisuse::NoCluster => ErrorCode::NotFound,
+        ApiMisuse::NotNegotiated(_) | ApiMisuse::WhichNode => ErrorCode::Usage,
+        _ => ErrorCode::Failed,
+    };
+    Reply::failure(code, misuse.to_string())
+}
+
+fn to_value(answer: &impl serde::Serialize) -> Value {
+    serde_json::to_value(answer).unwrap_or_default()
+}

@@ -1,0 +1,116 @@
+//! What the node wants done, carried out in its order.
+
+use crate::run::Daemon;
+use ike::Event as IkeEvent;
+use node::{Command, Event, Output};
+use policy::{Action, Spd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a peer that does not do IPsec is spoken to in clear under a rule that only requests
+/// protection, before it is asked again.
+const CLEAR: Duration = Duration::from_secs(30);
+
+impl Daemon {
+    /// Carries out every effect that waits, and those that come of it.
+    pub(crate) fn carry_out(&mut self) {
+        loop {
+            match self.node.poll_output() {
+                Output::Wait(_) => return,
+                output => self.effect(output),
+            }
+        }
+    }
+
+    fn effect(&mut self, output: Output) {
+        match output {
+            Output::TransmitIke { local, remote, bytes } => {
+                // What is lost here is sent again by the ladder.
+                let _ = self.plane.sockets().send_ike(local, remote, &bytes);
+            }
+            Output::Keepalive { local, remote } => {
+                let _ = self.plane.sockets().send_keepalive(local, remote);
+            }
+            Output::TransmitCluster { to, bytes } => {
+                if let Some(sockets) = &self.heartbeats {
+                    sockets.send(to, &bytes);
+                }
+            }
+            Output::Install(install) => self.install(&install),
+            Output::Activate { child } => self.plane.activate(child),
+            Output::Redirect { child, remote, encapsulation } => {
+                self.plane.redirect(child, remote, encapsulation);
+            }
+            Output::Remove { child, .. } => self.plane.remove(child),
+            Output::Policy(spd) => self.enforce(&spd),
+            Output::StartGroup { group } => {
+                if let Err(error) = self.groups.start(&group) {
+                    let reason = error.to_string();
+                    let command = Command::GroupFailed { group, reason };
+                    let _ = self.node.handle_command(command, Instant::now());
+                }
+                self.read_addresses();
+            }
+            Output::StopServices { group } => self.groups.stop_services(&group),
+            Output::ReleaseAddresses { group } => {
+                if let Err(error) = self.groups.release(&group) {
+                    self.log.failure("group", &error.to_string());
+                }
+                let command = Command::AddressesReleased { group };
+                let _ = self.node.handle_command(command, Instant::now());
+                self.read_addresses();
+            }
+            Output::Keys(keys) => {
+                if let Some(log) = &mut self.keys {
+                    log.ike(&keys);
+                }
+            }
+            Output::Event(event) => self.event(&event),
+            Output::Wait(_) => {}
+        }
+    }
+
+    fn install(&mut self, install: &ike::Install) {
+        if let Some(log) = &mut self.keys {
+            log.esp(&install.spec);
+        }
+        if let Err(error) = self.plane.install(install) {
+            let text = format!("SA {} cannot be installed: {error}", install.spec.id);
+            self.log.failure("plane", &text);
+        }
+    }
+
+    fn enforce(&mut self, spd: &Arc<Spd>) {
+        self.plane.set_policy(Arc::clone(spd));
+        if let Err(error) = self.capture.apply(spd) {
+            self.log.failure("policy", &error.to_string());
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        let text = event.to_string();
+        match event {
+            Event::Ike(IkeEvent::AcquireFailed { rule, remote, .. }) => {
+                let clear = if self.only_requested(rule) { CLEAR } else { Duration::ZERO };
+                self.plane.negotiation_failed(rule.clone(), *remote, clear);
+                self.log.failure("ike", &text);
+            }
+            Event::Ike(IkeEvent::HandshakeFailed { .. } | IkeEvent::ChildFailed { .. })
+            | Event::NoPeer { .. } => self.log.failure("ike", &text),
+            Event::Ike(_) | Event::Recovering { .. } => self.log.event("ike", &text),
+            Event::Cluster(cluster::Event::Left) => {
+                self.left = true;
+                self.log.event("cluster", &text);
+            }
+            Event::Cluster(_) | Event::GroupQuiet { .. } => self.log.event("cluster", &text),
+        }
+        self.answer_waiting(event);
+    }
+
+    fn only_requested(&self, name: &policy::RuleName) -> bool {
+        let rule = self.node.spd().rules().iter().find(|rule| rule.name == *name);
+        rule.is_some_and(|rule| {
+            matches!(&rule.action, Action::Negotiate(negotiate) if !negotiate.required)
+        })
+    }
+}

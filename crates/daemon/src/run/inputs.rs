@@ -1,0 +1,143 @@
+//! What comes in from the plane, the cluster, the services and the kernel, as the node takes it.
+
+use crate::error::Error;
+use crate::groups::{Done, Groups, What};
+use crate::heartbeat::Heartbeat;
+use crate::plane::Report;
+use crate::run::Daemon;
+use crate::setup;
+use linux::netlink::Monitor;
+use node::{Command, Datagram};
+use policy::Mode;
+use std::net::IpAddr;
+use std::time::Instant;
+use tokio::io::unix::AsyncFdReadyMutGuard;
+use wire::ip::Flow;
+
+impl Daemon {
+    pub(crate) fn heartbeat(&mut self, heartbeat: &Heartbeat) {
+        let Heartbeat { from, to, bytes } = heartbeat;
+        let datagram = Datagram::Cluster { from: *from, to: *to, bytes };
+        self.node.handle_datagram(datagram, Instant::now());
+    }
+
+    /// # Errors
+    /// When the plane has ended.
+    pub(crate) fn report(&mut self, report: Report) -> Result<(), Error> {
+        let now = Instant::now();
+        match report {
+            Report::Ike { local, remote, bytes } => {
+                let datagram = Datagram::Ike { local, remote, bytes: &bytes };
+                self.node.handle_datagram(datagram, now);
+            }
+            Report::Acquire { rule, flow } => {
+                let outer = self.outer_address(&rule, &flow);
+                let command = Command::Acquire { rule, flow, outer };
+                let _ = self.node.handle_command(command, now);
+            }
+            Report::UnknownSpi { local, remote, spi } => {
+                let command = Command::UnknownSpi { local, remote, spi };
+                let _ = self.node.handle_command(command, now);
+            }
+            Report::Failed(why) => return Err(Error::Plane(why)),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn service_done(&mut self, done: Done) {
+        let Done { group, what, outcome } = done;
+        if let Err(why) = &outcome {
+            self.log.failure("service", &format!("group {group}: {why}"));
+        }
+        let command = match (what, outcome) {
+            (What::Start, Ok(())) => Command::GroupStarted { group },
+            (What::Start | What::Check, Err(reason)) => Command::GroupFailed { group, reason },
+            (What::Check, Ok(())) => return,
+            // A service that does not stop in good order is stopped all the same: the group goes.
+            (What::Stop, _) => Command::ServicesStopped { group },
+        };
+        let _ = self.node.handle_command(command, Instant::now());
+    }
+
+    /// The kernel says that something about links, addresses or routes has changed.
+    pub(crate) fn addresses_changed(
+        &mut self,
+        ready: std::io::Result<AsyncFdReadyMutGuard<'_, Monitor>>,
+    ) {
+        let Ok(mut ready) = ready else { return };
+        // Every change is followed by a look at the whole, so it does not matter which it was.
+        while let Ok(Ok(Some(_))) = ready.try_io(|monitor| {
+            monitor.get_mut().next_event().and_then(|event| match event {
+                Some(event) => Ok(Some(event)),
+                None => Err(std::io::ErrorKind::WouldBlock.into()),
+            })
+        }) {}
+        self.read_addresses();
+    }
+
+    /// Tells the node which addresses the host has.
+    pub(crate) fn read_addresses(&mut self) {
+        match Groups::host_addresses(&mut self.netlink) {
+            Ok(addresses) => {
+                let _ = self.node.handle_command(Command::Addresses(addresses), Instant::now());
+            }
+            Err(error) => self.log.failure("kernel", &error.to_string()),
+        }
+    }
+
+    /// From time to time: IKE learns what the plane has carried.
+    pub(crate) fn tick(&mut self) {
+        let now = Instant::now();
+        let usage: Vec<_> = self.plane.usage().collect();
+        for (child, usage) in usage {
+            let command = Command::Usage { child, usage: usage.for_ike() };
+            let _ = self.node.handle_command(command, now);
+            self.carry_out();
+        }
+        self.give_up_waiting(now);
+    }
+
+    /// Reads the file again. A file that is wrong changes nothing.
+    ///
+    /// # Errors
+    /// The reason, as a text for people.
+    pub(crate) fn reload(&mut self) -> Result<(), String> {
+        let outcome = self.try_reload();
+        match &outcome {
+            Ok(()) => self.log.event("reload", "the configuration is in force"),
+            Err(why) => self.log.failure("reload", &format!("nothing has changed: {why}")),
+        }
+        outcome
+    }
+
+    fn try_reload(&mut self) -> Result<(), String> {
+        let (config, warnings) =
+            setup::read(&self.options.config).map_err(|error| error.to_string())?;
+        if config.node != self.config.node || config.plane != self.config.plane {
+            return Err("[node] and [plane] cannot change while the daemon runs; restart it, or \
+                        take the change back"
+                .to_owned());
+        }
+        let node = setup::node(&config, self.keys.is_some()).map_err(|error| error.to_string())?;
+        self.node
+            .handle_command(Command::Reload(Box::new(node)), Instant::now())
+            .map_err(|error| error.to_string())?;
+        self.groups.reload(setup::groups(&config));
+        warnings.iter().for_each(|warning| self.log.event("warning", warning));
+        self.config = config;
+        self.configured = Instant::now();
+        Ok(())
+    }
+
+    /// Our end of a tunnel: the address that the host would send from to the peer.
+    fn outer_address(&mut self, rule: &policy::RuleName, flow: &Flow) -> Option<IpAddr> {
+        let rule = self.node.spd().rules().iter().find(|known| known.name == *rule)?;
+        if rule.action.child()?.mode == Mode::Transport {
+            return None;
+        }
+        let direction = policy::Direction::Outbound;
+        let (_, remote) =
+            policy::explain::select_peer(self.node.pad(), rule, flow, direction).ok()?;
+        self.netlink.route_get(remote, self.config.plane.mark).ok()?.source
+    }
+}

@@ -1,0 +1,165 @@
+//! The state of node and plane, as the control socket tells it.
+
+use crate::plane::Plane;
+use api::{ChildSa, ClusterStatus, Counter, GroupStatus, IkeSa, NodeStatus, RuleStatus};
+use cluster::{GroupState, NodeState};
+use ike::{ChildState, IkeState, IkeStatus, Role};
+use node::Node;
+use policy::Spd;
+use std::time::{Duration, Instant};
+
+/// The rules in the order in which they are tried, each with what it covers now.
+pub(crate) fn rules(spd: &Spd) -> Vec<RuleStatus> {
+    let mut found: Vec<RuleStatus> = Vec::new();
+    for entry in spd.entries() {
+        let Some(rule) = spd.rule_of(entry) else { continue };
+        let selectors = format!("{} === {}", entry.pair.local, entry.pair.remote);
+        match found.iter_mut().find(|known| known.name == rule.name.as_str()) {
+            Some(known) => {
+                known.selectors.push(selectors);
+                known.dormant &= entry.dormant;
+            }
+            None => found.push(RuleStatus {
+                name: rule.name.to_string(),
+                action: rule.action.word().to_owned(),
+                selectors: vec![selectors],
+                dormant: entry.dormant,
+            }),
+        }
+    }
+    for rule in spd.rules() {
+        if !found.iter().any(|known| known.name == rule.name.as_str()) {
+            found.push(RuleStatus {
+                name: rule.name.to_string(),
+                action: rule.action.word().to_owned(),
+                selectors: Vec::new(),
+                dormant: true,
+            });
+        }
+    }
+    found
+}
+
+/// The IKE SAs and their children.
+pub(crate) fn ike_sas(node: &Node, plane: &Plane, now: Instant) -> Vec<IkeSa> {
+    node.ike().status(now).iter().map(|sa| ike_sa(sa, plane, now)).collect()
+}
+
+fn ike_sa(sa: &IkeStatus, plane: &Plane, now: Instant) -> IkeSa {
+    let (initiator_spi, responder_spi) = match sa.role {
+        Role::Initiator => (sa.ike.0, sa.peer_spi),
+        Role::Responder => (sa.peer_spi, sa.ike.0),
+    };
+    let connecting = sa.state == IkeState::Connecting;
+    IkeSa {
+        peer: sa.peer.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string),
+        state: match sa.state {
+            IkeState::Connecting => "connecting",
+            IkeState::Established => "established",
+            IkeState::Rekeying => "rekeying",
+            IkeState::Replaced => "replaced",
+            IkeState::Closing => "deleting",
+        }
+        .to_owned(),
+        initiator: sa.role == Role::Initiator,
+        local: sa.local.to_string(),
+        remote: sa.remote.to_string(),
+        initiator_spi: format!("{initiator_spi:016x}"),
+        responder_spi: format!("{responder_spi:016x}"),
+        proposal: sa.suite.as_ref().map(ToString::to_string),
+        established_s: (!connecting).then_some(sa.age.as_secs()),
+        rekey_in_s: sa.rekey_in.map(|left| left.as_secs()),
+        udp_encapsulation: sa.local.port() != crate::plane::IKE_PORT,
+        child_sas: sa.children.iter().map(|child| child_sa(child, plane, now)).collect(),
+    }
+}
+
+fn child_sa(child: &ike::ChildStatus, plane: &Plane, now: Instant) -> ChildSa {
+    let usage = plane.usage_of(child.child);
+    let inbound = usage.map(|usage| usage.inbound).unwrap_or_default();
+    let outbound = usage.map(|usage| usage.outbound).unwrap_or_default();
+    let last = usage.and_then(|usage| usage.last_inbound());
+    let list = |side: &[policy::TrafficSelector]| side.iter().map(ToString::to_string).collect();
+    ChildSa {
+        rule: child.rule.to_string(),
+        state: match child.state {
+            ChildState::Installed => "installed",
+            ChildState::Rekeying => "rekeying",
+            ChildState::Replaced => "rekeyed",
+            ChildState::Deleting => "deleting",
+        }
+        .to_owned(),
+        mode: child.mode.to_string(),
+        inbound_spi: format!("{:08x}", child.inbound_spi),
+        outbound_spi: format!("{:08x}", child.outbound_spi),
+        proposal: child.suite.to_string(),
+        esn: child.suite.esn,
+        local_selectors: list(&child.selectors.local),
+        remote_selectors: list(&child.selectors.remote),
+        packets_in: inbound.packets,
+        bytes_in: inbound.bytes,
+        packets_out: outbound.packets,
+        bytes_out: outbound.bytes,
+        inbound_idle_s: last.map(|last| now.saturating_duration_since(last).as_secs_f64()),
+        installed_s: child.age.as_secs(),
+        rekey_in_s: child.rekey_in.map(|left| left.as_secs()),
+    }
+}
+
+/// The cluster as this member sees it; `None` on a single host.
+pub(crate) fn cluster(node: &Node, takeover: &str, now: Instant) -> Option<ClusterStatus> {
+    let status = node.cluster()?.status(now);
+    let groups = status.groups.iter().map(|group| {
+        let known = node.groups().iter().find(|known| known.group == group.name);
+        let addresses = known.map(|known| known.addresses.clone()).unwrap_or_default();
+        GroupStatus {
+            name: group.name.to_string(),
+            owner: group.owner.as_ref().map(ToString::to_string),
+            state: group_state(group.state).to_owned(),
+            epoch: group.epoch,
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+            since_s: group.since.as_secs_f64(),
+        }
+    });
+    let nodes = status.nodes.iter().map(|node| NodeStatus {
+        name: node.name.to_string(),
+        state: node_state(node).to_owned(),
+        silence_ms: node.last_heartbeat.map(milliseconds),
+    });
+    Some(ClusterStatus {
+        node: status.node.to_string(),
+        takeover: takeover.to_owned(),
+        nodes: nodes.collect(),
+        groups: groups.collect(),
+    })
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn node_state(node: &cluster::NodeStatus) -> &'static str {
+    match node.state {
+        NodeState::Joining => "joining",
+        NodeState::Up if node.paused => "paused",
+        NodeState::Up => "up",
+        NodeState::Leaving => "leaving",
+        NodeState::Down | NodeState::Unknown => "down",
+    }
+}
+
+fn group_state(state: GroupState) -> &'static str {
+    match state {
+        GroupState::Offline => "offline",
+        GroupState::Starting => "starting",
+        GroupState::Online => "online",
+        GroupState::Stopping => "stopping",
+        GroupState::Failed => "failed",
+    }
+}
+
+/// Named counts as the contract has them.
+pub(crate) fn counters(counts: impl IntoIterator<Item = (String, u64)>) -> Vec<Counter> {
+    let some = counts.into_iter().filter(|(_, count)| *count > 0);
+    some.map(|(name, count)| Counter { name, count }).collect()
+}
