@@ -1,0 +1,51 @@
+//! Folders: one for the results of each verb, and one for sockets, whose paths must be short.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// Makes the empty result folder of a verb and answers its whole path.
+pub(crate) fn results(out: &Path, verb: &str) -> Result<PathBuf, String> {
+    let folder = out.join(verb);
+    let make = || {
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        folder.canonicalize()
+    };
+    make().map_err(|why| format!("cannot make the folder {}: {why}", folder.display()))
+}
+
+/// Writes a file of the harness.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|why| format!("cannot write {}: {why}", path.display()))
+}
+
+/// A folder of this process alone, removed at the end.
+pub(crate) struct Scratch {
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// Makes it.
+    pub(crate) fn new() -> Result<Self, String> {
+        let path = std::env::temp_dir().join(format!("hfi-{}", std::process::id()));
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .map_err(|why| format!("cannot make the folder {}: {why}", path.display()))?;
+        Ok(Scratch { path })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}

@@ -1,0 +1,49 @@
+//! `cargo run --release -p interop -- VERB`: our software against foreign software, as root.
+#![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods)] // A harness has a clock, waits and reads the environment.
+
+mod folder;
+mod host;
+mod packet;
+mod scapy;
+mod suite;
+mod table;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo run --release -p interop -- VERB [--out DIR]
+  scapy       scapy opens our ESP and we open its, for every algorithm
+";
+
+fn main() -> ExitCode {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let mut out = std::path::PathBuf::from("target/interop");
+    if let Some(at) = words.iter().position(|word| word == "--out") {
+        if at + 1 >= words.len() {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+        out = words.remove(at + 1).into();
+        words.remove(at);
+    }
+    let outcome = match words
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        ["scapy"] => scapy::run(&out),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
