@@ -7,6 +7,7 @@
 mod address;
 mod link;
 mod monitor;
+mod owned;
 mod reply;
 mod route;
 mod rule;

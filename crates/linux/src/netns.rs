@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -81,6 +82,27 @@ pub fn list() -> Result<Vec<String>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         answer => answer.map_err(|why| Error::new("list the network namespaces", why)),
     }
+}
+
+/// The ids of the processes that are in a network namespace, sorted.
+///
+/// # Errors
+/// A sentence, for example that there is none of this name.
+pub fn processes(name: &str) -> Result<Vec<u32>, Error> {
+    let what = || format!("list the processes of the network namespace {name}");
+    let space = open(name)?
+        .metadata()
+        .map_err(|why| Error::new(what(), why))?;
+    let entries = fs::read_dir("/proc").map_err(|why| Error::new(what(), why))?;
+    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    // A process may end between the listing and the question: it is not there then.
+    let inside = ids.filter(|id| {
+        let theirs = fs::metadata(format!("/proc/{id}/ns/net"));
+        theirs.is_ok_and(|theirs| (theirs.dev(), theirs.ino()) == (space.dev(), space.ino()))
+    });
+    let mut inside: Vec<u32> = inside.collect();
+    inside.sort_unstable();
+    Ok(inside)
 }
 
 /// An open network namespace: it exists as long as this value does.

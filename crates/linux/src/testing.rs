@@ -10,6 +10,10 @@ use crate::netns::{self, End};
 use crate::poll::{Events, Interest, Poller};
 use crate::process::is_root;
 
+mod sys;
+
+pub(crate) use sys::allocations;
+
 /// Answers `false`, loudly, when a test cannot run because it is not root.
 pub(crate) fn root_or_say_so(test: &str) -> bool {
     if !is_root() {
@@ -88,6 +92,7 @@ pub(crate) fn readable_within(fd: impl AsFd, patience: Duration) -> bool {
 }
 
 /// Waits until something can be read, at most five seconds.
+#[track_caller]
 pub(crate) fn wait(fd: impl AsFd) {
     assert!(
         readable_within(fd, Duration::from_secs(5)),

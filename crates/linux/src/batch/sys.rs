@@ -14,6 +14,10 @@ use crate::sys::check;
 /// and the GRO segment size (24), with as much again to spare.
 const CONTROL: usize = 128;
 
+/// How far apart the buffers begin beyond their size: were they a power of two apart, their
+/// first lines would all fall into the same few sets of the processor's caches.
+const STAGGER: usize = 1600;
+
 /// How many messages one `sendmmsg` takes; their headers live on the stack.
 const SEND_CHUNK: usize = 32;
 
@@ -34,6 +38,7 @@ pub(crate) struct Meta {
 /// The memory of one `recvmmsg`.
 pub(crate) struct Slots {
     size: usize,
+    stride: usize,
     buffers: Vec<u8>,
     names: Vec<libc::sockaddr_storage>,
     controls: Vec<Control>,
@@ -50,9 +55,11 @@ impl Slots {
         // SAFETY: all four are plain C structs for which all-zero bytes are a valid value
         // (null pointers, zero lengths, address family AF_UNSPEC).
         let (name, vector, header) = unsafe { (zeroed(), zeroed(), zeroed()) };
+        let stride = size.next_multiple_of(64) + STAGGER;
         Slots {
             size,
-            buffers: vec![0; count * size],
+            stride,
+            buffers: vec![0; count * stride],
             names: vec![name; count],
             controls: vec![Control([0; CONTROL]); count],
             vectors: vec![vector; count],
@@ -61,7 +68,7 @@ impl Slots {
     }
 
     pub(crate) fn buffer(&self, slot: usize) -> &[u8] {
-        &self.buffers[slot * self.size..(slot + 1) * self.size]
+        &self.buffers[slot * self.stride..slot * self.stride + self.size]
     }
 
     /// Every slot's buffer, one after the other.
@@ -70,15 +77,15 @@ impl Slots {
     }
 
     pub(crate) fn buffer_mut(&mut self, slot: usize) -> &mut [u8] {
-        &mut self.buffers[slot * self.size..(slot + 1) * self.size]
+        &mut self.buffers[slot * self.stride..slot * self.stride + self.size]
     }
 
     /// Receives as many datagrams as are there, at most one per slot, without waiting.
     pub(crate) fn receive(&mut self, fd: BorrowedFd<'_>) -> io::Result<usize> {
-        for (slot, buffer) in self.buffers.chunks_exact_mut(self.size).enumerate() {
+        for (slot, buffer) in self.buffers.chunks_exact_mut(self.stride).enumerate() {
             self.vectors[slot] = libc::iovec {
                 iov_base: buffer.as_mut_ptr().cast(),
-                iov_len: buffer.len(),
+                iov_len: self.size,
             };
             let header = &mut self.headers[slot].msg_hdr;
             header.msg_name = ptr::from_mut(&mut self.names[slot]).cast();

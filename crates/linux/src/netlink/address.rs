@@ -9,8 +9,12 @@ use netlink_packet_route::address::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::error::Error;
+use crate::netlink::route::RouteKind;
 use crate::netlink::socket::Netlink;
 use crate::prefix::{Family, Prefix};
+
+/// How often the route to a new IPv6 address is asked for.
+const SETTLE: usize = 1000;
 
 /// How an address is added. The default is what an operator gets from `ip address add`, except
 /// that IPv6 duplicate address detection is off.
@@ -52,7 +56,8 @@ impl Netlink {
     }
 
     /// Adds an address to an interface. Answers whether it was new; with other flags than
-    /// before they are changed.
+    /// before they are changed. Without duplicate address detection, and on an interface that
+    /// is running, packets to the address are received when this returns.
     ///
     /// # Errors
     /// A sentence, for example that IPv6 is disabled on the interface.
@@ -85,7 +90,22 @@ impl Netlink {
         self.change(request, NLM_F_CREATE | NLM_F_REPLACE, || {
             format!("add the address {prefix} to interface {link}")
         })?;
+        if bits.contains(Flags::Nodad) {
+            self.settle(prefix.address());
+        }
         Ok(!known)
+    }
+
+    /// Asks until the kernel delivers packets for a new IPv6 address: it adds the route to it
+    /// on a thread of its own, mostly within microseconds. On an interface that is not running
+    /// it will not come, so the questions are few: about 10 ms.
+    fn settle(&mut self, address: IpAddr) {
+        for _ in 0..SETTLE {
+            match self.route_get(address, 0) {
+                Ok(route) if route.kind == RouteKind::Local => return,
+                _ => std::thread::yield_now(),
+            }
+        }
     }
 
     /// Removes an address from an interface. Answers whether it was there.

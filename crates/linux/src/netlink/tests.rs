@@ -287,6 +287,39 @@ fn rules_select_by_every_field_and_read_back() {
 }
 
 #[test]
+fn what_a_killed_daemon_left_is_found_and_removed() {
+    if !root_or_say_so("remove_owned") {
+        return;
+    }
+    let (a, _b) = two("nl-owned");
+    let mut netlink = netns::netlink(&a.name).unwrap();
+    let link = netlink.link("eth0").unwrap().index;
+    let before = (
+        netlink.rules(Family::V4).unwrap(),
+        netlink.routes(Family::V6, None).unwrap(),
+    );
+    for (family, to) in [
+        (Family::V4, "198.51.100.0/24"),
+        (Family::V6, "2001:db8:9::/48"),
+    ] {
+        for priority in [50, 51] {
+            let rule = Rule::new(family, priority, RuleAction::Lookup(72_000));
+            netlink.add_rule(&rule).unwrap();
+        }
+        let mut route = Route::new(prefix(to), 72_000);
+        route.link = Some(link);
+        netlink.add_route(&route).unwrap();
+    }
+    assert_eq!(netlink.remove_owned().unwrap(), 6);
+    assert_eq!(netlink.remove_owned().unwrap(), 0);
+    let after = (
+        netlink.rules(Family::V4).unwrap(),
+        netlink.routes(Family::V6, None).unwrap(),
+    );
+    assert_eq!(before, after);
+}
+
+#[test]
 fn the_kernels_choice_of_a_route() {
     if !root_or_say_so("route_get") {
         return;

@@ -147,6 +147,23 @@ fn a_program_starts_in_its_surroundings() {
 }
 
 #[test]
+fn the_processes_of_a_namespace_are_listed() {
+    if !root_or_say_so("processes of a namespace") {
+        return;
+    }
+    let space = Namespace::new("ns-list");
+    assert_eq!(processes(&space.name).unwrap(), [0u32; 0]);
+    let mut command = Command::new("sleep");
+    command.arg("60");
+    let mut child = space.run(|| command.spawn()).unwrap();
+    assert_eq!(processes(&space.name).unwrap(), [child.id()]);
+    crate::process::kill(child.id(), Signal::Kill).unwrap();
+    child.wait().unwrap();
+    assert_eq!(processes(&space.name).unwrap(), [0u32; 0]);
+    assert!(processes("hfl-none").is_err());
+}
+
+#[test]
 fn a_program_dies_with_the_thread_that_started_it() {
     let surroundings = Surroundings {
         death_signal: Some(Signal::Kill),

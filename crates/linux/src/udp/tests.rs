@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{Namespace, ip, root_or_say_so, silent, two, wait};
+use crate::testing::{Namespace, allocations, ip, root_or_say_so, silent, two, wait};
 
 fn bind(space: &Namespace, family: Family, port: u16) -> UdpSocket {
     space
@@ -271,4 +271,42 @@ fn a_port_in_use_is_a_sentence() {
         "{text}"
     );
     assert!(text.contains("another program has this port"), "{text}");
+}
+
+#[test]
+fn nothing_is_allocated_per_packet() {
+    if !root_or_say_so("allocations per packet") {
+        return;
+    }
+    let (a, b) = two("udp-alloc");
+    let (from, at) = (bind(&a, Family::V4, 500), bind(&b, Family::V4, 500));
+    let to = "192.0.2.2:500".parse().unwrap();
+    let bytes = pattern(60_000);
+    let message = Message {
+        local: Some(ip("192.0.2.1")),
+        remote: to,
+        bytes: &bytes[..1000],
+        segment_size: None,
+    };
+    let messages = [message; 40];
+    let mut batch = RecvBatch::new(64);
+    from.send_to(None, to, b"warm").unwrap();
+    wait(&at);
+    let before = allocations();
+    let mut entries = 0;
+    for _ in 0..10 {
+        from.send_batch(&messages).unwrap();
+        from.send_segments(None, to, &bytes, 1200).unwrap();
+        while at.receive(&mut batch).is_ok() {
+            entries += batch
+                .iter()
+                .map(|entry| entry.segments().count())
+                .sum::<usize>();
+            if let Some(entry) = batch.get_mut(0) {
+                entry.bytes[0] ^= 1;
+            }
+        }
+    }
+    assert_eq!(allocations(), before);
+    assert!(entries >= 10 * (40 + 50), "{entries}");
 }
