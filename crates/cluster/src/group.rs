@@ -99,14 +99,14 @@ impl Group {
     }
 
     /// Takes in what a peer said; whether the peer should be told better at once.
-    pub(crate) fn hear(&mut self, report: &GroupReport, view: &View<'_>, out: &mut Outbox) -> bool {
+    pub(crate) fn hear(&mut self, report: &GroupReport, view: &View, out: &mut Outbox) -> bool {
         if report.claim.beats(&self.claim, &self.config) {
             self.adopt(report.claim.clone(), view, out);
         }
         report.state.holds() && self.claim.beats(&report.claim, &self.config)
     }
 
-    fn adopt(&mut self, claim: Claim, view: &View<'_>, out: &mut Outbox) {
+    fn adopt(&mut self, claim: Claim, view: &View, out: &mut Outbox) {
         let before = std::mem::replace(&mut self.claim, claim);
         out.news = true;
         self.unowned_since = None;
@@ -144,7 +144,7 @@ impl Group {
     ///
     /// # Errors
     /// Why it is not done.
-    pub(crate) fn order_move(&mut self, to: &NodeName, view: &View<'_>) -> Result<(), Refusal> {
+    pub(crate) fn order_move(&mut self, to: &NodeName, view: &View) -> Result<(), Refusal> {
         if self.leave.is_some() || self.removed {
             return Err(Refusal::Moving);
         }
@@ -163,7 +163,7 @@ impl Group {
     }
 
     /// Takes a group that nobody owns, by hand.
-    pub(crate) fn order_take(&mut self, view: &View<'_>, out: &mut Outbox) {
+    pub(crate) fn order_take(&mut self, view: &View, out: &mut Outbox) {
         self.adopt(
             self.claim.next(view.me.clone(), MoveReason::Planned),
             view,
@@ -198,7 +198,7 @@ impl Group {
     }
 
     /// The driver could not start it, or it failed while it was up.
-    pub(crate) fn failed(&mut self, reason: String, view: &View<'_>, out: &mut Outbox) {
+    pub(crate) fn failed(&mut self, reason: String, view: &View, out: &mut Outbox) {
         if self.at_rest() {
             return;
         }
@@ -232,10 +232,10 @@ impl Group {
     }
 
     /// Does what follows from what is known now, until nothing more follows.
-    pub(crate) fn step(&mut self, view: &View<'_>, out: &mut Outbox) {
+    pub(crate) fn step(&mut self, view: &View, out: &mut Outbox) {
         if self
             .settle
-            .is_some_and(|settle| settle.done(view.peers, view.now))
+            .is_some_and(|settle| settle.done(&view.peers, view.now))
         {
             self.settle = None;
         }
@@ -258,12 +258,12 @@ impl Group {
         self.note(view);
     }
 
-    fn unsettled(&self, view: &View<'_>) -> bool {
-        view.unsettled || self.settle.is_some()
+    fn unsettled(&self, view: &View) -> bool {
+        view.unsettled() || self.settle.is_some()
     }
 
     /// It runs here.
-    fn step_running(&mut self, view: &View<'_>, out: &mut Outbox) -> bool {
+    fn step_running(&mut self, view: &View, out: &mut Outbox) -> bool {
         if !view.is_mine(&self.claim) {
             let to = self.claim.owner_name().cloned();
             self.stop(
@@ -304,7 +304,7 @@ impl Group {
     }
 
     /// A move that nobody ordered but that is due.
-    fn wish(&self, view: &View<'_>) -> Option<Leave> {
+    fn wish(&self, view: &View) -> Option<Leave> {
         if view.leaving {
             let heir = view.receiver(&self.claim, &self.config)?;
             return Some(Leave::Give(heir, MoveReason::Shutdown));
@@ -317,7 +317,7 @@ impl Group {
     }
 
     /// When the group returns, and to whom.
-    fn failback(&self, view: &View<'_>) -> Option<(Instant, Life)> {
+    fn failback(&self, view: &View) -> Option<(Instant, Life)> {
         let Failback::After(hold) = self.config.failback else {
             return None;
         };
@@ -330,7 +330,7 @@ impl Group {
         (preferred && back > self.owned_since).then_some((back + hold, to))
     }
 
-    fn still_fits(&self, to: &Life, reason: MoveReason, view: &View<'_>) -> bool {
+    fn still_fits(&self, to: &Life, reason: MoveReason, view: &View) -> bool {
         if reason == MoveReason::Conflict {
             return view
                 .peer(&to.node)
@@ -348,7 +348,7 @@ impl Group {
 
     /// Another node that ran the group at the same time has let go: its neighbours must learn
     /// again where the addresses are. The same when the epoch grew under the same owner.
-    fn watch_rivals(&mut self, view: &View<'_>, out: &mut Outbox) -> bool {
+    fn watch_rivals(&mut self, view: &View, out: &mut Outbox) -> bool {
         match (view.rival(&self.config).cloned(), &self.rival) {
             (Some(with), None) => {
                 self.rival = Some(with.clone());
@@ -370,7 +370,7 @@ impl Group {
     }
 
     /// It is this node's, and at rest.
-    fn step_stopped(&mut self, view: &View<'_>, out: &mut Outbox) -> bool {
+    fn step_stopped(&mut self, view: &View, out: &mut Outbox) -> bool {
         if self.unsettled(view) || self.removed {
             return false;
         }
@@ -408,7 +408,7 @@ impl Group {
         true
     }
 
-    fn reason_to_give(&self, view: &View<'_>) -> Option<Leave> {
+    fn reason_to_give(&self, view: &View) -> Option<Leave> {
         let reason = if view.leaving {
             MoveReason::Shutdown
         } else if !self.able() {
@@ -423,7 +423,7 @@ impl Group {
     }
 
     /// It is not this node's, and at rest here.
-    fn step_elsewhere(&mut self, view: &View<'_>, out: &mut Outbox) -> bool {
+    fn step_elsewhere(&mut self, view: &View, out: &mut Outbox) -> bool {
         self.run = GroupState::Offline;
         if self.unsettled(view) || self.removed {
             return false;
@@ -436,7 +436,7 @@ impl Group {
         let heir = view.heir(&self.claim, &self.config, self.able());
         let waited = view.now.saturating_duration_since(since) >= view.patience;
         let eligible = self.able() && !view.paused && !view.leaving;
-        if heir.as_ref() == Some(view.me) || (waited && eligible) {
+        if heir.as_ref() == Some(&view.me) || (waited && eligible) {
             let reason = match self.claim.owner {
                 Some(_) => MoveReason::NodeDown,
                 None => MoveReason::FirstStart,
@@ -452,7 +452,7 @@ impl Group {
         false
     }
 
-    fn start(&mut self, view: &View<'_>, out: &mut Outbox) {
+    fn start(&mut self, view: &View, out: &mut Outbox) {
         let again = self.run_epoch == self.claim.epoch;
         self.run_epoch = self.claim.epoch;
         self.rival = None;
@@ -471,7 +471,7 @@ impl Group {
     }
 
     /// Always answers `true`: something changed.
-    fn stop(&mut self, reason: StopReason, view: &View<'_>, out: &mut Outbox) -> bool {
+    fn stop(&mut self, reason: StopReason, view: &View, out: &mut Outbox) -> bool {
         self.enter(GroupState::Stopping, view.now, out);
         let group = self.config.name.clone();
         out.push(Output::Stop {
@@ -489,7 +489,7 @@ impl Group {
     }
 
     /// Notes who owns the group in which state, and since when.
-    fn note(&mut self, view: &View<'_>) {
+    fn note(&mut self, view: &View) {
         let owned = view.is_owned(&self.claim, &self.config);
         let owner = self.claim.owner_name().filter(|_| owned);
         let state = match owner {
@@ -509,7 +509,7 @@ impl Group {
         }
     }
 
-    pub(crate) fn deadlines(&self, view: &View<'_>) -> impl Iterator<Item = (Instant, Timer)> {
+    pub(crate) fn deadlines(&self, view: &View) -> impl Iterator<Item = (Instant, Timer)> {
         let settle = self.settle.map(|settle| (settle.until, Timer::Settle));
         let retry = self.unable_until.map(|until| (until, Timer::Retry));
         let patience = self
@@ -536,4 +536,25 @@ impl Group {
             failures: self.failures.iter().filter(recent).count() as u32,
         }
     }
+}
+
+/// Takes the groups of a new configuration: a new one finds out first who owns it, one that is
+/// gone is stopped first and forgotten then.
+pub(crate) fn renew(groups: &mut Vec<Group>, wanted: &[GroupConfig], settle: Settle) {
+    let mut old = std::mem::take(groups);
+    for config in wanted {
+        let known = old
+            .iter()
+            .position(|known| known.config.name == config.name);
+        groups.push(match known.map(|position| old.remove(position)) {
+            Some(mut known) => {
+                known.config = config.clone();
+                known.removed = false;
+                known
+            }
+            None => Group::new(config.clone(), settle.since, Some(settle)),
+        });
+    }
+    old.iter_mut().for_each(|group| group.removed = true);
+    groups.append(&mut old);
 }

@@ -34,6 +34,7 @@ mod member;
 mod names;
 mod output;
 mod peer;
+mod pulse;
 mod reason;
 mod requests;
 mod settle;

@@ -1,18 +1,19 @@
 //! The member: heartbeats, commands and time in; an ordered stream of effects out.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::claim::Life;
 use crate::command::{ApiMisuse, Command};
 use crate::config::{Config, ConfigError};
 use crate::discard::{Discard, Discards};
 use crate::event::Event;
-use crate::group::Group;
+use crate::group::{self, Group};
 use crate::heartbeat::{Flags, Heartbeat, Order, Request};
 use crate::names::{GroupName, NodeName};
 use crate::output::{Outbox, Output, Timer};
-use crate::peer::{Arrival, PeerState, Proof};
+use crate::peer::{self, Arrival, PeerState, Proof};
+use crate::pulse::{Lateness, Pulse};
 use crate::reason::Refusal;
 use crate::requests::Requests;
 use crate::settle::Settle;
@@ -28,23 +29,17 @@ use crate::view::View;
 /// should go on while the machine sleeps.
 pub struct Member {
     config: Config,
-    me: Life,
-    /// The latest time that was handled.
-    clock: Instant,
-    sequence: u64,
-    next_beat: Instant,
-    /// When the others could last hear this node.
-    last_beat: Instant,
+    /// Of the configuration, computed once.
+    fingerprint: u64,
+    pulse: Pulse,
     stage: Stage,
-    settle: Option<Settle>,
     joined: bool,
-    paused: bool,
-    peers: Vec<PeerState>,
+    view: View,
     groups: Vec<Group>,
     requests: Requests,
     /// The peer that wants an answer now.
     reply: Option<NodeName>,
-    /// The last foreign incarnation seen under this node's name.
+    /// The latest other incarnation that was seen under this node's name.
     namesake: u64,
     sent: u64,
     accepted: u64,
@@ -75,35 +70,38 @@ impl Member {
     /// [`ConfigError`] when the configuration is wrong.
     pub fn new(config: Config, now: Instant, incarnation: u64) -> Result<Self, ConfigError> {
         config.validate()?;
-        let me = Life {
-            node: config.node.clone(),
-            incarnation: incarnation.max(1),
+        let until = now + config.join_time();
+        let view = View {
+            now,
+            me: Life {
+                node: config.node.clone(),
+                incarnation: incarnation.max(1),
+            },
+            detection: config.detection(),
+            patience: config.join_time(),
+            paused: false,
+            leaving: false,
+            settle: Some(Settle {
+                since: now,
+                until,
+                sequence: 1,
+            }),
+            peers: config
+                .peers
+                .iter()
+                .map(|peer| PeerState::new(peer, now))
+                .collect(),
         };
-        let settle = Settle {
-            since: now,
-            until: now + config.join_time(),
-            sequence: 1,
-        };
-        let peers = config
-            .peers
-            .iter()
-            .map(|peer| PeerState::new(peer, now))
-            .collect();
         let groups = config
             .groups
             .iter()
             .map(|group| Group::new(group.clone(), now, None));
         let mut member = Self {
-            me,
-            clock: now,
-            sequence: 0,
-            next_beat: now,
-            last_beat: now,
+            fingerprint: config.fingerprint(),
+            pulse: Pulse::new(config.heartbeat, config.detection(), now),
             stage: Stage::Active,
-            settle: Some(settle),
             joined: false,
-            paused: false,
-            peers,
+            view,
             groups: groups.collect(),
             requests: Requests::default(),
             reply: None,
@@ -126,8 +124,22 @@ impl Member {
         }
         self.observe(now);
         match self.check(from, bytes, now) {
-            Ok((heartbeat, proof)) => self.advance(heartbeat, proof, from, to, now),
-            Err(why) => self.discards.count(why),
+            Ok((heartbeat, at, proof)) => {
+                let arrival = Arrival {
+                    from,
+                    to,
+                    at: now,
+                    detection: self.pulse.detection,
+                };
+                self.advance(heartbeat, at, proof, arrival);
+            }
+            Err((why, namesake)) => {
+                self.discards.count(why);
+                if namesake > self.namesake.max(self.view.me.incarnation) {
+                    self.namesake = namesake;
+                    self.out.event(Event::NameTaken { from });
+                }
+            }
         }
         self.conclude(now);
     }
@@ -152,9 +164,13 @@ impl Member {
             return;
         }
         self.observe(now);
-        let detection = self.config.detection();
-        for peer in &mut self.peers {
-            peer.expire(now, detection, self.sequence, &mut self.out);
+        for peer in &mut self.view.peers {
+            peer.expire(
+                now,
+                self.pulse.detection,
+                self.pulse.sequence,
+                &mut self.out,
+            );
         }
         self.conclude(now);
     }
@@ -169,24 +185,25 @@ impl Member {
     /// What this node knows now.
     #[must_use]
     pub fn status(&self, now: Instant) -> Status {
+        let phase = self.phase();
         let own = NodeStatus {
-            name: self.me.node.clone(),
-            state: match self.phase() {
+            name: self.view.me.node.clone(),
+            state: match phase {
                 Phase::Joining => NodeState::Joining,
                 Phase::Member | Phase::Verifying => NodeState::Up,
                 Phase::Leaving => NodeState::Leaving,
                 Phase::Left => NodeState::Down,
             },
-            paused: self.paused,
+            paused: self.view.paused,
             last_heartbeat: None,
             hears_us: true,
             paths: Vec::new(),
         };
-        let peers = self.peers.iter().map(|peer| peer.status(now));
+        let peers = self.view.peers.iter().map(|peer| peer.status(now));
         Status {
-            node: self.me.node.clone(),
-            incarnation: self.me.incarnation,
-            phase: self.phase(),
+            node: self.view.me.node.clone(),
+            incarnation: self.view.me.incarnation,
+            phase,
             nodes: [own].into_iter().chain(peers).collect(),
             groups: self.groups.iter().map(|group| group.status(now)).collect(),
             sent: self.sent,
@@ -200,90 +217,76 @@ impl Member {
             Stage::Gone => Phase::Left,
             Stage::Leaving | Stage::Parting { .. } => Phase::Leaving,
             Stage::Active if !self.joined => Phase::Joining,
-            Stage::Active if self.settle.is_some() => Phase::Verifying,
+            Stage::Active if self.view.unsettled() => Phase::Verifying,
             Stage::Active => Phase::Member,
         }
     }
 
-    /// Compares the time with what this node had planned to do, before anything else happens.
-    ///
-    /// The others judge this node by its heartbeats, so its own last heartbeat tells how they may
-    /// have judged. Older than the detection time: it was frozen, and may own nothing any more.
-    /// Older than it should be at all: it ran late, and what the others sent meanwhile may still
-    /// lie in the socket, so they get one more interval before they count as silent.
+    /// Looks at the time before anything else happens: what this node's own lateness means for
+    /// what it believes of itself and of the others.
     fn observe(&mut self, now: Instant) {
-        let (interval, detection) = (self.config.heartbeat, self.config.detection());
-        let frozen = now.saturating_duration_since(self.last_beat);
-        if frozen > detection {
-            self.out.event(Event::Thawed { frozen });
-            self.out.news = true;
-            let join = self.settle.map_or(now, |settle| settle.until);
-            let since = self.settle.map_or(now, |settle| settle.since);
-            let until = join.max(now + detection);
-            self.settle = Some(Settle {
-                since,
-                until,
-                sequence: self.sequence + 1,
-            });
-            // The silence was ours: whatever lay in the socket is taken for a sign of life.
-            self.peers
-                .iter_mut()
-                .for_each(|peer| peer.spare(now + detection, None));
-        } else if now > self.next_beat + interval {
-            let latest = Some(detection * 2);
-            self.peers
-                .iter_mut()
-                .for_each(|peer| peer.spare(now + interval, latest));
+        match self.pulse.lateness(now) {
+            Lateness::Frozen(frozen) => {
+                self.out.event(Event::Thawed { frozen });
+                self.out.news = true;
+                let settle = self.view.settle;
+                let (since, until) = settle.map_or((now, now), |old| (old.since, old.until));
+                let spared = now + self.pulse.detection;
+                let sequence = self.pulse.sequence + 1;
+                self.view.settle = Some(Settle {
+                    since,
+                    until: until.max(spared),
+                    sequence,
+                });
+                // The silence was this node's own.
+                self.view
+                    .peers
+                    .iter_mut()
+                    .for_each(|peer| peer.spare(spared, None));
+            }
+            Lateness::Late => {
+                let (spared, latest) = (now + self.pulse.interval, self.pulse.detection * 2);
+                self.view
+                    .peers
+                    .iter_mut()
+                    .for_each(|peer| peer.spare(spared, Some(latest)));
+            }
+            Lateness::None => {}
         }
-        self.clock = self.clock.max(now);
+        self.view.now = self.view.now.max(now);
     }
 
+    /// Finds out what a datagram is worth; nothing changes. The heartbeat and its sender, or why
+    /// it is refused and the incarnation of another process under this node's name (0: none).
     fn check(
-        &mut self,
+        &self,
         from: SocketAddr,
         bytes: &[u8],
         now: Instant,
-    ) -> Result<(Heartbeat, Proof), Discard> {
+    ) -> Result<(Heartbeat, usize, Proof), (Discard, u64)> {
         let keys = [&self.config.key]
             .into_iter()
             .chain(&self.config.also_accept);
-        let heartbeat = Heartbeat::open(bytes, keys)?;
-        if heartbeat.sender.node == self.me.node {
-            let incarnation = heartbeat.sender.incarnation;
-            if incarnation > self.me.incarnation && incarnation > self.namesake {
-                self.namesake = incarnation;
-                self.out.event(Event::NameTaken { from });
-            }
-            return Err(Discard::OwnName);
+        let heartbeat = Heartbeat::open(bytes, keys).map_err(|why| (why, 0))?;
+        let sender = &heartbeat.sender;
+        if sender.node == self.view.me.node {
+            return Err((Discard::OwnName, sender.incarnation));
         }
-        let peer = self
+        let at = self
+            .view
             .peers
             .iter()
-            .find(|peer| peer.name == heartbeat.sender.node);
-        let peer = peer.ok_or(Discard::UnknownSender)?;
-        let proof = peer.check(&heartbeat, &self.me, from, now)?;
-        Ok((heartbeat, proof))
+            .position(|peer| peer.name == sender.node);
+        let at = at.ok_or((Discard::UnknownSender, 0))?;
+        let peer = self.view.peers.get(at).ok_or((Discard::UnknownSender, 0))?;
+        let proof = peer
+            .check(&heartbeat, &self.view.me, from, now)
+            .map_err(|why| (why, 0))?;
+        Ok((heartbeat, at, proof))
     }
 
-    fn advance(
-        &mut self,
-        heartbeat: Heartbeat,
-        proof: Proof,
-        from: SocketAddr,
-        to: IpAddr,
-        now: Instant,
-    ) {
-        let arrival = Arrival {
-            from,
-            to,
-            at: now,
-            detection: self.config.detection(),
-        };
-        let name = heartbeat.sender.node.clone();
-        let Some(at) = self.peers.iter().position(|peer| peer.name == name) else {
-            return;
-        };
-        let Some(peer) = self.peers.get_mut(at) else {
+    fn advance(&mut self, heartbeat: Heartbeat, at: usize, proof: Proof, arrival: Arrival) {
+        let Some(peer) = self.view.peers.get_mut(at) else {
             return;
         };
         if proof == Proof::Copy {
@@ -293,66 +296,45 @@ impl Member {
         }
         self.accepted += 1;
         if heartbeat.flags.ask {
-            self.reply = Some(name.clone());
+            self.reply = Some(peer.name.clone());
         }
-        let request = heartbeat
-            .request
-            .clone()
-            .filter(|request| request.to == self.me.node);
-        let same = heartbeat.fingerprint == self.config.fingerprint();
-        peer.hear(heartbeat, proof, &self.me, arrival, &mut self.out);
-        peer.compare(same, &mut self.out);
-        self.hear_groups(at, now);
-        if let Some(request) = request {
-            self.serve(at, request, now);
+        let request = heartbeat.request.clone();
+        peer.compare(heartbeat.fingerprint == self.fingerprint, &mut self.out);
+        peer.hear(heartbeat, proof, &self.view.me, arrival, &mut self.out);
+        self.hear_groups(at);
+        if let Some(request) = request.filter(|request| request.to == self.view.me.node) {
+            self.serve(at, &request);
         }
     }
 
-    fn hear_groups(&mut self, at: usize, now: Instant) {
-        let (view, groups, out) = self.split(now);
-        let Some(peer) = view.peers.get(at) else {
+    fn hear_groups(&mut self, at: usize) {
+        let Some(peer) = self.view.peers.get(at) else {
             return;
         };
-        let mut wrong = false;
         for report in peer.reports() {
-            let group = groups
-                .iter_mut()
-                .find(|group| group.config.name == report.group);
-            wrong |= group.is_some_and(|group| group.hear(report, &view, out));
+            let named = |group: &&mut Group| group.config.name == report.group;
+            let Some(group) = self.groups.iter_mut().find(named) else {
+                continue;
+            };
+            if group.hear(report, &self.view, &mut self.out) {
+                self.reply = Some(peer.name.clone());
+            }
         }
-        let name = peer.name.clone();
-        if wrong {
-            self.reply = Some(name);
-        }
-    }
-
-    /// What the groups need to decide, the groups, and the queue, each to be borrowed by itself.
-    fn split(&mut self, now: Instant) -> (View<'_>, &mut Vec<Group>, &mut Outbox) {
-        let view = View {
-            now,
-            me: &self.me,
-            detection: self.config.detection(),
-            patience: self.config.join_time(),
-            paused: self.paused,
-            leaving: self.stage != Stage::Active,
-            unsettled: self.settle.is_some(),
-            peers: &self.peers,
-        };
-        (view, &mut self.groups, &mut self.out)
     }
 
     /// Carries out a peer's request, once; the answer goes out with the next heartbeats.
-    fn serve(&mut self, at: usize, request: Request, now: Instant) {
-        let last = self
+    fn serve(&mut self, at: usize, request: &Request) {
+        if self
+            .view
             .peers
             .get(at)
-            .map_or(u64::MAX, |peer| peer.request_done);
-        if request.id <= last {
+            .is_none_or(|peer| request.id <= peer.request_done)
+        {
             return;
         }
         let verdict = match &request.order {
-            _ if self.stage != Stage::Active => Err(Refusal::Leaving),
-            Order::Move { group, to } => self.move_group(group, to, now),
+            _ if self.view.leaving => Err(Refusal::Leaving),
+            Order::Move { group, to } => self.move_group(group, to),
             Order::Pause => {
                 self.set_paused(true);
                 Ok(())
@@ -362,7 +344,7 @@ impl Member {
                 Ok(())
             }
         };
-        if let Some(peer) = self.peers.get_mut(at) {
+        if let Some(peer) = self.view.peers.get_mut(at) {
             peer.request_done = request.id;
             peer.verdict = verdict.err();
         }
@@ -370,30 +352,29 @@ impl Member {
     }
 
     fn set_paused(&mut self, paused: bool) {
-        if self.paused != paused {
-            self.paused = paused;
-            self.out.news = true;
-            let node = self.me.node.clone();
-            self.out.event(match paused {
-                true => Event::NodePaused { node },
-                false => Event::NodeResumed { node },
-            });
+        if self.view.paused == paused {
+            return;
         }
+        self.view.paused = paused;
+        self.out.news = true;
+        let node = self.view.me.node.clone();
+        self.out.event(match paused {
+            true => Event::NodePaused { node },
+            false => Event::NodeResumed { node },
+        });
     }
 
-    fn move_group(&mut self, name: &GroupName, to: &NodeName, now: Instant) -> Result<(), Refusal> {
-        let unsettled = self.settle.is_some();
-        let (view, groups, out) = self.split(now);
-        let group = groups.iter_mut().find(|group| group.config.name == *name);
-        let group = group.ok_or(Refusal::UnknownGroup)?;
-        if unsettled {
+    /// Moves a group that this node owns, or takes one that nobody owns.
+    fn move_group(&mut self, name: &GroupName, to: &NodeName) -> Result<(), Refusal> {
+        let group = find(&mut self.groups, name).map_err(|_unknown| Refusal::UnknownGroup)?;
+        if self.view.unsettled() {
             Err(Refusal::Unsettled)
-        } else if view.is_mine(group.claim()) {
-            group.order_move(to, &view)
-        } else if view.is_owned(group.claim(), &group.config) {
+        } else if self.view.is_mine(group.claim()) {
+            group.order_move(to, &self.view)
+        } else if self.view.is_owned(group.claim(), &group.config) {
             Err(Refusal::NotOwner)
-        } else if *to == view.me.node {
-            group.order_take(&view, out);
+        } else if *to == self.view.me.node {
+            group.order_take(&self.view, &mut self.out);
             Ok(())
         } else {
             Err(Refusal::Unowned)
@@ -402,62 +383,49 @@ impl Member {
 
     fn carry_out(&mut self, command: Command, now: Instant) -> Result<(), ApiMisuse> {
         match command {
-            Command::Move { group, to } => self.order_move(group, to, now)?,
+            Command::Move { group, to } => self.order_move(group, to)?,
             Command::Pause { node } => self.order_pause(node, true)?,
             Command::Resume { node } => self.order_pause(node, false)?,
             Command::GroupStarted { group } => {
-                let (view, group, out) = self.group(&group, now)?;
-                group.started(view.now, out);
+                find(&mut self.groups, &group)?.started(now, &mut self.out);
             }
             Command::GroupStopped { group } => {
-                let (view, group, out) = self.group(&group, now)?;
-                group.stopped(view.now, out);
+                find(&mut self.groups, &group)?.stopped(now, &mut self.out);
             }
             Command::GroupFailed { group, reason } => {
-                let (view, group, out) = self.group(&group, now)?;
-                group.failed(reason, &view, out);
+                find(&mut self.groups, &group)?.failed(reason, &self.view, &mut self.out);
             }
             Command::Reload(config) => self.reload(*config, now)?,
-            Command::Shutdown if self.stage == Stage::Active => {
+            Command::Shutdown if self.view.leaving => return Err(ApiMisuse::Leaving),
+            Command::Shutdown => {
                 self.stage = Stage::Leaving;
+                self.view.leaving = true;
                 self.out.news = true;
             }
-            Command::Shutdown => return Err(ApiMisuse::Leaving),
             Command::PeerDied { name } => {
-                let detection = self.config.detection();
-                let peer = self.peers.iter_mut().find(|peer| peer.name == name);
+                let peer = self.view.peers.iter_mut().find(|peer| peer.name == name);
                 let peer = peer.ok_or(ApiMisuse::UnknownNode(name))?;
-                peer.declare_dead(now, detection, self.sequence, &mut self.out);
+                let (detection, sequence) = (self.pulse.detection, self.pulse.sequence);
+                peer.declare_dead(now, detection, sequence, &mut self.out);
             }
         }
         Ok(())
     }
 
-    fn group(
-        &mut self,
-        name: &GroupName,
-        now: Instant,
-    ) -> Result<(View<'_>, &mut Group, &mut Outbox), ApiMisuse> {
-        let (view, groups, out) = self.split(now);
-        let group = groups.iter_mut().find(|group| group.config.name == *name);
-        let group = group.ok_or_else(|| ApiMisuse::UnknownGroup(name.clone()))?;
-        Ok((view, group, out))
-    }
-
-    fn order_move(&mut self, name: GroupName, to: NodeName, now: Instant) -> Result<(), ApiMisuse> {
-        if self.stage != Stage::Active {
+    fn order_move(&mut self, name: GroupName, to: NodeName) -> Result<(), ApiMisuse> {
+        if self.view.leaving {
             return Err(ApiMisuse::Leaving);
         }
         if !self.config.knows(&to) {
             return Err(ApiMisuse::UnknownNode(to));
         }
-        let (view, group, _) = self.group(&name, now)?;
+        let group = find(&mut self.groups, &name)?;
         let owner = group.claim().owner_name().cloned();
-        let owner = owner.filter(|_| view.is_owned(group.claim(), &group.config));
+        let owner = owner.filter(|_| self.view.is_owned(group.claim(), &group.config));
         // Where nobody owns it, the node that is to get it can take it.
         let asked = owner.unwrap_or_else(|| to.clone());
-        if asked == self.me.node {
-            let moved = self.move_group(&name, &to, now);
+        if asked == self.view.me.node {
+            let moved = self.move_group(&name, &to);
             return moved.map_err(|why| ApiMisuse::Refused { group: name, why });
         }
         self.request(asked, Order::Move { group: name, to })
@@ -465,10 +433,10 @@ impl Member {
 
     fn order_pause(&mut self, node: Option<NodeName>, pause: bool) -> Result<(), ApiMisuse> {
         match node {
-            Some(node) if node != self.me.node => {
+            Some(node) if node != self.view.me.node => {
                 self.request(node, if pause { Order::Pause } else { Order::Resume })
             }
-            _ if self.stage != Stage::Active => Err(ApiMisuse::Leaving),
+            _ if self.view.leaving => Err(ApiMisuse::Leaving),
             _ => {
                 self.set_paused(pause);
                 Ok(())
@@ -477,7 +445,7 @@ impl Member {
     }
 
     fn request(&mut self, to: NodeName, order: Order) -> Result<(), ApiMisuse> {
-        match self.peers.iter().find(|peer| peer.name == to) {
+        match self.view.peers.iter().find(|peer| peer.name == to) {
             None => return Err(ApiMisuse::UnknownNode(to)),
             Some(peer) if !peer.hears_us() => return Err(ApiMisuse::NodeDown(to)),
             Some(_) => {}
@@ -490,48 +458,24 @@ impl Member {
 
     fn reload(&mut self, config: Config, now: Instant) -> Result<(), ApiMisuse> {
         config.validate()?;
-        if config.node != self.me.node {
+        if config.node != self.view.me.node {
             return Err(ApiMisuse::OtherNode(config.node));
         }
-        if self.stage != Stage::Active {
+        if self.view.leaving {
             return Err(ApiMisuse::Leaving);
         }
-        let mut old = std::mem::take(&mut self.peers);
-        for peer in &config.peers {
-            self.peers
-                .push(match old.iter().position(|known| known.name == peer.name) {
-                    Some(position) => {
-                        let mut known = old.swap_remove(position);
-                        known.set_paths(&peer.addresses);
-                        known
-                    }
-                    None => PeerState::new(peer, now),
-                });
-        }
-        let mut old = std::mem::take(&mut self.groups);
+        peer::renew(&mut self.view.peers, &config.peers, now);
         let until = now + config.join_time();
         let settle = Settle {
             since: now,
             until,
-            sequence: self.sequence + 1,
+            sequence: self.pulse.sequence + 1,
         };
-        for group in &config.groups {
-            self.groups.push(
-                match old.iter().position(|known| known.config.name == group.name) {
-                    Some(position) => {
-                        let mut known = old.swap_remove(position);
-                        known.config = group.clone();
-                        known.removed = false;
-                        known
-                    }
-                    None => Group::new(group.clone(), now, Some(settle)),
-                },
-            );
-        }
-        // What has left the configuration is stopped first, and forgotten then.
-        old.iter_mut().for_each(|group| group.removed = true);
-        self.groups.append(&mut old);
-        self.next_beat = self.next_beat.min(now + config.heartbeat);
+        group::renew(&mut self.groups, &config.groups, settle);
+        self.pulse.retime(config.heartbeat, config.detection(), now);
+        self.view.detection = config.detection();
+        self.view.patience = config.join_time();
+        self.fingerprint = config.fingerprint();
         self.config = config;
         self.out.news = true;
         Ok(())
@@ -539,28 +483,25 @@ impl Member {
 
     /// After every input: decides, and tells the others what is new.
     fn conclude(&mut self, now: Instant) {
-        if self
-            .settle
-            .is_some_and(|settle| settle.done(&self.peers, now))
-        {
-            self.settled(now);
+        let settle = self.view.settle;
+        if let Some(settle) = settle.filter(|settle| settle.done(&self.view.peers, now)) {
+            self.settled(settle, now);
         }
-        let (view, groups, out) = self.split(now);
-        for group in groups.iter_mut() {
-            group.step(&view, out);
+        for group in &mut self.groups {
+            group.step(&self.view, &mut self.out);
         }
-        groups.retain(|group| !group.removed || !group.at_rest());
-        self.requests.step(&self.peers, &mut self.out);
+        self.groups
+            .retain(|group| !group.removed || !group.at_rest());
+        self.requests.step(&self.view.peers, &mut self.out);
         self.part();
         self.transmit(now);
     }
 
-    fn settled(&mut self, now: Instant) {
-        let Some(settle) = self.settle.take() else {
-            return;
-        };
+    fn settled(&mut self, settle: Settle, now: Instant) {
+        self.view.settle = None;
         let took = now.saturating_duration_since(settle.since);
-        self.peers
+        self.view
+            .peers
             .iter_mut()
             .for_each(|peer| peer.give_up(now, &mut self.out));
         self.out
@@ -574,33 +515,26 @@ impl Member {
     /// Goes on with leaving, once everything is handed over and the receivers know.
     fn part(&mut self) {
         let known = |group: &Group| {
-            let Some(owner) = group.claim().owner_name() else {
-                return true;
-            };
-            let peer = self
-                .peers
-                .iter()
-                .find(|peer| peer.name == *owner && peer.up());
-            let report = peer.and_then(|peer| peer.report(&group.config.name));
+            let owner = group
+                .claim()
+                .owner_name()
+                .and_then(|owner| self.view.peer(owner));
+            let report = owner.filter(|peer| peer.up());
+            let report = report.and_then(|peer| peer.report(&group.config.name));
             report.is_none_or(|report| report.claim.epoch >= group.claim().epoch)
         };
+        let handed_over = |groups: &[Group]| groups.iter().all(|g| g.at_rest() && known(g));
         match self.stage {
-            Stage::Leaving if self.settle.is_none() => {
-                if self
-                    .groups
-                    .iter()
-                    .all(|group| group.at_rest() && known(group))
-                {
-                    let sequence = self.sequence + 1;
-                    self.stage = Stage::Parting {
-                        beats: self.config.missed,
-                        sequence,
-                    };
-                    self.out.news = true;
-                }
+            Stage::Leaving if !self.view.unsettled() && handed_over(&self.groups) => {
+                let sequence = self.pulse.sequence + 1;
+                self.stage = Stage::Parting {
+                    beats: self.config.missed,
+                    sequence,
+                };
+                self.out.news = true;
             }
             Stage::Parting { beats, sequence } => {
-                let mut up = self.peers.iter().filter(|peer| peer.up());
+                let mut up = self.view.peers.iter().filter(|peer| peer.up());
                 if beats == 0 || up.all(|peer| peer.acknowledged(sequence)) {
                     self.stage = Stage::Gone;
                     self.out.event(Event::Left);
@@ -612,23 +546,17 @@ impl Member {
 
     /// Sends a heartbeat to all if one is due or there is news, or an answer to who asked.
     fn transmit(&mut self, now: Instant) {
-        let due = now >= self.next_beat;
         let news = std::mem::take(&mut self.out.news);
         let reply = self.reply.take();
         if self.stage == Stage::Gone {
             return;
         }
-        if due {
-            self.next_beat += self.config.heartbeat;
-            if self.next_beat <= now {
-                self.next_beat = now + self.config.heartbeat;
-            }
-            if let Stage::Parting { beats, .. } = &mut self.stage {
-                *beats = beats.saturating_sub(1);
-            }
+        let due = self.pulse.due(now);
+        if let Stage::Parting { beats, .. } = &mut self.stage {
+            *beats = beats.saturating_sub(u32::from(due));
         }
         if due || news {
-            self.last_beat = now;
+            self.pulse.beat(now);
             self.send(None, now);
         } else if reply.is_some() {
             self.send(reply, now);
@@ -637,58 +565,57 @@ impl Member {
 
     /// Sends a heartbeat on every path of one peer, or of all.
     fn send(&mut self, to: Option<NodeName>, now: Instant) {
-        self.sequence += 1;
+        self.pulse.sequence += 1;
         self.sent += 1;
         // An answer never asks, or two members that ask would answer each other for ever.
         let bytes = self.heartbeat(to.is_none(), now).seal(&self.config.key);
-        for peer in self
+        let wanted = |peer: &&PeerState| to.as_ref().is_none_or(|to| peer.name == *to);
+        for to in self
+            .view
             .peers
             .iter()
-            .filter(|peer| to.as_ref().is_none_or(|to| peer.name == *to))
+            .filter(wanted)
+            .flat_map(PeerState::addresses)
         {
-            for address in peer.addresses() {
-                self.out.push(Output::Transmit {
-                    to: address,
-                    bytes: bytes.clone(),
-                });
-            }
+            self.out.push(Output::Transmit {
+                to,
+                bytes: bytes.clone(),
+            });
         }
     }
 
     fn heartbeat(&self, may_ask: bool, now: Instant) -> Heartbeat {
         let parting = matches!(self.stage, Stage::Parting { .. });
-        let settling = self.settle.is_some() || self.groups.iter().any(|g| g.settle.is_some());
-        let mut groups: Vec<_> = self
+        let settling = self.groups.iter().any(|group| group.settle.is_some());
+        let groups = self
             .groups
             .iter()
             .filter(|group| !group.removed)
-            .map(Group::report)
-            .collect();
-        for report in &mut groups {
-            // An owner that has left the configuration: nobody else needs to know its name.
-            report.claim.owner = report
-                .claim
-                .owner
-                .take()
-                .filter(|o| self.config.knows(&o.node));
-        }
+            .map(|group| {
+                let mut report = group.report();
+                // An owner that has left the configuration: its name need not fit the datagram.
+                report.claim.owner = report
+                    .claim
+                    .owner
+                    .filter(|life| self.config.knows(&life.node));
+                report
+            });
+        let peers = self.view.peers.iter();
         Heartbeat {
-            sender: self.me.clone(),
-            sequence: self.sequence,
-            fingerprint: self.config.fingerprint(),
+            sender: self.view.me.clone(),
+            sequence: self.pulse.sequence,
+            fingerprint: self.fingerprint,
             flags: Flags {
-                paused: self.paused,
-                leaving: self.stage != Stage::Active,
+                paused: self.view.paused,
+                leaving: self.view.leaving,
                 left: parting,
                 joining: !self.joined,
-                ask: may_ask && (settling || parting),
+                ask: may_ask && (self.view.unsettled() || settling || parting),
             },
-            peers: self
-                .peers
-                .iter()
-                .map(|peer| peer.own_report(now, self.config.detection()))
+            peers: peers
+                .map(|peer| peer.own_report(now, self.pulse.detection))
                 .collect(),
-            groups,
+            groups: groups.collect(),
             request: self.requests.current().cloned(),
         }
     }
@@ -699,27 +626,25 @@ impl Member {
         if self.stage == Stage::Gone {
             return None;
         }
-        let detection: Duration = self.config.detection();
-        let view = View {
-            now: self.clock,
-            me: &self.me,
-            detection,
-            patience: self.config.join_time(),
-            paused: self.paused,
-            leaving: self.stage != Stage::Active,
-            unsettled: self.settle.is_some(),
-            peers: &self.peers,
-        };
-        let settle = self.settle.map(|settle| (settle.until, Timer::Settle));
-        let groups = self.groups.iter().flat_map(|group| group.deadlines(&view));
+        let settle = self.view.settle.map(|settle| (settle.until, Timer::Settle));
+        let groups = self
+            .groups
+            .iter()
+            .flat_map(|group| group.deadlines(&self.view));
         let later = settle
             .into_iter()
             .chain(groups)
-            .filter(|(at, _)| *at > self.clock);
-        let peers = self.peers.iter().flat_map(|peer| peer.deadlines(detection));
+            .filter(|(at, _)| *at > self.view.now);
+        let peers = self.view.peers.iter();
+        let peers = peers.flat_map(|peer| peer.deadlines(self.pulse.detection));
         peers
             .chain(later)
-            .chain([(self.next_beat, Timer::Heartbeat)])
+            .chain([(self.pulse.next(), Timer::Heartbeat)])
             .min()
     }
+}
+
+fn find<'a>(groups: &'a mut [Group], name: &GroupName) -> Result<&'a mut Group, ApiMisuse> {
+    let group = groups.iter_mut().find(|group| group.config.name == *name);
+    group.ok_or_else(|| ApiMisuse::UnknownGroup(name.clone()))
 }

@@ -63,7 +63,8 @@ pub(crate) struct PeerState {
     sequence: u64,
     /// Earlier lives, refused for ever.
     retired: VecDeque<u64>,
-    /// Until when heartbeats of the present life are refused, for it was reported dead.
+    /// Until when heartbeats of the present life are refused, for it was reported dead; unless
+    /// they prove the contrary.
     dead_until: Option<Instant>,
     /// This node's sequence number when the peer was last found down: who acknowledges a later
     /// one was alive after that.
@@ -214,8 +215,11 @@ impl PeerState {
         if incarnation == 0 || self.retired.contains(&incarnation) {
             return Err(Discard::OldIncarnation);
         }
+        // Who acknowledges what was sent after its death, is alive.
+        let lives = self.presence == Presence::Down
+            && reported(heartbeat, me).is_some_and(|sequence| sequence > self.sequence_at_death);
         if incarnation == self.incarnation {
-            if self.dead_until.is_some_and(|until| now < until) {
+            if self.dead_until.is_some_and(|until| now < until) && !lives {
                 return Err(Discard::DeclaredDead);
             }
             if heartbeat.sequence > self.sequence {
@@ -232,11 +236,8 @@ impl PeerState {
                 Err(Discard::Stale)
             };
         }
-        // A clock that was set back gives a new process a smaller incarnation. It is believed
-        // once it acknowledges a heartbeat that was sent after its predecessor's death.
-        let alive = self.presence == Presence::Down
-            && reported(heartbeat, me).is_some_and(|sequence| sequence > self.sequence_at_death);
-        if incarnation > self.incarnation || alive {
+        // A clock that was set back gives a new process a smaller incarnation.
+        if incarnation > self.incarnation || lives {
             Ok(Proof::NewLife)
         } else {
             Err(Discard::OldIncarnation)
@@ -433,7 +434,7 @@ impl PeerState {
         }
     }
 
-    /// Its process was seen to die: what is still on the way from it is refused for a while.
+    /// Its process was seen to die: what is still on the way from it is refused.
     pub(crate) fn declare_dead(
         &mut self,
         now: Instant,
@@ -495,6 +496,21 @@ impl PeerState {
                 })
                 .collect(),
         }
+    }
+}
+
+/// Takes the peers of a new configuration; what is known of those that stay is kept.
+pub(crate) fn renew(peers: &mut Vec<PeerState>, wanted: &[Peer], now: Instant) {
+    let mut old = std::mem::take(peers);
+    for config in wanted {
+        let known = old.iter().position(|known| known.name == config.name);
+        peers.push(match known.map(|position| old.remove(position)) {
+            Some(mut known) => {
+                known.set_paths(&config.addresses);
+                known
+            }
+            None => PeerState::new(config, now),
+        });
     }
 }
 

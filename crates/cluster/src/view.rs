@@ -7,28 +7,34 @@ use crate::config::GroupConfig;
 use crate::names::NodeName;
 use crate::peer::PeerState;
 use crate::reason::Refusal;
+use crate::settle::Settle;
 
 /// The cluster as this node sees it now.
-pub(crate) struct View<'a> {
+pub(crate) struct View {
+    /// The latest time that was handled.
     pub(crate) now: Instant,
-    pub(crate) me: &'a Life,
+    pub(crate) me: Life,
     pub(crate) detection: Duration,
     /// How long a group nobody claims waits for the node that should.
     pub(crate) patience: Duration,
     pub(crate) paused: bool,
     pub(crate) leaving: bool,
-    /// This node still finds out what it owns: it may let go, but not take, give or start.
-    pub(crate) unsettled: bool,
-    pub(crate) peers: &'a [PeerState],
+    /// While this node finds out what it owns, it lets go, but takes, gives and starts nothing.
+    pub(crate) settle: Option<Settle>,
+    pub(crate) peers: Vec<PeerState>,
 }
 
-impl View<'_> {
+impl View {
+    pub(crate) fn unsettled(&self) -> bool {
+        self.settle.is_some()
+    }
+
     pub(crate) fn peer(&self, node: &NodeName) -> Option<&PeerState> {
         self.peers.iter().find(|peer| peer.name == *node)
     }
 
     pub(crate) fn is_mine(&self, claim: &Claim) -> bool {
-        claim.owner.as_ref() == Some(self.me)
+        claim.owner.as_ref() == Some(&self.me)
     }
 
     /// Whether the claim's owner is alive, in the very life that the claim names, and knows the
@@ -40,7 +46,7 @@ impl View<'_> {
         let alive = |peer: &PeerState| {
             peer.up() && peer.life() == *owner && peer.report(&group.name).is_some()
         };
-        owner == self.me || self.peer(&owner.node).is_some_and(alive)
+        *owner == self.me || self.peer(&owner.node).is_some_and(alive)
     }
 
     /// Whether this node may take a group without being asked to by hand.
@@ -94,6 +100,8 @@ impl View<'_> {
             Err(Refusal::TargetLeaving)
         } else if peer.flags().paused {
             Err(Refusal::TargetPaused)
+        } else if peer.flags().joining {
+            Err(Refusal::Unsettled)
         } else if peer.report(&group.name).is_none() {
             Err(Refusal::TargetLacksGroup)
         } else {
