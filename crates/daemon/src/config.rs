@@ -165,15 +165,9 @@ fn read(
         .collect();
     let cluster = cluster::read(&mut root, problems, &mut *read_file);
     let wants_cluster = root.has("cluster");
+    let in_cluster = cluster.as_ref().map(|read| (read, root.span_of("cluster")));
     root.finish(problems);
-    lint::check(
-        &mut rules,
-        &peers,
-        &timers,
-        cluster.as_ref(),
-        &node,
-        problems,
-    );
+    lint::check(&mut rules, &peers, &timers, in_cluster, &node, problems);
     if wants_cluster && cluster.is_none() {
         return None;
     }

@@ -178,6 +178,9 @@ impl Problems {
         for found in &mut self.found {
             found.span = clamp(text, &found.span);
             (found.line, found.column) = position(text, found.span.start);
+            for sentence in [&mut found.message, &mut found.label, &mut found.remedy] {
+                *sentence = cover(sentence, &key_like(sentence));
+            }
         }
         self.found
             .sort_by_key(|found| (found.severity, found.span.start));
@@ -213,33 +216,55 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
 }
 
 /// The text with keys replaced by as many asterisks: those that were read, and for texts that
-/// could not be read whatever follows `psk =` or `key =` in its line.
+/// could not be read whatever follows `psk` or `key` and `=` in a line, or looks like a key.
 fn blank(text: &str, secrets: &[Span]) -> String {
-    let mut bytes = text.as_bytes().to_vec();
-    let mut wipe = |span: Span| {
-        bytes
-            .get_mut(span)
-            .into_iter()
-            .flatten()
-            .filter(|byte| **byte != b'\n')
-            .for_each(|byte| {
-                *byte = b'*';
-            });
-    };
-    secrets.iter().cloned().for_each(&mut wipe);
+    let mut spans = secrets.to_vec();
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        let names_key = line.split_once('=').is_some_and(|(name, _)| {
-            let name = name.trim().trim_matches(['"', '\'']);
-            matches!(name.rsplit('.').next(), Some("psk" | "key"))
-        });
-        if names_key {
-            let value = line.find('=').map_or(line.len(), |at| at + 1);
-            wipe(start + value..start + line.trim_end().len().max(value));
+        if let Some(at) = line.find('=')
+            && line
+                .get(..at)
+                .is_some_and(|name| name.contains("psk") || name.contains("key"))
+        {
+            spans.push(start + at + 1..start + line.len());
         }
         start += line.len();
     }
+    spans.extend(key_like(text));
+    cover(text, &spans)
+}
+
+/// The text with these bytes replaced by asterisks, except spaces and line breaks.
+fn cover(text: &str, spans: &[Span]) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for span in spans {
+        let part = bytes.get_mut(span.start.min(text.len())..span.end.min(text.len()));
+        let shown = |byte: &&mut u8| !byte.is_ascii_whitespace();
+        part.into_iter()
+            .flatten()
+            .filter(shown)
+            .for_each(|byte| *byte = b'*');
+    }
     String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Shorter runs of letters and digits are words, or keys too weak to hide.
+const KEY_LENGTH: usize = 16;
+/// Runs with more estimated bits are keys and not words.
+const KEY_BITS: u32 = 80;
+
+/// Runs of the letters of base64 that only a key has.
+fn key_like(text: &str) -> Vec<Span> {
+    let mut found = Vec::new();
+    let mut start = 0;
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+/_".contains(&byte);
+    for run in text.as_bytes().split(|byte| !is_letter(*byte)) {
+        if run.len() >= KEY_LENGTH && policy::psk::estimate(run) >= KEY_BITS {
+            found.push(start..start + run.len());
+        }
+        start += run.len() + 1;
+    }
+    found
 }
 
 #[cfg(test)]
@@ -258,7 +283,7 @@ mod tests {
 
     #[test]
     fn keys_are_never_shown() {
-        let text = "psk = \"hunter2\"\nother = { psk = \"hunter3\" }\n \"key\"=\"hunter4";
+        let text = "[psk = \"hunter2\"\nother = { psk = \"hunter3\" }\n \"key\"=\"hunter4";
         let at = text.find("\"hunter3").unwrap();
         let shown = blank(text, &[at..at + 9]);
         assert!(!shown.contains("hunter"), "{shown}");

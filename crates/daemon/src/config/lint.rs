@@ -11,14 +11,14 @@ use policy::{Action, AddressSpec, Identity, Peer, RuleName, Spd, Timers, suggest
 use crate::config::diagnostic::{Problems, Span};
 use crate::config::peer::ReadPeer;
 use crate::config::rule::ReadRule;
-use crate::config::settings::{ClusterSettings, NodeSettings};
+use crate::config::settings::{ClusterNode, ClusterSettings, NodeSettings};
 
 /// Checks everything against everything; gives every rule the idle time of its timers.
 pub(crate) fn check(
     rules: &mut [ReadRule],
     peers: &[ReadPeer],
     timers: &Timers,
-    cluster: Option<&ClusterSettings>,
+    cluster: Option<(&ClusterSettings, Span)>,
     node: &NodeSettings,
     problems: &mut Problems,
 ) {
@@ -30,8 +30,8 @@ pub(crate) fn check(
         set_idle(read, peers, timers);
     }
     check_order(rules, problems);
-    if let Some(cluster) = cluster {
-        check_cluster(cluster, node, peers, problems);
+    if let Some((cluster, span)) = cluster {
+        check_cluster(cluster, &span, node, peers, problems);
     }
     if rules.is_empty() {
         let message = "the policy has no rule, so all traffic passes in clear text".to_owned();
@@ -241,12 +241,18 @@ fn check_order(rules: &[ReadRule], problems: &mut Problems) {
 
 fn check_cluster(
     cluster: &ClusterSettings,
+    span: &Span,
     node: &NodeSettings,
     peers: &[ReadPeer],
     problems: &mut Problems,
 ) {
     let mut wrong = |message: String, remedy: &str| {
-        problems.error(0..0, message, "in [cluster]".to_owned(), remedy.to_owned());
+        problems.error(
+            span.clone(),
+            message,
+            "in [cluster]".to_owned(),
+            remedy.to_owned(),
+        );
     };
     let first = cluster.nodes.first().map(|first| first.name.as_str());
     if let Some(own) = node.name.as_deref().or(first) {
@@ -260,57 +266,52 @@ fn check_cluster(
             wrong(sentence, "correct it in `[cluster]`");
         }
     }
-    let virtual_addresses = cluster.groups.iter().flat_map(|group| {
-        group
-            .addresses
-            .iter()
-            .map(move |(address, _)| (group, *address))
-    });
-    for (index, (group, address)) in virtual_addresses.clone().enumerate() {
-        let node = cluster
-            .nodes
-            .iter()
-            .find(|node| node.addresses.iter().any(|own| own.ip() == address));
-        if let Some(node) = node {
-            let message = format!(
-                "{address} of the group `{}` is the node `{}`'s own address",
-                group.name, node.name
-            );
-            wrong(
-                message,
-                "a virtual address moves, so the nodes cannot be heard at it",
-            );
-        }
-        let mut before = virtual_addresses.clone().take(index);
-        if let Some((other, _)) = before.find(|(_, other)| *other == address) {
-            let message = format!(
-                "the groups `{}` and `{}` both have {address}",
-                other.name, group.name
-            );
-            wrong(message, "an address can be in one group only");
+    let mut seen: Vec<(IpAddr, &str)> = Vec::new();
+    for group in &cluster.groups {
+        for (address, _) in &group.addresses {
+            let name = group.name.as_str();
+            if let Some(node) = cluster.nodes.iter().find(|node| is_at(node, *address)) {
+                let node = &node.name;
+                wrong(
+                    format!("{address} of the group `{name}` is the node `{node}`'s own address"),
+                    "a virtual address moves, so the nodes cannot be heard at it",
+                );
+            }
+            if let Some((_, other)) = seen.iter().find(|(other, _)| other == address) {
+                wrong(
+                    format!("the groups `{other}` and `{name}` both have {address}"),
+                    "an address can be in one group only",
+                );
+            }
+            seen.push((*address, name));
         }
     }
-    for read in peers {
-        let policy::Auth::Psk(secret) = &read.peer.auth;
-        if secret.constant_time_eq(&cluster.key) {
-            let message = format!("the peer `{}` has the cluster's key", read.peer.name);
-            let remedy = "make another one with `openssl rand -base64 32`".to_owned();
-            let label = "whoever has it could speak for a node".to_owned();
-            problems.error(read.span.clone(), message, label, remedy);
-        }
-        if let Identity::Address(address) = &read.peer.local_id
-            && cluster
-                .nodes
-                .iter()
-                .any(|node| node.addresses.iter().any(|own| own.ip() == *address))
-        {
-            let message = format!(
-                "to the peer `{}` this node is {address}, which does not move with a group",
-                read.peer.name
-            );
-            let remedy = "use the virtual address, or leave `local_id` out".to_owned();
-            let label = "after a takeover the other node says something else".to_owned();
-            problems.warn(read.span.clone(), message, label, remedy);
-        }
+    peers
+        .iter()
+        .for_each(|read| check_cluster_peer(cluster, read, problems));
+}
+
+fn is_at(node: &ClusterNode, address: IpAddr) -> bool {
+    node.addresses.iter().any(|own| own.ip() == address)
+}
+
+fn check_cluster_peer(cluster: &ClusterSettings, read: &ReadPeer, problems: &mut Problems) {
+    let name = &read.peer.name;
+    let policy::Auth::Psk(secret) = &read.peer.auth;
+    if secret.constant_time_eq(&cluster.key) {
+        let message = format!("the peer `{name}` has the cluster's key");
+        let remedy = "make another one with `openssl rand -base64 32`".to_owned();
+        let label = "whoever has it could speak for a node".to_owned();
+        problems.error(read.span.clone(), message, label, remedy);
+    }
+    let Identity::Address(address) = &read.peer.local_id else {
+        return;
+    };
+    if cluster.nodes.iter().any(|node| is_at(node, *address)) {
+        let message =
+            format!("to the peer `{name}` we are {address}, which does not move with a group");
+        let remedy = "use the virtual address, or leave `local_id` out".to_owned();
+        let label = "after a takeover the other node says something else".to_owned();
+        problems.warn(read.span.clone(), message, label, remedy);
     }
 }

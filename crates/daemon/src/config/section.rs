@@ -159,13 +159,17 @@ impl<'a> Section<'a> {
 
     /// Reports every key that was never asked for.
     pub(crate) fn finish(self, problems: &mut Problems) {
-        for (key, _) in self.table.iter() {
+        for (key, value) in self.table.iter() {
             let name = key.get_ref().as_ref();
             if self.asked.contains(&name) {
                 continue;
             }
             let message = format!("{} has no key `{}`", self.title, name.escape_debug());
-            let remedy = match suggest::nearest(name, self.asked.iter().copied()) {
+            let nearest = suggest::nearest(name, self.asked.iter().copied());
+            if matches!(nearest, Some("psk" | "key")) {
+                problems.secret(value.span());
+            }
+            let remedy = match nearest {
                 Some(nearest) => format!("did you mean `{nearest}`?"),
                 None => format!("the keys here are {}", quoted(&self.asked)),
             };
@@ -176,8 +180,9 @@ impl<'a> Section<'a> {
 
 /// `` `a`, `b`, `c` ``.
 pub(crate) fn quoted(words: &[&str]) -> String {
-    let mut words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    words.sort();
+    let mut words = words.to_vec();
+    words.sort_unstable();
     words.dedup();
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     words.join(", ")
 }

@@ -342,7 +342,7 @@ fn contradictions_of_peers_and_clusters_are_errors() {
             "[node]\nname = \"be9\"\n[cluster]",
             "no such node",
         ),
-        ("\"be2\"\naddress", "\"be1\"\naddress", "named twice"),
+        ("\"be2\"\naddress", "\"be1\"\naddress", "twice"),
         (
             "Jq0m5v3yZl8cX2nBf6kWgS9dRt4hPa7eUoI1uYiTxQM",
             KEY,
@@ -599,7 +599,7 @@ fn a_reload_knows_what_changed() {
     let before = good(&back_end()).config;
     assert!(diff(&before, &good(&format!("{}\n# note", back_end())).config).is_empty());
     let text = back_end()
-        .replace("passwords\"\n", "messages\"\n")
+        .replace("= \"passwords\"", "= \"messages\"")
         .replace("10.20.0.0/24", "any");
     let more = "[[peer]]\nname = \"new\"\naddress = \"10.9.0.1\"\npsk = \"";
     let text = format!(
