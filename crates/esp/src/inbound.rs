@@ -161,7 +161,7 @@ impl Inbound {
             .inspect_err(|_| sa.count_dropped())?;
         let start = arrival.place.start;
         let place = start + inner.place.start..start + inner.place.end;
-        batch.push(inner.header(), place, buffer);
+        batch.push(inner.header(), place, inner.intact, buffer);
         Ok(())
     }
 

@@ -84,7 +84,7 @@ impl Write {
     }
 
     /// Whether a segment continues this packet; it is then expected as the next piece.
-    fn accept(&mut self, segment: &Segment<'_>, buffer: &[u8]) -> bool {
+    fn accept(&mut self, segment: &Segment<'_>, intact: bool, buffer: &[u8]) -> bool {
         let Some(joined) = &mut self.joined else {
             return false;
         };
@@ -97,6 +97,7 @@ impl Write {
             header,
             first.unwrap_or_default(),
             segment,
+            intact,
             self.pieces.len(),
         )
     }
@@ -159,8 +160,9 @@ impl InboundBatch {
         self.coalescer.clear();
     }
 
-    /// Adds a packet: `header`, if it has one that is not in the buffer, and its place in it.
-    pub(crate) fn push(&mut self, header: &[u8], place: Range<usize>, buffer: &[u8]) {
+    /// Adds a packet: `header`, if it has one that is not in the buffer, and its place in it;
+    /// `intact` when its transport checksum was verified before.
+    pub(crate) fn push(&mut self, header: &[u8], place: Range<usize>, intact: bool, buffer: &[u8]) {
         let packet = buffer.get(place.clone()).unwrap_or_default();
         let Some(segment) = Segment::parse(header, packet) else {
             // It may be of any flow, and nothing that comes after it may overtake it.
@@ -179,7 +181,7 @@ impl InboundBatch {
             .coalescer
             .find(tag)
             .and_then(|open| self.writes.get_mut(open))
-            && write.accept(&segment, buffer)
+            && write.accept(&segment, intact, buffer)
         {
             write.pieces.push(data);
             return;
@@ -187,7 +189,7 @@ impl InboundBatch {
         let number = self.used;
         let write = self.next();
         write.set(&[segment.ip, segment.tcp], data);
-        write.joined = Some(Joined::new(&segment));
+        write.joined = Some(Joined::new(&segment, intact));
         self.coalescer.open(tag, number);
     }
 

@@ -79,7 +79,7 @@ pub(crate) struct Joined {
 
 impl Joined {
     /// A packet of one segment, to which others may come.
-    pub(crate) fn new(first: &Segment<'_>) -> Self {
+    pub(crate) fn new(first: &Segment<'_>, intact: bool) -> Self {
         let size = first.data.len();
         Joined {
             next_sequence: first.sequence().wrapping_add(size as u32),
@@ -87,17 +87,18 @@ impl Joined {
             total: first.ip.len() + first.tcp.len() + size,
             flags: first.flags() & (tcp::PSH | tcp::FIN),
             closed: first.flags() & (tcp::PSH | tcp::FIN) != 0,
-            verified: false,
+            verified: intact,
         }
     }
 
     /// Takes a segment if it continues the packet. `header` and `data` are those of the first
-    /// segment, `pieces` is the number of segments so far.
+    /// segment, `intact` says that the checksum was verified, `pieces` how many there are so far.
     pub(crate) fn accept(
         &mut self,
         header: &[u8],
         data: &[u8],
         segment: &Segment<'_>,
+        intact: bool,
         pieces: usize,
     ) -> bool {
         let fits = !self.closed
@@ -108,7 +109,10 @@ impl Joined {
         let Some((ip, tcp)) = header.split_at_checked(segment.ip.len()).filter(|_| fits) else {
             return false;
         };
-        if !same_ip(ip, segment.ip, pieces) || !same_tcp(tcp, segment.tcp) || !segment.is_intact() {
+        if !same_ip(ip, segment.ip, pieces)
+            || !same_tcp(tcp, segment.tcp)
+            || !(intact || segment.is_intact())
+        {
             return false;
         }
         if !self.verified && !(Segment { ip, tcp, data }).is_intact() {

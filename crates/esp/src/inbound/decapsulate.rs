@@ -4,8 +4,9 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use policy::child::Mode;
+use policy::sa::Encapsulation;
 use policy::selector::{Direction, Endpoint, Selectors, TrafficSelector, sides};
-use wire::ip::{Flow, Packet, checksum, protocol, v4, v6};
+use wire::ip::{Flow, Packet, checksum, protocol, tcp, udp, v4, v6};
 
 use crate::discard::Discard;
 use crate::inbound::sa::{InboundSa, Payload};
@@ -28,6 +29,8 @@ pub(crate) struct Inner {
     header_length: usize,
     /// Where the rest is in the datagram.
     pub(crate) place: Range<usize>,
+    /// The transport checksum is known to be right.
+    pub(crate) intact: bool,
 }
 
 impl Inner {
@@ -55,23 +58,26 @@ pub(crate) fn decapsulate(
 /// datagram: these are what was authenticated, and what the checksums inside were made with.
 fn transport(
     sa: &InboundSa,
-    datagram: &[u8],
+    datagram: &mut [u8],
     payload: Payload,
     traffic_class: u8,
 ) -> Result<Inner, Discard> {
     let content = datagram
-        .get(payload.range.clone())
+        .get_mut(payload.range.clone())
         .ok_or(Discard::InnerMalformed)?;
-    let (protocol, upper) = match sa.remote() {
-        IpAddr::V4(_) => (payload.next_header, content),
+    let (protocol, skip) = match sa.remote() {
+        IpAddr::V4(_) => (payload.next_header, 0),
         IpAddr::V6(_) => behind_options(payload.next_header, content)?,
     };
+    let length = content.len();
+    let upper = content.get_mut(skip..).ok_or(Discard::InnerMalformed)?;
     let flow = transport_flow(sa, protocol, upper).ok_or(Discard::InnerMalformed)?;
     if !sa.selectors().contains(&flow, Direction::Inbound) {
         return Err(Discard::Selectors);
     }
+    let translated = matches!(sa.encapsulation(), Encapsulation::Udp { .. });
+    let intact = translated && correct_checksum(&flow, upper);
     let mut header = [0; v6::HEADER];
-    let length = content.len();
     let header_length = match (sa.remote(), sa.local()) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
             let total = u16::try_from(v4::HEADER + length).map_err(|_| Discard::InboundTooLong)?;
@@ -102,6 +108,7 @@ fn transport(
         header,
         header_length,
         place: payload.range,
+        intact,
     })
 }
 
@@ -143,6 +150,7 @@ fn tunnel(
         header: [0; v6::HEADER],
         header_length: 0,
         place,
+        intact: false,
     })
 }
 
@@ -165,27 +173,63 @@ fn check_fragment(selectors: &Selectors, flow: &Flow) -> Result<(), Discard> {
     }
 }
 
-/// The upper layer behind destination options, the only extension headers that can be inside ESP
-/// in transport mode (RFC 4303 3.1.1).
-fn behind_options(next_header: u8, content: &[u8]) -> Result<(u8, &[u8]), Discard> {
-    let (mut next, mut rest) = (next_header, content);
+/// The upper layer and where it begins behind destination options, the only extension headers that
+/// can be inside ESP in transport mode (RFC 4303 3.1.1).
+fn behind_options(next_header: u8, content: &[u8]) -> Result<(u8, usize), Discard> {
+    let (mut next, mut skip) = (next_header, 0);
     for _ in 0..=MAX_OPTIONS_HEADERS {
         match next {
             protocol::DESTINATION_OPTIONS => {
-                let [following, length, ..] = *rest else {
+                let header = content.get(skip..).ok_or(Discard::InnerMalformed)?;
+                let [following, length, ..] = *header else {
                     return Err(Discard::InnerMalformed);
                 };
-                let length = (usize::from(length) + 1) * 8;
-                rest = rest.get(length..).ok_or(Discard::InnerMalformed)?;
+                skip += (usize::from(length) + 1) * 8;
                 next = following;
             }
             protocol::HOP_BY_HOP | protocol::ROUTING | protocol::FRAGMENT => {
                 return Err(Discard::NextHeader);
             }
-            _ => return Ok((next, rest)),
+            _ => return Ok((next, skip)),
         }
     }
     Err(Discard::InnerMalformed)
+}
+
+/// Makes a TCP or UDP checksum right for the addresses that the packet gets here: behind a NAT the
+/// sender made it for others (RFC 3948 3.1.2). The ICV has already shown that nothing was changed.
+/// Says whether there is a checksum, which is then right.
+fn correct_checksum(flow: &Flow, upper: &mut [u8]) -> bool {
+    let at = match flow.protocol {
+        protocol::TCP => tcp::CHECKSUM,
+        protocol::UDP => udp::CHECKSUM,
+        _ => return false,
+    };
+    let Some([c0, c1]) = upper
+        .get(at..)
+        .and_then(|field| field.first_chunk())
+        .copied()
+    else {
+        return false;
+    };
+    let Flow {
+        src, dst, protocol, ..
+    } = *flow;
+    if protocol == protocol::UDP && [c0, c1] == [0, 0] {
+        return false;
+    }
+    if !checksum::is_right(src, dst, protocol, &[upper]) {
+        put(upper, at, 0);
+        let right = checksum::transport(src, dst, protocol, &[upper]);
+        put(upper, at, right);
+    }
+    true
+}
+
+fn put(octets: &mut [u8], at: usize, value: u16) {
+    if let Some(field) = octets.get_mut(at..at + 2) {
+        field.copy_from_slice(&value.to_be_bytes());
+    }
 }
 
 /// What policy sees of a payload in transport mode; `None` when it ends before its ports.

@@ -2,7 +2,7 @@
 
 use crypto::{Encryption, SealingKey};
 use policy::child::Mode;
-use policy::sa::SaSpec;
+use policy::sa::{Encapsulation, SaSpec};
 use policy::selector::Selectors;
 use proptest::prelude::*;
 use wire::ip::{protocol, v4};
@@ -385,6 +385,43 @@ fn the_next_header_must_suit_the_mode() {
     let endless = [protocol::DESTINATION_OPTIONS, 0, 1, 4, 0, 0, 0, 0].repeat(100);
     let datagram = ends.sealed(protocol::DESTINATION_OPTIONS, &endless);
     assert_eq!(ends.receive(&datagram), Err(Discard::InnerMalformed));
+}
+
+#[test]
+fn behind_a_nat_checksums_are_made_right() {
+    let encapsulation = Encapsulation::Udp {
+        local_port: 4500,
+        remote_port: 4500,
+    };
+    for ipv6 in [false, true] {
+        let pair = Pair {
+            ipv6,
+            ..Pair::PLAIN
+        };
+        let skip = if ipv6 { 40 } else { 20 };
+        let mut ends = Ends::with(SaSpec {
+            encapsulation,
+            ..pair.spec()
+        });
+        let right = reply(ipv6, b"+OK").emit();
+        let mut inside = reply(ipv6, b"+OK");
+        inside.src = address(ipv6, 99);
+        let inside = inside.emit();
+        assert_ne!(inside[skip..], right[skip..]);
+        let datagram = ends.sealed(protocol::TCP, &inside[skip..]);
+        assert_eq!(ends.receive(&datagram), Ok(right.clone()));
+        // What was right stays as it is, and no checksum at all stays none.
+        let datagram = ends.sealed(protocol::TCP, &right[skip..]);
+        assert_eq!(ends.receive(&datagram), Ok(right));
+        let udp = [&wire::ip::udp::header(5, 6, 12)[..], &[1, 2, 3, 4]].concat();
+        let datagram = ends.sealed(protocol::UDP, &udp);
+        assert_eq!(ends.receive(&datagram).unwrap()[skip..], udp);
+
+        // Without encapsulation there was no NAT: a wrong checksum is the host's to judge.
+        let mut ends = Ends::new(pair);
+        let datagram = ends.sealed(protocol::TCP, &inside[skip..]);
+        assert_eq!(ends.receive(&datagram).unwrap()[skip..], inside[skip..]);
+    }
 }
 
 #[test]

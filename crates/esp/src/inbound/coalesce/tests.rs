@@ -13,7 +13,7 @@ fn join(packets: &[Vec<u8>]) -> Vec<(Offload, Vec<u8>)> {
     let buffer = packets.concat();
     let mut at = 0;
     for packet in packets {
-        batch.push(&[], at..at + packet.len(), &buffer);
+        batch.push(&[], at..at + packet.len(), false, &buffer);
         at += packet.len();
     }
     batch.finish();
@@ -30,7 +30,12 @@ fn join_split(packets: &[Vec<u8>]) -> Vec<(Offload, Vec<u8>)> {
     let mut at = 0;
     for packet in packets {
         let header = if packet[0] >> 4 == 4 { 20 } else { 40 };
-        batch.push(&packet[..header], at + header..at + packet.len(), &buffer);
+        batch.push(
+            &packet[..header],
+            at + header..at + packet.len(),
+            false,
+            &buffer,
+        );
         at += packet.len();
     }
     batch.finish();
