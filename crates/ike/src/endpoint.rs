@@ -1,6 +1,18 @@
-//! The endpoint: tables of IKE SAs, dispatch by SPI, and the four verbs (RFC 7296 section 2).
+//! The endpoint and its four verbs: every IKE SA of a host (RFC 7296 section 2).
 
-use std::collections::VecDeque;
+mod acquire;
+mod addresses;
+mod bucket;
+mod clock;
+mod commands;
+mod datagrams;
+mod deadlines;
+mod effects;
+mod half_opens;
+mod handshake;
+mod slot;
+mod tables;
+
 use std::time::Instant;
 
 use crypto::Random;
@@ -8,16 +20,14 @@ use crypto::Random;
 use crate::command::Command;
 use crate::config::Config;
 use crate::discard::Discards;
+use crate::endpoint::tables::Tables;
 use crate::error::ApiMisuse;
 use crate::output::{Datagram, Output};
 use crate::status::IkeStatus;
 
 /// Every IKE SA of a host.
 pub struct Endpoint {
-    config: Config,
-    random: Box<dyn Random + Send>,
-    outputs: VecDeque<Output>,
-    discards: Discards,
+    tables: Tables,
 }
 
 impl Endpoint {
@@ -25,16 +35,15 @@ impl Endpoint {
     #[must_use]
     pub fn new(config: Config, random: Box<dyn Random + Send>) -> Self {
         Endpoint {
-            config,
-            random,
-            outputs: VecDeque::new(),
-            discards: Discards::default(),
+            tables: Tables::new(config, random),
         }
     }
 
     /// Takes a datagram that came in, without its non-ESP marker.
     pub fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) {
-        let _ = (datagram, now, &self.config, &mut self.random);
+        if let Err(reason) = datagrams::handle(&mut self.tables, datagram, now) {
+            self.tables.discards.count(reason);
+        }
     }
 
     /// Does what the host asks.
@@ -42,30 +51,38 @@ impl Endpoint {
     /// # Errors
     /// [`ApiMisuse`] when the command names something that is not there; nothing changed.
     pub fn handle_command(&mut self, command: Command, now: Instant) -> Result<(), ApiMisuse> {
-        let _ = (command, now);
-        Ok(())
+        commands::handle(&mut self.tables, command, now)
     }
 
     /// Does what is due. Early and repeated calls do nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
+        clock::fire(&mut self.tables, now);
     }
 
     /// The next thing to do; [`Output::Wait`] when there is none.
     pub fn poll_output(&mut self) -> Output {
-        self.outputs.pop_front().unwrap_or(Output::Wait(None))
+        let next = self.tables.outputs.pop_front();
+        next.unwrap_or_else(|| Output::Wait(clock::due(&self.tables)))
     }
 
     /// A picture of every IKE SA and child, ages counted up to `now`.
     #[must_use]
     pub fn status(&self, now: Instant) -> Vec<IkeStatus> {
-        let _ = now;
-        Vec::new()
+        self.tables
+            .slots()
+            .filter_map(|(ike, slot)| slot.status(ike, now))
+            .collect()
+    }
+
+    /// How many responders are half-open.
+    #[must_use]
+    pub fn half_open(&self) -> usize {
+        self.tables.half_opens.count()
     }
 
     /// How many datagrams were refused, by reason.
     #[must_use]
     pub fn discards(&self) -> &Discards {
-        &self.discards
+        &self.tables.discards
     }
 }

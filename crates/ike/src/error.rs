@@ -75,8 +75,6 @@ pub enum Misbehaved {
     KeyExchange,
     /// It asked too often to begin again.
     TooManyRestarts,
-    /// Its message ids ran out.
-    MessageIdsExhausted,
 }
 
 /// The peer is not who it must be.
@@ -239,7 +237,6 @@ impl fmt::Display for Misbehaved {
             }
             Misbehaved::KeyExchange => f.write_str("the public value is not one of its group"),
             Misbehaved::TooManyRestarts => f.write_str("the peer asked too often to begin again"),
-            Misbehaved::MessageIdsExhausted => f.write_str("the message ids are used up"),
         }
     }
 }

@@ -13,6 +13,7 @@
 
 mod command;
 mod config;
+mod context;
 mod discard;
 mod endpoint;
 mod error;
@@ -22,6 +23,7 @@ pub mod limits;
 mod output;
 mod status;
 mod timer;
+mod v2;
 
 pub use command::{Acquire, Command, Usage};
 pub use config::{ChildRule, Config, Cookies};

@@ -71,3 +71,9 @@ pub const NAT_KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// Octets of a datagram that this crate reads: no PSK exchange comes near it.
 pub const DATAGRAM: usize = 65_535;
+
+/// Events per second that tell of refused handshakes: anybody can cause these.
+pub const UNAUTHENTICATED_NEWS: u32 = 20;
+
+/// Peers of whose unknown ESP SPIs we remember when we last acted upon one.
+pub const CALLED: usize = 10_000;

@@ -1,0 +1,134 @@
+//! Traffic wants protection: on an IKE SA that exists, on a handshake under way, or on a new one.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use policy::names::PeerName;
+
+use crate::command::Acquire;
+use crate::endpoint::slot::Slot;
+use crate::endpoint::tables::Tables;
+use crate::error::Error;
+use crate::id::IkeSaId;
+use crate::limits;
+use crate::v2::established::begin::pump;
+use crate::v2::init_sent::InitSent;
+use crate::v2::install::acquire_failed;
+use crate::v2::sa::{Sa, Stage, Task};
+
+/// Sees to it that traffic will be protected, or tells why not.
+pub(crate) fn acquire(tables: &mut Tables, wanted: Acquire, now: Instant) {
+    match usable(tables, &wanted.peer, wanted.local, wanted.remote) {
+        Some(ike) => join(tables, ike, wanted, now),
+        None => begin(tables, wanted, now),
+    }
+}
+
+/// An IKE SA or own handshake that can carry a request: an IKE SA before a handshake, the youngest
+/// of several.
+pub(crate) fn usable(
+    tables: &Tables,
+    peer: &PeerName,
+    local: IpAddr,
+    remote: IpAddr,
+) -> Option<IkeSaId> {
+    let rank = |slot: &Slot| match slot {
+        // One that is about to be decided on will take over what waits on the old one.
+        Slot::Sa(sa) if sa.is_live() => Some((1, sa.birth)),
+        Slot::InitSent(_) | Slot::AuthSent(_) => Some((0, 0)),
+        _ => None,
+    };
+    let candidates = tables.with_remote(remote).into_iter().filter_map(|ike| {
+        let slot = tables.slot(ike)?;
+        let fits = slot.local() == local && slot.peer() == Some(peer);
+        Some((rank(slot).filter(|_| fits)?, ike))
+    });
+    candidates.max().map(|(_, ike)| ike)
+}
+
+fn join(tables: &mut Tables, ike: IkeSaId, wanted: Acquire, now: Instant) {
+    let Some(mut slot) = tables.take(ike) else {
+        return;
+    };
+    let refused = match &mut slot {
+        Slot::Sa(sa) => join_sa(tables, sa, wanted, now),
+        Slot::InitSent(state) => add(&mut state.purpose.pending, wanted),
+        Slot::AuthSent(state) if state.asks_for(&wanted) => None,
+        Slot::AuthSent(state) => add(&mut state.purpose_mut().pending, wanted),
+        Slot::HalfOpen(_) | Slot::Refused(_) => None,
+    };
+    tables.put(ike, slot);
+    if let Some(refused) = refused {
+        let error = Error::Limit("requests that wait for one peer");
+        acquire_failed(refused, error, &mut tables.context(now));
+    }
+}
+
+fn join_sa(tables: &mut Tables, sa: &mut Sa, wanted: Acquire, now: Instant) -> Option<Acquire> {
+    if sa.serves(&wanted) {
+        return None;
+    }
+    if sa.tasks.len() >= limits::QUEUE {
+        return Some(wanted);
+    }
+    sa.queue(Task::CreateChild {
+        acquire: Box::new(wanted),
+        tries: 0,
+    });
+    pump(sa, &mut tables.context(now));
+    None
+}
+
+fn add(pending: &mut Vec<Acquire>, wanted: Acquire) -> Option<Acquire> {
+    let same = |one: &Acquire| one.rule == wanted.rule && one.selectors == wanted.selectors;
+    if pending.iter().any(same) {
+        None
+    } else if pending.len() >= limits::QUEUE {
+        Some(wanted)
+    } else {
+        pending.push(wanted);
+        None
+    }
+}
+
+fn begin(tables: &mut Tables, wanted: Acquire, now: Instant) {
+    let (local, remote) = (wanted.local, wanted.remote);
+    let peer = tables
+        .peers
+        .get(&wanted.peer)
+        .filter(|peer| peer.has_address(remote))
+        .cloned();
+    let full = tables.registry.ike_count() >= limits::IKE_SAS;
+    let mut ctx = tables.context(now);
+    let Some(peer) = peer else {
+        return acquire_failed(wanted, Error::NoSuchPeer, &mut ctx);
+    };
+    if full {
+        return acquire_failed(wanted, Error::Limit("IKE SAs"), &mut ctx);
+    }
+    let failed = wanted.clone();
+    match InitSent::begin(peer, local, remote, vec![wanted], &mut ctx) {
+        Some(state) => tables.put(state.purpose.id, Slot::InitSent(Box::new(state))),
+        None => acquire_failed(failed, Error::NoSuchPeer, &mut ctx),
+    }
+}
+
+/// Whether we hold no other IKE SA with a peer, so that INITIAL_CONTACT is true.
+pub(crate) fn is_alone(tables: &Tables, peer: &PeerName, local: IpAddr, remote: IpAddr) -> bool {
+    let holds = |ike: &IkeSaId| {
+        let same = |sa: &Sa| {
+            let ended = matches!(sa.stage, Stage::Closing | Stage::Closed { .. });
+            sa.peer.name == *peer && sa.path.local.ip() == local && !ended
+        };
+        tables.sa(*ike).is_some_and(same)
+    };
+    let by_identity = tables
+        .peers
+        .get(peer)
+        .map(|peer| tables.with_identity(&peer.remote_id));
+    !tables
+        .with_remote(remote)
+        .iter()
+        .chain(by_identity.iter().flatten())
+        .any(|ike| holds(ike))
+}

@@ -1,0 +1,89 @@
+//! What time does to the slots of an endpoint.
+
+use std::time::Instant;
+
+use crate::endpoint::effects::{released, settle};
+use crate::endpoint::handshake::failed_initiator;
+use crate::endpoint::slot::Slot;
+use crate::endpoint::tables::Tables;
+use crate::event::Reason;
+use crate::id::IkeSaId;
+use crate::output::Output;
+use crate::timer::Timer;
+use crate::v2::established::{begin, clock};
+use crate::v2::sa::{Sa, Stage};
+
+/// The next deadline of all.
+pub(crate) fn due(tables: &Tables) -> Option<(Instant, Timer)> {
+    let release = tables.addresses.due().map(|(at, _)| (at, Timer::Release));
+    [tables.deadlines.first(), release]
+        .into_iter()
+        .flatten()
+        .min()
+}
+
+/// Does what is due.
+pub(crate) fn fire(tables: &mut Tables, now: Instant) {
+    // Each slot once: what it sets anew lies in the future, and a deadline that does not will be
+    // seen by the next call.
+    let mut due = Vec::new();
+    while let Some(ike) = tables.deadlines.pop(now) {
+        due.push(ike);
+    }
+    for ike in due {
+        fire_slot(tables, ike, now);
+    }
+    while let Some((_, address)) = tables.addresses.due().filter(|(at, _)| *at <= now) {
+        release(tables, address, now);
+    }
+}
+
+fn fire_slot(tables: &mut Tables, ike: IkeSaId, now: Instant) {
+    let Some(slot) = tables.take(ike) else { return };
+    match slot {
+        Slot::InitSent(mut state) => match state.fire(&mut tables.context(now)) {
+            Ok(()) => tables.put(ike, Slot::InitSent(state)),
+            Err(error) => {
+                let (path, pending) = (state.purpose.path, state.purpose.pending);
+                tables.discard(ike);
+                failed_initiator(tables, path.local, path.remote, error, pending, now);
+            }
+        },
+        Slot::AuthSent(mut state) => match state.fire(&mut tables.context(now)) {
+            Ok(()) => tables.put(ike, Slot::AuthSent(state)),
+            Err(error) => {
+                let path = state.purpose().path;
+                let pending = state.into_pending(&mut tables.context(now));
+                tables.discard(ike);
+                failed_initiator(tables, path.local, path.remote, error, pending, now);
+            }
+        },
+        Slot::HalfOpen(_) | Slot::Refused(_) => tables.discard(ike),
+        Slot::Sa(sa) => fire_sa(tables, sa, now),
+    }
+}
+
+fn fire_sa(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
+    if matches!(sa.stage, Stage::Closed { until } if until <= now) {
+        return tables.discard(sa.id);
+    }
+    clock::fire(&mut sa, &mut tables.context(now));
+    begin::pump(&mut sa, &mut tables.context(now));
+    settle(tables, sa, now);
+}
+
+/// An address that leaves waits no longer.
+pub(crate) fn release(tables: &mut Tables, address: std::net::IpAddr, now: Instant) {
+    let Some(account) = tables.addresses.give_up(address) else {
+        return;
+    };
+    tables
+        .outputs
+        .push_back(Output::Event(released(address, &account)));
+    for ike in account.waiting {
+        if let Some(mut sa) = tables.take_sa(ike) {
+            sa.end(Reason::AddressLeft, false, &mut tables.context(now));
+            settle(tables, sa, now);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What the host asks: checked first, then done.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use policy::sa::ChildId;
+
+use crate::command::{Acquire, Command};
+use crate::endpoint::acquire::{acquire, usable};
+use crate::endpoint::addresses::Leaving;
+use crate::endpoint::clock::release;
+use crate::endpoint::effects::{released, settle};
+use crate::endpoint::handshake::failed_initiator;
+use crate::endpoint::slot::Slot;
+use crate::endpoint::tables::Tables;
+use crate::error::{ApiMisuse, Error};
+use crate::event::{Doubt, Reason};
+use crate::id::IkeSaId;
+use crate::limits;
+use crate::output::Output;
+use crate::v2::established::{begin, liveness};
+use crate::v2::pair::Stage as ChildStage;
+use crate::v2::sa::{Sa, Stage, Task};
+
+/// Does what the host asks.
+///
+/// # Errors
+/// The command names something that is not there.
+pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Result<(), ApiMisuse> {
+    match command {
+        Command::Acquire(wanted) => {
+            check(tables, &wanted)?;
+            acquire(tables, *wanted, now);
+        }
+        Command::RekeyChild(child) => with_child(tables, child, now, |sa| rekey(sa, child))?,
+        Command::DeleteChild(child) => delete_child(tables, child, now)?,
+        Command::RekeyIke(ike) => with_sa(tables, ike, now, |sa| {
+            sa.rekey_at = None;
+            sa.queue(Task::RekeyIke { tries: 0 });
+        })?,
+        Command::DeleteIke(ike) => with_sa(tables, ike, now, |sa| {
+            if sa.stage == Stage::Live {
+                sa.stage = Stage::Closing;
+                sa.tasks.push_back(Task::DeleteIke {
+                    reason: Reason::Requested,
+                });
+            }
+        })?,
+        Command::CheckLiveness(ike) => {
+            with_sa(tables, ike, now, |sa| liveness::ask(sa, Doubt::Requested))?;
+        }
+        Command::ChildUsage { child, usage } => {
+            let (mut sa, _) = take_home(tables, child)?;
+            liveness::used(&mut sa, child, &usage, &mut tables.context(now));
+            begin::pump(&mut sa, &mut tables.context(now));
+            settle(tables, sa, now);
+        }
+        Command::InvalidSpi {
+            local,
+            remote,
+            spi: _,
+            acquire,
+        } => {
+            if let Some(wanted) = acquire {
+                check_names(tables, &wanted)?;
+                call(tables, local, remote, *wanted, now);
+            }
+        }
+        Command::SetActive { address, active } => {
+            release(tables, address, now);
+            tables.addresses.set_active(address, active);
+        }
+        Command::DeleteLocalAddress { address } => leave(tables, address, now),
+        Command::ForgetLocalAddress { address } => forget(tables, address, now),
+        Command::Reload { pad, rules } => {
+            tables.set_pad(pad);
+            tables.config.rules = rules;
+        }
+    }
+    Ok(())
+}
+
+fn check(tables: &Tables, wanted: &Acquire) -> Result<(), ApiMisuse> {
+    if !tables.addresses.is_active(wanted.local) {
+        return Err(ApiMisuse::InactiveAddress(wanted.local));
+    }
+    check_names(tables, wanted)
+}
+
+fn check_names(tables: &Tables, wanted: &Acquire) -> Result<(), ApiMisuse> {
+    let peer = tables.peers.get(&wanted.peer);
+    let peer = peer.ok_or_else(|| ApiMisuse::NoSuchPeer(wanted.peer.clone()))?;
+    if !peer.has_address(wanted.remote) {
+        return Err(ApiMisuse::WrongAddress(wanted.remote));
+    }
+    let selectors = &wanted.selectors;
+    let empty = selectors.local.is_empty() || selectors.remote.is_empty();
+    if empty || wanted.child.proposals.is_empty() {
+        return Err(ApiMisuse::EmptyRule(wanted.rule.clone()));
+    }
+    Ok(())
+}
+
+/// Does something to an IKE SA that is in use.
+fn with_sa(
+    tables: &mut Tables,
+    ike: IkeSaId,
+    now: Instant,
+    change: impl FnOnce(&mut Sa),
+) -> Result<(), ApiMisuse> {
+    let mut sa = tables.take_sa(ike).ok_or(ApiMisuse::NoSuchIke(ike))?;
+    change(&mut sa);
+    begin::pump(&mut sa, &mut tables.context(now));
+    settle(tables, sa, now);
+    Ok(())
+}
+
+/// Takes the IKE SA of a child.
+fn take_home(tables: &mut Tables, child: ChildId) -> Result<(Box<Sa>, IkeSaId), ApiMisuse> {
+    let missing = ApiMisuse::NoSuchChild(child);
+    let ike = tables.registry.home(child).ok_or_else(|| missing.clone())?;
+    let sa = tables.take_sa(ike).ok_or(missing)?;
+    Ok((sa, ike))
+}
+
+fn with_child(
+    tables: &mut Tables,
+    child: ChildId,
+    now: Instant,
+    change: impl FnOnce(&mut Sa),
+) -> Result<(), ApiMisuse> {
+    let missing = ApiMisuse::NoSuchChild(child);
+    let ike = tables.registry.home(child).ok_or_else(|| missing.clone())?;
+    with_sa(tables, ike, now, change).map_err(|_| missing)
+}
+
+fn rekey(sa: &mut Sa, child: ChildId) {
+    let installed = |one: &&mut crate::v2::pair::Child| one.stage == ChildStage::Installed;
+    if let Some(one) = sa.child_mut(child).filter(installed) {
+        one.stage = ChildStage::Rekeying;
+        sa.queue(Task::RekeyChild { child, tries: 0 });
+    }
+}
+
+fn delete_child(tables: &mut Tables, child: ChildId, now: Instant) -> Result<(), ApiMisuse> {
+    let (mut sa, _) = take_home(tables, child)?;
+    begin::close_child(&mut sa, child, Reason::Requested, &mut tables.context(now));
+    begin::pump(&mut sa, &mut tables.context(now));
+    settle(tables, sa, now);
+    Ok(())
+}
+
+/// A peer sends ESP that nobody here knows, most likely because another node knew it: it is made
+/// to negotiate anew, unless it does already.
+fn call(tables: &mut Tables, local: IpAddr, remote: IpAddr, wanted: Acquire, now: Instant) {
+    let expected = wanted.local == local && wanted.remote == remote;
+    if !expected || !tables.addresses.is_active(local) {
+        return;
+    }
+    if usable(tables, &wanted.peer, local, remote).is_some() {
+        return;
+    }
+    let recent = |at: &Instant| now.saturating_duration_since(*at) < limits::INVALID_SPI_GAP;
+    if tables.called.get(&remote).is_some_and(recent) {
+        return;
+    }
+    if tables.called.len() >= limits::CALLED {
+        tables.called.retain(|_, at| recent(at));
+    }
+    tables.called.insert(remote, now);
+    acquire(tables, wanted, now);
+}
+
+/// Every slot of a local address.
+fn of_local(tables: &Tables, address: IpAddr) -> Vec<IkeSaId> {
+    tables
+        .slots()
+        .filter(|(_, slot)| slot.local() == address)
+        .map(|(ike, _)| ike)
+        .collect()
+}
+
+/// The address is about to leave: its peers hear of it while it can still send.
+fn leave(tables: &mut Tables, address: IpAddr, now: Instant) {
+    tables.addresses.set_active(address, false);
+    let mut waiting = BTreeSet::new();
+    for ike in of_local(tables, address) {
+        match tables.take(ike) {
+            Some(Slot::Sa(mut sa)) if !matches!(sa.stage, Stage::Closed { .. }) => {
+                sa.leave(&mut tables.context(now));
+                waiting.insert(ike);
+                tables.put(ike, Slot::Sa(sa));
+            }
+            Some(slot) => drop_slot(tables, ike, slot, now),
+            None => {}
+        }
+    }
+    let account = Leaving {
+        until: now + tables.config.release,
+        waiting,
+        acknowledged: 0,
+    };
+    if account.waiting.is_empty() {
+        tables
+            .outputs
+            .push_back(Output::Event(released(address, &account)));
+    } else {
+        tables.addresses.leave(address, account);
+    }
+}
+
+/// The address has left: nothing of it stays.
+fn forget(tables: &mut Tables, address: IpAddr, now: Instant) {
+    tables.addresses.set_active(address, false);
+    tables.addresses.give_up(address);
+    for ike in of_local(tables, address) {
+        match tables.take(ike) {
+            Some(Slot::Sa(mut sa)) if !matches!(sa.stage, Stage::Closed { .. }) => {
+                sa.end(Reason::AddressLeft, false, &mut tables.context(now));
+                settle(tables, sa, now);
+            }
+            Some(slot) => drop_slot(tables, ike, slot, now),
+            None => {}
+        }
+    }
+}
+
+/// A handshake, or what is left of one, ends without a word to the peer.
+fn drop_slot(tables: &mut Tables, ike: IkeSaId, slot: Slot, now: Instant) {
+    let path = *slot.path();
+    let pending = match slot {
+        Slot::InitSent(state) => state.purpose.pending,
+        Slot::AuthSent(state) => state.into_pending(&mut tables.context(now)),
+        _ => Vec::new(),
+    };
+    tables.discard(ike);
+    if !pending.is_empty() {
+        let error = Error::InactiveAddress;
+        failed_initiator(tables, path.local, path.remote, error, pending, now);
+    }
+}

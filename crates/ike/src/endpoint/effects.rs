@@ -1,0 +1,183 @@
+//! After each step of an IKE SA: what it means for other IKE SAs and for the endpoint (RFC 7296
+//! sections 2.4, 2.8.2 and 2.18).
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use crate::command::Acquire;
+use crate::context::Context;
+use crate::endpoint::acquire::acquire;
+use crate::endpoint::addresses::Leaving;
+use crate::endpoint::slot::Slot;
+use crate::endpoint::tables::Tables;
+use crate::error::Error;
+use crate::event::{Event, Reason};
+use crate::id::{IkeSaId, Role};
+use crate::limits;
+use crate::output::Output;
+use crate::v2::established::begin::pump;
+use crate::v2::install::acquire_failed;
+use crate::v2::sa::{Effect, Sa, Stage, Task};
+use crate::v2::start::export;
+
+/// Puts an IKE SA back after a step, and sees to what the step means for others.
+pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
+    let (id, local) = (sa.id, sa.path.local.ip());
+    let (mut ended, mut orphans) = (None, Vec::new());
+    for effect in std::mem::take(&mut sa.effects) {
+        match effect {
+            Effect::Rekeyed { new, rival } => rekeyed(tables, &mut sa, new, rival, now),
+            Effect::Undecided { new } => {
+                export(&new, &mut tables.context(now));
+                tables.put(new.id, Slot::Sa(new));
+            }
+            Effect::RivalStands { rival } => stand(tables, &mut sa, rival, now),
+            Effect::Ended {
+                reason,
+                orphans: acquires,
+            } => {
+                ended = Some(reason);
+                orphans = acquires;
+            }
+        }
+    }
+    if ended.is_none() || matches!(sa.stage, Stage::Closed { .. }) {
+        pump(&mut sa, &mut tables.context(now));
+        tables.put(id, Slot::Sa(sa));
+    } else {
+        tables.discard(id);
+    }
+    if let Some(reason) = ended {
+        if let Some(account) = tables.addresses.gone(local, id) {
+            tables
+                .outputs
+                .push_back(Output::Event(released(local, &account)));
+        }
+        adopt(tables, &reason, orphans, now);
+    }
+}
+
+/// The news that an address may go.
+pub(crate) fn released(address: IpAddr, account: &Leaving) -> Event {
+    let (acknowledged, unanswered) = (account.acknowledged, account.waiting.len());
+    Event::AddressReleased {
+        address,
+        acknowledged,
+        unanswered,
+    }
+}
+
+/// What an IKE SA that ended was to protect begins anew, unless we ended it ourselves.
+fn adopt(tables: &mut Tables, reason: &Reason, orphans: Vec<Acquire>, now: Instant) {
+    let ours = matches!(reason, Reason::Requested | Reason::AddressLeft);
+    for orphan in orphans {
+        if ours || !tables.addresses.is_active(orphan.local) {
+            acquire_failed(orphan, Error::IkeClosed, &mut tables.context(now));
+        } else {
+            acquire(tables, orphan, now);
+        }
+    }
+}
+
+/// An IKE SA was replaced; if both sides did it at once, one of the two is redundant.
+fn rekeyed(
+    tables: &mut Tables,
+    old: &mut Sa,
+    mut new: Box<Sa>,
+    rival: Option<(IkeSaId, bool)>,
+    now: Instant,
+) {
+    export(&new, &mut tables.context(now));
+    let open = |sa: &Box<Sa>| matches!(sa.stage, Stage::Undecided { .. } | Stage::Live);
+    let rival = rival.and_then(|(id, wins)| Some((tables.take_sa(id)?, wins)));
+    match rival {
+        Some((mut rival, true)) if open(&rival) => {
+            rival.stage = Stage::Live;
+            inherit(old, &mut rival, &mut tables.context(now));
+            new.stage = Stage::Closing;
+            new.tasks.push_back(Task::DeleteIke {
+                reason: Reason::Redundant,
+            });
+            settle(tables, rival, now);
+        }
+        Some((mut rival, _)) => {
+            // Its children, if it has any already, go where all go.
+            inherit(&mut rival, &mut new, &mut tables.context(now));
+            rival.stage = match rival.stage {
+                closed @ Stage::Closed { .. } => closed,
+                _ => Stage::Replaced {
+                    until: now + limits::REPLACED_LIFE,
+                },
+            };
+            tables.put(rival.id, Slot::Sa(rival));
+            succeed(old, &mut new, &mut tables.context(now));
+        }
+        None => succeed(old, &mut new, &mut tables.context(now)),
+    }
+    pump(&mut new, &mut tables.context(now));
+    tables.put(new.id, Slot::Sa(new));
+}
+
+/// The new IKE SA stands. Who initiated it deletes the old one.
+fn succeed(old: &mut Sa, new: &mut Sa, ctx: &mut Context<'_>) {
+    inherit(old, new, ctx);
+    if new.role == Role::Initiator {
+        old.tasks.push_back(Task::DeleteIke {
+            reason: Reason::Rekeyed,
+        });
+    }
+}
+
+/// The peer's replacement stands, whatever became of ours.
+fn stand(tables: &mut Tables, old: &mut Sa, rival: IkeSaId, now: Instant) {
+    let Some(mut rival) = tables.take_sa(rival) else {
+        return;
+    };
+    if matches!(rival.stage, Stage::Undecided { .. }) {
+        rival.stage = Stage::Live;
+    }
+    inherit(old, &mut rival, &mut tables.context(now));
+    settle(tables, rival, now);
+}
+
+/// The peer uses the IKE SA that it made, so it has decided: its children come over now.
+pub(crate) fn decide(tables: &mut Tables, sa: &mut Sa, now: Instant) {
+    let Stage::Undecided { old } = sa.stage else {
+        return;
+    };
+    sa.stage = Stage::Live;
+    if let Some(mut old) = tables.take_sa(old) {
+        inherit(&mut old, sa, &mut tables.context(now));
+        tables.put(old.id, Slot::Sa(old));
+    }
+}
+
+/// Children and waiting requests move from one IKE SA to another.
+fn inherit(from: &mut Sa, to: &mut Sa, ctx: &mut Context<'_>) {
+    for child in std::mem::take(&mut from.children) {
+        ctx.registry.settle(child.id, to.id);
+        to.children.push(child);
+    }
+    to.tasks.extend(std::mem::take(&mut from.tasks));
+    to.delayed.append(&mut from.delayed);
+    to.childless_since = ctx.now;
+    to.unanswered_since = from.unanswered_since;
+    let (old, new, peer) = (from.id, to.id, to.peer.name.clone());
+    ctx.event(Event::IkeRekeyed { old, new, peer });
+}
+
+/// The peer holds no older IKE SA with us: neither shall we (section 2.4).
+pub(crate) fn initial_contact(tables: &mut Tables, new: IkeSaId, begun: u64, now: Instant) {
+    let Some(sa) = tables.sa(new) else { return };
+    let (remote_id, local_id) = (sa.remote_id.clone(), sa.local_id.clone());
+    for ike in tables.with_identity(&remote_id) {
+        let older = |sa: &Sa| sa.birth < begun && sa.local_id == local_id;
+        if ike == new || !tables.sa(ike).is_some_and(older) {
+            continue;
+        }
+        if let Some(mut sa) = tables.take_sa(ike) {
+            sa.end(Reason::InitialContact, false, &mut tables.context(now));
+            settle(tables, sa, now);
+        }
+    }
+}

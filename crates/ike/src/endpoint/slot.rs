@@ -1,0 +1,142 @@
+//! What an SPI of ours can stand for.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use policy::names::PeerName;
+
+use crate::id::{IkeSaId, Role};
+use crate::status::{IkeState, IkeStatus};
+use crate::timer::Timer;
+use crate::v2::auth_sent::AuthSent;
+use crate::v2::established::clock;
+use crate::v2::half_open::HalfOpen;
+use crate::v2::init_sent::InitSent;
+use crate::v2::nat::Path;
+use crate::v2::sa::{Kind, Sa, Stage};
+
+/// One SPI's state.
+pub(crate) enum Slot {
+    InitSent(Box<InitSent>),
+    AuthSent(Box<AuthSent>),
+    HalfOpen(Box<HalfOpen>),
+    /// A responder that refused IKE_AUTH, and repeats that if it is asked again.
+    Refused(Box<Refused>),
+    Sa(Box<Sa>),
+}
+
+/// What is left of a half-open responder after a refusal.
+pub(crate) struct Refused {
+    pub(crate) path: Path,
+    pub(crate) digest: [u8; 32],
+    pub(crate) answer: Vec<u8>,
+    pub(crate) until: Instant,
+    pub(crate) birth: u64,
+}
+
+impl Slot {
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Slot::InitSent(state) => &state.purpose.path,
+            Slot::AuthSent(state) => &state.purpose().path,
+            Slot::HalfOpen(state) => &state.path,
+            Slot::Refused(state) => &state.path,
+            Slot::Sa(sa) => &sa.path,
+        }
+    }
+
+    pub(crate) fn local(&self) -> IpAddr {
+        self.path().local.ip()
+    }
+
+    /// The peer, unless it is not yet known.
+    pub(crate) fn peer(&self) -> Option<&PeerName> {
+        match self {
+            Slot::InitSent(state) => Some(&state.purpose.peer.name),
+            Slot::AuthSent(state) => Some(&state.purpose().peer.name),
+            Slot::HalfOpen(_) | Slot::Refused(_) => None,
+            Slot::Sa(sa) => Some(&sa.peer.name),
+        }
+    }
+
+    /// The next deadline.
+    pub(crate) fn due(&self, childless: Duration) -> Option<(Instant, Timer)> {
+        let resend = |at: Option<Instant>| at.map(|at| (at, Timer::Retransmit));
+        match self {
+            Slot::InitSent(state) => resend(state.retransmit.due()),
+            Slot::AuthSent(state) => resend(state.retransmit.due()),
+            Slot::HalfOpen(state) => Some((state.until, Timer::Expire)),
+            Slot::Refused(state) => Some((state.until, Timer::Expire)),
+            Slot::Sa(sa) => {
+                let childless = clock::childless_due(sa, childless).map(|at| (at, Timer::Idle));
+                [clock::due(sa), childless].into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// A picture; `None` for what is only a remainder.
+    pub(crate) fn status(&self, ike: IkeSaId, now: Instant) -> Option<IkeStatus> {
+        let Path { local, remote, .. } = *self.path();
+        let connecting = |role, local: SocketAddr, remote: SocketAddr| IkeStatus {
+            ike,
+            peer_spi: 0,
+            peer: self.peer().cloned(),
+            role,
+            local,
+            remote,
+            state: IkeState::Connecting,
+            suite: None,
+            age: Duration::ZERO,
+            rekey_in: None,
+            queued: 0,
+            children: Vec::new(),
+        };
+        match self {
+            Slot::InitSent(state) => {
+                let queued = state.purpose.pending.len();
+                Some(IkeStatus {
+                    queued,
+                    ..connecting(Role::Initiator, local, remote)
+                })
+            }
+            Slot::AuthSent(state) => Some(IkeStatus {
+                peer_spi: state.peer_spi(),
+                suite: Some(state.suite()),
+                queued: state.purpose().pending.len(),
+                ..connecting(Role::Initiator, local, remote)
+            }),
+            Slot::HalfOpen(state) => Some(IkeStatus {
+                peer_spi: state.peer_spi,
+                suite: Some(state.suite),
+                ..connecting(Role::Responder, local, remote)
+            }),
+            Slot::Refused(_) => None,
+            Slot::Sa(sa) => sa_status(sa, now),
+        }
+    }
+}
+
+fn sa_status(sa: &Sa, now: Instant) -> Option<IkeStatus> {
+    let rekeys = |kind: &Kind| matches!(kind, Kind::RekeyIke { .. });
+    let state = match sa.stage {
+        Stage::Live if sa.exchanges.iter().any(|one| rekeys(&one.kind)) => IkeState::Rekeying,
+        Stage::Live => IkeState::Established,
+        Stage::Undecided { .. } | Stage::Replaced { .. } => IkeState::Replaced,
+        Stage::Closing => IkeState::Closing,
+        Stage::Closed { .. } => return None,
+    };
+    Some(IkeStatus {
+        ike: sa.id,
+        peer_spi: sa.peer_spi,
+        peer: Some(sa.peer.name.clone()),
+        role: sa.role,
+        local: sa.path.local,
+        remote: sa.path.remote,
+        state,
+        suite: Some(sa.keys.suite()),
+        age: now.saturating_duration_since(sa.born),
+        rekey_in: sa.rekey_at.map(|at| at.saturating_duration_since(now)),
+        queued: sa.tasks.len() + sa.delayed.len(),
+        children: sa.children.iter().map(|child| child.status(now)).collect(),
+    })
+}

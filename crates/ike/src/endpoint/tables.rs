@@ -1,0 +1,201 @@
+//! The tables of an endpoint, and what every part of it does to them.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crypto::Random;
+use policy::identity::Identity;
+use policy::names::PeerName;
+use policy::pad::{Pad, Peer};
+
+use crate::config::Config;
+use crate::context::{Context, Registry};
+use crate::discard::Discards;
+use crate::endpoint::addresses::Addresses;
+use crate::endpoint::bucket::Bucket;
+use crate::endpoint::deadlines::Deadlines;
+use crate::endpoint::half_opens::HalfOpens;
+use crate::endpoint::slot::Slot;
+use crate::id::IkeSaId;
+use crate::limits;
+use crate::output::Output;
+use crate::v2::cookie::CookieJar;
+use crate::v2::sa::Sa;
+
+/// Everything that an endpoint knows.
+pub(crate) struct Tables {
+    pub(crate) config: Config,
+    pub(crate) peers: BTreeMap<PeerName, Arc<Peer>>,
+    pub(crate) random: Box<dyn Random + Send>,
+    pub(crate) outputs: VecDeque<Output>,
+    pub(crate) registry: Registry,
+    pub(crate) discards: Discards,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) half_opens: HalfOpens,
+    pub(crate) addresses: Addresses,
+    pub(crate) cookies: CookieJar,
+    pub(crate) cookies_required: bool,
+    /// Answers to messages of unknown IKE SAs.
+    pub(crate) answers: Bucket,
+    /// Unprotected hints.
+    pub(crate) hints: Bucket,
+    /// Events that anybody can cause without authentication.
+    pub(crate) news: Bucket,
+    /// When a peer was last called because of an unknown ESP SPI.
+    pub(crate) called: BTreeMap<IpAddr, Instant>,
+    slots: BTreeMap<IkeSaId, Slot>,
+    by_remote: BTreeMap<IpAddr, BTreeSet<IkeSaId>>,
+    by_identity: BTreeMap<Identity, BTreeSet<IkeSaId>>,
+}
+
+impl Tables {
+    pub(crate) fn new(config: Config, random: Box<dyn Random + Send>) -> Self {
+        Tables {
+            peers: by_name(&config.pad),
+            config,
+            random,
+            outputs: VecDeque::new(),
+            registry: Registry::default(),
+            discards: Discards::default(),
+            deadlines: Deadlines::default(),
+            half_opens: HalfOpens::default(),
+            addresses: Addresses::default(),
+            cookies: CookieJar::default(),
+            cookies_required: false,
+            answers: Bucket::per_second(limits::UNKNOWN_SPI_ANSWERS),
+            hints: Bucket::per_second(limits::HINTS),
+            news: Bucket::per_second(limits::UNAUTHENTICATED_NEWS),
+            called: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            by_remote: BTreeMap::new(),
+            by_identity: BTreeMap::new(),
+        }
+    }
+
+    /// What a step may use.
+    pub(crate) fn context(&mut self, now: Instant) -> Context<'_> {
+        Context {
+            now,
+            config: &self.config,
+            random: &mut *self.random,
+            outputs: &mut self.outputs,
+            registry: &mut self.registry,
+        }
+    }
+
+    pub(crate) fn set_pad(&mut self, pad: Arc<Pad>) {
+        self.peers = by_name(&pad);
+        self.config.pad = pad;
+    }
+
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (IkeSaId, &Slot)> {
+        self.slots.iter().map(|(ike, slot)| (*ike, slot))
+    }
+
+    pub(crate) fn slot(&self, ike: IkeSaId) -> Option<&Slot> {
+        self.slots.get(&ike)
+    }
+
+    pub(crate) fn slot_mut(&mut self, ike: IkeSaId) -> Option<&mut Slot> {
+        self.slots.get_mut(&ike)
+    }
+
+    pub(crate) fn sa(&self, ike: IkeSaId) -> Option<&Sa> {
+        match self.slots.get(&ike)? {
+            Slot::Sa(sa) => Some(sa),
+            _ => None,
+        }
+    }
+
+    /// Takes a slot out for a step; [`Tables::put`] or [`Tables::discard`] must follow.
+    pub(crate) fn take(&mut self, ike: IkeSaId) -> Option<Slot> {
+        let slot = self.slots.remove(&ike)?;
+        self.deadlines.set(ike, None);
+        match &slot {
+            Slot::HalfOpen(state) => self.half_opens.remove(state.birth),
+            Slot::Refused(state) => self.half_opens.remove(state.birth),
+            Slot::Sa(sa) => {
+                unindex(&mut self.by_identity, &sa.remote_id, ike);
+                unindex(&mut self.by_remote, &sa.path.remote.ip(), ike);
+            }
+            _ => unindex(&mut self.by_remote, &slot.path().remote.ip(), ike),
+        }
+        Some(slot)
+    }
+
+    /// Takes an established IKE SA out for a step.
+    pub(crate) fn take_sa(&mut self, ike: IkeSaId) -> Option<Box<Sa>> {
+        self.sa(ike)?;
+        match self.take(ike) {
+            Some(Slot::Sa(sa)) => Some(sa),
+            _ => None,
+        }
+    }
+
+    /// Puts a slot in, new or back.
+    pub(crate) fn put(&mut self, ike: IkeSaId, slot: Slot) {
+        self.deadlines.set(ike, slot.due(self.config.childless));
+        let remote = slot.path().remote.ip();
+        match &slot {
+            Slot::HalfOpen(state) => {
+                self.half_opens
+                    .insert(ike, state.birth, state.peer_spi, remote);
+            }
+            Slot::Refused(state) => self.half_opens.insert(ike, state.birth, 0, remote),
+            Slot::Sa(sa) => {
+                self.by_identity
+                    .entry(sa.remote_id.clone())
+                    .or_default()
+                    .insert(ike);
+                self.by_remote.entry(remote).or_default().insert(ike);
+            }
+            _ => {
+                self.by_remote.entry(remote).or_default().insert(ike);
+            }
+        }
+        self.slots.insert(ike, slot);
+    }
+
+    /// A slot that was taken out does not come back.
+    pub(crate) fn discard(&mut self, ike: IkeSaId) {
+        self.registry.release_ike(ike);
+    }
+
+    /// IKE SAs and own handshakes with an address.
+    pub(crate) fn with_remote(&self, remote: IpAddr) -> Vec<IkeSaId> {
+        self.by_remote
+            .get(&remote)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
+    }
+
+    /// IKE SAs whose peer proved to be this one.
+    pub(crate) fn with_identity(&self, identity: &Identity) -> Vec<IkeSaId> {
+        self.by_identity
+            .get(identity)
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect()
+    }
+}
+
+fn by_name(pad: &Pad) -> BTreeMap<PeerName, Arc<Peer>> {
+    pad.peers()
+        .iter()
+        .map(|peer| (peer.name.clone(), Arc::new(peer.clone())))
+        .collect()
+}
+
+fn unindex<K: Ord>(index: &mut BTreeMap<K, BTreeSet<IkeSaId>>, key: &K, ike: IkeSaId) {
+    if let Some(set) = index.get_mut(key) {
+        set.remove(&ike);
+        if set.is_empty() {
+            index.remove(key);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! The AUTH payload with a pre-shared key (RFC 7296 section 2.15).
+
+use crypto::{Prf, Secret};
+use wire::ike::Identification;
+
+/// What the key is padded with, so that it is used for this and nothing else.
+const KEY_PAD: &[u8] = b"Key Pad for IKEv2";
+
+/// What one side signs.
+pub(crate) struct Signed<'a> {
+    /// The octets of the first message that this side sent, header included.
+    pub(crate) message: &'a [u8],
+    /// The nonce of the other side.
+    pub(crate) nonce: &'a [u8],
+    /// The identity that this side claims.
+    pub(crate) id: &'a Identification,
+    /// SK_pi or SK_pr, of this side.
+    pub(crate) sk_p: &'a [u8],
+}
+
+/// The AUTH data of the side that signed.
+pub(crate) fn psk(prf: Prf, key: &Secret, signed: &Signed<'_>) -> Secret {
+    let padded = prf.compute(key.as_bytes(), &[KEY_PAD]);
+    let id = prf.compute(signed.sk_p, &[&signed.id.body()]);
+    prf.compute(
+        padded.as_bytes(),
+        &[signed.message, signed.nonce, id.as_bytes()],
+    )
+}
+
+/// Whether `received` is the AUTH data of the side that signed, in constant time.
+pub(crate) fn verify_psk(prf: Prf, key: &Secret, signed: &Signed<'_>, received: &[u8]) -> bool {
+    crypto::constant_time_eq(psk(prf, key, signed).as_bytes(), received)
+}

@@ -1,0 +1,337 @@
+//! An initiator's second state: IKE_AUTH was sent (RFC 7296 sections 1.2 and 2.15).
+
+use std::sync::Arc;
+
+use policy::identity::Identity;
+use policy::pad::{Auth, Peer};
+use policy::proposal::IkeSuite;
+use wire::ike::numbers::AUTH_METHOD_SHARED_KEY;
+use wire::ike::{
+    AuthPayload, Decoded, ExchangeType, Flags, Header, Malformed, NotifyType, Payload,
+};
+
+use crate::command::Acquire;
+use crate::context::Context;
+use crate::discard::Discard;
+use crate::error::{Error, Misbehaved, NotAuthentic};
+use crate::id::{IkeSaId, Role};
+use crate::output::Outbound;
+use crate::v2::auth::{self, Signed};
+use crate::v2::child::{ChildOffer, Within};
+use crate::v2::contents::Contents;
+use crate::v2::established::note_window;
+use crate::v2::install::{acquire_failed, notify};
+use crate::v2::keys::{Keys, Nonces};
+use crate::v2::message;
+use crate::v2::nat::Path;
+use crate::v2::pair::PairKeys;
+use crate::v2::retransmit::Retransmit;
+use crate::v2::sa::{Birth, Sa, Task};
+use crate::v2::start::{announce, identification, own_identity};
+
+/// What a handshake is about, in every state.
+pub(crate) struct Purpose {
+    pub(crate) id: IkeSaId,
+    pub(crate) peer: Arc<Peer>,
+    pub(crate) path: Path,
+    /// What is to be protected; the first becomes the child of IKE_AUTH.
+    pub(crate) pending: Vec<Acquire>,
+}
+
+/// What becomes of a handshake.
+pub(crate) enum Step<Next> {
+    /// It goes on.
+    Next(Box<Next>),
+    /// It failed; this was to be protected.
+    Failed { error: Error, pending: Vec<Acquire> },
+}
+
+/// What IKE_SA_INIT gave.
+pub(crate) struct Begun {
+    pub(crate) purpose: Purpose,
+    pub(crate) peer_spi: u64,
+    pub(crate) keys: Keys,
+    pub(crate) own_nonce: Vec<u8>,
+    pub(crate) peer_nonce: Vec<u8>,
+}
+
+/// IKE_AUTH was sent.
+pub(crate) struct AuthSent {
+    pub(crate) retransmit: Retransmit,
+    begun: Begun,
+    /// The peer's first message, which it signs.
+    peer_message: Vec<u8>,
+    offer: ChildOffer,
+    request: Vec<u8>,
+}
+
+impl AuthSent {
+    /// Proves who we are, and asks for the first child.
+    pub(crate) fn begin(
+        mut begun: Begun,
+        own_message: &[u8],
+        peer_message: Vec<u8>,
+        alone: bool,
+        ctx: &mut Context<'_>,
+    ) -> Result<Self, Vec<Acquire>> {
+        begun.purpose.path.float();
+        if begun.purpose.pending.is_empty() {
+            return Err(Vec::new());
+        }
+        let acquire = begun.purpose.pending.remove(0);
+        let offer = ChildOffer::new(acquire, Within::IkeAuth, None, ctx);
+        let Purpose { peer, path, .. } = &begun.purpose;
+        let own_id = identification(&peer.local_id, path.local.ip());
+        let Auth::Psk(psk) = &peer.auth;
+        let signed = Signed {
+            message: own_message,
+            nonce: &begun.peer_nonce,
+            id: &own_id,
+            sk_p: begun.keys.sk_p(true),
+        };
+        let auth = auth::psk(begun.keys.suite().prf, psk, &signed);
+        let data = auth.as_bytes().to_vec();
+        let mut payloads = vec![Payload::IdInitiator(own_id)];
+        payloads.extend(alone.then(|| notify(NotifyType::INITIAL_CONTACT)));
+        // Whoever may answer is not asked to be somebody.
+        if peer.remote_id != Identity::Any {
+            payloads.push(Payload::IdResponder(identification(
+                &peer.remote_id,
+                path.remote.ip(),
+            )));
+        }
+        payloads.push(Payload::Auth(AuthPayload {
+            method: AUTH_METHOD_SHARED_KEY,
+            data,
+        }));
+        payloads.extend(offer.payloads());
+        let header = begun.header(1);
+        let request = message::protect(&mut begun.keys, &header, &payloads).unwrap_or_default();
+        ctx.transmit(&begun.purpose.path, request.clone());
+        let retransmit = Retransmit::start(&begun.purpose.peer.ike.retransmission, ctx.now);
+        Ok(AuthSent {
+            retransmit,
+            begun,
+            peer_message,
+            offer,
+            request,
+        })
+    }
+
+    pub(crate) fn purpose(&self) -> &Purpose {
+        &self.begun.purpose
+    }
+
+    pub(crate) fn purpose_mut(&mut self) -> &mut Purpose {
+        &mut self.begun.purpose
+    }
+
+    pub(crate) fn peer_spi(&self) -> u64 {
+        self.begun.peer_spi
+    }
+
+    pub(crate) fn suite(&self) -> IkeSuite {
+        self.begun.keys.suite()
+    }
+
+    /// Whether this handshake already asks for the same.
+    pub(crate) fn asks_for(&self, acquire: &Acquire) -> bool {
+        let offered = &self.offer.acquire;
+        offered.rule == acquire.rule && offered.selectors == acquire.selectors
+    }
+
+    /// Looks at a datagram; nothing changes. The inner error is the peer's own.
+    ///
+    /// # Errors
+    /// It is not the authenticated answer to this request.
+    pub(crate) fn check(
+        &self,
+        decoded: &Decoded<'_>,
+    ) -> Result<Result<Vec<Payload>, Malformed>, Discard> {
+        let header = &decoded.header;
+        if header.exchange != ExchangeType::IKE_AUTH {
+            return Err(Discard::UnexpectedExchange);
+        }
+        if header.responder_spi != self.begun.peer_spi {
+            return Err(Discard::WrongPeerSpi);
+        }
+        if !header.flags.response || header.flags.initiator {
+            return Err(Discard::WrongDirection);
+        }
+        if header.message_id != 1 {
+            return Err(Discard::MessageId);
+        }
+        message::open(&self.begun.keys, decoded)
+    }
+
+    /// The peer answered: an IKE SA comes to be, or not.
+    pub(crate) fn advance(
+        mut self,
+        payloads: &Result<Vec<Payload>, Malformed>,
+        ctx: &mut Context<'_>,
+    ) -> Step<Sa> {
+        let contents = match payloads {
+            Ok(payloads) => Contents::of(payloads).map_err(Error::Misbehaved),
+            Err(why) => Err(Error::Misbehaved(Misbehaved::Malformed(*why))),
+        };
+        let proven = contents.and_then(|contents| Ok((self.verify(&contents)?, contents)));
+        match proven {
+            Ok((remote_id, contents)) => {
+                Step::Next(Box::new(self.establish(remote_id, &contents, ctx)))
+            }
+            Err(error) => {
+                if matches!(error, Error::NotAuthentic(_)) {
+                    self.complain(ctx);
+                }
+                self.fail(error, ctx)
+            }
+        }
+    }
+
+    /// Who the peer proves to be.
+    fn verify(&self, contents: &Contents<'_>) -> Result<Identity, Error> {
+        if let (false, Some(error)) = (contents.has_auth(), contents.error()) {
+            return Err(Error::Refused(error.kind));
+        }
+        let peer = &self.begun.purpose.peer;
+        let id = contents.id_responder().map_err(Error::Misbehaved)?;
+        let auth = contents.auth().map_err(Error::Misbehaved)?;
+        let said = Identity::from_wire(id.kind, &id.data);
+        if !peer.remote_id.accepts(&said) {
+            let (expected, said) = (peer.remote_id.to_string(), said.to_string());
+            return Err(Error::NotAuthentic(NotAuthentic::Identity {
+                expected,
+                said,
+            }));
+        }
+        if auth.method != AUTH_METHOD_SHARED_KEY {
+            return Err(Error::NotAuthentic(NotAuthentic::Method {
+                theirs: auth.method,
+            }));
+        }
+        let signed = Signed {
+            message: &self.peer_message,
+            nonce: &self.begun.own_nonce,
+            id,
+            sk_p: self.begun.keys.sk_p(false),
+        };
+        let Auth::Psk(psk) = &peer.auth;
+        match auth::verify_psk(self.begun.keys.suite().prf, psk, &signed, &auth.data) {
+            true => Ok(said),
+            false => Err(Error::NotAuthentic(NotAuthentic::Auth {
+                said: said.to_string(),
+            })),
+        }
+    }
+
+    /// Tells a peer that it is not who it must be; it holds an IKE SA already (section 2.21.2).
+    fn complain(&mut self, ctx: &mut Context<'_>) {
+        let header = Header {
+            exchange: ExchangeType::INFORMATIONAL,
+            ..self.begun.header(2)
+        };
+        let payloads = [notify(NotifyType::AUTHENTICATION_FAILED)];
+        if let Some(bytes) = message::protect(&mut self.begun.keys, &header, &payloads) {
+            ctx.transmit(&self.begun.purpose.path, bytes);
+        }
+    }
+
+    fn establish(self, remote_id: Identity, contents: &Contents<'_>, ctx: &mut Context<'_>) -> Sa {
+        let Begun {
+            purpose,
+            peer_spi,
+            keys,
+            own_nonce,
+            peer_nonce,
+        } = self.begun;
+        let local_id = own_identity(&purpose.peer.local_id, purpose.path.local.ip());
+        let birth = Birth {
+            id: purpose.id,
+            peer_spi,
+            role: Role::Initiator,
+            peer: purpose.peer,
+            remote_id,
+            local_id,
+            path: purpose.path,
+            keys,
+            requests: (2, 0),
+        };
+        let mut sa = Sa::new(birth, ctx);
+        announce(&sa, ctx);
+        note_window(&mut sa, contents);
+        let (acquire, inbound_spi) = (self.offer.acquire.clone(), self.offer.inbound_spi);
+        let nonces = Nonces {
+            initiator: &own_nonce,
+            responder: &peer_nonce,
+        };
+        match (contents.sa(), contents.error()) {
+            (Err(_), Some(error)) => {
+                ctx.registry.release_esp(inbound_spi);
+                acquire_failed(acquire, Error::Refused(error.kind), ctx);
+            }
+            _ => match self.offer.accept(contents) {
+                Ok((agreed, _)) => {
+                    let (outbound, inbound) = sa.keys.child(agreed.suite, None, nonces);
+                    let keys = PairKeys { inbound, outbound };
+                    sa.install(agreed, keys, Outbound::Now, None, ctx);
+                }
+                Err(error) => {
+                    ctx.registry.release_esp(inbound_spi);
+                    sa.queue(Task::DisownChild { inbound_spi });
+                    acquire_failed(acquire, error, ctx);
+                }
+            },
+        }
+        for acquire in purpose.pending {
+            sa.queue(Task::CreateChild {
+                acquire: Box::new(acquire),
+                tries: 0,
+            });
+        }
+        sa
+    }
+
+    fn fail<Next>(self, error: Error, ctx: &mut Context<'_>) -> Step<Next> {
+        Step::Failed {
+            error,
+            pending: self.into_pending(ctx),
+        }
+    }
+
+    /// Gives up, and gives back what was to be protected.
+    pub(crate) fn into_pending(self, ctx: &mut Context<'_>) -> Vec<Acquire> {
+        ctx.registry.release_esp(self.offer.inbound_spi);
+        let mut pending = vec![self.offer.acquire];
+        pending.extend(self.begun.purpose.pending);
+        pending
+    }
+
+    /// The request is due again; the error is the end.
+    pub(crate) fn fire(&mut self, ctx: &mut Context<'_>) -> Result<(), Error> {
+        let tries = self.retransmit.tries();
+        let purpose = &self.begun.purpose;
+        if !self
+            .retransmit
+            .again(&purpose.peer.ike.retransmission, ctx.now)
+        {
+            return Err(Error::Timeout {
+                exchange: ExchangeType::IKE_AUTH,
+                tries,
+            });
+        }
+        ctx.transmit(&purpose.path, self.request.clone());
+        Ok(())
+    }
+}
+
+impl Begun {
+    fn header(&self, message_id: u32) -> Header {
+        let flags = Flags {
+            initiator: true,
+            version: false,
+            response: false,
+        };
+        let (ours, theirs) = (self.purpose.id.0, self.peer_spi);
+        Header::new(ours, theirs, ExchangeType::IKE_AUTH, flags, message_id)
+    }
+}

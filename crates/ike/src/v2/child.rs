@@ -1,0 +1,364 @@
+//! Negotiation of a child SA pair: offer, answer, acceptance (RFC 7296 sections 1.3.1 and 2.9).
+
+use std::sync::Arc;
+
+use crypto::{DhKeyPair, Group, Secret};
+use policy::child::{ChildTemplate, Mode};
+use policy::names::{PeerName, RuleName};
+use policy::narrowing;
+use policy::proposal::EspSuite;
+use policy::selector::{Direction, SelectorPair, Selectors};
+use wire::ike::{KePayload, Nonce, Notify, NotifyType, Payload, SaPayload};
+
+use crate::command::Acquire;
+use crate::config::ChildRule;
+use crate::context::Context;
+use crate::error::{Error, Incompatible, Misbehaved, SelectorRefusal};
+use crate::v2::contents::Contents;
+use crate::v2::nat::Path;
+use crate::v2::{proposal, selectors};
+
+/// What both sides agreed on for a pair; its keys come apart.
+pub(crate) struct Agreed {
+    pub(crate) rule: RuleName,
+    pub(crate) template: Arc<ChildTemplate>,
+    pub(crate) suite: EspSuite,
+    pub(crate) inbound_spi: u32,
+    pub(crate) outbound_spi: u32,
+    pub(crate) selectors: Selectors,
+}
+
+/// Which exchange negotiates: IKE_AUTH has neither nonces nor groups for the child (section 1.2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Within {
+    IkeAuth,
+    CreateChildSa,
+}
+
+/// A pair that we asked for.
+pub(crate) struct ChildOffer {
+    pub(crate) acquire: Acquire,
+    pub(crate) inbound_spi: u32,
+    /// Our nonce; empty in IKE_AUTH.
+    pub(crate) nonce: Vec<u8>,
+    dh: Option<DhKeyPair>,
+    within: Within,
+}
+
+impl ChildOffer {
+    /// Prepares an offer; `group` is the one that the peer asked for instead of our first.
+    pub(crate) fn new(
+        acquire: Acquire,
+        within: Within,
+        group: Option<Group>,
+        ctx: &mut Context<'_>,
+    ) -> Self {
+        let (mut nonce, mut dh) = (Vec::new(), None);
+        if within == Within::CreateChildSa {
+            nonce = ctx.nonce();
+            let first = acquire
+                .child
+                .proposals
+                .iter()
+                .find_map(|one| one.groups.first().copied());
+            let group = group.or(first);
+            dh = group.and_then(|group| DhKeyPair::generate(group, ctx.random).ok());
+        }
+        ChildOffer {
+            acquire,
+            inbound_spi: ctx.reserve_esp(),
+            nonce,
+            dh,
+            within,
+        }
+    }
+
+    fn proposals(&self) -> SaPayload {
+        let with_groups = self.within == Within::CreateChildSa;
+        proposal::offer_esp(&self.acquire.child.proposals, self.inbound_spi, with_groups)
+    }
+
+    fn selectors(&self) -> Selectors {
+        let pair = self
+            .acquire
+            .flow
+            .map(|flow| SelectorPair::exact(&flow, Direction::Outbound));
+        selectors::offer(pair, &self.acquire.selectors)
+    }
+
+    /// Whether the peer may ask for this group instead.
+    pub(crate) fn allows(&self, group: Group) -> bool {
+        let used = self.dh.as_ref().map(DhKeyPair::group) == Some(group);
+        !used
+            && self
+                .acquire
+                .child
+                .proposals
+                .iter()
+                .any(|one| one.groups.contains(&group))
+    }
+
+    /// The payloads of the request.
+    pub(crate) fn payloads(&self) -> Vec<Payload> {
+        let offered = self.selectors();
+        let mut payloads = vec![Payload::Sa(self.proposals())];
+        if self.within == Within::CreateChildSa {
+            payloads.push(Payload::Nonce(Nonce(self.nonce.clone())));
+        }
+        if let Some(dh) = &self.dh {
+            payloads.push(key_exchange(dh));
+        }
+        payloads.push(Payload::TsInitiator(selectors::to_wire(&offered.local)));
+        payloads.push(Payload::TsResponder(selectors::to_wire(&offered.remote)));
+        payloads.extend(mode_payload(self.acquire.child.mode));
+        payloads
+    }
+
+    /// Checks the answer. The shared secret of the child's own Diffie-Hellman exchange comes with
+    /// what was agreed.
+    pub(crate) fn accept(self, contents: &Contents<'_>) -> Result<(Agreed, Option<Secret>), Error> {
+        let (suite, spi) =
+            proposal::accept::<EspSuite>(&self.proposals(), contents.sa().map_err(misbehaved)?)
+                .map_err(misbehaved)?;
+        let answer = Selectors {
+            local: selectors::from_wire(contents.ts_initiator().map_err(misbehaved)?),
+            remote: selectors::from_wire(contents.ts_responder().map_err(misbehaved)?),
+        };
+        if !narrowing::is_within(&answer, &self.selectors()) {
+            return Err(misbehaved(Misbehaved::ChoseWhatWasNotOffered));
+        }
+        let (ours, theirs) = (self.acquire.child.mode, mode_of(contents));
+        if ours != theirs {
+            return Err(Error::Incompatible(Incompatible::Mode { ours, theirs }));
+        }
+        let shared = match (suite.group, self.dh) {
+            (None, _) => None,
+            (Some(group), Some(dh)) if dh.group() == group => {
+                let ke = contents.ke().map_err(misbehaved)?;
+                let same = ke.group == group.id();
+                let shared = dh.agree(&ke.data).ok().filter(|_| same);
+                Some(shared.ok_or(misbehaved(Misbehaved::KeyExchange))?)
+            }
+            _ => return Err(misbehaved(Misbehaved::ChoseWhatWasNotOffered)),
+        };
+        let agreed = Agreed {
+            rule: self.acquire.rule,
+            template: self.acquire.child,
+            suite,
+            inbound_spi: self.inbound_spi,
+            outbound_spi: spi_of(&spi)?,
+            selectors: answer,
+        };
+        Ok((agreed, shared))
+    }
+}
+
+/// Why a responder makes no child.
+pub(crate) enum Refusal {
+    Error(Error),
+    /// The group that the peer must use instead (section 1.3).
+    InvalidKe(Group),
+}
+
+impl From<Misbehaved> for Refusal {
+    fn from(why: Misbehaved) -> Self {
+        Refusal::Error(Error::Misbehaved(why))
+    }
+}
+
+/// A responder's answer.
+pub(crate) struct Answered {
+    pub(crate) agreed: Agreed,
+    pub(crate) shared: Option<Secret>,
+    /// Our nonce; empty in IKE_AUTH.
+    pub(crate) nonce: Vec<u8>,
+    pub(crate) payloads: Vec<Payload>,
+}
+
+/// Answers a request for a child. Nothing is reserved unless it succeeds.
+pub(crate) fn answer(
+    contents: &Contents<'_>,
+    within: Within,
+    peer: &PeerName,
+    path: &Path,
+    ctx: &mut Context<'_>,
+) -> Result<Answered, Refusal> {
+    let theirs = contents.sa()?;
+    let mode = mode_of(contents);
+    let mut asked = Asked::read(contents, mode, path)?;
+    let (rule, chosen) = asked.choose(&ctx.config.rules, peer, mode, path)?;
+    let group = contents.optional_ke().map(|ke| ke.group);
+    let with_groups = within == Within::CreateChildSa;
+    let ours = proposal::offer_esp(&rule.child.proposals, 0, with_groups);
+    let choice = proposal::choose::<EspSuite>(&ours, theirs, group)
+        .map_err(|why| Refusal::Error(Error::Incompatible(Incompatible::Proposal(why))))?;
+    let outbound_spi = spi_of(&choice.spi).map_err(Refusal::Error)?;
+
+    let (mut extra, mut shared, mut nonce) = (Vec::new(), None, Vec::new());
+    if let Some(group) = choice.suite.group {
+        let ke = contents.optional_ke().filter(|ke| ke.group == group.id());
+        let ke = ke.ok_or(Refusal::InvalidKe(group))?;
+        let (payload, secret) = exchange(group, &ke.data, ctx)?;
+        extra.push(payload);
+        shared = Some(secret);
+    }
+    if within == Within::CreateChildSa {
+        contents.nonce()?;
+        nonce = ctx.nonce();
+        extra.insert(0, Payload::Nonce(Nonce(nonce.clone())));
+    }
+    let inbound_spi = ctx.reserve_esp();
+    let mut payloads = vec![Payload::Sa(
+        choice.answer(inbound_spi.to_be_bytes().to_vec()),
+    )];
+    payloads.append(&mut extra);
+    payloads.extend(asked.selector_payloads(&chosen));
+    payloads.extend(mode_payload(mode));
+    let agreed = Agreed {
+        rule: rule.rule.clone(),
+        template: rule.child.clone(),
+        suite: choice.suite,
+        inbound_spi,
+        outbound_spi,
+        selectors: chosen,
+    };
+    Ok(Answered {
+        agreed,
+        shared,
+        nonce,
+        payloads,
+    })
+}
+
+/// The selectors of a request, seen from here.
+struct Asked {
+    selectors: Selectors,
+    /// What a NAT changed, to be put back into the answer: local, then remote.
+    written: (selectors::Original, selectors::Original),
+}
+
+impl Asked {
+    fn read(contents: &Contents<'_>, mode: Mode, path: &Path) -> Result<Self, Misbehaved> {
+        let mut selectors = Selectors {
+            local: selectors::from_wire(contents.ts_responder()?),
+            remote: selectors::from_wire(contents.ts_initiator()?),
+        };
+        let mut written = (None, None);
+        if mode == Mode::Transport && path.nat.local {
+            written.0 = selectors::see(&mut selectors.local, path.local.ip());
+        }
+        if mode == Mode::Transport && path.nat.remote {
+            written.1 = selectors::see(&mut selectors.remote, path.remote.ip());
+        }
+        Ok(Asked { selectors, written })
+    }
+
+    fn choose<'r>(
+        &mut self,
+        rules: &'r [ChildRule],
+        peer: &PeerName,
+        mode: Mode,
+        path: &Path,
+    ) -> Result<(&'r ChildRule, Selectors), Refusal> {
+        let of_peer = |rule: &&ChildRule| rule.peer.as_ref().is_none_or(|name| name == peer);
+        let mine: Vec<&ChildRule> = rules.iter().filter(of_peer).collect();
+        let fitting: Vec<&ChildRule> = mine
+            .iter()
+            .copied()
+            .filter(|rule| rule.child.mode == mode)
+            .collect();
+        let (local, remote) = (path.local.ip(), path.remote.ip());
+        let allowed = |rule: &&ChildRule| match mode {
+            Mode::Tunnel => rule.selectors.clone(),
+            Mode::Transport => narrowing::between_hosts(&rule.selectors, local, remote),
+        };
+        let allowed: Vec<Selectors> = fitting.iter().map(allowed).collect();
+        let chosen = narrowing::choose(&self.selectors, &allowed)
+            .and_then(|(index, chosen)| Some((*fitting.get(index)?, chosen)));
+        chosen.ok_or_else(|| {
+            let covers =
+                |rule: &&&ChildRule| narrowing::narrow(&self.selectors, &rule.selectors).is_some();
+            let other = mine
+                .iter()
+                .filter(|rule| rule.child.mode != mode)
+                .find(covers);
+            Refusal::Error(Error::Incompatible(match other {
+                Some(rule) => Incompatible::Mode {
+                    ours: rule.child.mode,
+                    theirs: mode,
+                },
+                None => Incompatible::Selectors(Box::new(SelectorRefusal {
+                    ours: mine.iter().map(|rule| rule.selectors.clone()).collect(),
+                    their_local: self.selectors.local.clone(),
+                    their_remote: self.selectors.remote.clone(),
+                })),
+            }))
+        })
+    }
+
+    fn selector_payloads(&self, chosen: &Selectors) -> [Payload; 2] {
+        let (mut local, mut remote) = (chosen.local.clone(), chosen.remote.clone());
+        selectors::unsee(&mut local, self.written.0);
+        selectors::unsee(&mut remote, self.written.1);
+        [
+            Payload::TsInitiator(selectors::to_wire(&remote)),
+            Payload::TsResponder(selectors::to_wire(&local)),
+        ]
+    }
+}
+
+/// Our half of a Diffie-Hellman exchange that the peer began: the payload and the secret.
+pub(crate) fn exchange(
+    group: Group,
+    theirs: &[u8],
+    ctx: &mut Context<'_>,
+) -> Result<(Payload, Secret), Misbehaved> {
+    let dh = DhKeyPair::generate(group, ctx.random).map_err(|_| Misbehaved::KeyExchange)?;
+    let payload = key_exchange(&dh);
+    let secret = dh.agree(theirs).map_err(|_| Misbehaved::KeyExchange)?;
+    Ok((payload, secret))
+}
+
+/// The KE payload of our public value.
+pub(crate) fn key_exchange(dh: &DhKeyPair) -> Payload {
+    Payload::Ke(KePayload {
+        group: dh.group().id(),
+        data: dh.public().to_vec(),
+    })
+}
+
+/// The group that N(INVALID_KE_PAYLOAD) asks for, if we know it.
+pub(crate) fn wanted_group(notify: &Notify) -> Option<Group> {
+    Group::from_id(u16::from_be_bytes(notify.data.as_slice().try_into().ok()?))
+}
+
+/// N(INVALID_KE_PAYLOAD) for a group.
+pub(crate) fn invalid_ke(group: Group) -> Payload {
+    let data = group.id().to_be_bytes().to_vec();
+    Payload::Notify(Notify::new(NotifyType::INVALID_KE_PAYLOAD, data))
+}
+
+fn mode_of(contents: &Contents<'_>) -> Mode {
+    match contents.notify(NotifyType::USE_TRANSPORT_MODE) {
+        Some(_) => Mode::Transport,
+        None => Mode::Tunnel,
+    }
+}
+
+fn mode_payload(mode: Mode) -> Option<Payload> {
+    let notify = || Payload::Notify(Notify::new(NotifyType::USE_TRANSPORT_MODE, Vec::new()));
+    (mode == Mode::Transport).then(notify)
+}
+
+fn spi_of(spi: &[u8]) -> Result<u32, Error> {
+    let spi = spi.try_into().map(u32::from_be_bytes).unwrap_or(0);
+    if spi == 0 {
+        Err(misbehaved(Misbehaved::ChoseWhatWasNotOffered))
+    } else {
+        Ok(spi)
+    }
+}
+
+fn misbehaved(why: Misbehaved) -> Error {
+    Error::Misbehaved(why)
+}

@@ -1,0 +1,165 @@
+//! An established IKE SA at work: authenticated messages go to their handlers, and what waits is
+//! sent (RFC 7296 sections 1.3 and 1.4).
+
+pub(crate) mod begin;
+mod child;
+pub(crate) mod clock;
+mod collide;
+mod delete;
+mod ike;
+pub(crate) mod liveness;
+
+use wire::ike::{ExchangeType, Header, Malformed, NotifyType, Payload, PayloadType, ProtocolId};
+
+use crate::context::Context;
+use crate::discard::Discard;
+use crate::error::{Error, Misbehaved};
+use crate::event::Reason;
+use crate::v2::contents::Contents;
+use crate::v2::install::error_payload;
+use crate::v2::nat::Path;
+use crate::v2::sa::{Exchange, Kind, Proof, Request, Sa};
+
+/// Takes an authenticated message. `back` is where it came from, and where its answer goes.
+///
+/// # Errors
+/// An unprotected hint that is not followed.
+pub(crate) fn advance(
+    sa: &mut Sa,
+    header: &Header,
+    proof: Proof,
+    back: Path,
+    ctx: &mut Context<'_>,
+) -> Result<(), Discard> {
+    match proof {
+        Proof::Hint(notify) => liveness::hint(sa, notify, ctx.now)?,
+        Proof::Repeated => sa.answer_again(&back, ctx),
+        Proof::Request { digest, payloads } => {
+            sa.heard(ctx.now);
+            request(sa, header.exchange, digest, payloads, back, ctx);
+        }
+        Proof::Response { payloads } => {
+            sa.heard(ctx.now);
+            if let Some(exchange) = sa.finish(header.message_id) {
+                response(sa, exchange, payloads, ctx);
+            }
+        }
+    }
+    begin::pump(sa, ctx);
+    Ok(())
+}
+
+fn request(
+    sa: &mut Sa,
+    exchange: ExchangeType,
+    digest: [u8; 32],
+    payloads: Result<Vec<Payload>, Malformed>,
+    back: Path,
+    ctx: &mut Context<'_>,
+) {
+    let octets = payloads.as_deref().unwrap_or_default();
+    let request = Request {
+        exchange,
+        digest,
+        payloads: octets,
+        back,
+    };
+    let contents = match &payloads {
+        Ok(payloads) => Contents::of(payloads),
+        Err(why) => Err(Misbehaved::Malformed(*why)),
+    };
+    match contents {
+        Ok(contents) => handle(sa, &request, &contents, ctx),
+        Err(why) => {
+            let error = Error::Misbehaved(why.clone());
+            sa.respond(&request, &[error_payload(&error)], ctx);
+            // A payload that we do not know is no reason to part (section 2.5); a message that
+            // is no message is (section 2.21.3).
+            if !matches!(why, Misbehaved::CriticalPayload(_)) {
+                sa.end(Reason::Failed(error), true, ctx);
+            }
+        }
+    }
+}
+
+fn handle(sa: &mut Sa, request: &Request<'_>, contents: &Contents<'_>, ctx: &mut Context<'_>) {
+    note_window(sa, contents);
+    if request.exchange == ExchangeType::INFORMATIONAL {
+        return delete::informed(sa, request, contents, ctx);
+    }
+    let about = |payload: &Payload| match payload {
+        Payload::Sa(offer) => offer.proposals.first().map(|proposal| proposal.protocol),
+        _ => None,
+    };
+    match request.payloads.iter().find_map(about) {
+        Some(ProtocolId::IKE) => ike::asked(sa, request, contents, ctx),
+        Some(_) => child::asked(sa, request, contents, ctx),
+        None => {
+            let error = Error::Misbehaved(Misbehaved::Payload(PayloadType::SA));
+            sa.respond(request, &[error_payload(&error)], ctx);
+            sa.end(Reason::Failed(error), true, ctx);
+        }
+    }
+}
+
+/// How many requests the peer takes at once (section 2.3).
+pub(crate) fn note_window(sa: &mut Sa, contents: &Contents<'_>) {
+    let size = contents
+        .notify(NotifyType::SET_WINDOW_SIZE)
+        .map(|notify| notify.data.as_slice());
+    if let Some(size) = size
+        .and_then(|data| data.try_into().ok())
+        .map(u32::from_be_bytes)
+    {
+        sa.peer_window = size.max(sa.peer_window);
+    }
+}
+
+fn response(
+    sa: &mut Sa,
+    exchange: Exchange,
+    payloads: Result<Vec<Payload>, Malformed>,
+    ctx: &mut Context<'_>,
+) {
+    let contents = match &payloads {
+        Ok(payloads) => Contents::of(payloads),
+        Err(why) => Err(Misbehaved::Malformed(*why)),
+    };
+    let (contents, fatal) = match contents {
+        Ok(contents) => {
+            let fatal = contents.notify(NotifyType::INVALID_SYNTAX).is_some();
+            (
+                contents,
+                fatal.then_some(Error::Refused(NotifyType::INVALID_SYNTAX)),
+            )
+        }
+        Err(why) => (Contents::default(), Some(Error::Misbehaved(why))),
+    };
+    if let Some(error) = fatal {
+        // What it was to protect begins anew elsewhere.
+        sa.exchanges.push(exchange);
+        return sa.end(Reason::Failed(error), false, ctx);
+    }
+    note_window(sa, &contents);
+    match exchange.kind {
+        Kind::CreateChild { offer, tries } => child::created(sa, offer, tries, &contents, ctx),
+        Kind::RekeyChild {
+            old,
+            offer,
+            rival,
+            tries,
+        } => {
+            child::rekeyed(sa, old, offer, rival, tries, &contents, ctx);
+        }
+        Kind::RekeyIke {
+            offer,
+            rival,
+            tries,
+        } => {
+            ike::rekeyed(sa, *offer, rival, tries, &contents, ctx);
+        }
+        Kind::DeleteChild { child } => sa.remove_child(child, Reason::Rekeyed, ctx),
+        Kind::DeleteIke { reason } => sa.end(reason, false, ctx),
+        Kind::DisownChild | Kind::Liveness | Kind::Forgotten(_) => {}
+    }
+}

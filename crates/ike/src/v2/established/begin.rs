@@ -1,0 +1,186 @@
+//! Our own requests: what waits is sent when the peer's window and what else goes on allow it
+//! (RFC 7296 sections 1.3, 1.4 and 2.3).
+
+use policy::sa::ChildId;
+use wire::ike::{Delete, Nonce, Notify, NotifyType, Payload, ProtocolId};
+
+use crypto::{DhKeyPair, Group};
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::event::{Doubt, Event, Reason};
+use crate::limits;
+use crate::v2::child::{ChildOffer, Within, key_exchange};
+use crate::v2::install::acquire_failed;
+use crate::v2::pair::Stage as ChildStage;
+use crate::v2::proposal;
+use crate::v2::sa::{IkeOffer, Kind, Sa, Stage, Task};
+
+/// Starts what may start.
+pub(crate) fn pump(sa: &mut Sa, ctx: &mut Context<'_>) {
+    while let Some(task) = next(sa) {
+        match task {
+            Task::CreateChild { acquire, tries } => {
+                if sa.children.len() >= limits::CHILDREN {
+                    acquire_failed(*acquire, Error::Limit("children of one IKE SA"), ctx);
+                } else if !sa.serves(&acquire) {
+                    let offer = ChildOffer::new(*acquire, Within::CreateChildSa, None, ctx);
+                    create_child(sa, offer, tries, ctx);
+                }
+            }
+            Task::RekeyChild { child, tries } => rekey_child(sa, child, None, tries, ctx),
+            Task::DeleteChild { child } => delete_child(sa, child, ctx),
+            Task::DisownChild { inbound_spi } => {
+                let delete = Payload::Delete(Delete::esp(vec![inbound_spi]));
+                sa.request(Kind::DisownChild, &[delete], ctx);
+            }
+            Task::RekeyIke { tries } => rekey_ike(sa, None, tries, ctx),
+            Task::DeleteIke { reason } => {
+                if !matches!(sa.stage, Stage::Replaced { .. }) {
+                    sa.stage = Stage::Closing;
+                }
+                sa.request(
+                    Kind::DeleteIke { reason },
+                    &[Payload::Delete(Delete::ike())],
+                    ctx,
+                );
+            }
+            Task::Liveness(doubt) => check_liveness(sa, doubt, ctx),
+        }
+    }
+}
+
+/// Takes the next task that may start now out of the queue. A Delete of the IKE SA goes before all
+/// others; a rekeying of it goes alone.
+fn next(sa: &mut Sa) -> Option<Task> {
+    let exclusive = |kind: &Kind| matches!(kind, Kind::RekeyIke { .. } | Kind::DeleteIke { .. });
+    if !sa.has_room() || sa.exchanges.iter().any(|one| exclusive(&one.kind)) {
+        return None;
+    }
+    let closes = |task: &Task| matches!(task, Task::DeleteIke { .. });
+    if let Some(at) = sa.tasks.iter().position(closes) {
+        return sa.tasks.remove(at);
+    }
+    let alone = matches!(sa.tasks.front(), Some(Task::RekeyIke { .. }));
+    if sa.stage != Stage::Live || (alone && !sa.exchanges.is_empty()) {
+        return None;
+    }
+    sa.tasks.pop_front()
+}
+
+/// Asks for a new child.
+pub(crate) fn create_child(sa: &mut Sa, offer: ChildOffer, tries: u8, ctx: &mut Context<'_>) {
+    let payloads = offer.payloads();
+    sa.request(
+        Kind::CreateChild {
+            offer: Box::new(offer),
+            tries,
+        },
+        &payloads,
+        ctx,
+    );
+}
+
+/// Asks for a child in the place of another.
+pub(crate) fn rekey_child(
+    sa: &mut Sa,
+    old: ChildId,
+    group: Option<Group>,
+    tries: u8,
+    ctx: &mut Context<'_>,
+) {
+    let (peer, path) = (sa.peer.name.clone(), sa.path);
+    let Some(child) = sa.child_mut(old).filter(|child| child.is_live()) else {
+        return;
+    };
+    child.stage = ChildStage::Rekeying;
+    let inbound_spi = child.inbound_spi;
+    let offer = ChildOffer::new(child.again(&peer, &path), Within::CreateChildSa, group, ctx);
+    let rekeyed = Notify::esp(NotifyType::REKEY_SA, inbound_spi, Vec::new());
+    let mut payloads = vec![Payload::Notify(rekeyed)];
+    payloads.extend(offer.payloads());
+    let kind = Kind::RekeyChild {
+        old,
+        offer: Box::new(offer),
+        rival: None,
+        tries,
+    };
+    sa.request(kind, &payloads, ctx);
+}
+
+fn delete_child(sa: &mut Sa, id: ChildId, ctx: &mut Context<'_>) {
+    let Some(child) = sa.child_mut(id) else {
+        return;
+    };
+    child.stage = ChildStage::Deleting;
+    let delete = Delete {
+        protocol: ProtocolId::ESP,
+        spis: vec![child.inbound_spi],
+    };
+    sa.request(
+        Kind::DeleteChild { child: id },
+        &[Payload::Delete(delete)],
+        ctx,
+    );
+}
+
+/// Asks for an IKE SA in the place of this one.
+pub(crate) fn rekey_ike(sa: &mut Sa, group: Option<Group>, tries: u8, ctx: &mut Context<'_>) {
+    let first = || {
+        sa.peer
+            .ike
+            .proposals
+            .iter()
+            .find_map(|one| one.groups.first().copied())
+    };
+    let Some(group) = group.or_else(first) else {
+        return;
+    };
+    let Ok(dh) = DhKeyPair::generate(group, ctx.random) else {
+        return;
+    };
+    let offer = IkeOffer {
+        new: ctx.reserve_ike(),
+        nonce: ctx.nonce(),
+        dh,
+    };
+    let payloads = [
+        Payload::Sa(proposal::offer_ike(
+            &sa.peer.ike.proposals,
+            Some(offer.new.0),
+        )),
+        Payload::Nonce(Nonce(offer.nonce.clone())),
+        key_exchange(&offer.dh),
+    ];
+    let kind = Kind::RekeyIke {
+        offer: Box::new(offer),
+        rival: None,
+        tries,
+    };
+    sa.request(kind, &payloads, ctx);
+}
+
+fn check_liveness(sa: &mut Sa, doubt: Doubt, ctx: &mut Context<'_>) {
+    // A request in flight asks already.
+    if sa.exchanges.is_empty() {
+        let (ike, peer) = (sa.id, sa.peer.name.clone());
+        ctx.event(Event::LivenessCheck { ike, peer, doubt });
+        sa.request(Kind::Liveness, &[], ctx);
+    }
+}
+
+/// Ends a child because of this host: ESP loses it at once, unless another has taken its place and
+/// its last packets may still be on their way.
+pub(crate) fn close_child(sa: &mut Sa, id: ChildId, reason: Reason, ctx: &mut Context<'_>) {
+    let Some(child) = sa.child_mut(id) else {
+        return;
+    };
+    if child.stage == ChildStage::Deleting {
+        return;
+    }
+    child.stage = ChildStage::Deleting;
+    if !matches!(reason, Reason::Rekeyed | Reason::Redundant) {
+        sa.unplug(id, reason, ctx);
+    }
+    sa.tasks.push_back(Task::DeleteChild { child: id });
+}

@@ -1,0 +1,142 @@
+//! What time does to an established IKE SA (RFC 7296 sections 2.1, 2.4 and 2.8).
+
+use std::time::Instant;
+
+use policy::sa::ChildId;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::event::{Doubt, Reason};
+use crate::output::Output;
+use crate::timer::Timer;
+use crate::v2::established::begin::close_child;
+use crate::v2::established::liveness;
+use crate::v2::pair::Stage as ChildStage;
+use crate::v2::sa::{Sa, Stage, Task};
+
+/// The next deadline.
+pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
+    if let Stage::Closed { until } = sa.stage {
+        return Some((until, Timer::Expire));
+    }
+    let named = |at: Option<Instant>, timer| at.map(|at| (at, timer));
+    let exchanges = sa.exchanges.iter().filter_map(|one| one.retransmit.due());
+    let replaced = match sa.stage {
+        Stage::Replaced { until } if sa.exchanges.is_empty() => Some(until),
+        _ => None,
+    };
+    let live = Some(()).filter(|()| sa.stage == Stage::Live);
+    let own = [
+        named(exchanges.min(), Timer::Retransmit),
+        named(replaced, Timer::Expire),
+        named(sa.delayed.iter().map(|one| one.0).min(), Timer::Retry),
+        named(live.and(sa.rekey_at), Timer::RekeyIke),
+        named(live.map(|()| sa.expire_at), Timer::Lifetime),
+        named(live.and(sa.keepalive_at), Timer::NatKeepalive),
+        named(liveness::due(sa), Timer::Liveness),
+    ];
+    let children = sa.children.iter().filter_map(|child| child.due());
+    own.into_iter().flatten().chain(children).min()
+}
+
+/// When an IKE SA without a child has been so for too long.
+pub(crate) fn childless_due(sa: &Sa, ctx_childless: std::time::Duration) -> Option<Instant> {
+    let quiet = sa.stage == Stage::Live
+        && sa.children.is_empty()
+        && sa.exchanges.is_empty()
+        && sa.tasks.is_empty()
+        && sa.delayed.is_empty();
+    quiet.then(|| sa.childless_since + ctx_childless)
+}
+
+/// Does what is due.
+pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
+    let now = ctx.now;
+    if matches!(sa.stage, Stage::Closed { .. }) {
+        return;
+    }
+    if let Err(reason) = retransmit(sa, ctx) {
+        return sa.end(reason, false, ctx);
+    }
+    if matches!(sa.stage, Stage::Replaced { until } if until <= now && sa.exchanges.is_empty()) {
+        return sa.end(Reason::Rekeyed, false, ctx);
+    }
+    sa.wake(now);
+    children(sa, ctx);
+    if sa.stage != Stage::Live {
+        return;
+    }
+    if sa.expire_at <= now {
+        return close(sa, Reason::Lifetime);
+    }
+    if childless_due(sa, ctx.config.childless).is_some_and(|at| at <= now) {
+        return close(sa, Reason::Childless);
+    }
+    if sa.rekey_at.is_some_and(|at| at <= now) {
+        sa.rekey_at = None;
+        sa.queue(Task::RekeyIke { tries: 0 });
+    }
+    if liveness::due(sa).is_some_and(|at| at <= now) {
+        liveness::ask(sa, Doubt::OneWaySilence);
+    }
+    if sa.keepalive_at.is_some_and(|at| at <= now) {
+        let (local, remote) = (sa.path.local, sa.path.remote);
+        ctx.outputs.push_back(Output::Keepalive { local, remote });
+        sa.rearm_keepalive(now);
+    }
+}
+
+fn close(sa: &mut Sa, reason: Reason) {
+    sa.stage = Stage::Closing;
+    sa.tasks.push_back(Task::DeleteIke { reason });
+}
+
+/// Sends again what is due; the error is the end of the IKE SA.
+fn retransmit(sa: &mut Sa, ctx: &mut Context<'_>) -> Result<(), Reason> {
+    let peer = sa.peer.clone();
+    for index in 0..sa.exchanges.len() {
+        let Some(exchange) = sa.exchanges.get_mut(index) else {
+            break;
+        };
+        if exchange.retransmit.due().is_none_or(|due| due > ctx.now) {
+            continue;
+        }
+        let tries = exchange.retransmit.tries();
+        if !exchange.retransmit.again(&peer.ike.retransmission, ctx.now) {
+            let exchange = exchange.kind.exchange();
+            return Err(Reason::Failed(Error::Timeout { exchange, tries }));
+        }
+        if let Some(exchange) = sa.exchanges.get(index) {
+            sa.repeat(exchange, ctx);
+        }
+    }
+    Ok(())
+}
+
+fn children(sa: &mut Sa, ctx: &mut Context<'_>) {
+    let due = |(at, timer): (Instant, Timer)| (at <= ctx.now).then_some(timer);
+    let events: Vec<(ChildId, Timer, ChildStage)> = sa
+        .children
+        .iter()
+        .filter_map(|child| Some((child.id, due(child.due()?)?, child.stage)))
+        .collect();
+    for (id, timer, stage) in events {
+        match (timer, stage) {
+            (Timer::RekeyChild, _) => {
+                if let Some(child) = sa.child_mut(id) {
+                    child.stage = ChildStage::Rekeying;
+                }
+                sa.tasks.push_back(Task::RekeyChild {
+                    child: id,
+                    tries: 0,
+                });
+            }
+            (Timer::Idle, _) => close_child(sa, id, Reason::Idle, ctx),
+            (_, ChildStage::Replaced { by, .. }) => {
+                sa.activate(by, ctx);
+                close_child(sa, id, Reason::Rekeyed, ctx);
+            }
+            _ => close_child(sa, id, Reason::Lifetime, ctx),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Is the peer still there? One-way silence, hints, and the use that ESP reports (RFC 7296
+//! section 2.4).
+
+use std::time::Instant;
+
+use policy::sa::ChildId;
+use wire::ike::NotifyType;
+
+use crate::command::Usage;
+use crate::context::Context;
+use crate::discard::Discard;
+use crate::event::Doubt;
+use crate::limits;
+use crate::v2::pair::Stage as ChildStage;
+use crate::v2::sa::{Kind, Sa, Stage, Task};
+
+/// Takes note of what ESP saw of a child.
+pub(crate) fn used(sa: &mut Sa, id: ChildId, usage: &Usage, ctx: &mut Context<'_>) {
+    let Some(child) = sa.child_mut(id) else {
+        return;
+    };
+    let worn = child.note(usage) && child.stage == ChildStage::Installed;
+    if worn {
+        child.stage = ChildStage::Rekeying;
+        sa.queue(Task::RekeyChild {
+            child: id,
+            tries: 0,
+        });
+    }
+    if usage.inbound_packets > 0 {
+        sa.activate(id, ctx);
+    }
+    if let Some(at) = usage.last_inbound {
+        sa.alive_at = sa.alive_at.max(at);
+        sa.unanswered_since = sa.unanswered_since.filter(|since| *since > at);
+    }
+    if let Some(at) = usage.last_outbound.filter(|at| *at > sa.alive_at) {
+        sa.unanswered_since.get_or_insert(at);
+    }
+}
+
+/// When to ask the peer, because it has been silent while we sent.
+pub(crate) fn due(sa: &Sa) -> Option<Instant> {
+    let liveness = sa.peer.ike.liveness?;
+    let asks = sa
+        .tasks
+        .iter()
+        .any(|task| matches!(task, Task::Liveness(_)));
+    let idle = sa.stage == Stage::Live && sa.exchanges.is_empty() && !asks;
+    sa.unanswered_since
+        .filter(|_| idle)
+        .map(|since| since + liveness.one_way_silence)
+}
+
+/// Asks the peer.
+pub(crate) fn ask(sa: &mut Sa, doubt: Doubt) {
+    let asks = |task: &Task| matches!(task, Task::Liveness(_));
+    let flies = sa
+        .exchanges
+        .iter()
+        .any(|one| matches!(one.kind, Kind::Liveness));
+    if !flies && !sa.tasks.iter().any(asks) {
+        sa.queue(Task::Liveness(doubt));
+    }
+}
+
+/// An unprotected notification may come from anybody: it makes us ask, seldom, and nothing else.
+pub(crate) fn hint(sa: &mut Sa, notify: NotifyType, now: Instant) -> Result<(), Discard> {
+    if !sa.peer.ike.hints || sa.stage != Stage::Live {
+        return Err(Discard::HintIgnored);
+    }
+    let recent = |at: Instant| now.saturating_duration_since(at) < limits::HINT_GAP;
+    if sa.last_hint.is_some_and(recent) {
+        return Err(Discard::RateLimited);
+    }
+    sa.last_hint = Some(now);
+    ask(sa, Doubt::Hint(notify));
+    Ok(())
+}

@@ -1,0 +1,535 @@
+//! The handshake of a responder: a half-open IKE SA from IKE_SA_INIT to IKE_AUTH (RFC 7296
+//! sections 1.2, 2.4 and 2.15).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crypto::hash::sha256;
+use crypto::{DhKeyPair, Group};
+use policy::identity::Identity;
+use policy::pad::{Auth, NoPeer, Peer};
+use policy::proposal::{IkeProposal, IkeSuite};
+use wire::ike::numbers::AUTH_METHOD_SHARED_KEY;
+use wire::ike::{
+    AuthPayload, Decoded, ExchangeType, Flags, Header, Identification, Malformed, Nonce,
+    NotifyType, Payload, PayloadType,
+};
+
+use crate::context::Context;
+use crate::discard::Discard;
+use crate::error::{Error, Incompatible, Misbehaved, NotAuthentic, ProposalRefusal};
+use crate::id::{IkeSaId, Role};
+use crate::limits;
+use crate::output::Outbound;
+use crate::v2::auth::{self, Signed};
+use crate::v2::child::{self, Refusal, Within, invalid_ke, key_exchange};
+use crate::v2::contents::Contents;
+use crate::v2::established::note_window;
+use crate::v2::install::{error_payload, notify};
+use crate::v2::keys::{Keys, Nonces, Spis};
+use crate::v2::message;
+use crate::v2::nat::{self, Path};
+use crate::v2::pair::PairKeys;
+use crate::v2::proposal::{self, Choice};
+use crate::v2::sa::{Birth, Sa};
+use crate::v2::start::{announce, identification, own_identity};
+
+/// An IKE_SA_INIT request that is complete and worth an answer.
+pub(crate) struct InitRequest<'a> {
+    decoded: &'a Decoded<'a>,
+    contents: Contents<'a>,
+    local: SocketAddr,
+    remote: SocketAddr,
+}
+
+impl<'a> InitRequest<'a> {
+    /// Looks at a request; nothing changes.
+    ///
+    /// # Errors
+    /// It is not one that could be answered.
+    pub(crate) fn check(
+        decoded: &'a Decoded<'a>,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<Self, Discard> {
+        let header = &decoded.header;
+        if header.exchange != ExchangeType::IKE_SA_INIT {
+            return Err(Discard::UnknownSpi);
+        }
+        if header.flags.response || !header.flags.initiator {
+            return Err(Discard::WrongDirection);
+        }
+        if header.message_id != 0 {
+            return Err(Discard::MessageId);
+        }
+        let contents = Contents::of(&decoded.payloads).map_err(|_| Discard::UnexpectedPayloads)?;
+        let complete = contents.sa().is_ok() && contents.ke().is_ok() && contents.nonce().is_ok();
+        match complete && header.initiator_spi != 0 && decoded.encrypted.is_none() {
+            true => Ok(InitRequest {
+                decoded,
+                contents,
+                local,
+                remote,
+            }),
+            false => Err(Discard::UnexpectedPayloads),
+        }
+    }
+
+    /// What a cookie is bound to.
+    pub(crate) fn claim(&self) -> crate::v2::cookie::Claim<'_> {
+        crate::v2::cookie::Claim {
+            nonce: self.contents.nonce().unwrap_or_default(),
+            address: self.remote.ip(),
+            initiator_spi: self.decoded.header.initiator_spi,
+        }
+    }
+
+    /// The cookie that the request returns.
+    pub(crate) fn cookie(&self) -> Option<&[u8]> {
+        self.contents
+            .notify(NotifyType::COOKIE)
+            .map(|notify| notify.data.as_slice())
+    }
+
+    /// An answer that leaves no state behind.
+    pub(crate) fn answer_statelessly(&self, payload: Payload, ctx: &mut Context<'_>) {
+        let header = init_response(self.decoded.header.initiator_spi, 0);
+        let path = self.path(nat::Nat::default());
+        if let Ok(bytes) = wire::ike::encode(&header, &[payload]) {
+            ctx.transmit(&path, bytes);
+        }
+    }
+
+    fn path(&self, nat: nat::Nat) -> Path {
+        Path {
+            local: self.local,
+            remote: self.remote,
+            nat,
+        }
+    }
+
+    /// Chooses algorithms for the peer that has this address.
+    ///
+    /// # Errors
+    /// The answer to give, which leaves no state, and the error to tell if it is one.
+    pub(crate) fn choose(
+        &self,
+        proposals: &[IkeProposal],
+    ) -> Result<Choice<IkeSuite>, (Payload, Option<Error>)> {
+        let misbehaved = |why| {
+            let error = Error::Misbehaved(why);
+            (error_payload(&error), Some(error))
+        };
+        let ours = proposal::offer_ike(proposals, None);
+        let theirs = self.contents.sa().map_err(misbehaved)?;
+        let ke = self.contents.ke().map_err(misbehaved)?;
+        let choice =
+            proposal::choose::<IkeSuite>(&ours, theirs, Some(ke.group)).map_err(|why| {
+                let error = Error::Incompatible(Incompatible::Proposal(why));
+                (error_payload(&error), Some(error))
+            })?;
+        let group: Group = choice.suite.group;
+        if ke.group != group.id() {
+            return Err((invalid_ke(group), None));
+        }
+        if ke.data.len() != group.public_length() {
+            return Err(misbehaved(Misbehaved::KeyExchange));
+        }
+        Ok(choice)
+    }
+
+    /// Answers, and becomes half-open.
+    pub(crate) fn accept(
+        self,
+        choice: &Choice<IkeSuite>,
+        peer: &Peer,
+        ctx: &mut Context<'_>,
+    ) -> Option<HalfOpen> {
+        let dh = DhKeyPair::generate(choice.suite.group, ctx.random).ok()?;
+        let public = self.contents.ke().ok()?.data.clone();
+        let initiator_nonce = self.contents.nonce().ok()?.to_vec();
+        let (id, responder_nonce) = (ctx.reserve_ike(), ctx.nonce());
+        let peer_spi = self.decoded.header.initiator_spi;
+        // The initiator hashed with a responder SPI of zero.
+        let seen = Spis {
+            initiator: peer_spi,
+            responder: 0,
+        };
+        let forced = nat::forced(&peer.ike);
+        let nat = nat::detect(&self.contents, seen, self.local, self.remote, forced);
+        let path = self.path(nat);
+        let mut payloads = vec![
+            Payload::Sa(choice.answer(Vec::new())),
+            key_exchange(&dh),
+            Payload::Nonce(Nonce(responder_nonce.clone())),
+        ];
+        let spis = Spis {
+            initiator: peer_spi,
+            responder: id.0,
+        };
+        if nat.supported {
+            payloads.extend(nat::payloads(
+                spis,
+                self.local,
+                self.remote,
+                forced,
+                ctx.random,
+            ));
+        }
+        let header = init_response(peer_spi, id.0);
+        let response = wire::ike::encode(&header, &payloads).ok()?;
+        ctx.transmit(&path, response.clone());
+        Some(HalfOpen {
+            id,
+            peer_spi,
+            path,
+            suite: choice.suite,
+            until: ctx.now + limits::HALF_OPEN_LIFE,
+            birth: ctx.registry.next_birth(),
+            request: self.decoded.octets.to_vec(),
+            response,
+            initiator_nonce,
+            responder_nonce,
+            secret: Secrets::Pending { dh, public },
+        })
+    }
+}
+
+fn init_response(initiator_spi: u64, responder_spi: u64) -> Header {
+    let flags = Flags {
+        initiator: false,
+        version: false,
+        response: true,
+    };
+    Header::new(
+        initiator_spi,
+        responder_spi,
+        ExchangeType::IKE_SA_INIT,
+        flags,
+        0,
+    )
+}
+
+/// The Diffie-Hellman exchange is finished when IKE_AUTH arrives and not before, so that a flood
+/// of first messages costs half as much.
+enum Secrets {
+    Pending {
+        dh: DhKeyPair,
+        public: Vec<u8>,
+    },
+    Ready(Keys),
+    /// The public value is not one of its group.
+    Unusable,
+}
+
+/// IKE_SA_INIT was answered.
+pub(crate) struct HalfOpen {
+    pub(crate) id: IkeSaId,
+    pub(crate) peer_spi: u64,
+    pub(crate) path: Path,
+    pub(crate) suite: IkeSuite,
+    pub(crate) until: Instant,
+    pub(crate) birth: u64,
+    /// Both first messages, which AUTH signs.
+    request: Vec<u8>,
+    response: Vec<u8>,
+    initiator_nonce: Vec<u8>,
+    responder_nonce: Vec<u8>,
+    secret: Secrets,
+}
+
+/// What became of IKE_AUTH.
+pub(crate) enum Outcome {
+    /// An IKE SA. The flag: the peer says that it holds no other with us.
+    Established(Box<Sa>, bool),
+    /// None. The answer is given again if it is asked for again.
+    Refused {
+        error: Error,
+        digest: [u8; 32],
+        answer: Vec<u8>,
+    },
+}
+
+impl HalfOpen {
+    /// Whether these are the octets of the request that was answered.
+    pub(crate) fn is_repeated(&self, octets: &[u8]) -> bool {
+        self.request == octets
+    }
+
+    /// The answer again, for whom it was given.
+    pub(crate) fn repeated(&self) -> (Path, Vec<u8>) {
+        (self.path, self.response.clone())
+    }
+
+    /// Finishes the Diffie-Hellman exchange, once: what a message holds decides nothing here.
+    fn unlock(&mut self) -> Result<&Keys, Discard> {
+        if matches!(self.secret, Secrets::Pending { .. }) {
+            let pending = std::mem::replace(&mut self.secret, Secrets::Unusable);
+            self.secret = self.finish(pending);
+        }
+        match &self.secret {
+            Secrets::Ready(keys) => Ok(keys),
+            _ => Err(Discard::KeyExchange),
+        }
+    }
+
+    fn finish(&self, secrets: Secrets) -> Secrets {
+        let Secrets::Pending { dh, public } = secrets else {
+            return secrets;
+        };
+        let spis = Spis {
+            initiator: self.peer_spi,
+            responder: self.id.0,
+        };
+        let nonces = Nonces {
+            initiator: &self.initiator_nonce,
+            responder: &self.responder_nonce,
+        };
+        match dh.agree(&public) {
+            Ok(shared) => Secrets::Ready(Keys::initial(self.suite, &shared, nonces, spis)),
+            Err(_) => Secrets::Unusable,
+        }
+    }
+
+    /// Looks at a datagram; nothing changes but that the keys are computed. The inner error is
+    /// the peer's own.
+    ///
+    /// # Errors
+    /// It is not the IKE_AUTH request of this handshake.
+    pub(crate) fn check(
+        &mut self,
+        decoded: &Decoded<'_>,
+    ) -> Result<Result<Vec<Payload>, Malformed>, Discard> {
+        let header = &decoded.header;
+        if header.exchange != ExchangeType::IKE_AUTH {
+            return Err(Discard::UnexpectedExchange);
+        }
+        if header.initiator_spi != self.peer_spi {
+            return Err(Discard::WrongPeerSpi);
+        }
+        if header.flags.response || !header.flags.initiator {
+            return Err(Discard::WrongDirection);
+        }
+        if header.message_id != 1 {
+            return Err(Discard::MessageId);
+        }
+        if decoded.encrypted.is_none() {
+            return Err(Discard::NotEncrypted);
+        }
+        message::open(self.unlock()?, decoded)
+    }
+
+    /// The peer proves who it is, or not.
+    pub(crate) fn advance(
+        mut self,
+        decoded: &Decoded<'_>,
+        payloads: &Result<Vec<Payload>, Malformed>,
+        found: Found,
+        back: (SocketAddr, SocketAddr),
+        ctx: &mut Context<'_>,
+    ) -> Outcome {
+        (self.path.local, self.path.remote) = back;
+        let digest = sha256(&[decoded.octets]);
+        let contents = match payloads {
+            Ok(payloads) => Contents::of(payloads).map_err(Error::Misbehaved),
+            Err(why) => Err(Error::Misbehaved(Misbehaved::Malformed(*why))),
+        };
+        let Secrets::Ready(keys) = std::mem::replace(&mut self.secret, Secrets::Unusable) else {
+            let error = Error::Misbehaved(Misbehaved::KeyExchange);
+            return Outcome::Refused {
+                error,
+                digest,
+                answer: Vec::new(),
+            };
+        };
+        match contents.and_then(|contents| Ok((self.verify(&keys, &contents, found)?, contents))) {
+            Ok((proven, contents)) => self.establish(keys, proven, &contents, digest, ctx),
+            Err(error) => self.refuse(keys, error, digest, ctx),
+        }
+    }
+
+    fn refuse(
+        self,
+        mut keys: Keys,
+        error: Error,
+        digest: [u8; 32],
+        ctx: &mut Context<'_>,
+    ) -> Outcome {
+        let header = self.header();
+        let answer = message::protect(&mut keys, &header, &[error_payload(&error)]);
+        let answer = answer.unwrap_or_default();
+        ctx.transmit(&self.path, answer.clone());
+        Outcome::Refused {
+            error,
+            digest,
+            answer,
+        }
+    }
+
+    fn header(&self) -> Header {
+        let flags = Flags {
+            initiator: false,
+            version: false,
+            response: true,
+        };
+        Header::new(self.peer_spi, self.id.0, ExchangeType::IKE_AUTH, flags, 1)
+    }
+
+    /// Who the peer says it is, and whom it wants to talk to.
+    pub(crate) fn claimed(&self, payloads: &Result<Vec<Payload>, Malformed>) -> Option<Claimed> {
+        let contents = Contents::of(payloads.as_ref().ok()?).ok()?;
+        let identity = |id: &Identification| Identity::from_wire(id.kind, &id.data);
+        Some(Claimed {
+            remote: identity(contents.id_initiator().ok()?),
+            local: contents.optional_id_responder().map(identity),
+        })
+    }
+
+    /// Checks the peer's AUTH.
+    fn verify(&self, keys: &Keys, contents: &Contents<'_>, found: Found) -> Result<Proven, Error> {
+        let id = contents.id_initiator().map_err(Error::Misbehaved)?;
+        let remote_id = Identity::from_wire(id.kind, &id.data);
+        let not_authentic = Error::NotAuthentic;
+        let missing = Error::Misbehaved(Misbehaved::Payload(PayloadType::ID_INITIATOR));
+        let found = found.ok_or(missing)?;
+        let peer = found.map_err(|why| not_authentic(NotAuthentic::Unknown(why)))?;
+        // A peer that wants another method (EAP) sends no AUTH at first.
+        let auth = contents
+            .auth()
+            .map_err(|_| not_authentic(NotAuthentic::Method { theirs: 0 }))?;
+        if auth.method != AUTH_METHOD_SHARED_KEY {
+            return Err(not_authentic(NotAuthentic::Method {
+                theirs: auth.method,
+            }));
+        }
+        let signed = Signed {
+            message: &self.request,
+            nonce: &self.responder_nonce,
+            id,
+            sk_p: keys.sk_p(true),
+        };
+        let Auth::Psk(psk) = &peer.auth;
+        if !auth::verify_psk(self.suite.prf, psk, &signed, &auth.data) {
+            return Err(not_authentic(NotAuthentic::Auth {
+                said: remote_id.to_string(),
+            }));
+        }
+        self.permits(&peer)?;
+        Ok(Proven { peer, remote_id })
+    }
+
+    /// IKE_SA_INIT was answered for the address; the identity may have stricter proposals.
+    fn permits(&self, peer: &Peer) -> Result<(), Error> {
+        let ours = proposal::offer_ike(&peer.ike.proposals, None);
+        let theirs = proposal::offer_ike(&[self.suite.into()], None);
+        match proposal::choose::<IkeSuite>(&ours, &theirs, None) {
+            Ok(_) => Ok(()),
+            Err(why) => {
+                let why: Box<ProposalRefusal> = why;
+                Err(Error::Incompatible(Incompatible::Proposal(why)))
+            }
+        }
+    }
+
+    fn establish(
+        self,
+        keys: Keys,
+        proven: Proven,
+        contents: &Contents<'_>,
+        digest: [u8; 32],
+        ctx: &mut Context<'_>,
+    ) -> Outcome {
+        let Proven { peer, remote_id } = proven;
+        let own_id = identification(&peer.local_id, self.path.local.ip());
+        let header = self.header();
+        let auth = self.prove(&keys, &peer, &own_id);
+        let mut payloads = vec![Payload::IdResponder(own_id), auth];
+        let birth = Birth {
+            id: self.id,
+            peer_spi: self.peer_spi,
+            role: Role::Responder,
+            local_id: own_identity(&peer.local_id, self.path.local.ip()),
+            peer,
+            remote_id,
+            path: self.path,
+            keys,
+            requests: (0, 2),
+        };
+        let mut sa = Sa::new(birth, ctx);
+        announce(&sa, ctx);
+        note_window(&mut sa, contents);
+        let nonces = Nonces {
+            initiator: &self.initiator_nonce,
+            responder: &self.responder_nonce,
+        };
+        payloads.extend(first_child(&mut sa, contents, nonces, ctx));
+        let answer = message::protect(&mut sa.keys, &header, &payloads).unwrap_or_default();
+        ctx.transmit(&sa.path, answer.clone());
+        sa.keep_answer(digest, answer);
+        let contact = contents.notify(NotifyType::INITIAL_CONTACT).is_some();
+        Outcome::Established(Box::new(sa), contact)
+    }
+
+    /// Our own AUTH payload.
+    fn prove(&self, keys: &Keys, peer: &Peer, own_id: &Identification) -> Payload {
+        let signed = Signed {
+            message: &self.response,
+            nonce: &self.initiator_nonce,
+            id: own_id,
+            sk_p: keys.sk_p(false),
+        };
+        let Auth::Psk(psk) = &peer.auth;
+        let auth = auth::psk(self.suite.prf, psk, &signed);
+        let data = auth.as_bytes().to_vec();
+        Payload::Auth(AuthPayload {
+            method: AUTH_METHOD_SHARED_KEY,
+            data,
+        })
+    }
+}
+
+/// What the PAD says of a claim; `None` without a claim.
+pub(crate) type Found = Option<Result<Arc<Peer>, Box<NoPeer>>>;
+
+/// Who a peer says it is, and whom it wants to talk to if it says so.
+pub(crate) struct Claimed {
+    pub(crate) remote: Identity,
+    pub(crate) local: Option<Identity>,
+}
+
+struct Proven {
+    peer: Arc<Peer>,
+    remote_id: Identity,
+}
+
+/// The child of IKE_AUTH; when there is none, the IKE SA stays (section 1.2).
+fn first_child(
+    sa: &mut Sa,
+    contents: &Contents<'_>,
+    nonces: Nonces<'_>,
+    ctx: &mut Context<'_>,
+) -> Vec<Payload> {
+    if matches!(contents.sa(), Err(Misbehaved::Payload(PayloadType::SA))) {
+        return Vec::new();
+    }
+    let (peer, path) = (sa.peer.name.clone(), sa.path);
+    match child::answer(contents, Within::IkeAuth, &peer, &path, ctx) {
+        Ok(answered) => {
+            let (inbound, outbound) = sa.keys.child(answered.agreed.suite, None, nonces);
+            let keys = PairKeys { inbound, outbound };
+            sa.install(answered.agreed, keys, Outbound::Now, None, ctx);
+            answered.payloads
+        }
+        Err(Refusal::InvalidKe(_)) => vec![notify(NotifyType::NO_PROPOSAL_CHOSEN)],
+        Err(Refusal::Error(error)) => {
+            let payload = match &error {
+                // A malformed wish for a child is no reason to refuse the peer.
+                Error::Misbehaved(_) => notify(NotifyType::NO_PROPOSAL_CHOSEN),
+                error => error_payload(error),
+            };
+            sa.child_failed(None, Role::Responder, error, ctx);
+            vec![payload]
+        }
+    }
+}

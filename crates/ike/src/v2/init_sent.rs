@@ -1,0 +1,328 @@
+//! An initiator's first state: IKE_SA_INIT was sent (RFC 7296 sections 1.2 and 2.6).
+//!
+//! Each state holds exactly what is known then, and gives itself up for the next.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crypto::{DhKeyPair, Group};
+use policy::pad::Peer;
+use policy::proposal::IkeSuite;
+use wire::ike::{Decoded, ExchangeType, Flags, Header, Nonce, Notify, NotifyType, Payload};
+
+use crate::command::Acquire;
+use crate::context::Context;
+use crate::discard::Discard;
+use crate::error::{Error, Misbehaved};
+use crate::event::Event;
+use crate::limits;
+use crate::v2::auth_sent::{AuthSent, Begun, Purpose, Step};
+use crate::v2::child::{key_exchange, wanted_group};
+use crate::v2::contents::Contents;
+use crate::v2::keys::{Keys, Nonces, Spis};
+use crate::v2::nat::{self, Nat, Path};
+use crate::v2::proposal;
+use crate::v2::retransmit::Retransmit;
+
+/// IKE_SA_INIT was sent.
+pub(crate) struct InitSent {
+    pub(crate) purpose: Purpose,
+    pub(crate) retransmit: Retransmit,
+    dh: DhKeyPair,
+    nonce: Vec<u8>,
+    cookie: Option<Vec<u8>>,
+    restarts: u8,
+    request: Vec<u8>,
+    /// What an unprotected answer says: the most likely reason if nothing better comes.
+    doubt: Option<NotifyType>,
+}
+
+/// What an answer to IKE_SA_INIT means.
+pub(crate) enum InitProof {
+    /// Begin again with this cookie.
+    Cookie(Vec<u8>),
+    /// Begin again with this group.
+    Group(Group),
+    /// The peer, or somebody who read our request, refuses.
+    Refusal(NotifyType),
+    /// Go on.
+    Answer {
+        suite: IkeSuite,
+        peer_spi: u64,
+        public: Vec<u8>,
+        nonce: Vec<u8>,
+        nat: Nat,
+    },
+}
+
+impl InitSent {
+    /// Begins a handshake.
+    pub(crate) fn begin(
+        peer: Arc<Peer>,
+        local: IpAddr,
+        remote: IpAddr,
+        pending: Vec<Acquire>,
+        ctx: &mut Context<'_>,
+    ) -> Option<Self> {
+        let group = peer
+            .ike
+            .proposals
+            .iter()
+            .find_map(|one| one.groups.first().copied())?;
+        let dh = DhKeyPair::generate(group, ctx.random).ok()?;
+        let port = nat::first_port(&peer.ike);
+        let path = Path {
+            local: SocketAddr::new(local, port),
+            remote: SocketAddr::new(remote, port),
+            nat: Nat::default(),
+        };
+        let id = ctx.reserve_ike();
+        let nonce = ctx.nonce();
+        ctx.event(Event::HandshakeStarted {
+            ike: id,
+            peer: peer.name.clone(),
+            local: path.local,
+            remote: path.remote,
+        });
+        let retransmit = Retransmit::start(&peer.ike.retransmission, ctx.now);
+        let purpose = Purpose {
+            id,
+            peer,
+            path,
+            pending,
+        };
+        let mut this = InitSent {
+            purpose,
+            retransmit,
+            dh,
+            nonce,
+            cookie: None,
+            restarts: 0,
+            request: Vec::new(),
+            doubt: None,
+        };
+        this.send(ctx);
+        Some(this)
+    }
+
+    /// Builds the request and sends it for the first time.
+    fn send(&mut self, ctx: &mut Context<'_>) {
+        let Purpose { id, peer, path, .. } = &self.purpose;
+        let spis = Spis {
+            initiator: id.0,
+            responder: 0,
+        };
+        let cookie = self.cookie.as_ref();
+        let cookie =
+            cookie.map(|data| Payload::Notify(Notify::new(NotifyType::COOKIE, data.clone())));
+        let mut payloads: Vec<Payload> = cookie.into_iter().collect();
+        payloads.extend([
+            Payload::Sa(proposal::offer_ike(&peer.ike.proposals, None)),
+            key_exchange(&self.dh),
+            Payload::Nonce(Nonce(self.nonce.clone())),
+        ]);
+        let force = nat::forced(&peer.ike);
+        payloads.extend(nat::payloads(
+            spis,
+            path.local,
+            path.remote,
+            force,
+            ctx.random,
+        ));
+        let flags = Flags {
+            initiator: true,
+            version: false,
+            response: false,
+        };
+        let header = Header::new(id.0, 0, ExchangeType::IKE_SA_INIT, flags, 0);
+        self.request = wire::ike::encode(&header, &payloads).unwrap_or_default();
+        self.retransmit = Retransmit::start(&peer.ike.retransmission, ctx.now);
+        ctx.transmit(path, self.request.clone());
+    }
+
+    /// Looks at a datagram; nothing changes.
+    ///
+    /// # Errors
+    /// It is no answer to this request.
+    pub(crate) fn check(
+        &self,
+        decoded: &Decoded<'_>,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<InitProof, Discard> {
+        let header = &decoded.header;
+        if header.exchange != ExchangeType::IKE_SA_INIT {
+            return Err(Discard::UnexpectedExchange);
+        }
+        if !header.flags.response || header.flags.initiator {
+            return Err(Discard::WrongDirection);
+        }
+        if header.message_id != 0 {
+            return Err(Discard::MessageId);
+        }
+        if remote.ip() != self.purpose.path.remote.ip() {
+            return Err(Discard::NoMatchingRequest);
+        }
+        let contents = Contents::of(&decoded.payloads).map_err(|_| Discard::UnexpectedPayloads)?;
+        match contents.sa() {
+            Ok(_) => self.check_answer(decoded, &contents, local, remote),
+            Err(_) => self.check_refusal(&contents),
+        }
+    }
+
+    fn check_refusal(&self, contents: &Contents<'_>) -> Result<InitProof, Discard> {
+        if let Some(cookie) = contents.notify(NotifyType::COOKIE) {
+            if !(1..=limits::COOKIE).contains(&cookie.data.len()) {
+                return Err(Discard::Cookie);
+            }
+            return self.restart(InitProof::Cookie(cookie.data.clone()));
+        }
+        let error = contents.error().ok_or(Discard::UnexpectedPayloads)?;
+        if error.kind != NotifyType::INVALID_KE_PAYLOAD {
+            return Ok(InitProof::Refusal(error.kind));
+        }
+        let group = wanted_group(error).ok_or(Discard::UnexpectedPayloads)?;
+        let ours = &self.purpose.peer.ike.proposals;
+        if group == self.dh.group() || !ours.iter().any(|one| one.groups.contains(&group)) {
+            return Err(Discard::KeyExchange);
+        }
+        self.restart(InitProof::Group(group))
+    }
+
+    fn restart(&self, proof: InitProof) -> Result<InitProof, Discard> {
+        match self.restarts < limits::RESTARTS {
+            true => Ok(proof),
+            false => Err(Discard::TooManyRestarts),
+        }
+    }
+
+    fn check_answer(
+        &self,
+        decoded: &Decoded<'_>,
+        contents: &Contents<'_>,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<InitProof, Discard> {
+        let bad = |_: Misbehaved| Discard::UnexpectedPayloads;
+        let offered = proposal::offer_ike(&self.purpose.peer.ike.proposals, None);
+        let sa = contents.sa().map_err(bad)?;
+        let (suite, _) = proposal::accept::<IkeSuite>(&offered, sa).map_err(bad)?;
+        let (ke, nonce) = (contents.ke().map_err(bad)?, contents.nonce().map_err(bad)?);
+        let group = self.dh.group();
+        let same = suite.group == group && ke.group == group.id();
+        if !same || ke.data.len() != group.public_length() {
+            return Err(Discard::KeyExchange);
+        }
+        let peer_spi = decoded.header.responder_spi;
+        if peer_spi == 0 {
+            return Err(Discard::WrongPeerSpi);
+        }
+        let spis = Spis {
+            initiator: self.purpose.id.0,
+            responder: peer_spi,
+        };
+        let forced = nat::forced(&self.purpose.peer.ike);
+        let nat = nat::detect(contents, spis, local, remote, forced);
+        let (public, nonce) = (ke.data.clone(), nonce.to_vec());
+        Ok(InitProof::Answer {
+            suite,
+            peer_spi,
+            public,
+            nonce,
+            nat,
+        })
+    }
+
+    /// Goes on after an answer. `answer` are its octets, which the peer will sign; `alone` says
+    /// that we hold no other IKE SA with the peer.
+    pub(crate) fn advance(
+        mut self,
+        proof: InitProof,
+        answer: &[u8],
+        alone: bool,
+        ctx: &mut Context<'_>,
+    ) -> Step<InitStep> {
+        match proof {
+            InitProof::Cookie(cookie) => self.cookie = Some(cookie),
+            InitProof::Group(group) => match DhKeyPair::generate(group, ctx.random) {
+                Ok(dh) => self.dh = dh,
+                Err(_) => return Step::Next(Box::new(InitStep::Waiting(self))),
+            },
+            InitProof::Refusal(notify) => {
+                if self.doubt.replace(notify).is_none() {
+                    let (ike, peer) = (self.purpose.id, self.purpose.peer.name.clone());
+                    ctx.event(Event::HandshakeDoubtful { ike, peer, notify });
+                }
+                return Step::Next(Box::new(InitStep::Waiting(self)));
+            }
+            InitProof::Answer {
+                suite,
+                peer_spi,
+                public,
+                nonce,
+                nat,
+            } => {
+                self.purpose.path.nat = nat;
+                let shared = match self.dh.agree(&public) {
+                    Ok(shared) => shared,
+                    Err(_) => {
+                        let error = Error::Misbehaved(Misbehaved::KeyExchange);
+                        return Step::Failed {
+                            error,
+                            pending: self.purpose.pending,
+                        };
+                    }
+                };
+                let spis = Spis {
+                    initiator: self.purpose.id.0,
+                    responder: peer_spi,
+                };
+                let nonces = Nonces {
+                    initiator: &self.nonce,
+                    responder: &nonce,
+                };
+                let keys = Keys::initial(suite, &shared, nonces, spis);
+                let begun = Begun {
+                    purpose: self.purpose,
+                    peer_spi,
+                    keys,
+                    own_nonce: self.nonce,
+                    peer_nonce: nonce,
+                };
+                let next = AuthSent::begin(begun, &self.request, answer.to_vec(), alone, ctx);
+                return match next {
+                    Ok(next) => Step::Next(Box::new(InitStep::Authenticating(next))),
+                    Err(pending) => Step::Failed {
+                        error: Error::NoSuchPeer,
+                        pending,
+                    },
+                };
+            }
+        }
+        self.restarts += 1;
+        self.send(ctx);
+        Step::Next(Box::new(InitStep::Waiting(self)))
+    }
+
+    /// The request is due again; the error is the end.
+    pub(crate) fn fire(&mut self, ctx: &mut Context<'_>) -> Result<(), Error> {
+        let tries = self.retransmit.tries();
+        if !self
+            .retransmit
+            .again(&self.purpose.peer.ike.retransmission, ctx.now)
+        {
+            let exchange = ExchangeType::IKE_SA_INIT;
+            return Err(self
+                .doubt
+                .map_or(Error::Timeout { exchange, tries }, Error::Refused));
+        }
+        ctx.transmit(&self.purpose.path, self.request.clone());
+        Ok(())
+    }
+}
+
+/// Where an answer to IKE_SA_INIT leads.
+pub(crate) enum InitStep {
+    Waiting(InitSent),
+    Authenticating(AuthSent),
+}

@@ -1,0 +1,195 @@
+//! A child SA pair that is installed: its life, its use and its timers (RFC 7296 section 2.8).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use policy::child::ChildTemplate;
+use policy::names::{PeerName, RuleName};
+use policy::proposal::EspSuite;
+use policy::sa::{ChildId, KeyMaterial, SaSpec};
+use policy::selector::Selectors;
+use policy::timers::ChildLifetime;
+
+use crate::command::{Acquire, Usage};
+use crate::context::Context;
+use crate::status::{ChildState, ChildStatus};
+use crate::timer::Timer;
+use crate::v2::child::Agreed;
+use crate::v2::nat::Path;
+
+/// Where a pair is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It carries traffic.
+    Installed,
+    /// It carries traffic, and our request to rekey it is queued or in flight.
+    Rekeying,
+    /// Another took its place; who initiated that deletes this one.
+    Replaced { by: ChildId, until: Instant },
+    /// Our request to delete it is queued or in flight.
+    Deleting,
+}
+
+/// A pair.
+pub(crate) struct Child {
+    pub(crate) id: ChildId,
+    pub(crate) rule: RuleName,
+    pub(crate) template: Arc<ChildTemplate>,
+    pub(crate) suite: EspSuite,
+    pub(crate) inbound_spi: u32,
+    pub(crate) outbound_spi: u32,
+    pub(crate) selectors: Selectors,
+    pub(crate) stage: Stage,
+    /// Whether its outbound SA may carry traffic.
+    pub(crate) active: bool,
+    /// Whether ESP still has it; a pair that is deleted for a reason other than rekeying loses
+    /// it before the peer has answered.
+    pub(crate) in_esp: bool,
+    born: Instant,
+    rekey_at: Option<Instant>,
+    expire_at: Instant,
+    last_inbound: Instant,
+}
+
+/// The keys of a pair, as seen from here.
+pub(crate) struct PairKeys {
+    pub(crate) inbound: KeyMaterial,
+    pub(crate) outbound: KeyMaterial,
+}
+
+impl Child {
+    /// A pair that begins now.
+    pub(crate) fn new(agreed: Agreed, ctx: &mut Context<'_>) -> Self {
+        let now = ctx.now;
+        let ChildLifetime {
+            rekey,
+            jitter,
+            hard,
+            ..
+        } = agreed.template.lifetime;
+        let early = ctx.jitter(jitter);
+        Child {
+            id: ctx.registry.next_child(),
+            rule: agreed.rule,
+            template: agreed.template,
+            suite: agreed.suite,
+            inbound_spi: agreed.inbound_spi,
+            outbound_spi: agreed.outbound_spi,
+            selectors: agreed.selectors,
+            stage: Stage::Installed,
+            active: true,
+            in_esp: true,
+            born: now,
+            rekey_at: Some(now + rekey.saturating_sub(early)),
+            expire_at: now + hard,
+            last_inbound: now,
+        }
+    }
+
+    /// What ESP needs to know.
+    pub(crate) fn spec(&self, peer: &PeerName, path: &Path, keys: PairKeys) -> SaSpec {
+        SaSpec {
+            id: self.id,
+            rule: self.rule.clone(),
+            peer: peer.clone(),
+            mode: self.template.mode,
+            encapsulation: path.encapsulation(),
+            local: path.local.ip(),
+            remote: path.remote.ip(),
+            inbound_spi: self.inbound_spi,
+            outbound_spi: self.outbound_spi,
+            encryption: self.suite.encryption,
+            integrity: self.suite.integrity,
+            esn: self.suite.esn,
+            replay_window: self.template.replay_window,
+            selectors: self.selectors.clone(),
+            inbound_keys: keys.inbound,
+            outbound_keys: keys.outbound,
+        }
+    }
+
+    /// What to ask for when this pair is rekeyed.
+    pub(crate) fn again(&self, peer: &PeerName, path: &Path) -> Acquire {
+        Acquire {
+            rule: self.rule.clone(),
+            peer: peer.clone(),
+            local: path.local.ip(),
+            remote: path.remote.ip(),
+            flow: None,
+            child: self.template.clone(),
+            selectors: self.selectors.clone(),
+        }
+    }
+
+    /// Whether the pair is in use and nobody is about to end it.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.stage, Stage::Installed | Stage::Rekeying)
+    }
+
+    /// Takes note of what ESP saw; `true` when the pair has carried so much that it must be
+    /// rekeyed.
+    pub(crate) fn note(&mut self, usage: &Usage) -> bool {
+        if let Some(at) = usage.last_inbound {
+            self.last_inbound = self.last_inbound.max(at);
+        }
+        let lifetime = self.template.lifetime;
+        let packets = match self.suite.esn {
+            true => lifetime.packets,
+            false => lifetime.packets.min(ChildLifetime::PACKETS_WITHOUT_ESN),
+        };
+        let bytes = lifetime.bytes.unwrap_or(u64::MAX);
+        usage.inbound_packets.max(usage.outbound_packets) >= packets
+            || usage.inbound_bytes.max(usage.outbound_bytes) >= bytes
+    }
+
+    /// The next thing that time does to the pair.
+    pub(crate) fn due(&self) -> Option<(Instant, Timer)> {
+        let expire = (self.expire_at, Timer::Lifetime);
+        match self.stage {
+            Stage::Installed => {
+                let rekey = self.rekey_at.map(|at| (at, Timer::RekeyChild));
+                [Some(expire), rekey, self.idle_at()]
+                    .into_iter()
+                    .flatten()
+                    .min()
+            }
+            Stage::Rekeying => [Some(expire), self.idle_at()].into_iter().flatten().min(),
+            Stage::Replaced { until, .. } => Some((until, Timer::Expire)),
+            // The ladder of the Delete ends it.
+            Stage::Deleting => None,
+        }
+    }
+
+    fn idle_at(&self) -> Option<(Instant, Timer)> {
+        self.template
+            .idle
+            .map(|idle| (self.last_inbound + idle, Timer::Idle))
+    }
+
+    /// Rekeying failed: tries again half-way to the end of the pair's life, if that is worth it.
+    pub(crate) fn rekey_later(&mut self, now: Instant) {
+        let half = self.expire_at.saturating_duration_since(now) / 2;
+        self.rekey_at = (half > Duration::from_secs(1)).then_some(now + half);
+    }
+
+    /// A picture of the pair.
+    pub(crate) fn status(&self, now: Instant) -> ChildStatus {
+        ChildStatus {
+            child: self.id,
+            rule: self.rule.clone(),
+            state: match self.stage {
+                Stage::Installed => ChildState::Installed,
+                Stage::Rekeying => ChildState::Rekeying,
+                Stage::Replaced { .. } => ChildState::Replaced,
+                Stage::Deleting => ChildState::Deleting,
+            },
+            mode: self.template.mode,
+            suite: self.suite,
+            inbound_spi: self.inbound_spi,
+            outbound_spi: self.outbound_spi,
+            selectors: self.selectors.clone(),
+            age: now.saturating_duration_since(self.born),
+            rekey_in: self.rekey_at.map(|at| at.saturating_duration_since(now)),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The first moment of an IKE SA: identities, the news of it, and its keys for an analyser
+//! (RFC 7296 section 3.5).
+
+use std::net::IpAddr;
+
+use policy::identity::Identity;
+use wire::ike::Identification;
+
+use crate::context::Context;
+use crate::event::Event;
+use crate::output::Output;
+use crate::v2::sa::Sa;
+
+/// An identity as its payload.
+pub(crate) fn identification(identity: &Identity, address: IpAddr) -> Identification {
+    let (kind, data) = identity.to_wire(address);
+    Identification { kind, data }
+}
+
+/// Who we are on this address.
+pub(crate) fn own_identity(identity: &Identity, address: IpAddr) -> Identity {
+    match identity {
+        Identity::Any => Identity::Address(address),
+        named => named.clone(),
+    }
+}
+
+/// Tells of a new IKE SA, and of its keys when somebody asked for them.
+pub(crate) fn announce(sa: &Sa, ctx: &mut Context<'_>) {
+    ctx.event(Event::IkeEstablished {
+        ike: sa.id,
+        peer: sa.peer.name.clone(),
+        role: sa.role,
+        local: sa.path.local,
+        remote: sa.path.remote,
+        suite: sa.keys.suite(),
+    });
+    export(sa, ctx);
+}
+
+/// Reveals the keys, when somebody asked for them.
+pub(crate) fn export(sa: &Sa, ctx: &mut Context<'_>) {
+    if ctx.config.export_keys {
+        let keys = Box::new(sa.keys.export(sa.spis()));
+        ctx.outputs.push_back(Output::Keys(keys));
+    }
+}
