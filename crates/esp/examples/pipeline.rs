@@ -1,5 +1,6 @@
 //! How long a packet takes through each half of the data plane: `cargo run --release --example
-//! pipeline -p esp`. One thread, no sockets: segment and seal, then open and coalesce.
+//! pipeline -p esp`. One thread, no sockets: segment and seal, then open and coalesce. Each figure
+//! is the median of many rounds, so that what else the machine does matters little.
 #![allow(clippy::disallowed_methods)] // A measurement reads the clock.
 
 use std::sync::Arc;
@@ -76,17 +77,17 @@ fn measure(pair: Pair) -> (f64, f64) {
         ..Offload::NONE
     };
     let mut buffer = vec![0; 1 << 17];
-    let (mut sealing, mut opening, mut segments) = (0u128, 0u128, 0usize);
+    let (mut sealing, mut opening) = (Vec::new(), Vec::new());
     for now in 1..=u64::from(ROUNDS) {
         out.clear();
         into.clear();
         let start = Instant::now();
         let sent = outbound.send(&packet, &offload, now, &mut out);
-        sealing += start.elapsed().as_nanos();
+        let elapsed = start.elapsed();
         let Sent::Sealed(count) = sent else {
             panic!("not sealed: {sent:?}")
         };
-        segments += count;
+        sealing.push(elapsed.as_nanos() as f64 / count as f64);
 
         let mut places = Vec::new();
         for (_, datagram) in out.datagrams() {
@@ -110,13 +111,15 @@ fn measure(pair: Pair) -> (f64, f64) {
                 .expect("it was sealed here");
         }
         into.finish();
-        opening += start.elapsed().as_nanos();
+        opening.push(start.elapsed().as_nanos() as f64 / count as f64);
         assert_eq!(into.len(), 1);
     }
-    (
-        sealing as f64 / segments as f64,
-        opening as f64 / segments as f64,
-    )
+    (median(sealing), median(opening))
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
 
 fn policy(pair: Pair) -> Arc<Spd> {
