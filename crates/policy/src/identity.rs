@@ -175,3 +175,67 @@ impl fmt::Display for BadIdentity {
 }
 
 impl std::error::Error for BadIdentity {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_kinds_by_their_text() {
+        let kind =
+            |text: &str| Identity::parse(text).map(|id| id.to_wire("::1".parse().unwrap()).0);
+        assert_eq!(kind("10.0.0.1"), Ok(ID_IPV4_ADDR));
+        assert_eq!(kind("2001:db8::1"), Ok(ID_IPV6_ADDR));
+        assert_eq!(kind("mail.example.org"), Ok(ID_FQDN));
+        assert_eq!(kind("@mail"), Ok(ID_FQDN));
+        assert_eq!(kind("ops@example.org"), Ok(ID_RFC822_ADDR));
+        assert_eq!(kind("@#00ff"), Ok(ID_KEY_ID));
+        assert_eq!(kind("any"), Ok(ID_IPV6_ADDR), "our address stands for it");
+        assert_eq!(kind(""), Err(BadIdentity::Empty));
+        assert_eq!(kind("@#0"), Err(BadIdentity::Hex));
+        assert_eq!(kind("two words"), Err(BadIdentity::Characters));
+    }
+
+    #[test]
+    fn who_is_who() {
+        let id = |text: &str| Identity::parse(text).unwrap();
+        assert!(id("Mail.Example.org").accepts(&id("mail.example.ORG")));
+        assert!(!id("mail.example.org").accepts(&id("mail.example.net")));
+        assert!(!id("10.0.0.1").accepts(&id("10.0.0.2")));
+        assert!(Identity::Any.accepts(&Identity::Other {
+            kind: 9,
+            data: vec![1]
+        }));
+        assert!(!id("10.0.0.1").accepts(&Identity::Any));
+        assert_eq!(
+            Identity::from_wire(1, &[1, 2, 3]),
+            Identity::Other {
+                kind: 1,
+                data: vec![1, 2, 3]
+            }
+        );
+        assert_eq!(
+            Identity::from_wire(2, b"a\n\x1b[0m").to_string(),
+            "a\\n\\u{1b}[0m"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_comes_back(kind in any::<u8>(), data in any::<Vec<u8>>()) {
+            let identity = Identity::from_wire(kind, &data);
+            prop_assert_eq!(identity.to_wire("10.0.0.1".parse().unwrap()), (kind, data));
+            let _ = identity.to_string();
+        }
+
+        #[test]
+        fn names_read_what_they_print(text in "[!-~]{1,40}") {
+            if let Ok(identity) = Identity::parse(&text)
+                && !text.contains(['\\', '\'', '"'])
+            {
+                prop_assert_eq!(Identity::parse(&identity.to_string()), Ok(identity));
+            }
+        }
+    }
+}

@@ -331,3 +331,6 @@ impl fmt::Display for NoPeer {
 }
 
 impl std::error::Error for NoPeer {}
+
+#[cfg(test)]
+mod tests;

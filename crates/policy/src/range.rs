@@ -207,3 +207,55 @@ impl fmt::Display for AddressRange {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn subnet(text: &str, length: u8) -> Option<String> {
+        AddressRange::subnet(text.parse().unwrap(), length).map(|range| range.to_string())
+    }
+
+    #[test]
+    fn subnets_and_their_text() {
+        assert_eq!(subnet("10.1.2.3", 24), Some("10.1.2.0/24".to_owned()));
+        assert_eq!(subnet("10.1.2.3", 32), Some("10.1.2.3/32".to_owned()));
+        assert_eq!(subnet("10.1.2.3", 0), Some("0.0.0.0/0".to_owned()));
+        assert_eq!(subnet("10.1.2.3", 33), None);
+        assert_eq!(subnet("2001:db8::1", 32), Some("2001:db8::/32".to_owned()));
+        assert_eq!(subnet("2001:db8::1", 0), Some("::/0".to_owned()));
+        assert_eq!(subnet("2001:db8::1", 129), None);
+        assert!(AddressRange::ANY_V4.is_any() && AddressRange::ANY_V6.is_any());
+        assert_eq!(AddressRange::ANY_V4.prefix_length(), Some(0));
+        assert_eq!(AddressRange::ANY_V6.prefix_length(), Some(0));
+    }
+
+    #[test]
+    fn families_do_not_mix() {
+        let v4: IpAddr = "10.0.0.1".parse().unwrap();
+        let v6: IpAddr = "::1".parse().unwrap();
+        assert_eq!(AddressRange::new(v4, v6), None);
+        assert!(!AddressRange::ANY_V4.contains(v6) && !AddressRange::ANY_V6.contains(v4));
+        assert_eq!(AddressRange::ANY_V4.intersect(&AddressRange::ANY_V6), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_prefix_length_makes_the_same_range(start in any::<u32>(), end in any::<u32>()) {
+            let ends = [start.min(end), start.max(end)].map(|bits| Ipv4Addr::from_bits(bits).into());
+            let range = AddressRange::new(ends[0], ends[1]).unwrap();
+            if let Some(length) = range.prefix_length() {
+                prop_assert_eq!(AddressRange::subnet(range.start(), length), Some(range));
+            }
+        }
+
+        #[test]
+        fn every_subnet_knows_its_length(bits in any::<u128>(), length in 0..=128u8) {
+            let address = Ipv6Addr::from_bits(bits).into();
+            let range = AddressRange::subnet(address, length).unwrap();
+            prop_assert_eq!(range.prefix_length(), Some(length));
+            prop_assert!(range.contains(address));
+        }
+    }
+}

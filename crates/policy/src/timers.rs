@@ -200,3 +200,62 @@ impl Timers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_ladder_meets_a_moved_address_early() {
+        let ladder = Retransmission::modern();
+        assert!(
+            ladder
+                .gap(0)
+                .is_some_and(|gap| gap <= Duration::from_millis(60))
+        );
+        assert!(
+            ladder
+                .gap(1)
+                .is_some_and(|gap| gap <= Duration::from_millis(80))
+        );
+        assert!(ladder.gaps().is_sorted());
+        assert_eq!(
+            (ladder.tries(), ladder.total()),
+            (8, Duration::from_secs(8))
+        );
+        assert_eq!(ladder.gap(8), None);
+    }
+
+    #[test]
+    fn the_timers_of_kb821839() {
+        let timers = Timers::kb821839(false);
+        let sent: Vec<u64> = timers
+            .retransmission
+            .gaps()
+            .iter()
+            .scan(0, |at, gap| {
+                Some(std::mem::replace(at, *at + gap.as_secs()))
+            })
+            .collect();
+        assert_eq!(sent, [0, 1, 3, 7, 15, 31]);
+        assert_eq!(timers.retransmission.total(), Duration::from_secs(63));
+        let crash = |timers: Timers| timers.idle.map(|idle| idle + timers.retransmission.total());
+        assert_eq!(crash(timers), Some(Duration::from_secs(363)));
+        assert_eq!(
+            crash(Timers::kb821839(true)),
+            Some(Duration::from_secs(123))
+        );
+        assert!(Timers::kb821839(true).liveness.is_none() && !Timers::kb821839(true).hints);
+    }
+
+    #[test]
+    fn a_ladder_needs_steps_and_has_not_too_many() {
+        assert_eq!(Retransmission::new(&[]), None);
+        assert_eq!(Retransmission::new(&[Duration::ZERO]), None);
+        let many = vec![Duration::from_secs(1); 100];
+        assert_eq!(
+            Retransmission::new(&many).map(|ladder| ladder.tries()),
+            Some(MAX_GAPS)
+        );
+    }
+}

@@ -49,74 +49,31 @@ pub(crate) fn read(mut section: Section<'_>, problems: &mut Problems) -> Option<
     if let Some(name) = &name {
         section.title = format!("[[rule]] `{name}`");
     }
+    let words = [
+        ("permit", ActionWord::Permit),
+        ("block", ActionWord::Block),
+        ("require", ActionWord::Require),
+        ("request", ActionWord::Request),
+    ];
     let action = section.require(problems, "action", "\"require\"", |value| {
-        let words = [
-            ("permit", ActionWord::Permit),
-            ("block", ActionWord::Block),
-            ("require", ActionWord::Require),
-            ("request", ActionWord::Request),
-        ];
         value::word(value, &words)
     });
-    let title = section.title.clone();
     let filters = read_filters(&mut section, problems);
     let peer = section.read(problems, "peer", |value| value::short_text(value, MAX_NAME));
     let has_idle = section.has("idle");
     let child = read_child(&mut section, problems, action);
-    let spans = (
-        section.span.clone(),
-        section.span_of("remote"),
-        section.span_of("peer"),
-    );
+    let (remote_span, peer_span) = (section.span_of("remote"), section.span_of("peer"));
+    let (title, span) = (section.title.clone(), section.span.clone());
     section.finish(problems);
-    let (action, filters) = (action?, filters?);
-    let entries: usize = filters
-        .iter()
-        .map(combinations)
-        .fold(0, usize::saturating_add);
-    if entries > MAX_ENTRIES {
-        let message = format!("{title} would become {entries} entries");
-        let remedy = "use ranges instead of lists, or several rules".to_owned();
-        problems.error(
-            spans.0.clone(),
-            message,
-            format!("more than {MAX_ENTRIES}"),
-            remedy,
-        );
-        return None;
-    }
-    let one_way = filters
-        .iter()
-        .any(|filter| filter.directions != Directions::Both);
-    let action = match action {
-        ActionWord::Permit => Action::Permit,
-        ActionWord::Block => Action::Block,
-        ActionWord::Require => Action::Negotiate(Negotiate {
-            required: true,
-            child,
-        }),
-        ActionWord::Request => Action::Negotiate(Negotiate {
-            required: false,
-            child,
-        }),
-    };
-    if one_way && action.child().is_some() {
-        let message = format!("{title} protects one way only, which IPsec cannot do");
-        let remedy = "leave `mirrored = false` out".to_owned();
-        problems.error(
-            spans.0.clone(),
-            message,
-            "an SA has two directions".into(),
-            remedy,
-        );
-    }
+    let (action, filters) = (action?.with(child), filters?);
+    check_filters(&title, &span, &action, &filters, problems)?;
+    let peer = peer.map(|peer| PeerName::new(&peer));
     let rule = Rule {
         name: RuleName::new(&name?),
         filters,
         action,
-        peer: peer.map(|peer| PeerName::new(&peer)),
+        peer,
     };
-    let (span, remote_span, peer_span) = spans;
     Some(ReadRule {
         rule,
         span,
@@ -132,6 +89,62 @@ enum ActionWord {
     Block,
     Require,
     Request,
+}
+
+impl ActionWord {
+    fn with(self, child: Arc<ChildTemplate>) -> Action {
+        match self {
+            ActionWord::Permit => Action::Permit,
+            ActionWord::Block => Action::Block,
+            ActionWord::Require => Action::Negotiate(Negotiate {
+                required: true,
+                child,
+            }),
+            ActionWord::Request => Action::Negotiate(Negotiate {
+                required: false,
+                child,
+            }),
+        }
+    }
+}
+
+/// Refuses rules that become too many entries, and those that protect one way only.
+fn check_filters(
+    title: &str,
+    span: &Span,
+    action: &Action,
+    filters: &[Filter],
+    problems: &mut Problems,
+) -> Option<()> {
+    let entries: usize = filters
+        .iter()
+        .map(combinations)
+        .fold(0, usize::saturating_add);
+    if entries > MAX_ENTRIES {
+        let message = format!("{title} would become {entries} entries");
+        let remedy = "use ranges instead of lists, or several rules".to_owned();
+        problems.error(
+            span.clone(),
+            message,
+            format!("more than {MAX_ENTRIES}"),
+            remedy,
+        );
+        return None;
+    }
+    let one_way = filters
+        .iter()
+        .any(|filter| filter.directions != Directions::Both);
+    if one_way && action.child().is_some() {
+        let message = format!("{title} protects one way only, which IPsec cannot do");
+        let remedy = "leave `mirrored = false` out".to_owned();
+        problems.error(
+            span.clone(),
+            message,
+            "an SA has two directions".into(),
+            remedy,
+        );
+    }
+    Some(())
 }
 
 /// How many entries a filter becomes, `any` counted for both families and `me` for one address.

@@ -1,3 +1,5 @@
+//! What the explanation says of packets that match, that do not, and that nobody can protect.
+
 use std::sync::Arc;
 
 use crypto::secret::Secret;

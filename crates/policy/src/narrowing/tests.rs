@@ -1,3 +1,5 @@
+//! Narrowing against every packet of a small world (RFC 7296 section 2.9).
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;

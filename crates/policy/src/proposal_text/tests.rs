@@ -1,3 +1,5 @@
+//! Proposals read what they print, and refusals say what to do.
+
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 

@@ -1,3 +1,5 @@
+//! Lookup against a plain reference, the order, dormant rules and exemptions.
+
 use std::cmp::Reverse;
 use std::net::Ipv4Addr;
 
