@@ -86,8 +86,8 @@ const SHORT_WORD: usize = 3;
 /// Letters of one case in a row that make a key look like words.
 const WORD: usize = 4;
 
-/// Whether more than three fifths of the key are letters of one case in a row, with as many vowels as
-/// words have (three tenths; random letters have two).
+/// Whether more than three fifths of the key are letters of one case in a row, with as many vowels
+/// as words have (three tenths; random letters have two).
 fn looks_like_words(key: &[u8]) -> bool {
     let (mut letters, mut vowels) = (0, 0);
     let mut rest = key;

@@ -243,8 +243,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_prefix_length_makes_the_same_range(start in any::<u32>(), end in any::<u32>()) {
-            let ends = [start.min(end), start.max(end)].map(|bits| Ipv4Addr::from_bits(bits).into());
-            let range = AddressRange::new(ends[0], ends[1]).unwrap();
+            let address = |bits| Ipv4Addr::from_bits(bits).into();
+            let (least, most) = (address(start.min(end)), address(start.max(end)));
+            let range = AddressRange::new(least, most).unwrap();
             if let Some(length) = range.prefix_length() {
                 prop_assert_eq!(AddressRange::subnet(range.start(), length), Some(range));
             }

@@ -389,6 +389,7 @@ fn what_is_unwise_is_a_warning() {
     assert!(warnings(&with_rule(all))[0].contains("DHCP, DNS and SSH"));
     assert!(warnings(&with_rule("profile = \"everything\""))[0].contains("KB254949"));
     assert!(warnings("")[0].contains("no rule"));
+    assert!(good("").report.render(true).contains("no rule"));
     assert!(warnings(&with_rule("[node]\nkey_log_dir = \"/tmp/keys\""))[0].contains("decrypt"));
 }
 
@@ -619,6 +620,24 @@ fn a_reload_knows_what_changed() {
     let cluster = good(&back_end().replacen("Jq0m", "Jq1m", 1)).config;
     let changes = diff(&before, &cluster);
     assert!(changes.cluster && changes.rules_changed.is_empty());
+}
+
+#[test]
+fn deep_nesting_and_size_are_bounded() {
+    for open in ["[", "{a=", "[{a="] {
+        let report = bad(&format!("a = {}", open.repeat(100_000)));
+        assert!(report.diagnostics.len() <= diagnostic::MAX_PROBLEMS);
+        assert!(!report.render(false).is_empty());
+    }
+    let many = "x = 1\n".repeat(1_000);
+    let report = bad(&many);
+    assert!(report.diagnostics.len() + report.more >= 999);
+    assert!(report.render(false).contains("more."));
+    assert!(
+        bad(&" ".repeat(MAX_FILE + 1))
+            .render(false)
+            .contains("has more than")
+    );
 }
 
 /// A change somewhere in a text: bytes gone, doubled, or replaced by what means something in TOML.
