@@ -106,7 +106,7 @@ impl RecvBatch {
     /// several entries at once, in place.
     pub fn place(&self, index: usize) -> Option<Place> {
         let entry = self.entries.get(index)?;
-        let base = entry.slot * MAX_DATAGRAM;
+        let base = self.slots.start(entry.slot);
         Some(Place {
             local: entry.local,
             remote: entry.remote,

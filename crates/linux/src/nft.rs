@@ -2,15 +2,16 @@
 //!
 //! The rules are the kernel's copy of the policy: whatever happens to the daemon, a packet that
 //! must be protected is dropped when it arrives in clear and when it would leave in clear, and
-//! it is counted. One `inet` table has two chains:
+//! it is counted. One `inet` table has three chains:
 //!
-//! * `arriving` (prerouting, before connection tracking) sees everything from every device,
-//!   for this host and for those behind it; what comes out of the TUN was decrypted.
-//! * `leaving` (postrouting, before address translation) sees everything that is sent or
-//!   forwarded; what goes into the TUN will be encrypted.
+//! * `arriving` (prerouting, before connection tracking and address translation) judges what
+//!   is addressed to this host; what comes out of the TUN was decrypted.
+//! * `leaving` (output) judges what this host sends; what goes into the TUN will be encrypted.
+//! * `forwarding` judges what this host forwards: one of its two devices must be the TUN.
 //!
 //! Loopback traffic is exempt, as are the messages without which nothing works: ESP, IKE and
-//! IPv6 neighbour discovery.
+//! IPv6 neighbour discovery. Fragments follow their first one; where packets are forwarded,
+//! later fragments between the addresses of a guard with ports are dropped too.
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
@@ -88,8 +89,8 @@ fn run_nft(
     what: &str,
 ) -> Result<Vec<u8>, Error> {
     let missing = || {
-        let why = io::Error::new(io::ErrorKind::Unsupported, "nftables is not installed");
-        Error::new(what, why).with_remedy("apt-get install nftables")
+        let why = "nftables is not installed: apt-get install nftables";
+        Error::new(what, io::Error::new(io::ErrorKind::Unsupported, why))
     };
     let found = programs.iter().find_map(|program| {
         let mut command = Command::new(program);

@@ -68,7 +68,12 @@ impl Slots {
     }
 
     pub(crate) fn buffer(&self, slot: usize) -> &[u8] {
-        &self.buffers[slot * self.stride..slot * self.stride + self.size]
+        &self.buffers[self.start(slot)..self.start(slot) + self.size]
+    }
+
+    /// Where a slot's buffer begins in [`all_mut`](Self::all_mut).
+    pub(crate) fn start(&self, slot: usize) -> usize {
+        slot * self.stride
     }
 
     /// Every slot's buffer, one after the other.

@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 use crate::nft::model::{Action, Addresses, Counter, Direction, Guard, Ruleset, Selector};
 use crate::prefix::Family;
 
-/// Prerouting: after defragmentation (-400) and before connection tracking (-200).
+/// After defragmentation (-400); before connection tracking (-200) and before destination
+/// address translation (-100) could turn a guarded port into another one.
 const ARRIVING_PRIORITY: i32 = -300;
-/// Postrouting: before source address translation (100).
-const LEAVING_PRIORITY: i32 = 0;
+/// After everything that may choose another route for a packet, before source address
+/// translation (100).
+const FILTER_PRIORITY: i32 = 0;
 /// ESP as a protocol number.
 const ESP: u8 = 50;
 /// ICMPv6 without which no IPv6 neighbour is found: multicast listener messages (130 to 132,
@@ -30,12 +32,12 @@ pub(crate) fn ruleset(ruleset: &Ruleset, before: &[Counter]) -> Result<Value, St
     for guard in &ruleset.guards {
         check_name(&guard.name)?;
         if guard.action != Action::Permit {
-            for direction in Direction::BOTH {
+            for direction in Direction::ALL {
                 commands.push(counter(ruleset, guard, direction, before));
             }
         }
     }
-    for direction in Direction::BOTH {
+    for direction in Direction::ALL {
         commands.push(chain(ruleset, direction));
         let mut rules = exemptions(ruleset, direction);
         for guard in &ruleset.guards {
@@ -61,7 +63,7 @@ pub(crate) fn counters(document: &Value) -> Vec<Counter> {
     let read = |object: &Value| {
         let counter = object.get("counter")?;
         let (guard, direction) = counter.get("name")?.as_str()?.rsplit_once('.')?;
-        let direction = Direction::BOTH
+        let direction = Direction::ALL
             .into_iter()
             .find(|known| known.name() == direction)?;
         Some(Counter {
@@ -109,7 +111,8 @@ fn counter(ruleset: &Ruleset, guard: &Guard, direction: Direction, before: &[Cou
 fn chain(ruleset: &Ruleset, direction: Direction) -> Value {
     let (hook, priority) = match direction {
         Direction::Arriving => ("prerouting", ARRIVING_PRIORITY),
-        Direction::Leaving => ("postrouting", LEAVING_PRIORITY),
+        Direction::Leaving => ("output", FILTER_PRIORITY),
+        Direction::Forwarding => ("forward", FILTER_PRIORITY),
     };
     json!({"add": {"chain": {
         "family": "inet",
@@ -124,34 +127,39 @@ fn chain(ruleset: &Ruleset, direction: Direction) -> Value {
 
 /// What passes whatever the policy says.
 fn exemptions(ruleset: &Ruleset, direction: Direction) -> Vec<Vec<Value>> {
-    let accept = || json!({"accept": null});
-    let mut rules = vec![vec![device(direction, "lo"), accept()]];
-    let ranges = NEIGHBOUR_TYPES.map(|(first, last)| range(first, last));
-    for types in ranges {
-        rules.push(vec![
-            is(meta("l4proto"), json!(58)),
-            is(
-                json!({"payload": {"protocol": "icmpv6", "field": "type"}}),
-                types,
-            ),
-            accept(),
-        ]);
-    }
-    match (direction, ruleset.mark) {
-        (Direction::Leaving, Some(mark)) => {
-            rules.push(vec![is(meta("mark"), json!(mark)), accept()]);
+    let port = |field: &str, port: &u16| {
+        let udp = is(meta("l4proto"), json!(libc::IPPROTO_UDP));
+        vec![udp, is(transport(field), json!(port)), accept()]
+    };
+    let esp = vec![is(meta("l4proto"), json!(ESP)), accept()];
+    let mut rules = Vec::new();
+    match direction {
+        // What is forwarded is not ours: the policy alone decides.
+        Direction::Forwarding => return rules,
+        Direction::Arriving => {
+            rules.push(vec![device("iifname", "lo"), accept()]);
+            // A packet to this host is judged by its first fragment, the one with the ports;
+            // without that the others come to nothing.
+            for family in Family::BOTH {
+                rules.push(vec![of_family(family), fragment(family), accept()]);
+            }
+            rules.push(esp);
+            rules.extend(ruleset.ike_ports.iter().map(|number| port("dport", number)));
         }
-        _ => {
-            rules.push(vec![is(meta("l4proto"), json!(ESP)), accept()]);
-            let field = match direction {
-                Direction::Arriving => "dport",
-                Direction::Leaving => "sport",
-            };
-            for port in &ruleset.ike_ports {
-                let udp = is(meta("l4proto"), json!(libc::IPPROTO_UDP));
-                rules.push(vec![udp, is(transport(field), json!(port)), accept()]);
+        Direction::Leaving => {
+            rules.push(vec![device("oifname", "lo"), accept()]);
+            if let Some(mark) = ruleset.mark {
+                rules.push(vec![is(meta("mark"), json!(mark)), accept()]);
+            } else {
+                rules.push(esp);
+                rules.extend(ruleset.ike_ports.iter().map(|number| port("sport", number)));
             }
         }
+    }
+    for (first, last) in NEIGHBOUR_TYPES {
+        let kind = json!({"payload": {"protocol": "icmpv6", "field": "type"}});
+        let icmp = is(meta("l4proto"), json!(libc::IPPROTO_ICMPV6));
+        rules.push(vec![icmp, is(kind, range(first, last)), accept()]);
     }
     rules
 }
@@ -168,43 +176,64 @@ fn guard_rules(
         let new = other.filter(|selector| !guard.selectors.contains(selector));
         selectors.extend(new.collect::<Vec<_>>());
     }
-    let drop = || {
-        [
-            json!({"counter": counter_name(guard, direction)}),
-            json!({"drop": null}),
-        ]
-    };
     for selector in &selectors {
         let packets = expressions(selector)?;
-        let with = |more: &[Value]| [&packets[..], more].concat();
-        match guard.action {
-            Action::Permit => rules.push(with(&[json!({"accept": null})])),
-            Action::Block => rules.push(with(&drop())),
-            Action::Protect => {
-                let plane = device(direction, &ruleset.tun);
-                rules.push([&[plane][..], &with(&[json!({"accept": null})])].concat());
-                rules.push(with(&drop()));
-            }
-        }
-        // The later fragments of a packet that is forwarded have no ports: those between
-        // guarded hosts go nowhere, or they would carry clear text past the guard.
-        if guard.action != Action::Permit && has_ports(selector) {
+        verdicts(ruleset, guard, direction, packets, rules);
+        if direction == Direction::Forwarding && has_ports(selector) {
+            // The later fragments of a forwarded packet have no ports: those between guarded
+            // hosts go nowhere, or they would carry clear text past the guard.
             let whole = Selector {
                 source_ports: None,
                 destination_ports: None,
                 ..*selector
             };
-            rules.push(
-                [
-                    expressions(&whole)?,
-                    vec![fragment(selector.family)],
-                    drop().to_vec(),
-                ]
-                .concat(),
-            );
+            let mut fragments = expressions(&whole)?;
+            fragments.push(fragment(selector.family));
+            if guard.action != Action::Permit {
+                verdicts(ruleset, guard, direction, fragments, rules);
+            }
         }
     }
     Ok(())
+}
+
+/// The rules for the packets of a guard that match `packets`.
+fn verdicts(
+    ruleset: &Ruleset,
+    guard: &Guard,
+    direction: Direction,
+    packets: Vec<Value>,
+    rules: &mut Vec<Vec<Value>>,
+) {
+    if guard.action == Action::Permit {
+        rules.push([packets, vec![accept()]].concat());
+        return;
+    }
+    if guard.action == Action::Protect {
+        let devices: &[&str] = match direction {
+            Direction::Arriving => &["iifname"],
+            Direction::Leaving => &["oifname"],
+            // From a host behind us into the TUN, or out of the TUN to a host behind us.
+            Direction::Forwarding => &["iifname", "oifname"],
+        };
+        for key in devices {
+            let plane = device(key, &ruleset.tun);
+            rules.push([vec![plane], packets.clone(), vec![accept()]].concat());
+        }
+    }
+    let mut dropped = packets;
+    if direction == Direction::Arriving {
+        // A packet that will be forwarded is judged where both its devices are known.
+        let kind = json!({"fib": {"result": "type", "flags": ["daddr"]}});
+        dropped.push(json!({"match": {"op": "!=", "left": kind, "right": "unicast"}}));
+    }
+    dropped.push(json!({"counter": counter_name(guard, direction)}));
+    dropped.push(json!({"drop": null}));
+    rules.push(dropped);
+}
+
+fn accept() -> Value {
+    json!({"accept": null})
 }
 
 fn has_ports(selector: &Selector) -> bool {
@@ -222,11 +251,11 @@ fn fragment(family: Family) -> Value {
 
 /// The matches of a selector.
 fn expressions(selector: &Selector) -> Result<Vec<Value>, String> {
-    let (name, header) = match selector.family {
-        Family::V4 => ("ipv4", "ip"),
-        Family::V6 => ("ipv6", "ip6"),
+    let header = match selector.family {
+        Family::V4 => "ip",
+        Family::V6 => "ip6",
     };
-    let mut matches = vec![is(meta("nfproto"), json!(name))];
+    let mut matches = vec![of_family(selector.family)];
     for (field, addresses) in [("saddr", selector.source), ("daddr", selector.destination)] {
         if let Some(right) = address_set(selector.family, addresses)? {
             matches.push(is(
@@ -292,13 +321,17 @@ fn address_set(family: Family, addresses: Addresses) -> Result<Option<Value>, St
     }
 }
 
-/// The device by which a packet came or goes.
-fn device(direction: Direction, name: &str) -> Value {
-    let key = match direction {
-        Direction::Arriving => "iifname",
-        Direction::Leaving => "oifname",
-    };
+/// Matches the device by which a packet came (`iifname`) or goes (`oifname`).
+fn device(key: &str, name: &str) -> Value {
     is(meta(key), json!(name))
+}
+
+fn of_family(family: Family) -> Value {
+    let name = match family {
+        Family::V4 => "ipv4",
+        Family::V6 => "ipv6",
+    };
+    is(meta("nfproto"), json!(name))
 }
 
 fn meta(key: &str) -> Value {

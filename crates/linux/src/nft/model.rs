@@ -100,21 +100,28 @@ pub struct Ruleset {
 /// Where a dropped packet was going.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
-    /// It arrived, for this host or for one behind it.
+    /// From elsewhere to this host.
     Arriving,
-    /// It was leaving, from this host or from one behind it.
+    /// From this host to elsewhere.
     Leaving,
+    /// From elsewhere to elsewhere.
+    Forwarding,
 }
 
 impl Direction {
-    /// Both directions.
-    pub const BOTH: [Direction; 2] = [Direction::Arriving, Direction::Leaving];
+    /// All directions.
+    pub const ALL: [Direction; 3] = [
+        Direction::Arriving,
+        Direction::Leaving,
+        Direction::Forwarding,
+    ];
 
     /// The name of the chain, and the end of the counters' names.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Direction::Arriving => "arriving",
             Direction::Leaving => "leaving",
+            Direction::Forwarding => "forwarding",
         }
     }
 }

@@ -43,15 +43,22 @@ fn to_port(family: Family, port: u16) -> Selector {
     }
 }
 
-fn counted(space: &Namespace, guard: &str) -> (u64, u64) {
+fn count(space: &Namespace, guard: &str, direction: Direction) -> u64 {
     let counters = space.run(|| counters("holdfast")).unwrap();
-    let of = |direction| {
-        let found = counters
-            .iter()
-            .find(|c| c.guard == guard && c.direction == direction);
-        found.unwrap().packets
-    };
+    let mut found = counters
+        .iter()
+        .filter(|c| c.guard == guard && c.direction == direction);
+    found.next().unwrap().packets
+}
+
+/// Packets dropped while arriving and while leaving.
+fn counted(space: &Namespace, guard: &str) -> (u64, u64) {
+    let of = |direction| count(space, guard, direction);
     (of(Direction::Arriving), of(Direction::Leaving))
+}
+
+fn forwarded(space: &Namespace, guard: &str) -> u64 {
+    count(space, guard, Direction::Forwarding)
 }
 
 fn bind(space: &Namespace, address: &str) -> UdpSocket {
@@ -274,47 +281,40 @@ fn ike_esp_and_neighbours_work_under_a_guard_of_everything() {
         .unwrap();
 }
 
-#[test]
-fn forwarded_packets_are_guarded_with_all_their_fragments() {
-    if !root_or_say_so("the packet filter of a gateway") {
-        return;
-    }
-    let inside = Namespace::new("nft-in");
-    let gate = Namespace::new("nft-gate");
-    let outside = Namespace::new("nft-out");
+/// A gateway `in0`, `out0` between 10.0.1.2, fd00:1::2 inside and 10.0.2.2, fd00:2::2 outside.
+fn gateway(name: &str) -> [Namespace; 3] {
+    let spaces = ["in", "gate", "out"].map(|part| Namespace::new(&format!("{name}-{part}")));
+    let [inside, gate, outside] = &spaces;
     netns::cable(inside.end("eth0"), gate.end("in0")).unwrap();
     netns::cable(outside.end("eth0"), gate.end("out0")).unwrap();
     for (space, interface, number, net) in [
-        (&inside, "eth0", 2, 1),
-        (&gate, "in0", 1, 1),
-        (&gate, "out0", 1, 2),
-        (&outside, "eth0", 2, 2),
+        (inside, "eth0", 2, 1),
+        (gate, "in0", 1, 1),
+        (gate, "out0", 1, 2),
+        (outside, "eth0", 2, 2),
     ] {
         space.address(interface, &format!("10.0.{net}.{number}/24"));
         space.address(interface, &format!("fd00:{net}::{number}/64"));
     }
-    for (space, net) in [(&inside, 1), (&outside, 2)] {
-        space.output(
-            "ip",
-            &["route", "add", "default", "via", &format!("10.0.{net}.1")],
-        );
-        space.output(
-            "ip",
-            &[
-                "-6",
-                "route",
-                "add",
-                "default",
-                "via",
-                &format!("fd00:{net}::1"),
-            ],
-        );
+    for (space, net) in [(inside, 1), (outside, 2)] {
+        let (v4, v6) = (format!("10.0.{net}.1"), format!("fd00:{net}::1"));
+        space.output("ip", &["route", "add", "default", "via", &v4]);
+        space.output("ip", &["-6", "route", "add", "default", "via", &v6]);
     }
     gate.output("sh", &["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
     gate.output(
         "sh",
         &["-c", "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding"],
     );
+    spaces
+}
+
+#[test]
+fn forwarded_packets_are_guarded_with_all_their_fragments() {
+    if !root_or_say_so("the packet filter of a gateway") {
+        return;
+    }
+    let [inside, gate, outside] = gateway("nft-fwd");
     for (family, any, to, back) in [
         (Family::V4, "0.0.0.0", "10.0.2.2", "10.0.1.2"),
         (Family::V6, "[::]", "fd00:2::2", "fd00:1::2"),
@@ -333,12 +333,12 @@ fn forwarded_packets_are_guarded_with_all_their_fragments() {
         let rules = ruleset(vec![guard("net", Action::Protect, &[to_port(family, 110)])]);
         gate.run(|| apply(&rules)).unwrap();
         assert!(dropped(&from, &at, to) && dropped(&at, &from, back));
-        // What would be forwarded is dropped where it arrives, from either side.
-        assert_eq!(counted(&gate, "net"), (2, 0));
+        assert_eq!(forwarded(&gate, "net"), 2);
         from.send_to(None, SocketAddr::new(ip(to), 110), &[0x5a; 4000])
             .unwrap();
         assert!(silent(&at));
-        assert_eq!(counted(&gate, "net"), (5, 0), "three fragments");
+        assert_eq!(forwarded(&gate, "net"), 5, "three fragments");
+        assert_eq!(counted(&gate, "net"), (0, 0));
         let mut batch = FrameBatch::new(64, 2048);
         let clear = |frame: crate::packet::Frame<'_>| {
             frame.bytes.windows(64).any(|bytes| bytes == [0x5a; 64])
@@ -348,6 +348,84 @@ fn forwarded_packets_are_guarded_with_all_their_fragments() {
         }
         gate.run(|| delete("holdfast")).unwrap();
     }
+}
+
+#[test]
+fn a_gateway_forwards_between_its_clear_side_and_the_plane() {
+    if !root_or_say_so("the packet filter of a tunnel gateway") {
+        return;
+    }
+    let [inside, gate, outside] = gateway("nft-tunnel");
+    let options = TunOptions {
+        name: "hf0".into(),
+        mtu: 1400,
+        multi_queue: false,
+    };
+    let tun = gate.run(|| Tun::create(&options)).unwrap();
+    let net = |net: &str| Addresses::Prefix(net.parse().unwrap());
+    let tunnel = Selector {
+        source: net("10.0.1.0/24"),
+        destination: net("10.0.2.0/24"),
+        ..Selector::any(Family::V4)
+    };
+    let (from, at) = (bind(&inside, "0.0.0.0:53"), bind(&outside, "0.0.0.0:110"));
+    gate.run(|| apply(&ruleset(vec![guard("net", Action::Protect, &[tunnel])])))
+        .unwrap();
+    assert!(dropped(&from, &at, "10.0.2.2") && dropped(&at, &from, "10.0.1.2"));
+    assert_eq!(forwarded(&gate, "net"), 2);
+    // In from the clear side, out by the TUN.
+    let mut netlink = netns::netlink(&gate.name).unwrap();
+    let mut route = Route::new("10.0.2.2/32".parse().unwrap(), MAIN_TABLE);
+    route.link = Some(tun.index());
+    netlink.add_route(&route).unwrap();
+    from.send_to(None, "10.0.2.2:110".parse().unwrap(), b"out")
+        .unwrap();
+    let mut buffer = vec![0; crate::tun::MAX_READ];
+    // The kernel's own IPv6 multicast comes along.
+    let (header, packet) = loop {
+        wait(&tun);
+        let length = tun.read(&mut buffer).unwrap();
+        let (header, packet) = VirtioNetHeader::decode(&buffer[..length]).unwrap();
+        if packet[0] >> 4 == 4 {
+            break (header, packet.to_vec());
+        }
+    };
+    // In by the TUN, out to the clear side: the same packet turned round.
+    let mut answer = packet;
+    answer[12..20].rotate_left(4);
+    answer[20..24].rotate_left(2);
+    tun.write_vectored(&header, &[&answer]).unwrap();
+    wait(&from);
+    assert_eq!(forwarded(&gate, "net"), 2);
+    assert!(silent(&at));
+}
+
+#[test]
+fn fragments_to_this_host_follow_their_first_one() {
+    if !root_or_say_so("fragments and the packet filter") {
+        return;
+    }
+    let (a, b) = two("nft-frag");
+    let everything: Vec<_> = Family::BOTH.map(Selector::any).into();
+    b.run(|| apply(&ruleset(vec![guard("all", Action::Protect, &everything)])))
+        .unwrap();
+    for (family, any, own) in [
+        (Family::V4, "0.0.0.0", "192.0.2.2"),
+        (Family::V6, "[::]", "2001:db8::2"),
+    ] {
+        let from = bind(&a, &format!("{any}:500"));
+        let (ike, clear) = (
+            bind(&b, &format!("{any}:500")),
+            bind(&b, &format!("{any}:110")),
+        );
+        for port in [500, 110] {
+            from.send_to(None, SocketAddr::new(ip(own), port), &[1; 4000])
+                .unwrap();
+        }
+        wait(&ike);
+        assert!(silent(&clear), "{family}");
+    }
+    assert_eq!(counted(&b, "all"), (2, 0));
 }
 
 #[test]
@@ -393,7 +471,7 @@ fn a_missing_nft_says_how_to_get_it() {
     let error = run_nft(&["/nowhere/nft"], &["list"], None, "apply the rules").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot apply the rules: nftables is not installed; apt-get install nftables"
+        "cannot apply the rules: nftables is not installed: apt-get install nftables"
     );
 }
 

@@ -19,6 +19,11 @@ fn receive(socket: &UdpSocket, bytes: usize) -> Vec<(Vec<u8>, usize)> {
             sum += entry.bytes.len();
             entries.push((entry.bytes.to_vec(), entry.segment_size));
         }
+        let seen: Vec<Vec<u8>> = batch.iter().map(|entry| entry.bytes.to_vec()).collect();
+        for (index, bytes) in seen.iter().enumerate() {
+            let place = batch.place(index).unwrap();
+            assert_eq!(&batch.buffer_mut()[place.range], bytes, "entry {index}");
+        }
     }
     entries
 }
