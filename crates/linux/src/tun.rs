@@ -32,7 +32,8 @@ pub struct TunOptions {
 /// A queue of a TUN device: packets that the host sends are read, packets that it shall receive
 /// are written. Every packet has a [`VirtioNetHeader`] before it.
 ///
-/// Non-blocking. The device disappears with its last queue.
+/// Non-blocking. The device disappears with its last queue. The kernel also sends IPv6 multicast
+/// of its own (listener reports) into a fresh device: the reader passes over it.
 #[derive(Debug)]
 pub struct Tun {
     file: File,
