@@ -8,7 +8,7 @@ use policy::{Pad, Timers};
 use toml::de::DeTable;
 
 use crate::config::diagnostic::Problems;
-use crate::config::key::ReadFile;
+use crate::config::key::{Keys, ReadFile};
 use crate::config::section::Section;
 
 mod cluster;
@@ -138,22 +138,13 @@ fn read(
     let timers = timing::profile(&mut root, problems, &Timers::modern());
     let node = node::read_node(&mut root, problems);
     let plane = node::read_plane(&mut root, problems);
+    let mut keys = Keys { read_file, open };
     let mut peers = Vec::new();
     for table in root.tables(problems, "peer", "[[peer]]") {
-        if open && table.has("psk") {
-            let message = "the key is in a file that others than its owner may read".to_owned();
-            let remedy = format!("`chmod 600` the file, or use `{}_file`", "psk");
-            problems.warn(
-                table.span_of("psk"),
-                message,
-                "readable here".to_owned(),
-                remedy,
-            );
-        }
         peers.extend(peer::read(
             table,
             problems,
-            &mut *read_file,
+            &mut keys,
             &timers,
             plane.force_udp,
         ));
@@ -163,7 +154,7 @@ fn read(
         .into_iter()
         .filter_map(|table| rule::read(table, problems))
         .collect();
-    let cluster = cluster::read(&mut root, problems, &mut *read_file);
+    let cluster = cluster::read(&mut root, problems, &mut keys);
     let wants_cluster = root.has("cluster");
     let in_cluster = cluster.as_ref().map(|read| (read, root.span_of("cluster")));
     root.finish(problems);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::cluster::{Failback, GroupName, NodeName};
 
 use crate::config::diagnostic::Problems;
-use crate::config::key::{self, ReadFile};
+use crate::config::key::{self, Keys};
 use crate::config::node::interface;
 use crate::config::section::{Bad, Section, Value};
 use crate::config::settings::{
@@ -26,10 +26,10 @@ const MAX_PATHS: usize = 8;
 pub(crate) fn read(
     root: &mut Section<'_>,
     problems: &mut Problems,
-    read_file: ReadFile<'_>,
+    keys: &mut Keys<'_>,
 ) -> Option<ClusterSettings> {
     let mut section = root.table(problems, "cluster", "[cluster]")?;
-    let key = key::read(&mut section, problems, read_file, "key", "key_file");
+    let key = key::read(&mut section, problems, keys, "key", "key_file");
     if let Some(key) = &key {
         let checked = ::cluster::ClusterKey::from_slice(key.secret.as_bytes());
         match checked {

@@ -10,6 +10,14 @@ use crate::config::value;
 /// Reads another file that the policy names; the error is a sentence's end: "it does not exist".
 pub(crate) type ReadFile<'a> = &'a mut dyn FnMut(&str) -> Result<Vec<u8>, String>;
 
+/// Where keys come from.
+pub(crate) struct Keys<'a> {
+    /// Reads the files that the policy names.
+    pub(crate) read_file: ReadFile<'a>,
+    /// Others than its owner may read the policy file; cleared once that has been said.
+    pub(crate) open: bool,
+}
+
 /// Longest key in bytes; more adds nothing.
 const MAX_KEY: usize = 256;
 
@@ -24,7 +32,7 @@ pub(crate) struct FoundKey {
 pub(crate) fn read(
     section: &mut Section<'_>,
     problems: &mut Problems,
-    read_file: ReadFile<'_>,
+    keys: &mut Keys<'_>,
     inline: &'static str,
     in_file: &'static str,
 ) -> Option<FoundKey> {
@@ -32,6 +40,11 @@ pub(crate) fn read(
     let span = section.span_of(if here { inline } else { in_file });
     if here {
         problems.secret(span.clone());
+        if std::mem::take(&mut keys.open) {
+            let message = "others than its owner may read this file and the keys in it".to_owned();
+            let remedy = format!("`chmod 600` the file, or use `{in_file}`");
+            problems.warn(span.clone(), message, "a key".to_owned(), remedy);
+        }
     }
     let inside = section.read(problems, inline, |value| {
         decode(value::text(value)?.as_bytes())
@@ -39,7 +52,7 @@ pub(crate) fn read(
     let outside = section.read(problems, in_file, |value| {
         let path = value::text(value)?;
         let shown = path.escape_debug();
-        let bytes = read_file(path).map_err(|reason| {
+        let bytes = (keys.read_file)(path).map_err(|reason| {
             let reason = format!("the key in `{shown}` cannot be read: {reason}");
             Bad::new(
                 reason,

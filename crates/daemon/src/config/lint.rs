@@ -33,7 +33,7 @@ pub(crate) fn check(
     if let Some((cluster, span)) = cluster {
         check_cluster(cluster, &span, node, peers, problems);
     }
-    if rules.is_empty() {
+    if rules.is_empty() && !problems.has_errors() {
         let message = "the policy has no rule, so all traffic passes in clear text".to_owned();
         let remedy = "write a `[[rule]]`".to_owned();
         problems.warn(0..0, message, "nothing is protected".to_owned(), remedy);

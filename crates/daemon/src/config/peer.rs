@@ -4,7 +4,7 @@ use policy::pad::{Auth, IkePort, IkeTemplate, Peer};
 use policy::{AddressRange, Identity, IkeLifetime, IkeProposal, PeerName, Timers};
 
 use crate::config::diagnostic::{Problems, Span};
-use crate::config::key::{self, ReadFile};
+use crate::config::key::{self, Keys};
 use crate::config::node::encapsulation;
 use crate::config::section::{Bad, Section, Value};
 use crate::config::timing::{self, DAY, MINUTE, SECOND};
@@ -28,7 +28,7 @@ pub(crate) struct ReadPeer {
 pub(crate) fn read(
     mut section: Section<'_>,
     problems: &mut Problems,
-    read_file: ReadFile<'_>,
+    keys: &mut Keys<'_>,
     inherited: &Timers,
     force_udp: bool,
 ) -> Option<ReadPeer> {
@@ -40,7 +40,7 @@ pub(crate) fn read(
     }
     let timers = timing::profile(&mut section, problems, inherited);
     let addresses = section.require(problems, "address", "\"10.20.0.10\"", addresses);
-    let key = key::read(&mut section, problems, read_file, "psk", "psk_file");
+    let key = key::read(&mut section, problems, keys, "psk", "psk_file");
     let weak = section
         .read(problems, "allow_weak_psk", value::boolean)
         .unwrap_or(false);
