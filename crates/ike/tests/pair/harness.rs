@@ -1,0 +1,485 @@
+//! Two endpoints, a network between them and a clock that only this harness moves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crypto::{Random, Secret, SeededRandom};
+use ike::{
+    Acquire, ChildRule, Command, Config, Datagram, Endpoint, Event, IkeSaId, IkeState, IkeStatus,
+    Outbound, Output, Timer, Usage,
+};
+use policy::child::ChildTemplate;
+use policy::identity::Identity;
+use policy::pad::{Auth, IkeTemplate, Pad, Peer};
+use policy::range::{AddressRange, PortRange};
+use policy::sa::{ChildId, Encapsulation, SaSpec};
+use policy::selector::{Selectors, TrafficSelector};
+use wire::ip::Flow;
+
+pub const A: usize = 0;
+pub const B: usize = 1;
+pub const ADDRESSES: [&str; 2] = ["10.0.0.1", "10.0.0.2"];
+pub const PSK: &[u8] = b"a key of more than one hundred and twenty-eight bits";
+
+pub fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+pub fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub fn millis(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// What a test may change before the hosts exist.
+pub struct Setup {
+    pub ike: [IkeTemplate; 2],
+    pub child: [ChildTemplate; 2],
+    /// TCP ports of B that the rule covers.
+    pub ports: [PortRange; 2],
+    pub psk: [Vec<u8>; 2],
+    pub ids: [Identity; 2],
+    /// Who the other is expected to be.
+    pub expected: [Identity; 2],
+    pub config: fn(&mut Config),
+    pub seed: u64,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let id = |index: usize| Identity::Address(ip(ADDRESSES[index]));
+        Setup {
+            ike: [IkeTemplate::modern(), IkeTemplate::modern()],
+            child: [ChildTemplate::transport(), ChildTemplate::transport()],
+            ports: [PortRange::single(110), PortRange::single(110)],
+            psk: [PSK.to_vec(), PSK.to_vec()],
+            ids: [id(A), id(B)],
+            expected: [id(B), id(A)],
+            config: |_| {},
+            seed: 1,
+        }
+    }
+}
+
+impl Setup {
+    fn selectors(&self, host: usize) -> Selectors {
+        let side = |index: usize, ports| TrafficSelector {
+            protocol: 6,
+            ports,
+            addresses: AddressRange::host(ip(ADDRESSES[index])),
+        };
+        let (client, server) = (side(A, PortRange::ANY), side(B, self.ports[host]));
+        match host {
+            A => Selectors { local: vec![client], remote: vec![server] },
+            _ => Selectors { local: vec![server], remote: vec![client] },
+        }
+    }
+
+    pub fn pad(&self, index: usize) -> Arc<Pad> {
+        Arc::new(Pad::new(vec![Peer {
+            name: "other".into(),
+            addresses: vec![AddressRange::host(ip(ADDRESSES[1 - index]))],
+            local_id: self.ids[index].clone(),
+            remote_id: self.expected[index].clone(),
+            auth: Auth::psk(Secret::from_slice(&self.psk[index])),
+            ike: self.ike[index].clone(),
+        }]))
+    }
+
+    fn host(&self, index: usize) -> Host {
+        let rule = ChildRule {
+            rule: "pop3".into(),
+            peer: None,
+            child: Arc::new(self.child[index].clone()),
+            selectors: self.selectors(index),
+        };
+        let mut config = Config::new(self.pad(index), vec![rule.clone()]);
+        (self.config)(&mut config);
+        let random = SeededRandom::new(self.seed * 2 + index as u64);
+        Host {
+            endpoint: Endpoint::new(config, Box::new(random)),
+            rule,
+            sad: BTreeMap::new(),
+            events: Vec::new(),
+            released: Vec::new(),
+            keys: 0,
+            wait: None,
+        }
+    }
+
+    pub fn pair(&self) -> Pair {
+        #[allow(clippy::disallowed_methods)]
+        let now = Instant::now();
+        Pair {
+            now,
+            start: now,
+            hosts: [self.host(A), self.host(B)],
+            wire: BTreeMap::new(),
+            sequence: 0,
+            latency: millis(1),
+            chaos: None,
+            filter: Box::new(|_| Verdict::Pass),
+            nat: None,
+            log: Vec::new(),
+        }
+    }
+}
+
+/// A pair as ESP holds it.
+pub struct Installed {
+    pub spec: SaSpec,
+    pub active: bool,
+    pub replaces: Option<ChildId>,
+}
+
+pub struct Host {
+    pub endpoint: Endpoint,
+    pub rule: ChildRule,
+    pub sad: BTreeMap<ChildId, Installed>,
+    pub events: Vec<(Duration, Event)>,
+    pub released: Vec<Duration>,
+    pub keys: usize,
+    pub wait: Option<(Instant, Timer)>,
+}
+
+/// A datagram on its way.
+#[derive(Clone, Debug)]
+pub struct Packet {
+    pub from: usize,
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    pub bytes: Vec<u8>,
+}
+
+impl Packet {
+    /// The exchange type.
+    pub fn exchange(&self) -> u8 {
+        self.bytes[18]
+    }
+
+    pub fn is_response(&self) -> bool {
+        self.bytes[19] & 0x20 != 0
+    }
+}
+
+pub enum Verdict {
+    Pass,
+    Drop,
+    Replace(Vec<u8>),
+}
+
+/// A bad network.
+pub struct Chaos {
+    pub random: SeededRandom,
+    /// Of 256.
+    pub loss: u8,
+    pub duplicate: u8,
+    pub jitter: Duration,
+}
+
+impl Chaos {
+    pub fn byte(&mut self) -> u8 {
+        let mut byte = [0];
+        self.random.fill(&mut byte);
+        byte[0]
+    }
+}
+
+type Filter = Box<dyn FnMut(&Packet) -> Verdict>;
+
+pub struct Pair {
+    pub now: Instant,
+    pub start: Instant,
+    pub hosts: [Host; 2],
+    wire: BTreeMap<(Instant, u64), Packet>,
+    sequence: u64,
+    pub latency: Duration,
+    pub chaos: Option<Chaos>,
+    pub filter: Filter,
+    /// The address and port offset that B sees in the place of A's.
+    pub nat: Option<(IpAddr, u16)>,
+    /// Everything that was sent, with when.
+    pub log: Vec<(Duration, Packet)>,
+}
+
+impl Pair {
+    pub fn elapsed(&self) -> Duration {
+        self.now - self.start
+    }
+
+    pub fn acquire_of(&self, host: usize) -> Acquire {
+        let rule = &self.hosts[host].rule;
+        let (local, remote) = (ip(ADDRESSES[host]), ip(ADDRESSES[1 - host]));
+        let (src_port, dst_port) = if host == A { (40_000, 110) } else { (110, 40_000) };
+        Acquire {
+            rule: rule.rule.clone(),
+            peer: "other".into(),
+            local,
+            remote,
+            flow: Some(Flow { src: local, dst: remote, protocol: 6, src_port, dst_port }),
+            child: rule.child.clone(),
+            selectors: rule.selectors.clone(),
+        }
+    }
+
+    pub fn command(&mut self, host: usize, command: Command) {
+        let now = self.now;
+        self.hosts[host].endpoint.handle_command(command, now).unwrap();
+        self.drain(host);
+    }
+
+    pub fn acquire(&mut self, host: usize) {
+        let wanted = Box::new(self.acquire_of(host));
+        self.command(host, Command::Acquire(wanted));
+    }
+
+    /// Gives a host a datagram, as if it came from the other.
+    pub fn deliver(&mut self, packet: &Packet) {
+        let to = 1 - packet.from;
+        let (mut local, mut remote) = (packet.remote, packet.local);
+        if let Some((address, offset)) = self.nat {
+            match to {
+                B => {
+                    remote = SocketAddr::new(address, remote.port() + offset);
+                }
+                _ => local = SocketAddr::new(ip(ADDRESSES[A]), local.port() - offset),
+            }
+        }
+        let (now, bytes) = (self.now, packet.bytes.as_slice());
+        self.hosts[to].endpoint.handle_datagram(Datagram { local, remote, bytes }, now);
+        self.drain(to);
+    }
+
+    /// Does what a host wants done, after the test spoke to it directly.
+    pub fn poll(&mut self, host: usize) {
+        self.drain(host);
+    }
+
+    fn drain(&mut self, host: usize) {
+        loop {
+            match self.hosts[host].endpoint.poll_output() {
+                Output::Wait(until) => {
+                    self.hosts[host].wait = until;
+                    return;
+                }
+                Output::Transmit { local, remote, bytes } => {
+                    self.send(Packet { from: host, local, remote, bytes });
+                }
+                output => self.apply(host, output),
+            }
+        }
+    }
+
+    fn apply(&mut self, host: usize, output: Output) {
+        let elapsed = self.elapsed();
+        let host = &mut self.hosts[host];
+        match output {
+            Output::Install(install) => {
+                let id = install.spec.id;
+                let (active, replaces) = (install.outbound == Outbound::Now, install.replaces);
+                let before = host.sad.insert(id, Installed { spec: install.spec, active, replaces });
+                assert!(before.is_none(), "child {id} was installed twice");
+            }
+            Output::Activate { child } => {
+                let one = host.sad.get_mut(&child).expect("activates what is installed");
+                assert!(!one.active, "child {child} was activated twice");
+                one.active = true;
+            }
+            Output::Remove { child, inbound_spi, outbound_spi } => {
+                let one = host.sad.remove(&child).expect("removes what is installed");
+                assert_eq!(one.spec.inbound_spi, inbound_spi);
+                assert_eq!(one.spec.outbound_spi, outbound_spi);
+            }
+            Output::Redirect { child, remote, encapsulation } => {
+                let one = host.sad.get_mut(&child).expect("redirects what is installed");
+                one.spec.remote = remote;
+                one.spec.encapsulation = encapsulation;
+            }
+            Output::Event(event) => {
+                if matches!(event, Event::AddressReleased { .. }) {
+                    host.released.push(elapsed);
+                }
+                host.events.push((elapsed, event));
+            }
+            Output::Keys(_) => host.keys += 1,
+            Output::Keepalive { .. } => {}
+            Output::Transmit { .. } | Output::Wait(_) => unreachable!("handled by drain"),
+        }
+    }
+
+    fn send(&mut self, mut packet: Packet) {
+        self.log.push((self.elapsed(), packet.clone()));
+        match (self.filter)(&packet) {
+            Verdict::Pass => {}
+            Verdict::Drop => return,
+            Verdict::Replace(bytes) => packet.bytes = bytes,
+        }
+        let mut copies = vec![self.latency];
+        if let Some(chaos) = &mut self.chaos {
+            if chaos.byte() < chaos.loss {
+                copies.clear();
+            }
+            if chaos.byte() < chaos.duplicate {
+                copies.push(self.latency);
+            }
+            for copy in &mut copies {
+                *copy += chaos.jitter * u32::from(chaos.byte()) / 256;
+            }
+        }
+        for delay in copies {
+            self.sequence += 1;
+            self.wire.insert((self.now + delay, self.sequence), packet.clone());
+        }
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        let mut steps = 0;
+        loop {
+            steps += 1;
+            assert!(steps < 200_000, "the pair does not come to rest");
+            let packet = self.wire.first_key_value().map(|((at, _), _)| *at);
+            let timers = [A, B].map(|host| self.hosts[host].wait.map(|(at, _)| at));
+            let next = packet.into_iter().chain(timers.into_iter().flatten()).min();
+            let Some(at) = next.filter(|at| *at <= end) else { break };
+            self.now = self.now.max(at);
+            if packet == Some(at) {
+                if let Some((_, packet)) = self.wire.pop_first() {
+                    self.deliver(&packet);
+                }
+                continue;
+            }
+            for host in [A, B] {
+                if timers[host].is_some_and(|at| at <= self.now) {
+                    let now = self.now;
+                    self.hosts[host].endpoint.handle_timeout(now);
+                    self.drain(host);
+                }
+            }
+        }
+        self.now = end;
+    }
+
+    /// Brings a child up from A and forgets what it took.
+    pub fn establish(&mut self) {
+        self.acquire(A);
+        self.run(millis(100));
+        self.agree(1);
+        for host in &mut self.hosts {
+            host.events.clear();
+        }
+        self.log.clear();
+    }
+
+    /// Both ends hold the same pairs with the same keys, so many of them, and each pair sends.
+    pub fn agree(&self, count: usize) {
+        self.agree_on_pairs();
+        let [a, b] = &self.hosts;
+        assert_eq!(a.sad.len(), count, "{:#?}\n{:#?}", a.events, b.events);
+        for host in &self.hosts {
+            assert!(host.sad.values().all(|one| one.active), "a pair does not send");
+        }
+        for (one, other) in [(a, b), (b, a)] {
+            for status in one.endpoint.status(self.now) {
+                let children = status.children.len();
+                assert!(children <= one.sad.len(), "{children} children at {:?}", other.wait);
+            }
+        }
+    }
+
+    /// Both ends hold the same pairs with the same keys.
+    pub fn agree_on_pairs(&self) {
+        let [a, b] = &self.hosts;
+        let spis = |host: &Host, swap: bool| -> BTreeSet<(u32, u32)> {
+            let pair = |one: &Installed| match swap {
+                false => (one.spec.inbound_spi, one.spec.outbound_spi),
+                true => (one.spec.outbound_spi, one.spec.inbound_spi),
+            };
+            host.sad.values().map(pair).collect()
+        };
+        assert_eq!(
+            spis(a, false),
+            spis(b, true),
+            "the two ends hold different pairs\nA: {:#?}\nB: {:#?}",
+            a.events,
+            b.events
+        );
+        for one in a.sad.values() {
+            let same = |other: &&Installed| other.spec.inbound_spi == one.spec.outbound_spi;
+            let other = b.sad.values().find(same).expect("compared above");
+            let (ours, theirs) = (&one.spec, &other.spec);
+            for (sends, receives) in [
+                (&ours.outbound_keys, &theirs.inbound_keys),
+                (&theirs.outbound_keys, &ours.inbound_keys),
+            ] {
+                assert!(sends.encryption.as_bytes() == receives.encryption.as_bytes());
+                assert!(sends.integrity.as_bytes() == receives.integrity.as_bytes());
+                assert!(!sends.encryption.is_empty());
+            }
+            assert_eq!(ours.encryption, theirs.encryption);
+            assert_eq!(ours.integrity, theirs.integrity);
+            assert_eq!((ours.esn, ours.mode), (theirs.esn, theirs.mode));
+            assert_eq!(ours.selectors.local, theirs.selectors.remote);
+            assert_eq!(ours.selectors.remote, theirs.selectors.local);
+            assert!(udp(ours) == udp(theirs), "one end encapsulates and the other does not");
+        }
+    }
+
+    /// IKE SAs in use.
+    pub fn ikes(&self, host: usize) -> Vec<IkeStatus> {
+        let used = |one: &IkeStatus| matches!(one.state, IkeState::Established | IkeState::Rekeying);
+        self.hosts[host].endpoint.status(self.now).into_iter().filter(used).collect()
+    }
+
+    pub fn ike(&self, host: usize) -> IkeSaId {
+        let all = self.ikes(host);
+        assert_eq!(all.len(), 1, "{all:#?}");
+        all[0].ike
+    }
+
+    /// The only child of a host.
+    pub fn child(&self, host: usize) -> ChildId {
+        assert_eq!(self.hosts[host].sad.len(), 1);
+        *self.hosts[host].sad.keys().next().unwrap()
+    }
+
+    pub fn spec(&self, host: usize) -> &SaSpec {
+        &self.hosts[host].sad[&self.child(host)].spec
+    }
+
+    /// The first event that fits.
+    pub fn event(&self, host: usize, fits: impl Fn(&Event) -> bool) -> Option<&Event> {
+        self.hosts[host].events.iter().map(|(_, event)| event).find(|event| fits(event))
+    }
+
+    /// When the first event that fits happened.
+    pub fn when(&self, host: usize, fits: impl Fn(&Event) -> bool) -> Option<Duration> {
+        self.hosts[host].events.iter().find(|(_, event)| fits(event)).map(|(at, _)| *at)
+    }
+
+    /// Tells a host that its child was used both ways just now.
+    pub fn use_child(&mut self, host: usize, child: ChildId) {
+        let usage = Usage {
+            inbound_packets: 1,
+            outbound_packets: 1,
+            last_inbound: Some(self.now),
+            last_outbound: Some(self.now),
+            ..Usage::default()
+        };
+        self.command(host, Command::ChildUsage { child, usage });
+    }
+
+    /// How many messages a host sent.
+    pub fn sent(&self, host: usize) -> usize {
+        self.log.iter().filter(|(_, packet)| packet.from == host).count()
+    }
+}
+
+fn udp(spec: &SaSpec) -> bool {
+    matches!(spec.encapsulation, Encapsulation::Udp { .. })
+}

@@ -1,0 +1,10 @@
+//! Two endpoints in virtual time: every exchange, every collision, a bad network and bad people.
+
+mod address;
+mod collision;
+mod handshake;
+mod harness;
+mod hostile;
+mod ladder;
+mod network;
+mod rekey;

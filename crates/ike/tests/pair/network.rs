@@ -1,0 +1,66 @@
+//! A bad network: loss, reorder and duplication, with everything going on at once.
+
+use crate::harness::*;
+use crypto::{Random, SeededRandom};
+use ike::Command;
+
+/// One run: both sides do what they like over a bad network, then the network heals. Both ends
+/// must hold the same pairs, and the pairs must carry traffic.
+fn run(seed: u64) {
+    let mut setup = Setup { seed, ..Setup::default() };
+    setup.ports = [policy::range::PortRange::new(100, 200).unwrap(); 2];
+    let mut pair = setup.pair();
+    let mut dice = SeededRandom::new(seed ^ 0x5eed);
+    let mut roll = |sides: u8| {
+        let mut byte = [0];
+        dice.fill(&mut byte);
+        byte[0] % sides
+    };
+    pair.chaos = Some(Chaos {
+        random: SeededRandom::new(seed + 1_000_000),
+        loss: roll(80),
+        duplicate: roll(80),
+        jitter: millis(u64::from(roll(40))),
+    });
+    pair.acquire(usize::from(roll(2)));
+    for _ in 0..12 {
+        pair.run(millis(u64::from(roll(120))));
+        let host = usize::from(roll(2));
+        let child = pair.hosts[host].sad.keys().next_back().copied();
+        let ike = pair.ikes(host).first().map(|one| one.ike);
+        let command = match (roll(7), child, ike) {
+            (0 | 1, Some(child), _) => Command::RekeyChild(child),
+            (2 | 3, _, Some(ike)) => Command::RekeyIke(ike),
+            (4, Some(child), _) => Command::DeleteChild(child),
+            (5, _, Some(ike)) if roll(4) == 0 => Command::DeleteIke(ike),
+            _ => Command::Acquire(Box::new(pair.acquire_of(host))),
+        };
+        let now = pair.now;
+        // A child that is being deleted is out of ESP and may be out of IKE as well.
+        let _ = pair.hosts[host].endpoint.handle_command(command, now);
+        pair.run(millis(0));
+        pair.poll(host);
+    }
+    pair.chaos = None;
+    pair.run(secs(30));
+    // What one side gave up for lost, the other learns when it asks.
+    for host in [A, B] {
+        for ike in pair.ikes(host) {
+            pair.command(host, Command::CheckLiveness(ike.ike));
+        }
+    }
+    pair.run(secs(30));
+    pair.agree_on_pairs();
+    let count = pair.hosts[A].sad.len();
+    pair.agree(count);
+    let (a, b) = (pair.ikes(A).len(), pair.ikes(B).len());
+    assert_eq!(a, b, "seed {seed}");
+}
+
+#[test]
+fn a_thousand_seeds() {
+    for seed in 0..1_000 {
+        let outcome = std::panic::catch_unwind(|| run(seed));
+        assert!(outcome.is_ok(), "seed {seed}");
+    }
+}
