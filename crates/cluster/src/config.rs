@@ -307,13 +307,6 @@ impl fmt::Display for ConfigError {
                 "A join time of {given:?} is shorter than the detection time: a restarted node \
                  would not hear the others before it acts. Use a longer one."
             ),
-            Self::Keys => {
-                write!(
-                    f,
-                    "At most {} further keys are accepted.",
-                    limits::MAX_ACCEPTED_KEYS
-                )
-            }
             Self::TooManyPeers(given) => {
                 write!(
                     f,
@@ -335,6 +328,15 @@ impl fmt::Display for ConfigError {
                 )
             }
             Self::AddressTwice(address) => write!(f, "The address {address} is named twice."),
+            other => other.fmt_group(f),
+        }
+    }
+}
+
+impl ConfigError {
+    /// The sentences about groups and about the whole.
+    fn fmt_group(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::TooManyGroups(given) => {
                 write!(
                     f,
@@ -364,6 +366,13 @@ impl fmt::Display for ConfigError {
                  datagram: use shorter names or fewer groups.",
                 limits::MAX_HEARTBEAT
             ),
+            _ => {
+                write!(
+                    f,
+                    "At most {} further keys are accepted.",
+                    limits::MAX_ACCEPTED_KEYS
+                )
+            }
         }
     }
 }

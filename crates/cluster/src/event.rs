@@ -284,6 +284,13 @@ impl Event {
                 f,
                 "Nobody owns {group} and no node may take it: resume a node or move it by hand."
             ),
+            other => other.fmt_rare(f),
+        }
+    }
+
+    /// The sentences about what should not happen often.
+    fn fmt_rare(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::MoveAbandoned { group, to } => {
                 write!(f, "{group} stays here: {to} can no longer take it.")
             }

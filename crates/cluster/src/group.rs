@@ -339,8 +339,13 @@ impl Group {
         view.target(&to.node, &self.config).as_ref() == Ok(to)
     }
 
+    /// The node that was to get the group cannot take it any more. A group that runs goes on, one
+    /// that failed too often stops here.
     fn abandon(&mut self, out: &mut Outbox) {
-        if let Some(Leave::Give(to, _)) = self.leave.take() {
+        if let Some(Leave::Give(to, reason)) = self.leave.take() {
+            if reason == MoveReason::Failure {
+                self.leave = Some(Leave::GiveUp);
+            }
             let group = self.config.name.clone();
             out.event(Event::MoveAbandoned { group, to: to.node });
         }
@@ -430,13 +435,13 @@ impl Group {
         }
         if view.is_owned(&self.claim, &self.config) {
             self.unowned_since = None;
+            self.unowned_told = false;
             return false;
         }
         let since = *self.unowned_since.get_or_insert(view.now);
         let heir = view.heir(&self.claim, &self.config, self.able());
-        let waited = view.now.saturating_duration_since(since) >= view.patience;
-        let eligible = self.able() && !view.paused && !view.leaving;
-        if heir.as_ref() == Some(&view.me) || (waited && eligible) {
+        let waited = view.now >= view.end_of_patience(since);
+        if heir.as_ref() == Some(&view.me) || (waited && view.may_take(self.able())) {
             let reason = match self.claim.owner {
                 Some(_) => MoveReason::NodeDown,
                 None => MoveReason::FirstStart,
@@ -512,9 +517,8 @@ impl Group {
     pub(crate) fn deadlines(&self, view: &View) -> impl Iterator<Item = (Instant, Timer)> {
         let settle = self.settle.map(|settle| (settle.until, Timer::Settle));
         let retry = self.unable_until.map(|until| (until, Timer::Retry));
-        let patience = self
-            .unowned_since
-            .map(|at| (at + view.patience, Timer::Patience));
+        let patience = self.unowned_since.map(|since| view.end_of_patience(since));
+        let patience = patience.map(|at| (at, Timer::Patience));
         let mine = view.is_mine(&self.claim);
         let failback = self
             .failback(view)

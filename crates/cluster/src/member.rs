@@ -519,7 +519,8 @@ impl Member {
                 .claim()
                 .owner_name()
                 .and_then(|owner| self.view.peer(owner));
-            let report = owner.filter(|peer| peer.up());
+            // A receiver that no longer hears this node will miss it, and take over.
+            let report = owner.filter(|peer| peer.hears_us());
             let report = report.and_then(|peer| peer.report(&group.config.name));
             report.is_none_or(|report| report.claim.epoch >= group.claim().epoch)
         };

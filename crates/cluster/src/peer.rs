@@ -77,7 +77,7 @@ pub(crate) struct PeerState {
     /// Since when it says that it does not hear this node.
     deaf_since: Option<Instant>,
     deaf_told: bool,
-    /// The highest sequence number of this node's present life that it acknowledged.
+    /// The highest sequence number of this node's present life that it acknowledged, in any life.
     acknowledged: u64,
     groups: Vec<GroupReport>,
     /// Its latest request that was carried out or refused.
@@ -306,10 +306,8 @@ impl PeerState {
         self.differs = false;
         self.deaf_since = None;
         self.deaf_told = false;
-        self.acknowledged = 0;
         self.request_done = 0;
         self.verdict = None;
-        self.answer = (0, None);
         for path in &mut self.paths {
             path.sequence = 0;
         }

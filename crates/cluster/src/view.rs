@@ -37,20 +37,23 @@ impl View {
         claim.owner.as_ref() == Some(&self.me)
     }
 
-    /// Whether the claim's owner is alive, in the very life that the claim names, and knows the
-    /// group.
+    /// Whether the claim's owner is alive, in the very life that the claim names, knows the group,
+    /// and does not deny that it is the owner: where two nodes were given different preferences,
+    /// each may have yielded to the other.
     pub(crate) fn is_owned(&self, claim: &Claim, group: &GroupConfig) -> bool {
         let Some(owner) = &claim.owner else {
             return false;
         };
-        let alive = |peer: &PeerState| {
-            peer.up() && peer.life() == *owner && peer.report(&group.name).is_some()
+        let agrees = |peer: &PeerState| {
+            let report = peer.report(&group.name).map(|report| &report.claim);
+            let same = |said: &Claim| said.epoch != claim.epoch || said.owner == claim.owner;
+            peer.up() && peer.life() == *owner && report.is_some_and(same)
         };
-        *owner == self.me || self.peer(&owner.node).is_some_and(alive)
+        *owner == self.me || self.peer(&owner.node).is_some_and(agrees)
     }
 
     /// Whether this node may take a group without being asked to by hand.
-    fn may_take(&self, able: bool) -> bool {
+    pub(crate) fn may_take(&self, able: bool) -> bool {
         able && !self.paused && !self.leaving
     }
 
@@ -63,17 +66,28 @@ impl View {
         peer.up() && able && joined && !flags.paused && !flags.leaving
     }
 
-    /// The node that should take the group from its present owner: the most preferred that can.
-    /// The owner itself comes last: after a crash, somebody who did not just crash is better.
+    /// The node that should take a group that nobody owns: the most preferred that can.
     pub(crate) fn heir(&self, claim: &Claim, group: &GroupConfig, able: bool) -> Option<Life> {
         let peers = self.peers.iter();
         let peers = peers
             .filter(|peer| self.would_take(peer, claim, group))
             .map(PeerState::life);
         let me = self.may_take(able).then(|| self.me.clone());
-        let last = |life: &Life| claim.owner_name() == Some(&life.node);
-        let order = |life: &Life| (last(life), group.rank(&life.node), life.node.clone());
-        peers.chain(me).min_by_key(order)
+        peers
+            .chain(me)
+            .min_by_key(|life| (group.rank(&life.node), life.node.clone()))
+    }
+
+    /// When a group has been without an owner for so long that this node takes it although
+    /// another should: they may not agree on who that is. One after the other, by name, so that
+    /// not two of them try at once.
+    pub(crate) fn end_of_patience(&self, since: Instant) -> Instant {
+        let before = self
+            .peers
+            .iter()
+            .filter(|peer| peer.up() && peer.name < self.me.node);
+        let turn = 1 + before.count() as u32;
+        since + self.patience * turn
     }
 
     /// As [`heir`](Self::heir), for the owner: another node that can receive the group now.

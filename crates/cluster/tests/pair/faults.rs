@@ -69,10 +69,18 @@ fn a_reported_death_is_acted_upon_at_once_and_is_not_undone_by_late_heartbeats()
 #[test]
 fn a_false_report_of_death_heals() {
     let mut world = World::running(2, 1);
+    let begun = world.time();
     world
         .command(1, Command::PeerDied { name: node(0) })
         .unwrap();
     world.run(ms(1_000));
+    let up = |entry: &Entry| matches!(entry, Entry::Event(Event::NodeUp { .. }));
+    let up = world.when(begun, 1, up).unwrap();
+    assert!(
+        up - begun <= ms(2),
+        "the dead do not acknowledge: {:?}",
+        up - begun
+    );
     assert_eq!(world.owner("mail"), Some(1), "the higher epoch");
     assert_eq!(world.status(1).nodes[1].state, NodeState::Up);
     assert!(world.longest_both <= ms(5), "{:?}", world.longest_both);
@@ -112,6 +120,13 @@ fn a_restarted_node_takes_its_group_back_if_the_other_may_not() {
         world.group_status(0, "mail").epoch,
         2,
         "a new life, a new epoch"
+    );
+    world.crash(0);
+    world.run(ms(200));
+    assert_eq!(
+        world.events(1).filter(|event| **event == unowned).count(),
+        2,
+        "said each time"
     );
 }
 
@@ -403,8 +418,14 @@ fn a_frozen_standby_does_not_take_over_when_it_thaws() {
     world.freeze(1);
     world.run(ms(5_000));
     let begun = world.time();
-    world.thaw(1);
+    world.thaw_late_socket(1);
     world.run(ms(2_000));
+    let verified = |entry: &Entry| matches!(entry, Entry::Event(Event::Verified { .. }));
+    let verified = world.when(begun, 1, verified).unwrap();
+    assert!(
+        verified - begun <= ms(2),
+        "a question, and its answer at once"
+    );
     assert_eq!(
         (world.owner("mail"), world.owner("web")),
         (Some(0), Some(0))
@@ -468,10 +489,7 @@ fn a_short_delay_of_the_driver_is_no_silence_of_the_others() {
     for _ in 0..20 {
         world.freeze(1);
         world.run(ms(90));
-        world.hosts[1].frozen = false;
-        let now = world.now;
-        world.hosts[1].member.as_mut().unwrap().handle_timeout(now);
-        world.thaw(1);
+        world.thaw_late_socket(1);
         world.run(ms(30));
     }
     assert_eq!(world.when(begun, 1, down(DownReason::Silence)), None);
@@ -528,4 +546,108 @@ fn three_nodes_agree_on_the_heir() {
         (Some(2), Some(2))
     );
     assert_eq!(world.longest_both, ms(0));
+}
+
+#[test]
+fn what_fails_while_a_thawed_owner_asks_is_not_started_again_before_the_answer() {
+    let mut world = World::running(2, 1);
+    world.freeze(0);
+    world.set_partition(0, 1, true);
+    world.run(ms(1_000));
+    let begun = world.time();
+    world.thaw(0);
+    let reason = "the check failed".to_owned();
+    world
+        .command(
+            0,
+            Command::GroupFailed {
+                group: group("mail"),
+                reason,
+            },
+        )
+        .unwrap();
+    world.run(ms(50));
+    let stop = |entry: &Entry| matches!(entry, Entry::Stop { .. });
+    assert_eq!(world.when(begun, 0, stop), None);
+    world.set_partition(0, 1, false);
+    world.run(ms(50));
+    let lost = |entry: &Entry| {
+        matches!(
+            entry,
+            Entry::Stop {
+                reason: StopReason::Lost { .. },
+                ..
+            }
+        )
+    };
+    assert!(world.when(begun, 0, lost).is_some());
+    assert_eq!(
+        world.when(begun, 0, |entry| matches!(entry, Entry::Start { .. })),
+        None
+    );
+}
+
+#[test]
+fn what_stopped_in_a_freeze_is_not_started_again_before_the_answer() {
+    let mut world = World::running(2, 1);
+    world.hosts[0].stop_time = ms(50);
+    let reason = "the check failed".to_owned();
+    world
+        .command(
+            0,
+            Command::GroupFailed {
+                group: group("mail"),
+                reason,
+            },
+        )
+        .unwrap();
+    world.run(ms(10));
+    world.freeze(0);
+    world.run(ms(1_000));
+    let begun = world.time();
+    world.thaw(0);
+    world.run(ms(500));
+    assert_eq!(
+        world.when(begun, 0, |entry| matches!(entry, Entry::Start { .. })),
+        None
+    );
+    assert_eq!(world.owner("mail"), Some(1));
+    assert_eq!(world.longest_both, ms(0));
+}
+
+#[test]
+fn two_nodes_that_ask_do_not_answer_each_other_for_ever() {
+    let mut world = World::new(3, 1);
+    world.boot(0);
+    world.boot(1);
+    world.run(ms(450));
+    assert_eq!(
+        world.status(0).phase,
+        Phase::Joining,
+        "the third may still come"
+    );
+    let sent = world.status(0).sent;
+    assert!(
+        sent <= 2 * 450 / 20 + 5,
+        "a heartbeat and an answer in each interval: {sent}"
+    );
+}
+
+#[test]
+fn a_healed_partition_is_settled_with_the_first_heartbeat_of_either() {
+    for offset in 0..20 {
+        let mut world = World::new(2, 1);
+        world.boot(0);
+        world.run(ms(10));
+        world.boot(1);
+        world.run(ms(1_000));
+        world.set_partition(0, 1, true);
+        world.run(ms(1_000 + offset));
+        world.set_partition(0, 1, false);
+        let took = world.run_until(ms(100), |world| {
+            world.owner("mail") == Some(1) && world.owner("web") == Some(0)
+        });
+        // Their heartbeats are 10 ms apart; then a flight, an answer and its flight, a stop.
+        assert!(took <= ms(10 + 1 + 1 + 3), "{took:?}");
+    }
 }

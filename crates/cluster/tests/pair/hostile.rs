@@ -115,3 +115,23 @@ fn another_process_under_the_same_name_is_reported_once() {
     assert_eq!(world.events(1).filter(|event| **event == taken).count(), 1);
     assert_eq!(world.status(1).nodes[1].name, node(0));
 }
+
+#[test]
+fn no_earlier_life_comes_back_after_a_clock_was_set_back() {
+    let mut world = World::new(2, 1);
+    world.record = true;
+    world.boot(0);
+    world.boot(1);
+    world.run(ms(500));
+    world.record = false;
+    world.crash(0);
+    world.run(ms(300));
+    world.boot_as(0, 5);
+    world.run(ms(300));
+    let before = state(world.status(1));
+    let sent = std::mem::take(&mut world.wire);
+    for (from, to, bytes) in sent.iter().filter(|(from, _, _)| *from == address(0, 0)) {
+        world.give(1, *from, *to, bytes);
+    }
+    assert_eq!(state(world.status(1)), before);
+}

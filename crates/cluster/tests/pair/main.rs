@@ -1,5 +1,5 @@
 //! Members in virtual time on a bad network: what a cluster of two (and three) must do.
-#![allow(missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 mod faults;
 mod hostile;

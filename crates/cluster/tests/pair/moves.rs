@@ -115,6 +115,13 @@ fn a_move_can_be_ordered_on_any_node() {
     world.order_move(0, "mail", 0).unwrap();
     world.run_until(ms(50), |world| world.owner("mail") == Some(0));
     assert_eq!(world.group_status(1, "mail").epoch, 3);
+    // The numbers of its requests begin anew with a restart.
+    world.crash(1);
+    world.run(ms(300));
+    world.boot(1);
+    world.run(ms(300));
+    world.order_move(1, "mail", 1).unwrap();
+    world.run_until(ms(50), |world| world.owner("mail") == Some(1));
 }
 
 #[test]
@@ -340,4 +347,111 @@ fn timings_of_windows_server_are_in_reach() {
         took > ms(5 * 1_200) && took <= ms(6 * 1_200 + 4),
         "{took:?}"
     );
+}
+
+#[test]
+fn a_request_whose_answer_is_lost_is_not_carried_out_again() {
+    let mut world = World::running(2, 1);
+    world.order_move(1, "mail", 1).unwrap();
+    world.run(ms(2));
+    // The order has arrived; the hand-over and the answer are lost for a while.
+    world.set_cut(0, 1, true);
+    world.run(ms(60));
+    assert_eq!(world.owner("mail"), None);
+    world.set_cut(0, 1, false);
+    world.run(ms(100));
+    assert_eq!(world.owner("mail"), Some(1));
+    let refused = |event: &&Event| matches!(event, Event::RequestRefused { .. });
+    assert_eq!(world.events(1).filter(refused).count(), 0);
+}
+
+#[test]
+fn a_node_that_is_not_heard_leaves_all_the_same() {
+    let mut world = World::running(2, 1);
+    world.order_move(0, "mail", 1).unwrap();
+    world.run(ms(100));
+    world.set_cut(0, 1, true);
+    world.run(ms(10));
+    world.command(0, Command::Shutdown).unwrap();
+    let took = world.run_until(ms(500), |world| world.status(0).phase == Phase::Left);
+    assert!(took <= ms(100), "{took:?}");
+}
+
+#[test]
+fn answers_of_the_driver_that_nobody_asked_for_change_nothing() {
+    let mut world = World::running(2, 1);
+    let state = |world: &World| (world.group_status(0, "mail"), world.group_status(0, "web"));
+    let before = state(&world);
+    for name in ["mail", "web"] {
+        let group = group(name);
+        world
+            .command(
+                0,
+                Command::GroupStopped {
+                    group: group.clone(),
+                },
+            )
+            .unwrap();
+        world
+            .command(
+                0,
+                Command::GroupStarted {
+                    group: group.clone(),
+                },
+            )
+            .unwrap();
+    }
+    let reason = "chance".to_owned();
+    world
+        .command(
+            0,
+            Command::GroupFailed {
+                group: group("web"),
+                reason,
+            },
+        )
+        .unwrap();
+    assert_eq!(state(&world), before);
+    let unknown = group("files");
+    let refused = Err(ApiMisuse::UnknownGroup(unknown.clone()));
+    assert_eq!(
+        world.command(0, Command::GroupStopped { group: unknown }),
+        refused
+    );
+}
+
+#[test]
+fn nodes_that_were_told_different_preferences_still_serve() {
+    let mut world = World::with(
+        2,
+        1,
+        Box::new(|index| {
+            let mut config = crate::world::config(index, 2);
+            // Each thinks that the other is preferred for everything.
+            for group in &mut config.groups {
+                group.preferred_owners = vec![node(1 - index), node(index)];
+            }
+            config
+        }),
+    );
+    world.boot(0);
+    world.boot(1);
+    world.run(ms(600));
+    assert_eq!(
+        (world.owner("mail"), world.owner("web")),
+        (Some(0), Some(0))
+    );
+    // Both own everything in equal epochs, and each yields to the other.
+    world.set_partition(0, 1, true);
+    world.crash(0);
+    world.crash(1);
+    world.boot(0);
+    world.boot(1);
+    world.run(ms(700));
+    world.set_partition(0, 1, false);
+    world.run(ms(1_000));
+    for name in ["mail", "web"] {
+        assert_eq!(world.owner(name), Some(0), "{}", world.story(20));
+        assert_eq!(world.group_status(1, name).owner, Some(node(0)));
+    }
 }

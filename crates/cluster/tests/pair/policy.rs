@@ -355,3 +355,32 @@ fn what_is_no_configuration_is_refused_with_the_first_reason() {
         assert!(error.contains(text), "{error}");
     }
 }
+
+#[test]
+fn a_failed_group_whose_heir_dies_is_given_up_where_it_is() {
+    let mut world = with(|config| config.groups[0].restart_threshold = 0);
+    world.freeze(0);
+    world.run(ms(50));
+    world.crash(1);
+    world.run(ms(100));
+    // Thawed this node still takes the other for alive, and waits for its answer.
+    world.thaw(0);
+    let reason = "the check failed".to_owned();
+    world
+        .command(
+            0,
+            Command::GroupFailed {
+                group: group("mail"),
+                reason,
+            },
+        )
+        .unwrap();
+    world.run(ms(300));
+    assert_eq!(
+        world.group_status(0, "mail").here,
+        GroupState::Failed,
+        "{}",
+        world.story(20)
+    );
+    assert_eq!(world.owner("web"), Some(0));
+}

@@ -270,6 +270,16 @@ impl World {
         }
     }
 
+    /// As [`thaw`](Self::thaw), with a driver that looks at its timers before its socket.
+    pub(crate) fn thaw_late_socket(&mut self, host: usize) {
+        self.hosts[host].frozen = false;
+        let now = self.now;
+        let member = self.hosts[host].member.as_mut().unwrap();
+        member.handle_timeout(now);
+        self.drain(host);
+        self.thaw(host);
+    }
+
     pub(crate) fn command(&mut self, host: usize, command: Command) -> Result<(), ApiMisuse> {
         let now = self.now;
         let member = self.hosts[host].member.as_mut().unwrap();
