@@ -1,11 +1,13 @@
 //! What we allow (SPD), whom we trust (PAD), what was agreed ([`sa::SaSpec`]). Pure: no clock, no
 //! files, no randomness (RFC 4301 section 4.4).
 //!
-//! - [`selector`], [`range`], [`protocol`]: one side of a flow, and both.
-//! - [`rule`], [`spd`], [`order`], [`exemption`]: what happens to a packet, and why.
-//! - [`pad`], [`identity`]: peers and who they are.
-//! - [`child`], [`proposal`], [`timers`]: what we ask for and by which clock.
+//! - [`selector`], [`range`], [`protocol`]: one side of a flow, and both; [`narrowing`] of them.
+//! - [`rule`], [`entry`], [`spd`], [`order`], [`exemption`]: what happens to a packet.
+//! - [`explain`](mod@explain), [`difference`], [`lint`]: why it happens, and what looks wrong.
+//! - [`pad`], [`identity`], [`psk`]: peers, who they are, how strong their key is.
+//! - [`child`], [`proposal`], [`proposal_text`], [`timers`], [`profile`]: what we ask for.
 //! - [`sa`]: a CHILD SA pair as IKE hands it to ESP.
+//! - [`names`], [`suggest`]: names that people give, and mistype.
 #![forbid(unsafe_code)]
 
 pub mod child;
