@@ -12,7 +12,7 @@ use crate::selector::{Direction, SelectorPair, Selectors, TrafficSelector};
 /// One combination of a filter's lists: what a packet is compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The rule's index in [`Spd::rules`].
+    /// The rule's index in `Spd::rules`.
     pub rule: usize,
     /// The filter's index in the rule.
     pub filter: usize,
