@@ -1,0 +1,222 @@
+//! What is delivered was sent by an application, unchanged, and a protected packet comes once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use wire::ip::Flow;
+
+use crate::addresses::Addresses;
+use crate::packet::{Kind, Message, payload};
+
+struct Sent {
+    flow: Flow,
+    kind: Kind,
+    digest: [u8; 32],
+    at: Duration,
+    delivered: Option<Duration>,
+}
+
+/// Everything that applications gave to their hosts, and what came of it.
+pub struct Delivery {
+    addresses: Addresses,
+    sent: BTreeMap<u64, Sent>,
+    /// When answers to protected requests came, and how long each took.
+    answers: Vec<(Duration, Duration)>,
+}
+
+/// A time without answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// When the last answer before it came.
+    pub from: Duration,
+    /// When the first answer after it came.
+    pub to: Duration,
+}
+
+impl Outage {
+    /// How long it was.
+    #[must_use]
+    pub fn gap(&self) -> Duration {
+        self.to - self.from
+    }
+}
+
+impl Delivery {
+    pub(crate) fn new(addresses: Addresses) -> Self {
+        Delivery {
+            addresses,
+            sent: BTreeMap::new(),
+            answers: Vec::new(),
+        }
+    }
+
+    pub(crate) fn offered(&mut self, at: Duration, packet: &[u8]) {
+        if let Some((flow, message)) = Message::parse(packet) {
+            let digest = crypto::hash::sha256(&[payload(packet)]);
+            let sent = Sent {
+                flow,
+                kind: message.kind,
+                digest,
+                at,
+                delivered: None,
+            };
+            self.sent.insert(message.id, sent);
+        }
+    }
+
+    pub(crate) fn delivered(&mut self, at: Duration, packet: &[u8]) -> Option<String> {
+        let Some((flow, message)) = Message::parse(packet) else {
+            return Some("a packet is delivered that no application makes".to_owned());
+        };
+        let id = message.id;
+        let protected = self.addresses.is_protected(&flow);
+        let Some(sent) = self.sent.get_mut(&id).filter(|sent| sent.flow == flow) else {
+            return Some(format!(
+                "{flow}, message {id:x}, is delivered and was never sent"
+            ));
+        };
+        if !protected {
+            // Nobody promised anything for what travels in clear.
+            return None;
+        }
+        if sent.digest != crypto::hash::sha256(&[payload(packet)]) {
+            return Some(format!("{flow}, message {id:x}, is delivered changed"));
+        }
+        if sent.delivered.replace(at).is_some() {
+            return Some(format!("{flow}, message {id:x}, is delivered again"));
+        }
+        if let Kind::Reply { to } = message.kind
+            && let Some(request) = self.sent.get(&to)
+        {
+            self.answers.push((at, at - request.at));
+        }
+        None
+    }
+
+    /// How many requests were made, and how many answers came, from one moment to another.
+    #[must_use]
+    pub fn requests(&self, from: Duration, to: Duration) -> (usize, usize) {
+        let within = |at: Duration| from <= at && at < to;
+        let requests = self.sent.values().filter(|sent| {
+            sent.kind == Kind::Request && within(sent.at) && self.addresses.is_protected(&sent.flow)
+        });
+        let answers = self.answers.iter().filter(|(at, took)| within(*at - *took));
+        (requests.count(), answers.count())
+    }
+
+    /// When the last answer came before a moment, and the first one after it.
+    #[must_use]
+    pub fn outage(&self, around: Duration) -> Option<Outage> {
+        let from = self
+            .answers
+            .iter()
+            .map(|(at, _)| *at)
+            .filter(|at| *at <= around)
+            .max()?;
+        let to = self
+            .answers
+            .iter()
+            .map(|(at, _)| *at)
+            .filter(|at| *at > around)
+            .min()?;
+        Some(Outage { from, to })
+    }
+
+    /// The longest time without an answer between two moments.
+    #[must_use]
+    pub fn longest(&self, from: Duration, to: Duration) -> Option<Outage> {
+        let within = |at: &Duration| (from..=to).contains(at);
+        let mut moments: Vec<Duration> = self
+            .answers
+            .iter()
+            .map(|(at, _)| *at)
+            .filter(within)
+            .collect();
+        moments.sort_unstable();
+        let gaps = moments.windows(2).map(|two| Outage {
+            from: two[0],
+            to: two[1],
+        });
+        gaps.max_by_key(Outage::gap)
+    }
+
+    /// How many answers came in all.
+    #[must_use]
+    pub fn answers(&self) -> usize {
+        self.answers.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::SERVICE;
+    use wire::ip::protocol;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn packet(addresses: Addresses, id: u64, kind: Kind) -> Vec<u8> {
+        let flow = Flow {
+            src: addresses.own(0, 0),
+            dst: addresses.group(0),
+            protocol: protocol::TCP,
+            src_port: 40_000,
+            dst_port: SERVICE,
+        };
+        let flow = if kind == Kind::Request {
+            flow
+        } else {
+            flow.reversed()
+        };
+        Message { id, kind }.packet(&flow, 20).unwrap()
+    }
+
+    #[test]
+    fn what_was_not_sent_or_comes_twice_or_changed_is_found() {
+        let addresses = Addresses { ipv6: false };
+        let mut delivery = Delivery::new(addresses);
+        let first = packet(addresses, 1, Kind::Request);
+        delivery.offered(SECOND, &first);
+        assert_eq!(delivery.delivered(SECOND, &first), None);
+        assert!(
+            delivery
+                .delivered(SECOND, &first)
+                .unwrap()
+                .contains("again")
+        );
+        let unsent = packet(addresses, 2, Kind::Request);
+        assert!(
+            delivery
+                .delivered(SECOND, &unsent)
+                .unwrap()
+                .contains("never sent")
+        );
+        let mut changed = packet(addresses, 3, Kind::Request);
+        delivery.offered(SECOND, &changed);
+        *changed.last_mut().unwrap() ^= 1;
+        assert!(
+            delivery
+                .delivered(SECOND, &changed)
+                .unwrap()
+                .contains("changed")
+        );
+        assert!(delivery.delivered(SECOND, &[0; 4]).is_some());
+    }
+
+    #[test]
+    fn an_outage_lies_between_two_answers() {
+        let addresses = Addresses { ipv6: false };
+        let mut delivery = Delivery::new(addresses);
+        for (number, at) in [1, 2, 5, 6].into_iter().enumerate() {
+            let id = number as u64;
+            delivery.offered(at * SECOND, &packet(addresses, id, Kind::Request));
+            let reply = packet(addresses, 100 + id, Kind::Reply { to: id });
+            delivery.offered(at * SECOND, &reply);
+            assert_eq!(delivery.delivered(at * SECOND + SECOND / 10, &reply), None);
+        }
+        let outage = delivery.longest(Duration::ZERO, 10 * SECOND).unwrap();
+        assert_eq!(outage.gap(), 3 * SECOND);
+        assert_eq!(delivery.outage(3 * SECOND), Some(outage));
+        assert_eq!(delivery.requests(Duration::ZERO, 3 * SECOND), (2, 2));
+    }
+}

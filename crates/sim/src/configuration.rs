@@ -1,0 +1,150 @@
+//! What the nodes of a world are told: rules, peers, the cluster.
+
+use std::sync::Arc;
+
+use cluster::{ClusterKey, GroupConfig, GroupName, NodeName};
+use ike::Cookies;
+use node::{ClusterConfig, Config, GroupAddresses};
+use policy::{
+    Action, AddressRange, AddressSpec, Auth, ChildTemplate, Directions, Filter, Identity,
+    IkeTemplate, Negotiate, Pad, Peer, PeerName, PortRange, Rule, RuleName, Secret,
+};
+use std::net::{IpAddr, SocketAddr};
+use wire::ip::protocol;
+
+use crate::addresses::PATHS;
+use crate::frame::{FRONT, HostId};
+use crate::packet::SERVICE;
+use crate::settings::Settings;
+
+/// The one rule that negotiates, the same on every host.
+pub(crate) const RULE: &str = "mail";
+const CLUSTER_PORT: u16 = 4510;
+/// Nodes of the cluster.
+pub(crate) const NODES: usize = 2;
+
+/// A name could only be refused for its form, and these have it.
+pub(crate) fn node_name(host: HostId) -> NodeName {
+    let text = if host == 1 { "a" } else { "b" };
+    NodeName::new(text).unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// As above.
+pub(crate) fn group_name(group: usize) -> GroupName {
+    let text = if group == 0 { "mail" } else { "web" };
+    GroupName::new(text).unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// What a host is told when it starts.
+pub(crate) fn config(settings: &Settings, host: HostId) -> Config {
+    Config {
+        rules: vec![rule(settings, host)],
+        pad: Arc::new(Pad::new(vec![peer(settings, host)])),
+        cookies: Cookies::From(100),
+        export_keys: false,
+        cluster: (host != FRONT).then(|| member(settings, host)),
+    }
+}
+
+fn groups(settings: &Settings) -> Vec<IpAddr> {
+    (0..settings.groups)
+        .map(|group| settings.addresses().group(group))
+        .collect()
+}
+
+fn rule(settings: &Settings, host: HostId) -> Rule {
+    let hosts = |list: &[IpAddr]| -> Vec<AddressSpec> {
+        list.iter()
+            .map(|address| AddressSpec::Range(AddressRange::host(*address)))
+            .collect()
+    };
+    let front = hosts(&[settings.addresses().own(FRONT, 0)]);
+    let groups = hosts(&groups(settings));
+    let service = vec![PortRange::single(SERVICE)];
+    let me = settings.me.then(|| vec![AddressSpec::Me]);
+    let (local, remote, local_ports, remote_ports) = match host {
+        FRONT => (me.unwrap_or(front), groups, Vec::new(), service),
+        _ => (me.unwrap_or(groups), front, service, Vec::new()),
+    };
+    let filter = Filter {
+        local,
+        remote,
+        protocol: protocol::TCP,
+        local_ports,
+        remote_ports,
+        directions: Directions::Both,
+    };
+    let child = ChildTemplate {
+        proposals: settings.esp.clone(),
+        lifetime: settings.child,
+        idle: settings.timers.idle,
+        ..ChildTemplate::transport()
+    };
+    Rule {
+        name: RuleName::new(RULE),
+        filters: vec![filter],
+        action: Action::Negotiate(Negotiate {
+            required: true,
+            child: Arc::new(child),
+        }),
+        peer: Some(peer_name(host)),
+    }
+}
+
+/// What a host calls its one peer.
+pub(crate) fn peer_name(host: HostId) -> PeerName {
+    PeerName::new(if host == FRONT { "cluster" } else { "front" })
+}
+
+fn peer(settings: &Settings, host: HostId) -> Peer {
+    let front = Identity::Fqdn("front.example".to_owned());
+    let cluster = Identity::Fqdn("mail.example".to_owned());
+    let (addresses, local_id, remote_id) = match host {
+        FRONT => (groups(settings), front, cluster),
+        _ => (vec![settings.addresses().own(FRONT, 0)], cluster, front),
+    };
+    let secret = Secret::from_slice(b"a secret of the simulated world!");
+    Peer {
+        name: peer_name(host),
+        addresses: addresses.into_iter().map(AddressRange::host).collect(),
+        local_id,
+        remote_id,
+        auth: Auth::psk(secret),
+        ike: IkeTemplate {
+            port: settings.port,
+            lifetime: settings.ike,
+            ..IkeTemplate::with_timers(&settings.timers)
+        },
+    }
+}
+
+fn member(settings: &Settings, host: HostId) -> ClusterConfig {
+    let others = (1..=NODES).filter(|other| *other != host);
+    let peers = others.map(|other| cluster::Peer {
+        name: node_name(other),
+        addresses: (0..PATHS)
+            .map(|path| SocketAddr::new(settings.addresses().own(other, path), CLUSTER_PORT))
+            .collect(),
+    });
+    // The first group prefers the first node, the second one the second.
+    let prefer = |group: usize| {
+        let owners = vec![node_name(1 + group), node_name(NODES - group)];
+        GroupConfig::new(group_name(group), owners)
+    };
+    let key = ClusterKey::from_slice(b"another secret of the same world")
+        .unwrap_or_else(|error| unreachable!("{error}"));
+    let groups = (0..settings.groups).map(prefer).collect();
+    let member = cluster::Config {
+        heartbeat: settings.heartbeat,
+        missed: settings.missed,
+        ..cluster::Config::new(node_name(host), key, peers.collect(), groups)
+    };
+    let addresses = (0..settings.groups).map(|group| GroupAddresses {
+        group: group_name(group),
+        addresses: vec![settings.addresses().group(group)],
+    });
+    ClusterConfig {
+        member,
+        groups: addresses.collect(),
+    }
+}

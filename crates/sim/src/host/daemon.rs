@@ -1,0 +1,351 @@
+//! The daemon of a host: carries out what the node wants, in order, and tells it what happens.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cluster::GroupName;
+use esp::SaUsage;
+use node::{Command, Datagram, Node, Output};
+
+use crate::addresses::Addresses;
+use crate::configuration::group_name;
+use crate::frame::{Content, Frame};
+use crate::host::effect::{Effect, Errand, Step};
+use crate::host::groups::Groups;
+use crate::host::kernel::Kernel;
+use crate::host::plane::Plane;
+use crate::sabotage::Sabotage;
+use crate::settings::Settings;
+
+/// Requests that are remembered by the sabotage that changes repetitions.
+const REMEMBERED: usize = 64;
+
+/// Node, data plane and driver of the groups.
+pub(crate) struct Daemon {
+    pub(crate) node: Node,
+    pub(crate) plane: Plane,
+    pub(crate) wake: Option<Instant>,
+    groups: Groups,
+    settings: Arc<Settings>,
+    begun: Instant,
+    sent: VecDeque<Vec<u8>>,
+}
+
+impl Daemon {
+    pub(crate) fn new(node: Node, settings: &Arc<Settings>, begun: Instant) -> Self {
+        Daemon {
+            node,
+            plane: Plane::new(settings.sabotage),
+            wake: None,
+            groups: Groups::default(),
+            settings: Arc::clone(settings),
+            begun,
+            sent: VecDeque::new(),
+        }
+    }
+
+    /// A packet from the TUN device.
+    pub(crate) fn send(&mut self, packet: &[u8], now: Instant, effects: &mut Vec<Effect>) {
+        let frames = self.plane.send(packet, self.clock(now));
+        effects.extend(frames.into_iter().map(Effect::Send));
+    }
+
+    /// A datagram from a socket; the packets for the TUN device.
+    pub(crate) fn take(&mut self, frame: Frame, now: Instant) -> Vec<Vec<u8>> {
+        let Frame { src, dst, content } = frame;
+        match content {
+            Content::Ike {
+                src_port,
+                dst_port,
+                bytes,
+            } => {
+                let local = SocketAddr::new(dst, dst_port);
+                let remote = SocketAddr::new(src, src_port);
+                let datagram = Datagram::Ike {
+                    local,
+                    remote,
+                    bytes: &bytes,
+                };
+                self.node.handle_datagram(datagram, now);
+                Vec::new()
+            }
+            Content::Heartbeat { port, bytes } => {
+                let from = SocketAddr::new(src, port);
+                let datagram = Datagram::Cluster {
+                    from,
+                    to: dst,
+                    bytes: &bytes,
+                };
+                self.node.handle_datagram(datagram, now);
+                Vec::new()
+            }
+            Content::Esp { bytes, .. } => self.plane.receive(src, dst, bytes, self.clock(now)),
+            Content::Clear(_) => Vec::new(),
+        }
+    }
+
+    /// An errand of the daemon.
+    pub(crate) fn errand(
+        &mut self,
+        errand: Errand,
+        kernel: &mut Kernel,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        match errand {
+            Errand::Usage => {
+                effects.push(Effect::After(self.settings.usage, errand));
+                self.report_usage(now);
+            }
+            Errand::PlaneTick => {
+                effects.push(Effect::After(Duration::from_secs(1), errand));
+                self.plane.tick(self.clock(now));
+            }
+            Errand::Notice => {
+                let addresses = kernel.addresses.iter().copied().collect();
+                self.tell(Command::Addresses(addresses), now, effects);
+            }
+            Errand::Group(group, order, step) if self.groups.is_current(group, order) => {
+                self.step(group, order, step, kernel, now, effects);
+            }
+            _ => {}
+        }
+    }
+
+    /// Carries out everything that the node wants, until it waits.
+    pub(crate) fn settle(&mut self, kernel: &mut Kernel, now: Instant, effects: &mut Vec<Effect>) {
+        loop {
+            while self.carry_out(kernel, now, effects) {}
+            if let Some(acquire) = self.plane.poll_acquire() {
+                let command = Command::Acquire {
+                    rule: acquire.rule,
+                    flow: acquire.flow,
+                    outer: None,
+                };
+                self.tell(command, now, effects);
+            } else if let Some(unknown) = self.plane.poll_unknown_spi() {
+                let command = Command::UnknownSpi {
+                    local: unknown.destination,
+                    remote: unknown.source,
+                    spi: unknown.spi,
+                };
+                self.tell(command, now, effects);
+            } else {
+                break;
+            }
+        }
+    }
+
+    /// One output of the node; false when it waits.
+    fn carry_out(&mut self, kernel: &mut Kernel, now: Instant, effects: &mut Vec<Effect>) -> bool {
+        let clock = self.clock(now);
+        let mut frames = Vec::new();
+        match self.node.poll_output() {
+            Output::Wait(wait) => {
+                self.wake = wait.map(|(at, _)| at);
+                return false;
+            }
+            Output::TransmitIke {
+                local,
+                remote,
+                bytes,
+            } => {
+                frames.push(self.ike_frame(local, remote, bytes));
+            }
+            Output::TransmitCluster { to, bytes } => {
+                effects.extend(self.heartbeat(to, bytes, kernel));
+            }
+            Output::Keepalive { .. } | Output::Keys(_) => {}
+            Output::Install(install) => {
+                let id = install.spec.id;
+                match self.plane.install(install, clock) {
+                    Ok((view, sent)) => {
+                        effects.push(Effect::Installed(id, view));
+                        frames = sent;
+                    }
+                    Err(why) => effects.push(Effect::Broken(why)),
+                }
+            }
+            Output::Activate { child } => frames = self.plane.activate(child, clock),
+            Output::Redirect {
+                child,
+                remote,
+                encapsulation,
+            } => {
+                self.plane.redirect(child, remote, encapsulation);
+            }
+            Output::Remove { child, .. } => {
+                self.plane.remove(child);
+                effects.push(Effect::Removed(child));
+            }
+            Output::Policy(spd) => {
+                kernel.filter = Some(Arc::clone(&spd));
+                frames = self.plane.set_policy(spd, clock);
+            }
+            Output::StartGroup { group } => self.start_group(&group, kernel, effects),
+            Output::StopServices { group } => self.stop_services(&group, kernel, effects),
+            Output::ReleaseAddresses { group } => {
+                if let Some(group) = self.number(&group) {
+                    effects.extend(self.groups.release(group, &self.settings.services));
+                }
+            }
+            Output::Event(event) => {
+                if let node::Event::Ike(ike::Event::AcquireFailed { rule, remote, .. }) = &event {
+                    frames = self.plane.negotiation_failed(rule, *remote, clock);
+                }
+                effects.push(Effect::Told(Box::new(event)));
+            }
+        }
+        effects.extend(frames.into_iter().map(Effect::Send));
+        true
+    }
+
+    fn start_group(&mut self, name: &GroupName, kernel: &Kernel, effects: &mut Vec<Effect>) {
+        let Some(group) = self.number(name) else {
+            return;
+        };
+        let up = kernel.addresses.contains(&self.addresses().group(group));
+        effects.extend(self.groups.start(group, up, &self.settings.services));
+    }
+
+    fn stop_services(&mut self, name: &GroupName, kernel: &mut Kernel, effects: &mut Vec<Effect>) {
+        let Some(group) = self.number(name) else {
+            return;
+        };
+        if self.settings.sabotage != Some(Sabotage::KeepGroups) {
+            kernel.services.remove(&group);
+        }
+        effects.extend(self.groups.stop(group, &self.settings.services));
+    }
+
+    fn step(
+        &mut self,
+        group: usize,
+        order: u64,
+        step: Step,
+        kernel: &mut Kernel,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let address = self.addresses().group(group);
+        let name = group_name(group);
+        match step {
+            Step::AddressUp => {
+                if kernel.addresses.insert(address) {
+                    effects.push(Effect::After(self.settings.services.notice, Errand::Notice));
+                }
+                let times = &self.settings.services;
+                effects.extend(self.groups.address_is_up(group, order, times));
+            }
+            Step::Announce => effects.push(Effect::Announce(address)),
+            Step::ServicesUp => {
+                kernel.services.insert(group);
+                self.tell(Command::GroupStarted { group: name }, now, effects);
+            }
+            Step::ServicesDown => {
+                self.tell(Command::ServicesStopped { group: name }, now, effects);
+            }
+            Step::AddressesOff => {
+                if self.settings.sabotage != Some(Sabotage::KeepGroups) {
+                    kernel.addresses.remove(&address);
+                }
+                effects.push(Effect::After(self.settings.services.notice, Errand::Notice));
+                self.tell(Command::AddressesReleased { group: name }, now, effects);
+            }
+        }
+    }
+
+    fn report_usage(&mut self, now: Instant) {
+        let moment = |clock: u64| (clock > 0).then(|| self.begun + Duration::from_nanos(clock - 1));
+        for (child, inbound, outbound) in self.plane.usage() {
+            let SaUsage {
+                packets,
+                bytes,
+                last_used,
+                sequence,
+                ..
+            } = outbound;
+            let usage = ike::Usage {
+                inbound_bytes: inbound.bytes,
+                inbound_packets: inbound.packets,
+                outbound_bytes: bytes,
+                outbound_packets: packets.max(sequence),
+                last_inbound: moment(inbound.last_used),
+                last_outbound: moment(last_used),
+            };
+            // A pair that the node does not know any more is no mistake of the driver.
+            let _ = self
+                .node
+                .handle_command(Command::Usage { child, usage }, now);
+        }
+    }
+
+    fn tell(&mut self, command: Command, now: Instant, effects: &mut Vec<Effect>) {
+        if let Err(why) = self.node.handle_command(command, now) {
+            effects.push(Effect::Broken(format!(
+                "the node refuses what it must take: {why}"
+            )));
+        }
+    }
+
+    fn ike_frame(&mut self, local: SocketAddr, remote: SocketAddr, mut bytes: Vec<u8>) -> Frame {
+        if self.settings.sabotage == Some(Sabotage::ChangeRequests) {
+            if self.sent.contains(&bytes)
+                && let Some(last) = bytes.last_mut()
+            {
+                *last ^= 1;
+            } else {
+                self.sent.push_back(bytes.clone());
+                self.sent.truncate(REMEMBERED);
+            }
+        }
+        let content = Content::Ike {
+            src_port: local.port(),
+            dst_port: remote.port(),
+            bytes,
+        };
+        Frame {
+            src: local.ip(),
+            dst: remote.ip(),
+            content,
+        }
+    }
+
+    /// A heartbeat leaves from the host's own address on the network that it goes to.
+    fn heartbeat(&self, to: SocketAddr, bytes: Vec<u8>, kernel: &Kernel) -> Option<Effect> {
+        let addresses = self.addresses();
+        let path = addresses.path(to.ip());
+        let groups: Vec<IpAddr> = (0..self.settings.groups)
+            .map(|group| addresses.group(group))
+            .collect();
+        let own =
+            |address: &&IpAddr| addresses.path(**address) == path && !groups.contains(address);
+        let src = *kernel.addresses.iter().find(own)?;
+        let content = Content::Heartbeat {
+            port: to.port(),
+            bytes,
+        };
+        Some(Effect::Send(Frame {
+            src,
+            dst: to.ip(),
+            content,
+        }))
+    }
+
+    fn number(&self, name: &GroupName) -> Option<usize> {
+        (0..self.settings.groups).find(|group| group_name(*group) == *name)
+    }
+
+    fn addresses(&self) -> Addresses {
+        self.settings.addresses()
+    }
+
+    fn clock(&self, now: Instant) -> u64 {
+        let nanoseconds = now.duration_since(self.begun).as_nanos();
+        u64::try_from(nanoseconds)
+            .unwrap_or(u64::MAX)
+            .saturating_add(1)
+    }
+}

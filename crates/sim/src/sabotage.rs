@@ -1,0 +1,42 @@
+//! Hosts that break a promise on purpose: a checker that no sabotage sets off proves nothing.
+
+/// What every host of the world does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Every 50th ESP datagram is sent again as if its number were new.
+    RepeatSequence,
+    /// The replay window is forgotten before every datagram.
+    SkipReplayCheck,
+    /// Packets that wait for an SA are sent in clear.
+    SendClear,
+    /// Packets in clear are let in, whatever the policy says.
+    AcceptClear,
+    /// A bit of what was received is changed before the application gets it.
+    Forge,
+    /// SA pairs are never removed from ESP.
+    KeepPairs,
+    /// A new outbound SA never carries traffic: its packets wait for ever.
+    NeverActivate,
+    /// Groups are said to have stopped, and go on.
+    KeepGroups,
+    /// IKE requests that are sent again are changed.
+    ChangeRequests,
+    /// Packets that wait for an SA never make the node negotiate one.
+    NeverAcquire,
+}
+
+impl Sabotage {
+    /// Every one.
+    pub const ALL: [Sabotage; 10] = [
+        Sabotage::RepeatSequence,
+        Sabotage::SkipReplayCheck,
+        Sabotage::SendClear,
+        Sabotage::AcceptClear,
+        Sabotage::Forge,
+        Sabotage::KeepPairs,
+        Sabotage::NeverActivate,
+        Sabotage::KeepGroups,
+        Sabotage::ChangeRequests,
+        Sabotage::NeverAcquire,
+    ];
+}

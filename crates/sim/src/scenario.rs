@@ -1,0 +1,4 @@
+//! Worlds with a plot.
+
+pub mod cluster_random;
+pub mod takeover;

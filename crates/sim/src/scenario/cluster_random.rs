@@ -1,0 +1,140 @@
+//! A front end and two nodes, traffic both ways, and whatever the seed does to them; then peace.
+
+mod plot;
+
+use std::time::{Duration, Instant};
+
+use crypto::{Encryption, Integrity};
+use policy::IkePort;
+use policy::proposal::{EspProposal, default_esp};
+use policy::timers::{ChildLifetime, IkeLifetime};
+
+use crate::checker::disagreements;
+use crate::dice::Dice;
+use crate::network::Link;
+use crate::settings::{Settings, Traffic};
+use crate::world::World;
+
+/// How long both ends may take to agree after the last fault: a stale SA lives at most until its
+/// lifetime ends and an exchange about it has failed.
+const AGREE: Duration = Duration::from_secs(90);
+/// How long traffic is watched when everything is well again.
+const WATCH: Duration = Duration::from_secs(3);
+
+/// Plays one seed to its end. The world's violations say whether every promise was kept.
+#[must_use]
+pub fn run(seed: u64, begun: Instant, with_trace: bool) -> World {
+    run_with(settings(seed), seed, begun, with_trace)
+}
+
+/// The same in a world of other settings.
+#[must_use]
+pub fn run_with(settings: Settings, seed: u64, begun: Instant, with_trace: bool) -> World {
+    let mut dice = Dice::new(seed ^ 0x706c_6f74);
+    let mut world = World::new(settings, seed, begun);
+    if with_trace {
+        world = world.with_trace();
+    }
+    let mut world = world.running();
+    let acts = dice.between(5, 10);
+    for _ in 0..acts {
+        plot::act(&mut world, &mut dice);
+        world.run(dice.time(ms(200), ms(3000)));
+    }
+    peace(&mut world);
+    world
+}
+
+/// Mends everything, lets time pass, and checks what must hold then.
+fn peace(world: &mut World) {
+    plot::mend(world);
+    world.run(Duration::from_secs(12));
+    let step = ms(50);
+    let mut waited = Duration::ZERO;
+    while waited < AGREE && !disagreements(&world.ends()).is_empty() {
+        world.run(step);
+        waited += step;
+    }
+    world.check_pairs();
+    let from = world.time();
+    world.run(WATCH);
+    world.check_progress(from);
+}
+
+/// What the world of a seed is made of.
+#[must_use]
+pub fn settings(seed: u64) -> Settings {
+    let mut dice = Dice::new(seed ^ 0x7365_7474);
+    let modern = Settings::modern();
+    let traffic = Traffic {
+        probe: dice.time(ms(40), ms(150)),
+        push: dice.chance(600).then(|| dice.time(ms(60), ms(400))),
+        open: dice.chance(300).then(|| dice.time(ms(100), ms(400))),
+        filling: *dice.pick(&[0, 100, 1200]),
+    };
+    let mut services = modern.services.clone();
+    services.address_up = dice.time(ms(0), ms(20));
+    services.services_start = dice.time(ms(0), ms(40));
+    services.services_stop = dice.time(ms(0), ms(40));
+    services.release = dice.time(ms(0), ms(10));
+    services.notice = dice.time(ms(0), ms(5));
+    Settings {
+        ipv6: dice.chance(250),
+        groups: dice.between(1, 2) as usize,
+        me: dice.chance(500),
+        child: ChildLifetime::of(dice.time(ms(4_000), ms(30_000))),
+        ike: IkeLifetime::of(dice.time(ms(8_000), ms(60_000))),
+        esp: esp(&mut dice),
+        port: if dice.chance(250) {
+            IkePort::Only4500
+        } else {
+            IkePort::Standard500
+        },
+        heartbeat: dice.time(ms(20), ms(60)),
+        services,
+        traffic,
+        usage: dice.time(ms(50), ms(300)),
+        neighbour: dice.time(ms(300), ms(3000)),
+        link: link(&mut dice),
+        ..modern
+    }
+}
+
+/// A network as it is on an ordinary day.
+fn link(dice: &mut Dice) -> Link {
+    Link {
+        loss: dice.below(20) as u32,
+        double: dice.below(20) as u32,
+        corrupt: dice.below(3) as u32,
+        late: dice.below(30) as u32,
+        lateness: ms(10),
+        delay: dice.time(Duration::from_micros(50), ms(3)),
+        jitter: dice.time(Duration::ZERO, ms(1)),
+        ..Link::good()
+    }
+}
+
+fn esp(dice: &mut Dice) -> Vec<EspProposal> {
+    let only = |encryption, integrity: Option<Integrity>| EspProposal {
+        encryption: vec![encryption],
+        integrity: integrity.into_iter().collect(),
+        groups: Vec::new(),
+        esn: vec![true, false],
+    };
+    match dice.below(5) {
+        0 => vec![only(Encryption::ChaCha20Poly1305, None)],
+        1 => vec![only(
+            Encryption::AesCbc { key_bits: 128 },
+            Some(Integrity::HmacSha2_256_128),
+        )],
+        2 => vec![EspProposal {
+            groups: vec![crypto::Group::Curve25519],
+            ..only(Encryption::AesGcm16 { key_bits: 128 }, None)
+        }],
+        _ => default_esp(),
+    }
+}
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}

@@ -1,0 +1,176 @@
+//! What a world is made of: addresses, timers, times that services take, traffic, limits.
+
+use std::time::Duration;
+
+use policy::IkePort;
+use policy::proposal::{EspProposal, default_esp};
+use policy::timers::{ChildLifetime, IkeLifetime, Timers};
+
+use crate::addresses::Addresses;
+use crate::network::Link;
+use crate::sabotage::Sabotage;
+
+/// How long the driver of a node takes for what the node wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceTimes {
+    /// From the order to start a group to its addresses being up.
+    pub address_up: Duration,
+    /// When an address is announced, counted from its coming up.
+    pub announcements: Vec<Duration>,
+    /// From the addresses to the services being up.
+    pub services_start: Duration,
+    /// Stopping the services; they refuse work from the beginning.
+    pub services_stop: Duration,
+    /// Taking the addresses off.
+    pub release: Duration,
+    /// From a change of the addresses to the node hearing of it.
+    pub notice: Duration,
+}
+
+impl ServiceTimes {
+    /// A Linux host with services that are always running.
+    #[must_use]
+    pub fn modern() -> Self {
+        let ms = Duration::from_millis;
+        ServiceTimes {
+            address_up: ms(2),
+            announcements: [0, 50, 250, 1000].map(ms).to_vec(),
+            services_start: ms(5),
+            services_stop: ms(5),
+            release: ms(2),
+            notice: ms(1),
+        }
+    }
+}
+
+/// What the applications send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// Gap between two requests of the front end to a group.
+    pub probe: Duration,
+    /// Gap between two messages that a group's service sends unasked, if it does.
+    pub push: Option<Duration>,
+    /// Gap between two packets of the service that no rule is about, if it is used.
+    pub open: Option<Duration>,
+    /// Most octets that a message is filled up with.
+    pub filling: usize,
+}
+
+/// Bounds that must hold at every moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// SA pairs that ESP of one host holds.
+    pub pairs: usize,
+    /// IKE SAs of one host.
+    pub ike_sas: usize,
+    /// Requests that wait in one IKE SA.
+    pub queued: usize,
+    /// Packets of one host that wait for an SA.
+    pub pending: usize,
+}
+
+/// Everything that a world is made of, except its seed.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// IPv6 instead of IPv4.
+    pub ipv6: bool,
+    /// Groups of the cluster, each with one address: 1 or 2.
+    pub groups: usize,
+    /// Whether rules say `me` for the host's own side, or name the group's address.
+    pub me: bool,
+    /// Retransmission, liveness, idle time, hints.
+    pub timers: Timers,
+    /// Life of CHILD SAs.
+    pub child: ChildLifetime,
+    /// Life of IKE SAs.
+    pub ike: IkeLifetime,
+    /// Algorithms of ESP.
+    pub esp: Vec<EspProposal>,
+    /// Ports of IKE.
+    pub port: IkePort,
+    /// Interval of heartbeats.
+    pub heartbeat: Duration,
+    /// Missed heartbeats that mean death.
+    pub missed: u32,
+    /// The driver of the groups.
+    pub services: ServiceTimes,
+    /// The applications.
+    pub traffic: Traffic,
+    /// How often a node hears what its SAs carry.
+    pub usage: Duration,
+    /// How long a neighbour that does not answer is believed in.
+    pub neighbour: Duration,
+    /// Every link, at first.
+    pub link: Link,
+    /// What must not be exceeded.
+    pub limits: Limits,
+    /// How long after the last fault the cluster may take to settle.
+    pub settle: Duration,
+    /// A host that breaks a promise on purpose.
+    pub sabotage: Option<Sabotage>,
+}
+
+impl Settings {
+    /// The product's defaults, one group, IPv4, a good network.
+    #[must_use]
+    pub fn modern() -> Self {
+        Settings {
+            ipv6: false,
+            groups: 1,
+            me: true,
+            timers: Timers::modern(),
+            child: ChildLifetime::modern(),
+            ike: IkeLifetime::modern(),
+            esp: default_esp(),
+            port: IkePort::Standard500,
+            heartbeat: Duration::from_millis(20),
+            missed: 5,
+            services: ServiceTimes::modern(),
+            traffic: Traffic {
+                probe: Duration::from_millis(50),
+                push: None,
+                open: None,
+                filling: 200,
+            },
+            usage: Duration::from_millis(100),
+            neighbour: Duration::from_secs(1),
+            link: Link::good(),
+            limits: Limits {
+                pairs: 24,
+                ike_sas: 16,
+                queued: ike::limits::QUEUE,
+                pending: 2 * esp::outbound::MAX_PENDING_PACKETS,
+            },
+            settle: Duration::from_secs(2),
+            sabotage: None,
+        }
+    }
+
+    /// Two Windows Server 2003 nodes as KB821839 describes them: the timers of IPsec, heartbeats
+    /// of 1.2 s of which six are missed, and times of resources in seconds.
+    #[must_use]
+    pub fn kb821839(nlbs_flags: bool) -> Self {
+        let ms = Duration::from_millis;
+        Settings {
+            timers: Timers::kb821839(nlbs_flags),
+            heartbeat: ms(1200),
+            missed: 6,
+            services: ServiceTimes {
+                address_up: ms(1000),
+                announcements: [0, 500, 1000].map(ms).to_vec(),
+                services_start: ms(500),
+                services_stop: ms(1000),
+                release: ms(100),
+                notice: ms(1),
+            },
+            settle: Duration::from_secs(30),
+            ..Settings::modern()
+        }
+    }
+
+    /// Where everything is.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        Addresses { ipv6: self.ipv6 }
+    }
+}

@@ -1,0 +1,91 @@
+//! KB821839's figures beside those of the simulation, as a table.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use sim::Settings;
+use sim::scenario::takeover::{self, Fault};
+
+/// Worlds per line.
+const SEEDS: u64 = 20;
+
+/// One line: what is played, and what the KB says of it.
+struct Line {
+    profile: &'static str,
+    event: &'static str,
+    stated: &'static str,
+    fault: Fault,
+    settings: fn(u64) -> Settings,
+}
+
+const LINES: [Line; 5] = [
+    Line {
+        profile: "kb821839",
+        event: "planned move",
+        stated: "3 to 6 s",
+        fault: Fault::PlannedMove,
+        settings: |seed| takeover::kb821839(false, seed),
+    },
+    Line {
+        profile: "kb821839",
+        event: "crash",
+        stated: "6 min",
+        fault: Fault::Crash,
+        settings: |seed| takeover::kb821839(false, seed),
+    },
+    Line {
+        profile: "kb821839",
+        event: "crash, NLBSFlags=1",
+        stated: "2 min",
+        fault: Fault::Crash,
+        settings: |seed| takeover::kb821839(true, seed),
+    },
+    Line {
+        profile: "modern",
+        event: "planned move",
+        stated: "-",
+        fault: Fault::PlannedMove,
+        settings: takeover::modern,
+    },
+    Line {
+        profile: "modern",
+        event: "crash",
+        stated: "-",
+        fault: Fault::Crash,
+        settings: takeover::modern,
+    },
+];
+
+/// Plays every line and prints it.
+pub(crate) fn print(begun: Instant) -> ExitCode {
+    println!("Outage in virtual time, shortest to longest of {SEEDS} worlds:");
+    println!(
+        "{:10} {:20} {:10} {}",
+        "profile", "event", "KB821839", "simulated"
+    );
+    let mut outcome = ExitCode::SUCCESS;
+    for line in LINES {
+        let play = |seed| takeover::run((line.settings)(seed), line.fault, seed, begun);
+        let outages: Option<Vec<Duration>> = (1..=SEEDS)
+            .map(|seed| Some(play(seed)?.outage.gap()))
+            .collect();
+        let simulated = match outages.as_deref().map(bounds) {
+            Some(Some((least, most))) => {
+                format!("{:.3} to {:.3} s", least.as_secs_f64(), most.as_secs_f64())
+            }
+            _ => {
+                outcome = ExitCode::FAILURE;
+                "traffic does not flow again".to_owned()
+            }
+        };
+        println!(
+            "{:10} {:20} {:10} {simulated}",
+            line.profile, line.event, line.stated
+        );
+    }
+    outcome
+}
+
+fn bounds(outages: &[Duration]) -> Option<(Duration, Duration)> {
+    Some((*outages.iter().min()?, *outages.iter().max()?))
+}
