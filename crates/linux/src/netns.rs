@@ -164,9 +164,11 @@ pub struct End<'a> {
     pub interface: &'a str,
 }
 
-/// How long the kernel may take to notice that a cable has been plugged in: one second by its
-/// rules, and some for a busy machine.
-const PLUGGED: Duration = Duration::from_secs(5);
+/// How long the kernel may take to notice that a cable has been plugged in: hardly ever more
+/// than a second, but its worker waits for the lock that the removal of namespaces holds.
+const PLUGGED: Duration = Duration::from_secs(30);
+/// After how long without a notification the interface is looked at all the same.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Lays a cable (a veth pair) between two namespaces, brings both ends up, and waits until
 /// packets pass: up to a second.
@@ -201,10 +203,15 @@ fn wait_until_running(
         .add(&*monitor, 0, Interest::Read)
         .map_err(|why| Error::new(what(), why))?;
     let mut events = Events::with_capacity(1);
+    let mut patience = PLUGGED.as_millis() / LOOK.as_millis();
     while !netlink.link(interface)?.running {
-        let ready = poller.wait(&mut events, Some(PLUGGED));
-        if ready.map_err(|why| Error::new(what(), why))? == 0 {
-            return Err(Error::new(what(), io::ErrorKind::TimedOut.into()));
+        let ready = poller
+            .wait(&mut events, Some(LOOK))
+            .map_err(|why| Error::new(what(), why))?;
+        if ready == 0 {
+            patience = patience
+                .checked_sub(1)
+                .ok_or_else(|| Error::new(what(), io::ErrorKind::TimedOut.into()))?;
         }
         while monitor
             .next_event()

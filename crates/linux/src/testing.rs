@@ -62,6 +62,21 @@ impl Namespace {
     }
 }
 
+impl Namespace {
+    /// Waits until an interface is gone: a program that another test starts may hold a copy of
+    /// its last descriptor for a moment.
+    pub(crate) fn until_gone(&self, interface: &str) {
+        let mut netlink = netns::netlink(&self.name).unwrap();
+        for _ in 0..500 {
+            if netlink.link(interface).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{interface} is still there");
+    }
+}
+
 impl Drop for Namespace {
     fn drop(&mut self) {
         let _ = netns::delete(&self.name);

@@ -189,6 +189,7 @@ fn the_plane_may_carry_what_the_wire_may_not() {
     assert_eq!(counted(&b, "mail"), (1, 1));
     // The device is gone with its daemon: still nothing leaves in clear.
     drop(tun);
+    b.until_gone("hf0");
     let _ = b110.send_to(None, peer, b"answer");
     assert_eq!(counted(&b, "mail"), (1, 2));
 }

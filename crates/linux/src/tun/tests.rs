@@ -64,7 +64,7 @@ fn is_up_quiet_and_of_the_size_that_was_asked_for() {
         assert!(space.run(|| Tun::create(&options(name))).is_err());
     }
     drop(tun);
-    assert!(netns::netlink(&space.name).unwrap().link("hf0").is_err());
+    space.until_gone("hf0");
 }
 
 fn fs_write(space: &Namespace, path: &str, value: &str) {
