@@ -30,6 +30,9 @@ pub const RESTARTS: u8 = 3;
 /// Times that an exchange is tried again after TEMPORARY_FAILURE (section 2.25).
 pub const TEMPORARY_FAILURES: u8 = 8;
 
+/// Deletes of children that we do not know yet, remembered while a request for one is in flight.
+pub const DELETED_EARLY: usize = 16;
+
 /// How long to wait after TEMPORARY_FAILURE; as much again is added at random.
 pub const TEMPORARY_WAIT: Duration = Duration::from_millis(500);
 

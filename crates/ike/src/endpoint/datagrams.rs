@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use policy::pad::{Claim, NoPeer, Peer};
 use wire::ike::{
-    Decoded, ExchangeType, Flags, Header, Malformed, Notify, NotifyType, Payload, Reason,
+    Decoded, ExchangeType, Flags, Header, Malformed, Notify, NotifyType, Payload, PayloadType,
+    Reason,
 };
 
 use crate::config::Cookies;
@@ -17,14 +18,16 @@ use crate::endpoint::effects::{decide, initial_contact, settle};
 use crate::endpoint::handshake::{failed, failed_initiator};
 use crate::endpoint::slot::{Refused, Slot};
 use crate::endpoint::tables::Tables;
+use crate::error::{Error, Misbehaved};
 use crate::event::Event;
 use crate::id::{IkeSaId, Role};
 use crate::limits;
 use crate::output::{Datagram, Output};
 use crate::v2::auth_sent::Step;
 use crate::v2::established::{self, liveness};
-use crate::v2::half_open::{Claimed, InitRequest, Outcome};
+use crate::v2::half_open::{Claimed, InitRequest, Outcome, stateless_answer};
 use crate::v2::init_sent::InitStep;
+use crate::v2::install::error_payload;
 use crate::v2::nat::{Nat, Path};
 use crate::v2::sa::{Proof, Sa, Stage};
 
@@ -191,6 +194,9 @@ fn hint_of_esp(
 }
 
 fn init(tables: &mut Tables, decoded: &Decoded<'_>, way: Way, now: Instant) -> Result<(), Discard> {
+    if let Some(kind) = wire::ike::unsupported_critical(&decoded.payloads) {
+        return refuse_critical(tables, decoded, kind, way, now);
+    }
     let request = InitRequest::check(decoded, way.local, way.remote)?;
     let (spi, from) = (decoded.header.initiator_spi, way.remote.ip());
     if let Some(Slot::HalfOpen(state)) = tables
@@ -248,6 +254,30 @@ fn init(tables: &mut Tables, decoded: &Decoded<'_>, way: Way, now: Instant) -> R
         }
     }
     Ok(())
+}
+
+/// A first message with a payload that may not be skipped and is unknown (section 2.5).
+fn refuse_critical(
+    tables: &mut Tables,
+    decoded: &Decoded<'_>,
+    kind: PayloadType,
+    way: Way,
+    now: Instant,
+) -> Result<(), Discard> {
+    let peer = responder_peer(tables, way).ok_or(Discard::UnknownPeer)?.name.clone();
+    if !tables.answers.take(now) {
+        return Err(Discard::RateLimited);
+    }
+    let error = Error::Misbehaved(Misbehaved::CriticalPayload(kind));
+    let path = Path { local: way.local, remote: way.remote, nat: Nat::default() };
+    let spi = decoded.header.initiator_spi;
+    if let Some(bytes) = stateless_answer(spi, error_payload(&error)) {
+        tables.context(now).transmit(&path, bytes);
+    }
+    if tables.news.take(now) {
+        failed(tables, Some(peer), Role::Responder, way.local, way.remote, error, now);
+    }
+    Err(Discard::UnexpectedPayloads)
 }
 
 /// The oldest half-open responder gives way to a new one.

@@ -5,7 +5,7 @@
 pub(crate) enum Doing {
     /// Nothing that collides.
     Nothing,
-    /// Creating a child.
+    /// Creating a child: perhaps the very one in question, which the peer has already.
     CreatingChild,
     /// Rekeying the child in question, or any child when the request is about the IKE SA.
     RekeyingChild,
@@ -65,10 +65,10 @@ pub(crate) fn answer(asked: Asked, doing: Doing) -> Answer {
         }
         (Asked::CreateChild, _) => AsUsual,
 
-        (Asked::RekeyChild, Doing::ClosingChild) => TemporaryFailure,
+        (Asked::RekeyChild, Doing::ClosingChild | Doing::CreatingChild) => TemporaryFailure,
         (Asked::RekeyChild, Doing::RekeyingChild) => AsUsualThenCompare,
         (Asked::RekeyChild, Doing::NoSuchChild) => ChildSaNotFound,
-        (Asked::RekeyChild, Doing::Nothing | Doing::CreatingChild) => AsUsual,
+        (Asked::RekeyChild, Doing::Nothing) => AsUsual,
 
         (Asked::CloseChild, Doing::ClosingChild | Doing::NoSuchChild) => WithoutDelete,
         (Asked::CloseChild, _) => WithDelete,
@@ -128,7 +128,7 @@ mod tests {
                 Asked::RekeyChild,
                 [
                     AsUsual,
-                    AsUsual,
+                    TemporaryFailure,
                     AsUsualThenCompare,
                     TemporaryFailure,
                     TemporaryFailure,

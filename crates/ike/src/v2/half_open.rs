@@ -94,9 +94,8 @@ impl<'a> InitRequest<'a> {
 
     /// An answer that leaves no state behind.
     pub(crate) fn answer_statelessly(&self, payload: Payload, ctx: &mut Context<'_>) {
-        let header = init_response(self.decoded.header.initiator_spi, 0);
         let path = self.path(nat::Nat::default());
-        if let Ok(bytes) = wire::ike::encode(&header, &[payload]) {
+        if let Some(bytes) = stateless_answer(self.decoded.header.initiator_spi, payload) {
             ctx.transmit(&path, bytes);
         }
     }
@@ -194,6 +193,11 @@ impl<'a> InitRequest<'a> {
             secret: Secrets::Pending { dh, public },
         })
     }
+}
+
+/// An IKE_SA_INIT response of one notification, without an SPI of ours.
+pub(crate) fn stateless_answer(initiator_spi: u64, payload: Payload) -> Option<Vec<u8>> {
+    wire::ike::encode(&init_response(initiator_spi, 0), &[payload]).ok()
 }
 
 fn init_response(initiator_spi: u64, responder_spi: u64) -> Header {

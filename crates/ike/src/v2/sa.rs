@@ -186,6 +186,8 @@ pub(crate) struct Sa {
     /// Since when we have sent ESP and got none.
     pub(crate) unanswered_since: Option<Instant>,
     pub(crate) last_hint: Option<Instant>,
+    /// Outbound SPIs that the peer deleted before we had its answer that made them.
+    pub(crate) deleted_early: Vec<u32>,
     pub(crate) effects: Vec<Effect>,
     next_request: u32,
     expected_request: u32,
@@ -253,6 +255,7 @@ impl Sa {
             alive_at: now,
             unanswered_since: None,
             last_hint: None,
+            deleted_early: Vec::new(),
             effects: Vec::new(),
             next_request: birth.requests.0,
             expected_request: birth.requests.1,
@@ -380,6 +383,12 @@ impl Sa {
         Some(self.exchanges.remove(at))
     }
 
+    /// Whether a request of ours for a child is in flight.
+    pub(crate) fn is_creating(&self) -> bool {
+        let creates = |kind: &Kind| matches!(kind, Kind::CreateChild { .. } | Kind::RekeyChild { .. });
+        self.exchanges.iter().any(|one| creates(&one.kind))
+    }
+
     /// Whether another request fits the peer's window.
     pub(crate) fn has_room(&self) -> bool {
         let window = usize::try_from(self.peer_window.min(limits::WINDOW)).unwrap_or(1);
@@ -466,7 +475,7 @@ impl Sa {
 
     /// Lets a child's outbound SA carry traffic, if it does not yet.
     pub(crate) fn activate(&mut self, id: ChildId, ctx: &mut Context<'_>) {
-        if let Some(child) = self.child_mut(id).filter(|child| !child.active) {
+        if let Some(child) = self.child_mut(id).filter(|child| !child.active && child.in_esp) {
             child.active = true;
             ctx.outputs.push_back(Output::Activate { child: id });
         }

@@ -18,35 +18,35 @@ use policy::sa::{ChildId, Encapsulation, SaSpec};
 use policy::selector::{Selectors, TrafficSelector};
 use wire::ip::Flow;
 
-pub const A: usize = 0;
-pub const B: usize = 1;
-pub const ADDRESSES: [&str; 2] = ["10.0.0.1", "10.0.0.2"];
-pub const PSK: &[u8] = b"a key of more than one hundred and twenty-eight bits";
+pub(crate) const A: usize = 0;
+pub(crate) const B: usize = 1;
+pub(crate) const ADDRESSES: [&str; 2] = ["10.0.0.1", "10.0.0.2"];
+pub(crate) const PSK: &[u8] = b"a key of more than one hundred and twenty-eight bits";
 
-pub fn ip(text: &str) -> IpAddr {
+pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-pub fn secs(seconds: u64) -> Duration {
+pub(crate) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-pub fn millis(milliseconds: u64) -> Duration {
+pub(crate) fn millis(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
 /// What a test may change before the hosts exist.
-pub struct Setup {
-    pub ike: [IkeTemplate; 2],
-    pub child: [ChildTemplate; 2],
+pub(crate) struct Setup {
+    pub(crate) ike: [IkeTemplate; 2],
+    pub(crate) child: [ChildTemplate; 2],
     /// TCP ports of B that the rule covers.
-    pub ports: [PortRange; 2],
-    pub psk: [Vec<u8>; 2],
-    pub ids: [Identity; 2],
+    pub(crate) ports: [PortRange; 2],
+    pub(crate) psk: [Vec<u8>; 2],
+    pub(crate) ids: [Identity; 2],
     /// Who the other is expected to be.
-    pub expected: [Identity; 2],
-    pub config: fn(&mut Config),
-    pub seed: u64,
+    pub(crate) expected: [Identity; 2],
+    pub(crate) config: fn(&mut Config),
+    pub(crate) seed: u64,
 }
 
 impl Default for Setup {
@@ -79,7 +79,7 @@ impl Setup {
         }
     }
 
-    pub fn pad(&self, index: usize) -> Arc<Pad> {
+    pub(crate) fn pad(&self, index: usize) -> Arc<Pad> {
         Arc::new(Pad::new(vec![Peer {
             name: "other".into(),
             addresses: vec![AddressRange::host(ip(ADDRESSES[1 - index]))],
@@ -111,7 +111,7 @@ impl Setup {
         }
     }
 
-    pub fn pair(&self) -> Pair {
+    pub(crate) fn pair(&self) -> Pair {
         #[allow(clippy::disallowed_methods)]
         let now = Instant::now();
         Pair {
@@ -125,64 +125,65 @@ impl Setup {
             filter: Box::new(|_| Verdict::Pass),
             nat: None,
             log: Vec::new(),
+            told: Vec::new(),
         }
     }
 }
 
 /// A pair as ESP holds it.
-pub struct Installed {
-    pub spec: SaSpec,
-    pub active: bool,
-    pub replaces: Option<ChildId>,
+pub(crate) struct Installed {
+    pub(crate) spec: SaSpec,
+    pub(crate) active: bool,
+    pub(crate) replaces: Option<ChildId>,
 }
 
-pub struct Host {
-    pub endpoint: Endpoint,
-    pub rule: ChildRule,
-    pub sad: BTreeMap<ChildId, Installed>,
-    pub events: Vec<(Duration, Event)>,
-    pub released: Vec<Duration>,
-    pub keys: usize,
-    pub wait: Option<(Instant, Timer)>,
+pub(crate) struct Host {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) rule: ChildRule,
+    pub(crate) sad: BTreeMap<ChildId, Installed>,
+    pub(crate) events: Vec<(Duration, Event)>,
+    pub(crate) released: Vec<Duration>,
+    pub(crate) keys: usize,
+    pub(crate) wait: Option<(Instant, Timer)>,
 }
 
 /// A datagram on its way.
 #[derive(Clone, Debug)]
-pub struct Packet {
-    pub from: usize,
-    pub local: SocketAddr,
-    pub remote: SocketAddr,
-    pub bytes: Vec<u8>,
+pub(crate) struct Packet {
+    pub(crate) from: usize,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Packet {
     /// The exchange type.
-    pub fn exchange(&self) -> u8 {
+    pub(crate) fn exchange(&self) -> u8 {
         self.bytes[18]
     }
 
-    pub fn is_response(&self) -> bool {
+    pub(crate) fn is_response(&self) -> bool {
         self.bytes[19] & 0x20 != 0
     }
 }
 
-pub enum Verdict {
+pub(crate) enum Verdict {
     Pass,
     Drop,
     Replace(Vec<u8>),
 }
 
 /// A bad network.
-pub struct Chaos {
-    pub random: SeededRandom,
+pub(crate) struct Chaos {
+    pub(crate) random: SeededRandom,
     /// Of 256.
-    pub loss: u8,
-    pub duplicate: u8,
-    pub jitter: Duration,
+    pub(crate) loss: u8,
+    pub(crate) duplicate: u8,
+    pub(crate) jitter: Duration,
 }
 
 impl Chaos {
-    pub fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         let mut byte = [0];
         self.random.fill(&mut byte);
         byte[0]
@@ -191,27 +192,29 @@ impl Chaos {
 
 type Filter = Box<dyn FnMut(&Packet) -> Verdict>;
 
-pub struct Pair {
-    pub now: Instant,
-    pub start: Instant,
-    pub hosts: [Host; 2],
+pub(crate) struct Pair {
+    pub(crate) now: Instant,
+    pub(crate) start: Instant,
+    pub(crate) hosts: [Host; 2],
     wire: BTreeMap<(Instant, u64), Packet>,
     sequence: u64,
-    pub latency: Duration,
-    pub chaos: Option<Chaos>,
-    pub filter: Filter,
+    pub(crate) latency: Duration,
+    pub(crate) chaos: Option<Chaos>,
+    pub(crate) filter: Filter,
     /// The address and port offset that B sees in the place of A's.
-    pub nat: Option<(IpAddr, u16)>,
+    pub(crate) nat: Option<(IpAddr, u16)>,
     /// Everything that was sent, with when.
-    pub log: Vec<(Duration, Packet)>,
+    pub(crate) log: Vec<(Duration, Packet)>,
+    /// What the hosts were told, for [`Pair::story`].
+    told: Vec<(Duration, String)>,
 }
 
 impl Pair {
-    pub fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.now - self.start
     }
 
-    pub fn acquire_of(&self, host: usize) -> Acquire {
+    pub(crate) fn acquire_of(&self, host: usize) -> Acquire {
         let rule = &self.hosts[host].rule;
         let (local, remote) = (ip(ADDRESSES[host]), ip(ADDRESSES[1 - host]));
         let (src_port, dst_port) = if host == A { (40_000, 110) } else { (110, 40_000) };
@@ -226,19 +229,34 @@ impl Pair {
         }
     }
 
-    pub fn command(&mut self, host: usize, command: Command) {
+    /// Writes a command into the story.
+    pub(crate) fn note(&mut self, host: usize, command: &Command) {
+        let what = match command {
+            Command::Acquire(wanted) => format!("acquire {}", wanted.rule),
+            Command::RekeyChild(child) => format!("rekey child {child}"),
+            Command::DeleteChild(child) => format!("delete child {child}"),
+            Command::RekeyIke(ike) => format!("rekey IKE SA {ike}"),
+            Command::DeleteIke(ike) => format!("delete IKE SA {ike}"),
+            _ => return,
+        };
+        let at = self.elapsed();
+        self.told.push((at, format!("{} {at:?} is told: {what}\n", ["A", "B"][host])));
+    }
+
+    pub(crate) fn command(&mut self, host: usize, command: Command) {
         let now = self.now;
+        self.note(host, &command);
         self.hosts[host].endpoint.handle_command(command, now).unwrap();
         self.drain(host);
     }
 
-    pub fn acquire(&mut self, host: usize) {
+    pub(crate) fn acquire(&mut self, host: usize) {
         let wanted = Box::new(self.acquire_of(host));
         self.command(host, Command::Acquire(wanted));
     }
 
     /// Gives a host a datagram, as if it came from the other.
-    pub fn deliver(&mut self, packet: &Packet) {
+    pub(crate) fn deliver(&mut self, packet: &Packet) {
         let to = 1 - packet.from;
         let (mut local, mut remote) = (packet.remote, packet.local);
         if let Some((address, offset)) = self.nat {
@@ -255,7 +273,7 @@ impl Pair {
     }
 
     /// Does what a host wants done, after the test spoke to it directly.
-    pub fn poll(&mut self, host: usize) {
+    pub(crate) fn poll(&mut self, host: usize) {
         self.drain(host);
     }
 
@@ -337,7 +355,7 @@ impl Pair {
     }
 
     /// Lets time pass.
-    pub fn run(&mut self, duration: Duration) {
+    pub(crate) fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
         let mut steps = 0;
         loop {
@@ -366,7 +384,7 @@ impl Pair {
     }
 
     /// Brings a child up from A and forgets what it took.
-    pub fn establish(&mut self) {
+    pub(crate) fn establish(&mut self) {
         self.acquire(A);
         self.run(millis(100));
         self.agree(1);
@@ -377,10 +395,10 @@ impl Pair {
     }
 
     /// Both ends hold the same pairs with the same keys, so many of them, and each pair sends.
-    pub fn agree(&self, count: usize) {
+    pub(crate) fn agree(&self, count: usize) {
         self.agree_on_pairs();
         let [a, b] = &self.hosts;
-        assert_eq!(a.sad.len(), count, "{:#?}\n{:#?}", a.events, b.events);
+        assert_eq!(a.sad.len(), count, "{}", self.story());
         for host in &self.hosts {
             assert!(host.sad.values().all(|one| one.active), "a pair does not send");
         }
@@ -393,7 +411,7 @@ impl Pair {
     }
 
     /// Both ends hold the same pairs with the same keys.
-    pub fn agree_on_pairs(&self) {
+    pub(crate) fn agree_on_pairs(&self) {
         let [a, b] = &self.hosts;
         let spis = |host: &Host, swap: bool| -> BTreeSet<(u32, u32)> {
             let pair = |one: &Installed| match swap {
@@ -405,9 +423,8 @@ impl Pair {
         assert_eq!(
             spis(a, false),
             spis(b, true),
-            "the two ends hold different pairs\nA: {:#?}\nB: {:#?}",
-            a.events,
-            b.events
+            "the two ends hold different pairs\n{}",
+            self.story()
         );
         for one in a.sad.values() {
             let same = |other: &&Installed| other.spec.inbound_spi == one.spec.outbound_spi;
@@ -430,40 +447,60 @@ impl Pair {
         }
     }
 
+    /// What happened, for a person.
+    pub(crate) fn story(&self) -> String {
+        let names = ["A", "B"];
+        let tell = |host: usize| {
+            let line = move |(at, event): &(Duration, Event)| {
+                (*at, format!("{} {at:?} {event}\n", names[host]))
+            };
+            self.hosts[host].events.iter().map(line)
+        };
+        let packet = |(at, one): &(Duration, Packet)| {
+            let id = u32::from_be_bytes(one.bytes[20..24].try_into().unwrap());
+            let kind = if one.is_response() { "response" } else { "request" };
+            (*at, format!("{} {at:?} sends {kind} {} {id}\n", names[one.from], one.exchange()))
+        };
+        let told = self.told.iter().cloned();
+        let mut lines: Vec<_> = told.chain(tell(A)).chain(tell(B)).chain(self.log.iter().map(packet)).collect();
+        lines.sort_by_key(|line| line.0);
+        lines.into_iter().map(|line| line.1).collect()
+    }
+
     /// IKE SAs in use.
-    pub fn ikes(&self, host: usize) -> Vec<IkeStatus> {
+    pub(crate) fn ikes(&self, host: usize) -> Vec<IkeStatus> {
         let used = |one: &IkeStatus| matches!(one.state, IkeState::Established | IkeState::Rekeying);
         self.hosts[host].endpoint.status(self.now).into_iter().filter(used).collect()
     }
 
-    pub fn ike(&self, host: usize) -> IkeSaId {
+    pub(crate) fn ike(&self, host: usize) -> IkeSaId {
         let all = self.ikes(host);
         assert_eq!(all.len(), 1, "{all:#?}");
         all[0].ike
     }
 
     /// The only child of a host.
-    pub fn child(&self, host: usize) -> ChildId {
+    pub(crate) fn child(&self, host: usize) -> ChildId {
         assert_eq!(self.hosts[host].sad.len(), 1);
         *self.hosts[host].sad.keys().next().unwrap()
     }
 
-    pub fn spec(&self, host: usize) -> &SaSpec {
+    pub(crate) fn spec(&self, host: usize) -> &SaSpec {
         &self.hosts[host].sad[&self.child(host)].spec
     }
 
     /// The first event that fits.
-    pub fn event(&self, host: usize, fits: impl Fn(&Event) -> bool) -> Option<&Event> {
+    pub(crate) fn event(&self, host: usize, fits: impl Fn(&Event) -> bool) -> Option<&Event> {
         self.hosts[host].events.iter().map(|(_, event)| event).find(|event| fits(event))
     }
 
     /// When the first event that fits happened.
-    pub fn when(&self, host: usize, fits: impl Fn(&Event) -> bool) -> Option<Duration> {
+    pub(crate) fn when(&self, host: usize, fits: impl Fn(&Event) -> bool) -> Option<Duration> {
         self.hosts[host].events.iter().find(|(_, event)| fits(event)).map(|(at, _)| *at)
     }
 
     /// Tells a host that its child was used both ways just now.
-    pub fn use_child(&mut self, host: usize, child: ChildId) {
+    pub(crate) fn use_child(&mut self, host: usize, child: ChildId) {
         let usage = Usage {
             inbound_packets: 1,
             outbound_packets: 1,
@@ -475,7 +512,7 @@ impl Pair {
     }
 
     /// How many messages a host sent.
-    pub fn sent(&self, host: usize) -> usize {
+    pub(crate) fn sent(&self, host: usize) -> usize {
         self.log.iter().filter(|(_, packet)| packet.from == host).count()
     }
 }

@@ -37,6 +37,7 @@ fn run(seed: u64) {
         };
         let now = pair.now;
         // A child that is being deleted is out of ESP and may be out of IKE as well.
+        pair.note(host, &command);
         let _ = pair.hosts[host].endpoint.handle_command(command, now);
         pair.run(millis(0));
         pair.poll(host);

@@ -280,7 +280,13 @@ fn accept(
 ) -> Result<ChildId, Error> {
     let (inbound_spi, ours) = (offer.inbound_spi, offer.nonce.clone());
     let theirs = contents.nonce().map_err(Error::Misbehaved);
-    match theirs.and_then(|theirs| Ok((theirs, offer.accept(contents)?))) {
+    let agreed = theirs.and_then(|theirs| Ok((theirs, offer.accept(contents)?)));
+    let early = std::mem::take(&mut sa.deleted_early);
+    match agreed {
+        Ok((_, (agreed, _))) if early.contains(&agreed.outbound_spi) => {
+            ctx.registry.release_esp(inbound_spi);
+            Err(Error::Refused(NotifyType::CHILD_SA_NOT_FOUND))
+        }
         Ok((theirs, (agreed, shared))) => {
             let nonces = Nonces {
                 initiator: &ours,

@@ -21,6 +21,8 @@ pub(crate) fn doing(sa: &Sa) -> Doing {
 pub(crate) fn doing_to(sa: &Sa, child: Option<&Child>) -> Doing {
     let rekeys = |kind: &Kind, id| matches!(kind, Kind::RekeyChild { old, .. } if *old == id);
     match (doing(sa), child) {
+        // It may be the child of an answer that is still on its way to us.
+        (Doing::Nothing, None) if sa.is_creating() => Doing::CreatingChild,
         (Doing::Nothing, None) => Doing::NoSuchChild,
         (Doing::Nothing, Some(child)) => match child.stage {
             ChildStage::Deleting | ChildStage::Replaced { .. } => Doing::ClosingChild,

@@ -43,7 +43,13 @@ pub(crate) fn informed(
     for spi in spis {
         let child = sa.child_by_outbound(spi);
         let verdict = answer(Asked::CloseChild, doing_to_closed(child));
-        let Some(child) = child else { continue };
+        let Some(child) = child else {
+            // It may be the child of an answer that is still on its way to us.
+            if sa.is_creating() && sa.deleted_early.len() < limits::DELETED_EARLY {
+                sa.deleted_early.push(spi);
+            }
+            continue;
+        };
         gone.push((child.id, child.stage));
         if verdict == Answer::WithDelete {
             ours.push(child.inbound_spi);
