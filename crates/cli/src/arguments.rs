@@ -49,7 +49,11 @@ pub(crate) enum Verb {
 #[derive(Args)]
 pub(crate) struct DaemonOptions {
     /// The configuration file
-    #[arg(long, value_name = "FILE", default_value = "/etc/holdfast/holdfast.toml")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/holdfast/holdfast.toml"
+    )]
     pub(crate) config: PathBuf,
     /// Write session keys for Wireshark to this folder: whoever reads it can read the traffic
     #[arg(long, value_name = "DIR")]

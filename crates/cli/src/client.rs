@@ -23,7 +23,9 @@ pub(crate) struct Client {
 impl Client {
     /// A client of the daemon that listens on `socket`, or on the usual one.
     pub(crate) fn new(socket: Option<&Path>) -> Self {
-        Self { socket: socket.unwrap_or(Path::new(USUAL)).to_owned() }
+        Self {
+            socket: socket.unwrap_or(Path::new(USUAL)).to_owned(),
+        }
     }
 
     /// Asks, and waits for the answer.
@@ -31,7 +33,9 @@ impl Client {
     /// # Errors
     /// When the daemon is not there, does not answer or refuses.
     pub(crate) fn ask(&self, request: &Request) -> Result<Value, Failure> {
-        let reply = self.exchange(request).map_err(|error| self.explain(&error))?;
+        let reply = self
+            .exchange(request)
+            .map_err(|error| self.explain(&error))?;
         let reply: Reply = serde_json::from_str(&reply).map_err(|error| {
             let message = format!("the daemon's answer cannot be read: {error}");
             Failure::new(ErrorCode::Failed, message)
@@ -74,13 +78,19 @@ impl Client {
             ),
             ErrorKind::WouldBlock | ErrorKind::TimedOut => Failure::new(
                 ErrorCode::Timeout,
-                format!("the daemon on {socket} did not answer within {} s", PATIENCE.as_secs()),
+                format!(
+                    "the daemon on {socket} did not answer within {} s",
+                    PATIENCE.as_secs()
+                ),
             ),
             ErrorKind::UnexpectedEof => Failure::new(
                 ErrorCode::Failed,
                 format!("the daemon on {socket} closed the connection without an answer"),
             ),
-            _ => Failure::new(ErrorCode::Failed, format!("{socket} cannot be used: {error}")),
+            _ => Failure::new(
+                ErrorCode::Failed,
+                format!("{socket} cannot be used: {error}"),
+            ),
         }
     }
 }

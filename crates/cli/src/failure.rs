@@ -11,7 +11,10 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure of `code`; `message` is a sentence.
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 
     /// 1 to 8, as the help lists them.

@@ -3,13 +3,18 @@
 //! Routing rules send what the policy protects to the TUN device; the kernel's packet filter holds
 //! a copy of the policy that stays when the daemon dies. Both follow the policy's computed order.
 
+mod filter;
 mod guards;
 mod prefixes;
 
+use filter::Filter;
 use linux::netlink::{Netlink, Route, Rule, RuleAction};
 use linux::{Error, Family, Prefix};
 use policy::{Action, Direction, Entry, Spd};
 use prefixes::prefixes;
+use tokio::sync::mpsc;
+
+pub(crate) use filter::Applied;
 
 /// The `inet` table of the fail-closed rules.
 pub(crate) const NFT_TABLE: &str = "holdfast";
@@ -39,17 +44,22 @@ pub(crate) struct Settings {
 pub(crate) struct Capture {
     settings: Settings,
     netlink: Netlink,
+    filter: Filter,
     rules: Vec<Rule>,
     routes: Vec<Route>,
 }
 
 impl Capture {
-    /// Removes what a killed predecessor left in the way, except the filter rules: those are
-    /// replaced in one transaction when the first policy is applied.
+    /// Puts the filter rules of the first policy into force, then removes what else a killed
+    /// predecessor left in the way.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub(crate) fn new(settings: Settings) -> Result<Self, Error> {
+    pub(crate) fn new(
+        settings: Settings,
+        first: &Spd,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<Applied>), Error> {
+        let (filter, applied) = Filter::begin(guards::ruleset(first, &settings))?;
         let mut netlink = Netlink::open()?;
         for family in Family::BOTH {
             let ours = |rule: &Rule| {
@@ -60,15 +70,25 @@ impl Capture {
                 netlink.delete_rule(rule)?;
             }
         }
-        Ok(Self { settings, netlink, rules: Vec::new(), routes: Vec::new() })
+        Ok((
+            Self {
+                settings,
+                netlink,
+                filter,
+                rules: Vec::new(),
+                routes: Vec::new(),
+            },
+            applied,
+        ))
     }
 
-    /// Puts a policy into force. The filter comes first: nothing leaks while the rest follows.
+    /// Puts a policy into force. Filter rules that differ follow in the filter's thread: until
+    /// then what was protected before stays so.
     ///
     /// # Errors
-    /// When the kernel refuses; what the filter then holds is the new policy.
+    /// When the kernel refuses.
     pub(crate) fn apply(&mut self, spd: &Spd) -> Result<(), Error> {
-        linux::nft::apply(&guards::ruleset(spd, &self.settings))?;
+        self.filter.want(guards::ruleset(spd, &self.settings));
         let (rules, routes) = self.wanted(spd);
         for route in routes.iter().filter(|route| !self.routes.contains(route)) {
             self.netlink.add_route(route)?;
@@ -79,7 +99,11 @@ impl Capture {
         for rule in self.rules.iter().filter(|rule| !rules.contains(rule)) {
             self.netlink.delete_rule(rule)?;
         }
-        let kept = |route: &&Route| routes.iter().any(|new| new.destination == route.destination);
+        let kept = |route: &&Route| {
+            routes
+                .iter()
+                .any(|new| new.destination == route.destination)
+        };
         for route in self.routes.iter().filter(|route| !kept(route)) {
             self.netlink.delete_route(route)?;
         }
@@ -88,12 +112,23 @@ impl Capture {
         Ok(())
     }
 
+    /// Takes note that filter rules were applied, or were not.
+    pub(crate) fn applied(&mut self, outcome: &Applied) {
+        self.filter.applied(outcome);
+    }
+
+    /// Whether the filter holds the policy that was last put into force, or cannot.
+    pub(crate) fn settled(&self) -> bool {
+        self.filter.settled()
+    }
+
     /// Takes the routing rules back when the daemon ends in good order. The filter rules stay:
     /// what the policy protects does not pass in clear because nobody protects it any more.
-    pub(crate) fn withdraw(&mut self) {
+    pub(crate) fn withdraw(mut self) {
         for rule in self.rules.drain(..) {
             let _ = self.netlink.delete_rule(&rule);
         }
+        self.filter.end();
     }
 
     /// Packets that the filter has dropped in clear so far; `None` when it cannot be read.
@@ -106,11 +141,16 @@ impl Capture {
         let mut rules = Vec::new();
         for family in Family::BOTH {
             let first = Rule::new(family, self.settings.priority, RuleAction::Lookup(MAIN));
-            rules.push(Rule { mark: Some((self.settings.mark, u32::MAX)), ..first });
+            rules.push(Rule {
+                mark: Some((self.settings.mark, u32::MAX)),
+                ..first
+            });
         }
         let mut routes: Vec<Route> = Vec::new();
         for (entry, priority) in spd.entries().iter().zip(self.settings.priority + 1..) {
-            let Some(rule) = spd.rule_of(entry) else { continue };
+            let Some(rule) = spd.rule_of(entry) else {
+                continue;
+            };
             if entry.dormant || !entry.takes(Direction::Outbound) {
                 continue;
             }
@@ -120,7 +160,11 @@ impl Capture {
                 Action::Negotiate(_) => self.settings.table,
             };
             let here = entry_rules(entry, priority, table, spd);
-            rules.extend(here.into_iter().filter(|rule| !rules.contains(rule)).collect::<Vec<_>>());
+            rules.extend(
+                here.into_iter()
+                    .filter(|rule| !rules.contains(rule))
+                    .collect::<Vec<_>>(),
+            );
             if table == self.settings.table {
                 self.add_routes(entry, &mut routes);
             }
@@ -131,7 +175,10 @@ impl Capture {
     /// The source address of a new connection is the one that the host would take without us.
     fn add_routes(&mut self, entry: &Entry, routes: &mut Vec<Route>) {
         for destination in prefixes(&entry.pair.remote.addresses) {
-            if routes.iter().any(|known| known.destination == destination.network()) {
+            if routes
+                .iter()
+                .any(|known| known.destination == destination.network())
+            {
                 continue;
             }
             let source = match destination.length() {
@@ -148,7 +195,10 @@ impl Capture {
     }
 
     fn preferred_source(&mut self, destination: Prefix) -> Option<std::net::IpAddr> {
-        self.netlink.route_get(destination.address(), self.settings.mark).ok()?.source
+        self.netlink
+            .route_get(destination.address(), self.settings.mark)
+            .ok()?
+            .source
     }
 }
 
@@ -157,7 +207,10 @@ impl Capture {
 fn entry_rules(entry: &Entry, priority: u32, table: u32, spd: &Spd) -> Vec<Rule> {
     let (local, remote) = (&entry.pair.local, &entry.pair.remote);
     let family = Family::of(local.addresses.start());
-    let own = local.addresses.as_host().is_some_and(|host| spd.local_addresses().contains(&host));
+    let own = local
+        .addresses
+        .as_host()
+        .is_some_and(|host| spd.local_addresses().contains(&host));
     let sources: Vec<Option<Prefix>> = match own {
         true => vec![None],
         false => prefixes(&local.addresses).into_iter().map(Some).collect(),

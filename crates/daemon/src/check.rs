@@ -28,10 +28,16 @@ pub fn check(path: &Path) -> Result<Checked, String> {
     let rules = status::rules(&spd).into_iter().flat_map(|rule| {
         let dormant = if rule.dormant { " (dormant)" } else { "" };
         let head = format!("{:<8} {}{dormant}", rule.action, rule.name);
-        let covers = rule.selectors.into_iter().map(|selectors| format!("           {selectors}"));
+        let covers = rule
+            .selectors
+            .into_iter()
+            .map(|selectors| format!("           {selectors}"));
         std::iter::once(head).chain(covers)
     });
-    Ok(Checked { rules: rules.collect(), warnings })
+    Ok(Checked {
+        rules: rules.collect(),
+        warnings,
+    })
 }
 
 /// Explains a packet by a file, for a host with the addresses `me`, or with this host's.
@@ -46,15 +52,18 @@ pub fn explain(
     protocol: &str,
 ) -> Result<Value, String> {
     let (config, _) = setup::read(path).map_err(|error| error.to_string())?;
-    let own = if me.is_empty() { own_addresses() } else { me.to_vec() };
+    let own = if me.is_empty() {
+        own_addresses()
+    } else {
+        me.to_vec()
+    };
     let spd = Spd::build(config.rules, &own);
     question::explain(&spd, &config.pad, None, source, destination, protocol)
 }
 
 /// Without netlink (not on Linux's usual terms) the host counts as one without addresses.
 fn own_addresses() -> Vec<IpAddr> {
-    let addresses = Netlink::open().and_then(|mut netlink| {
-        crate::groups::Groups::host_addresses(&mut netlink)
-    });
+    let addresses =
+        Netlink::open().and_then(|mut netlink| crate::groups::Groups::host_addresses(&mut netlink));
     addresses.unwrap_or_default()
 }

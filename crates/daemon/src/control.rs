@@ -34,7 +34,10 @@ impl Control {
     /// # Errors
     /// When the socket cannot be made.
     pub(crate) fn listen(path: &Path, questions: mpsc::Sender<Question>) -> Result<Self, Error> {
-        let file_error = |source| Error::File { path: path.to_owned(), source };
+        let file_error = |source| Error::File {
+            path: path.to_owned(),
+            source,
+        };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(file_error)?;
         }
@@ -44,7 +47,9 @@ impl Control {
         let listener = UnixListener::bind(path).map_err(file_error)?;
         std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(file_error)?;
         tokio::spawn(accept(listener, questions));
-        Ok(Self { path: path.to_owned() })
+        Ok(Self {
+            path: path.to_owned(),
+        })
     }
 }
 
@@ -57,8 +62,12 @@ impl Drop for Control {
 async fn accept(listener: UnixListener, questions: mpsc::Sender<Question>) {
     let places = std::sync::Arc::new(tokio::sync::Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(place) = std::sync::Arc::clone(&places).acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok(place) = std::sync::Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
         let questions = questions.clone();
         tokio::spawn(async move {
             let _ = tokio::time::timeout(SILENCE * 2, serve(stream, questions)).await;

@@ -29,14 +29,18 @@ pub(crate) fn explain(
     let judged = judge(spd, pad, &flow, direction);
     let (rule, action, negotiation) = match &judged.outcome {
         Outcome::Exempt(_) | Outcome::NoRule => (None, "pass", None),
-        Outcome::Rule(decision) => {
-            (Some(&decision.rule), decision.action.word(), decision.negotiation.as_ref())
-        }
+        Outcome::Rule(decision) => (
+            Some(&decision.rule),
+            decision.action.word(),
+            decision.negotiation.as_ref(),
+        ),
     };
     let peer = negotiation.and_then(|negotiation| negotiation.peer.as_ref().ok());
     let selectors = negotiation.map(|negotiation| {
         let pairs = negotiation.selectors.pairs();
-        pairs.map(|pair| format!("{} === {}", pair.local, pair.remote)).collect()
+        pairs
+            .map(|pair| format!("{} === {}", pair.local, pair.remote))
+            .collect()
     });
     let protected_now = node.filter(|_| negotiation.is_some()).map(|node| {
         let sas = node.ike().status(std::time::Instant::now());
@@ -84,7 +88,9 @@ fn side(text: &str) -> Result<SocketAddr, String> {
         return Ok(both);
     }
     let address: Result<IpAddr, _> = text.trim_matches(['[', ']']).parse();
-    address.map(|address| SocketAddr::new(address, 0)).map_err(|_| {
-        format!("`{text}` is not ADDRESS:PORT; write 10.0.0.5:110 or [2001:db8::5]:110")
-    })
+    address
+        .map(|address| SocketAddr::new(address, 0))
+        .map_err(|_| {
+            format!("`{text}` is not ADDRESS:PORT; write 10.0.0.5:110 or [2001:db8::5]:110")
+        })
 }

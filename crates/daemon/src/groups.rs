@@ -1,24 +1,17 @@
 //! The groups on this host: addresses up and announced, services started, checked and stopped.
 
+mod announcements;
 mod service;
 
 use cluster::GroupName;
-use linux::announce::Announcer;
 use linux::netlink::{AddressFlags, Netlink, index_of};
 use linux::{Error, Prefix};
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 pub(crate) use service::Command;
-
-/// When an address is announced after it came up: neighbours may miss one.
-const ANNOUNCEMENTS: [Duration; 4] = [
-    Duration::from_millis(0),
-    Duration::from_millis(50),
-    Duration::from_millis(250),
-    Duration::from_millis(1000),
-];
 
 /// What a group consists of on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +55,9 @@ pub(crate) struct Groups {
     netlink: Netlink,
     done: mpsc::Sender<Done>,
     /// Groups whose check runs from time to time.
-    checks: Vec<(GroupName, tokio::task::JoinHandle<()>)>,
+    checks: Vec<(GroupName, JoinHandle<()>)>,
+    /// Groups whose addresses are still being announced.
+    announcements: Vec<(GroupName, JoinHandle<()>)>,
 }
 
 impl Groups {
@@ -73,7 +68,13 @@ impl Groups {
     /// When the kernel refuses.
     pub(crate) fn new(groups: Vec<Group>) -> Result<(Self, mpsc::Receiver<Done>), Error> {
         let (done, receiver) = mpsc::channel(64);
-        let mut driver = Self { groups, netlink: Netlink::open()?, done, checks: Vec::new() };
+        let mut driver = Self {
+            groups,
+            netlink: Netlink::open()?,
+            done,
+            checks: Vec::new(),
+            announcements: Vec::new(),
+        };
         for group in driver.groups.clone() {
             driver.release(&group.name)?;
         }
@@ -92,7 +93,10 @@ impl Groups {
     /// When an address cannot be brought up.
     pub(crate) fn start(&mut self, name: &GroupName) -> Result<(), Error> {
         let Some(group) = self.find(name) else {
-            return Err(Error::other(format!("start group {name}"), "it is not configured"));
+            return Err(Error::other(
+                format!("start group {name}"),
+                "it is not configured",
+            ));
         };
         let link = index_of(&group.interface)?;
         let flags = AddressFlags {
@@ -104,7 +108,10 @@ impl Groups {
         for prefix in &group.addresses {
             self.netlink.add_address(link, *prefix, flags)?;
         }
-        announce(&group);
+        stop(&mut self.announcements, name);
+        let announcing = announcements::begin(&group.interface, &group.addresses);
+        self.announcements
+            .extend(announcing.map(|task| (name.clone(), task)));
         self.run(&group, What::Start, group.start.clone());
         self.watch(&group);
         Ok(())
@@ -112,29 +119,32 @@ impl Groups {
 
     /// Stops the services; [`Done`] follows.
     pub(crate) fn stop_services(&mut self, name: &GroupName) {
-        self.checks.retain(|(group, check)| {
-            let other = group != name;
-            if !other {
-                check.abort();
-            }
-            other
-        });
+        stop(&mut self.checks, name);
         match self.find(name) {
             Some(group) => self.run(&group, What::Stop, group.stop.clone()),
             None => {
-                let done = Done { group: name.clone(), what: What::Stop, outcome: Ok(()) };
+                let done = Done {
+                    group: name.clone(),
+                    what: What::Stop,
+                    outcome: Ok(()),
+                };
                 let _ = self.done.try_send(done);
             }
         }
     }
 
-    /// Takes the addresses off the host.
+    /// Takes the addresses off the host, and announces them no more: they may be elsewhere soon.
     ///
     /// # Errors
     /// When the kernel refuses; an address that is not there is no error.
     pub(crate) fn release(&mut self, name: &GroupName) -> Result<(), Error> {
-        let Some(group) = self.find(name) else { return Ok(()) };
-        let Ok(link) = index_of(&group.interface) else { return Ok(()) };
+        stop(&mut self.announcements, name);
+        let Some(group) = self.find(name) else {
+            return Ok(());
+        };
+        let Ok(link) = index_of(&group.interface) else {
+            return Ok(());
+        };
         for prefix in &group.addresses {
             self.netlink.delete_address(link, *prefix)?;
         }
@@ -146,32 +156,53 @@ impl Groups {
     /// # Errors
     /// When the kernel does not tell.
     pub(crate) fn host_addresses(netlink: &mut Netlink) -> Result<Vec<IpAddr>, Error> {
-        let usable = netlink.addresses()?.into_iter().filter(|address| !address.tentative);
+        let usable = netlink
+            .addresses()?
+            .into_iter()
+            .filter(|address| !address.tentative);
         let outside = |address: &IpAddr| !address.is_loopback() && !is_link_local(*address);
-        Ok(usable.map(|address| address.prefix.address()).filter(outside).collect())
+        Ok(usable
+            .map(|address| address.prefix.address())
+            .filter(outside)
+            .collect())
     }
 
     fn find(&self, name: &GroupName) -> Option<Group> {
-        self.groups.iter().find(|group| group.name == *name).cloned()
+        self.groups
+            .iter()
+            .find(|group| group.name == *name)
+            .cloned()
     }
 
     /// Runs a command beside the loop; none is done at once.
     fn run(&self, group: &Group, what: What, command: Option<Command>) {
         let (name, done, timeout) = (group.name.clone(), self.done.clone(), group.timeout);
         let Some(command) = command else {
-            let _ = done.try_send(Done { group: name, what, outcome: Ok(()) });
+            let _ = done.try_send(Done {
+                group: name,
+                what,
+                outcome: Ok(()),
+            });
             return;
         };
         tokio::spawn(async move {
             let outcome = service::run(&command, timeout).await;
-            let _ = done.send(Done { group: name, what, outcome }).await;
+            let _ = done
+                .send(Done {
+                    group: name,
+                    what,
+                    outcome,
+                })
+                .await;
         });
     }
 
     /// Asks from time to time whether the services are well; only a failure is reported.
     fn watch(&mut self, group: &Group) {
         let known = self.checks.iter().any(|(name, _)| *name == group.name);
-        let Some(command) = group.check.clone().filter(|_| !known) else { return };
+        let Some(command) = group.check.clone().filter(|_| !known) else {
+            return;
+        };
         let (name, done) = (group.name.clone(), self.done.clone());
         let (interval, timeout) = (group.check_interval, group.timeout);
         let check = tokio::spawn(async move {
@@ -179,7 +210,11 @@ impl Groups {
                 tokio::time::sleep(interval).await;
                 let outcome = service::run(&command, timeout).await;
                 if outcome.is_err() {
-                    let done_now = Done { group: name.clone(), what: What::Check, outcome };
+                    let done_now = Done {
+                        group: name.clone(),
+                        what: What::Check,
+                        outcome,
+                    };
                     let _ = done.send(done_now).await;
                 }
             }
@@ -188,22 +223,11 @@ impl Groups {
     }
 }
 
-/// Announces the addresses now, and again a few times: the first one is sent before this returns.
-fn announce(group: &Group) {
-    let Ok(announcer) = Announcer::open(&group.interface) else { return };
-    let addresses: Vec<IpAddr> = group.addresses.iter().map(Prefix::address).collect();
-    let say = move || {
-        for address in &addresses {
-            let _ = announcer.announce(*address);
-        }
-    };
-    say();
-    tokio::spawn(async move {
-        for pause in ANNOUNCEMENTS {
-            tokio::time::sleep(pause).await;
-            say();
-        }
-    });
+/// Ends the task of one group.
+fn stop(tasks: &mut Vec<(GroupName, JoinHandle<()>)>, name: &GroupName) {
+    for (_, task) in tasks.extract_if(.., |(group, _)| group == name) {
+        task.abort();
+    }
 }
 
 fn is_link_local(address: IpAddr) -> bool {

@@ -36,7 +36,11 @@ impl Heartbeats {
         mark: u32,
     ) -> Result<(Self, mpsc::Receiver<Heartbeat>), Error> {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
-        let options = SocketOptions { mark: Some(mark), gro: false, ..SocketOptions::default() };
+        let options = SocketOptions {
+            mark: Some(mark),
+            gro: false,
+            ..SocketOptions::default()
+        };
         let mut sockets = Vec::new();
         for family in families {
             let socket = UdpSocket::bind(*family, port, &options)?;
@@ -53,7 +57,10 @@ impl Heartbeats {
     /// the next follows soon.
     pub(crate) fn send(&self, to: SocketAddr, bytes: &[u8]) {
         let family = Family::of(to.ip());
-        let socket = self.sockets.iter().find(|socket| socket.get_ref().family() == family);
+        let socket = self
+            .sockets
+            .iter()
+            .find(|socket| socket.get_ref().family() == family);
         if let Some(socket) = socket {
             let _ = socket.get_ref().send_to(None, to, bytes);
         }

@@ -36,7 +36,10 @@ impl KeyLog {
             options.append(true).create(true).mode(0o600);
             options.open(&path).map_err(file_error(&path))
         };
-        Ok(Self { ike: open("ikev2_decryption_table")?, esp: open("esp_sa")? })
+        Ok(Self {
+            ike: open("ikev2_decryption_table")?,
+            esp: open("esp_sa")?,
+        })
     }
 
     /// Writes the keys of an IKE SA.
@@ -72,13 +75,27 @@ impl KeyLog {
             );
             let _ = self.esp.write_all(line.as_bytes());
         };
-        line(spec.local, spec.remote, spec.outbound_spi, &spec.outbound_keys);
-        line(spec.remote, spec.local, spec.inbound_spi, &spec.inbound_keys);
+        line(
+            spec.local,
+            spec.remote,
+            spec.outbound_spi,
+            &spec.outbound_keys,
+        );
+        line(
+            spec.remote,
+            spec.local,
+            spec.inbound_spi,
+            &spec.inbound_keys,
+        );
     }
 }
 
 fn hex(secret: &Secret) -> String {
-    secret.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    secret
+        .as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// The names are Wireshark's, to the letter.

@@ -92,11 +92,12 @@ impl Plane {
     ///
     /// # Errors
     /// A sentence: a port in use, no TUN, no permission.
-    pub(crate) fn start(
-        settings: &Settings,
-    ) -> Result<(Self, mpsc::Receiver<Report>), Error> {
-        let options =
-            TunOptions { name: settings.tun.clone(), mtu: settings.mtu, multi_queue: false };
+    pub(crate) fn start(settings: &Settings) -> Result<(Self, mpsc::Receiver<Report>), Error> {
+        let options = TunOptions {
+            name: settings.tun.clone(),
+            mtu: settings.mtu,
+            multi_queue: false,
+        };
         let tun = Arc::new(Tun::create(&options)?);
         let sockets = Arc::new(Sockets::open(settings.mark)?);
         let counts = Arc::new(Counts::new());
@@ -169,10 +170,13 @@ impl Plane {
         let inbound = InboundSa::new(spec)?;
         // The user-space plane of one host has one epoch; takeover will count further.
         let outbound = OutboundSa::new(spec, 0)?;
-        self.book.enter(spec, inbound.counters(), outbound.counters(), self.begun);
+        self.book
+            .enter(spec, inbound.counters(), outbound.counters(), self.begun);
         self.inbound.give(InboundOrder::Install(Box::new(inbound)));
         match install.outbound {
-            When::Now => self.outbound.give(OutboundOrder::Install(Box::new(outbound))),
+            When::Now => self
+                .outbound
+                .give(OutboundOrder::Install(Box::new(outbound))),
             When::Later => {
                 self.later.insert(spec.id, outbound);
             }
@@ -183,13 +187,18 @@ impl Plane {
     /// Lets the outbound SA of a pair carry traffic.
     pub(crate) fn activate(&mut self, child: ChildId) {
         if let Some(outbound) = self.later.remove(&child) {
-            self.outbound.give(OutboundOrder::Install(Box::new(outbound)));
+            self.outbound
+                .give(OutboundOrder::Install(Box::new(outbound)));
         }
     }
 
     /// The peer's address or ports have changed.
     pub(crate) fn redirect(&self, child: ChildId, remote: IpAddr, encapsulation: Encapsulation) {
-        self.outbound.give(OutboundOrder::Redirect { child, remote, encapsulation });
+        self.outbound.give(OutboundOrder::Redirect {
+            child,
+            remote,
+            encapsulation,
+        });
     }
 
     /// Removes a pair.
@@ -203,7 +212,11 @@ impl Plane {
     /// A negotiation failed: what waits for it is dropped, or passes in clear for a while where
     /// the rule only requests protection.
     pub(crate) fn negotiation_failed(&self, rule: RuleName, remote: IpAddr, clear: Duration) {
-        self.outbound.give(OutboundOrder::Failed { rule, remote, clear });
+        self.outbound.give(OutboundOrder::Failed {
+            rule,
+            remote,
+            clear,
+        });
     }
 
     /// What each pair has carried.
@@ -223,7 +236,9 @@ impl Plane {
 
     /// What was dropped, by reason; zeros are left out.
     pub(crate) fn discards(&self) -> Vec<(&'static str, u64)> {
-        let counted = Discard::ALL.iter().map(|discard| (discard.name(), self.counts.get(*discard)));
+        let counted = Discard::ALL
+            .iter()
+            .map(|discard| (discard.name(), self.counts.get(*discard)));
         counted.filter(|(_, count)| *count > 0).collect()
     }
 
@@ -246,7 +261,9 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 /// Nanoseconds since the plane began, never 0: the plane's clock.
 fn nanoseconds(begun: Instant) -> u64 {
-    u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
+    u64::try_from(begun.elapsed().as_nanos())
+        .unwrap_or(u64::MAX)
+        .saturating_add(1)
 }
 
 /// The family of an address, as an index into pairs of sockets.

@@ -4,7 +4,7 @@ mod answers;
 mod effects;
 mod inputs;
 
-use crate::capture::Capture;
+use crate::capture::{Applied, Capture};
 use crate::config::Config;
 use crate::control::{Control, Question};
 use crate::error::Error;
@@ -20,6 +20,7 @@ use crate::watch::watch;
 use answers::Waiting;
 use linux::netlink::{Monitor, Netlink};
 use node::{Node, Output};
+use policy::Spd;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -43,7 +44,9 @@ pub fn run(options: &Options) -> Result<(), Error> {
     runtime.block_on(async {
         let mut log = Log::new(options.log_json);
         let (config, warnings) = setup::read(&options.config)?;
-        warnings.iter().for_each(|warning| log.event("warning", warning));
+        warnings
+            .iter()
+            .for_each(|warning| log.event("warning", warning));
         let (mut daemon, inputs) = Daemon::start(options, config, log)?;
         let ended = daemon.serve(inputs).await;
         daemon.end();
@@ -73,6 +76,7 @@ pub(crate) struct Daemon {
 /// Where inputs come from.
 struct Inputs {
     reports: mpsc::Receiver<Report>,
+    filter: mpsc::UnboundedReceiver<Applied>,
     heartbeats: Option<mpsc::Receiver<Heartbeat>>,
     services: mpsc::Receiver<Done>,
     questions: mpsc::Receiver<Question>,
@@ -86,10 +90,12 @@ impl Daemon {
     /// Brings everything up; the control socket last, so that who reaches it finds all in place.
     fn start(options: &Options, config: Config, log: Log) -> Result<(Self, Inputs), Error> {
         let (plane, reports) = Plane::start(&setup::plane(&config))?;
-        let capture = Capture::new(setup::capture(&config, plane.index()))?;
         let (groups, services) = Groups::new(setup::groups(&config))?;
         let monitor = Monitor::open()?;
         let mut netlink = Netlink::open()?;
+        let addresses = Groups::host_addresses(&mut netlink)?;
+        let policy = Spd::build(config.rules.clone(), &addresses);
+        let (capture, filter) = Capture::new(setup::capture(&config, plane.index()), &policy)?;
         let (heartbeats, heartbeat_inputs) = match setup::heartbeat_paths(&config) {
             Some((port, families)) => {
                 let (sockets, inputs) = Heartbeats::open(port, &families, config.plane.mark)?;
@@ -97,12 +103,15 @@ impl Daemon {
             }
             None => (None, None),
         };
-        let folder = options.wireshark_keys.as_ref().or(config.node.key_log_dir.as_ref());
+        let folder = options
+            .wireshark_keys
+            .as_ref()
+            .or(config.node.key_log_dir.as_ref());
         let keys = folder.map(|folder| KeyLog::open(folder)).transpose()?;
         let began = Instant::now();
         let node = Node::new(
             setup::node(&config, keys.is_some())?,
-            &Groups::host_addresses(&mut netlink)?,
+            &addresses,
             incarnation(),
             Box::new(OsRandom),
             began,
@@ -127,11 +136,15 @@ impl Daemon {
             config,
         };
         daemon.carry_out();
-        let socket = options.socket.as_ref().unwrap_or(&daemon.config.node.control_socket);
+        let socket = options
+            .socket
+            .as_ref()
+            .unwrap_or(&daemon.config.node.control_socket);
         daemon.control = Some(Control::listen(socket, question)?);
         let listen = |kind| signal(kind).map_err(Error::Runtime);
         let inputs = Inputs {
             reports,
+            filter,
             heartbeats: heartbeat_inputs,
             services,
             questions,
@@ -140,7 +153,10 @@ impl Daemon {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
         };
-        daemon.log.event("ready", "policies are in force and the control socket answers");
+        daemon.log.event(
+            "ready",
+            "policies are in force and the control socket answers",
+        );
         Ok((daemon, inputs))
     }
 
@@ -151,7 +167,9 @@ impl Daemon {
         let mut farewell: Option<Instant> = None;
         loop {
             let timer = self.next_timer();
-            let due = timer.or(farewell).unwrap_or_else(|| Instant::now() + FAREWELL);
+            let due = timer
+                .or(farewell)
+                .unwrap_or_else(|| Instant::now() + FAREWELL);
             tokio::select! {
                 biased;
                 Some(heartbeat) = receive(&mut inputs.heartbeats) => self.heartbeat(&heartbeat),
@@ -163,6 +181,7 @@ impl Daemon {
                     None => return Err(Error::Plane("the data plane ended".to_owned())),
                 },
                 Some(done) = inputs.services.recv() => self.service_done(done),
+                Some(applied) = inputs.filter.recv() => self.filter_applied(&applied),
                 changed = inputs.addresses.readable_mut() => self.addresses_changed(changed),
                 Some(question) = inputs.questions.recv() => self.question(question),
                 _ = usage.tick() => self.tick(),
@@ -183,13 +202,19 @@ impl Daemon {
     /// deleted then: a peer that still has them meets the fail-closed rules, not clear text.
     fn begin_to_leave(&mut self, farewell: &mut Option<Instant>) {
         let now = Instant::now();
-        self.left = self.node.handle_command(node::Command::Shutdown, now).is_err();
+        self.left = self
+            .node
+            .handle_command(node::Command::Shutdown, now)
+            .is_err();
         farewell.get_or_insert(now + FAREWELL);
     }
 
     /// What is left on the host is what keeps protected traffic from passing in clear.
     fn end(mut self) {
-        self.log.event("end", "the fail-closed rules stay: `nft delete table inet holdfast`");
+        self.log.event(
+            "end",
+            "the fail-closed rules stay: `nft delete table inet holdfast`",
+        );
         drop(self.control.take());
         self.capture.withdraw();
         self.plane.stop();
@@ -213,6 +238,8 @@ async fn receive(inputs: &mut Option<mpsc::Receiver<Heartbeat>>) -> Option<Heart
 
 /// Grows with every start of this node, as long as the clock does not go back between two.
 fn incarnation() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

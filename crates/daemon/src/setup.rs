@@ -17,9 +17,8 @@ use std::sync::Arc;
 /// Every fault of the file with its place and remedy, or that it cannot be read.
 pub(crate) fn read(path: &Path) -> Result<(Config, Vec<String>), Error> {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let loaded = config::load(path).map_err(|report| {
-        Error::Configuration(report.render(colour))
-    })?;
+    let loaded =
+        config::load(path).map_err(|report| Error::Configuration(report.render(colour)))?;
     let warnings = match loaded.report.diagnostics.is_empty() {
         true => Vec::new(),
         false => vec![loaded.report.render(colour)],
@@ -46,7 +45,10 @@ fn host_name() -> String {
 /// When this node is not one of its cluster's.
 pub(crate) fn node(config: &Config, export_keys: bool) -> Result<node::Config, Error> {
     let name = node_name(config);
-    let cluster = config.cluster.as_ref().map(|cluster| cluster_config(cluster, &name));
+    let cluster = config
+        .cluster
+        .as_ref()
+        .map(|cluster| cluster_config(cluster, &name));
     Ok(node::Config {
         rules: config.rules.clone(),
         pad: Arc::new(config.pad.clone()),
@@ -60,9 +62,16 @@ fn cluster_config(cluster: &ClusterSettings, name: &str) -> Result<ClusterConfig
     let member = cluster.member(name).map_err(Error::Configuration)?;
     let groups = cluster.groups.iter().map(|group| GroupAddresses {
         group: group.name.clone(),
-        addresses: group.addresses.iter().map(|(address, _)| *address).collect(),
+        addresses: group
+            .addresses
+            .iter()
+            .map(|(address, _)| *address)
+            .collect(),
     });
-    Ok(ClusterConfig { member, groups: groups.collect() })
+    Ok(ClusterConfig {
+        member,
+        groups: groups.collect(),
+    })
 }
 
 /// The groups as their driver wants them.
@@ -95,8 +104,11 @@ pub(crate) fn heartbeat_paths(config: &Config) -> Option<(u16, Vec<Family>)> {
     let cluster = config.cluster.as_ref()?;
     let own = cluster.node(&node_name(config))?;
     let port = own.addresses.first()?.port();
-    let mut families: Vec<Family> =
-        own.addresses.iter().map(|address| Family::of(address.ip())).collect();
+    let mut families: Vec<Family> = own
+        .addresses
+        .iter()
+        .map(|address| Family::of(address.ip()))
+        .collect();
     families.sort_unstable();
     families.dedup();
     Some((port, families))

@@ -12,9 +12,14 @@ use std::time::{Duration, Instant};
 pub(crate) fn rules(spd: &Spd) -> Vec<RuleStatus> {
     let mut found: Vec<RuleStatus> = Vec::new();
     for entry in spd.entries() {
-        let Some(rule) = spd.rule_of(entry) else { continue };
+        let Some(rule) = spd.rule_of(entry) else {
+            continue;
+        };
         let selectors = format!("{} === {}", entry.pair.local, entry.pair.remote);
-        match found.iter_mut().find(|known| known.name == rule.name.as_str()) {
+        match found
+            .iter_mut()
+            .find(|known| known.name == rule.name.as_str())
+        {
             Some(known) => {
                 known.selectors.push(selectors);
                 known.dormant &= entry.dormant;
@@ -42,7 +47,11 @@ pub(crate) fn rules(spd: &Spd) -> Vec<RuleStatus> {
 
 /// The IKE SAs and their children.
 pub(crate) fn ike_sas(node: &Node, plane: &Plane, now: Instant) -> Vec<IkeSa> {
-    node.ike().status(now).iter().map(|sa| ike_sa(sa, plane, now)).collect()
+    node.ike()
+        .status(now)
+        .iter()
+        .map(|sa| ike_sa(sa, plane, now))
+        .collect()
 }
 
 fn ike_sa(sa: &IkeStatus, plane: &Plane, now: Instant) -> IkeSa {
@@ -52,7 +61,10 @@ fn ike_sa(sa: &IkeStatus, plane: &Plane, now: Instant) -> IkeSa {
     };
     let connecting = sa.state == IkeState::Connecting;
     IkeSa {
-        peer: sa.peer.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string),
+        peer: sa
+            .peer
+            .as_ref()
+            .map_or_else(|| "unknown".to_owned(), ToString::to_string),
         state: match sa.state {
             IkeState::Connecting => "connecting",
             IkeState::Established => "established",
@@ -70,7 +82,11 @@ fn ike_sa(sa: &IkeStatus, plane: &Plane, now: Instant) -> IkeSa {
         established_s: (!connecting).then_some(sa.age.as_secs()),
         rekey_in_s: sa.rekey_in.map(|left| left.as_secs()),
         udp_encapsulation: sa.local.port() != crate::plane::IKE_PORT,
-        child_sas: sa.children.iter().map(|child| child_sa(child, plane, now)).collect(),
+        child_sas: sa
+            .children
+            .iter()
+            .map(|child| child_sa(child, plane, now))
+            .collect(),
     }
 }
 
@@ -111,7 +127,9 @@ pub(crate) fn cluster(node: &Node, takeover: &str, now: Instant) -> Option<Clust
     let status = node.cluster()?.status(now);
     let groups = status.groups.iter().map(|group| {
         let known = node.groups().iter().find(|known| known.group == group.name);
-        let addresses = known.map(|known| known.addresses.clone()).unwrap_or_default();
+        let addresses = known
+            .map(|known| known.addresses.clone())
+            .unwrap_or_default();
         GroupStatus {
             name: group.name.to_string(),
             owner: group.owner.as_ref().map(ToString::to_string),

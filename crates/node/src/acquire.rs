@@ -28,8 +28,8 @@ pub(crate) fn for_flow(
         return Err(NoAcquire::NotNegotiated);
     };
     let child = found.rule.action.child().ok_or(NoAcquire::NotNegotiated)?;
-    let (peer, remote) = select_peer(pad, found.rule, flow, Direction::Outbound)
-        .map_err(|_| NoAcquire::NoPeer)?;
+    let (peer, remote) =
+        select_peer(pad, found.rule, flow, Direction::Outbound).map_err(|_| NoAcquire::NoPeer)?;
     let local = match child.mode {
         Mode::Transport => flow.src,
         Mode::Tunnel => outer.unwrap_or(flow.src),
@@ -47,12 +47,7 @@ pub(crate) fn for_flow(
 
 /// The negotiation that a peer needs whose SA this host does not have: for the most specific rule
 /// between the two hosts. There is no packet, so the rule's whole selectors are offered.
-pub(crate) fn for_hosts(
-    spd: &Spd,
-    pad: &Pad,
-    local: IpAddr,
-    remote: IpAddr,
-) -> Option<Acquire> {
+pub(crate) fn for_hosts(spd: &Spd, pad: &Pad, local: IpAddr, remote: IpAddr) -> Option<Acquire> {
     let between = |rule: &&Rule| matches!(rule.action, Action::Negotiate(_));
     let mut flows = spd.entries().iter().filter_map(|entry| {
         spd.rule_of(entry).filter(between)?;
@@ -67,7 +62,10 @@ pub(crate) fn for_hosts(
         })
     });
     let acquire = flows.find_map(|flow| for_flow(spd, pad, &flow, Some(local)).ok())?;
-    Some(Acquire { flow: None, ..acquire })
+    Some(Acquire {
+        flow: None,
+        ..acquire
+    })
 }
 
 /// The negotiation of a rule that covers one remote host, without a packet.
@@ -89,8 +87,14 @@ pub(crate) fn for_rule(spd: &Spd, pad: &Pad, name: &RuleName) -> Option<Acquire>
             src_port: entry.pair.local.ports.start,
             dst_port: entry.pair.remote.ports.start,
         };
-        let outer = spd.local_addresses().iter().find(|own| own.is_ipv4() == remote.is_ipv4());
+        let outer = spd
+            .local_addresses()
+            .iter()
+            .find(|own| own.is_ipv4() == remote.is_ipv4());
         let acquire = for_flow(spd, pad, &flow, outer.copied()).ok()?;
-        Some(Acquire { flow: None, ..acquire })
+        Some(Acquire {
+            flow: None,
+            ..acquire
+        })
     })
 }

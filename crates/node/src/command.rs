@@ -139,9 +139,14 @@ pub enum ApiMisuse {
 impl fmt::Display for ApiMisuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRule(rule) => write!(f, "there is no rule `{rule}`; `holdfast status` lists them"),
+            Self::NoRule(rule) => {
+                write!(f, "there is no rule `{rule}`; `holdfast status` lists them")
+            }
             Self::NotNegotiated(rule) => {
-                write!(f, "rule `{rule}` permits or blocks, so there is nothing to negotiate")
+                write!(
+                    f,
+                    "rule `{rule}` permits or blocks, so there is nothing to negotiate"
+                )
             }
             Self::NoPeer(rule) => write!(
                 f,

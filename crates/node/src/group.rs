@@ -64,7 +64,9 @@ impl Departure {
 
     /// Every SA of `address` is deleted, or time is up.
     pub(crate) fn address_quiet(&mut self, address: IpAddr) -> Step {
-        let Self::Deletes(waiting) = self else { return Step::Wait };
+        let Self::Deletes(waiting) = self else {
+            return Step::Wait;
+        };
         if !waiting.remove(&address) || !waiting.is_empty() {
             return Step::Wait;
         }

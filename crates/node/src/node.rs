@@ -58,9 +58,10 @@ impl Node {
             random,
         );
         let (cluster, groups) = match config.cluster {
-            Some(cluster) => {
-                (Some(Member::new(cluster.member, now, incarnation)?), cluster.groups)
-            }
+            Some(cluster) => (
+                Some(Member::new(cluster.member, now, incarnation)?),
+                cluster.groups,
+            ),
             None => (None, Vec::new()),
         };
         let mut node = Self {
@@ -74,9 +75,16 @@ impl Node {
             ike_wait: None,
             cluster_wait: None,
         };
-        node.outputs.push_back(Output::Policy(Arc::clone(&node.spd)));
+        node.outputs
+            .push_back(Output::Policy(Arc::clone(&node.spd)));
         for address in node.all_group_addresses() {
-            node.tell_ike(ike::Command::SetActive { address, active: false }, now);
+            node.tell_ike(
+                ike::Command::SetActive {
+                    address,
+                    active: false,
+                },
+                now,
+            );
         }
         node.drain(now);
         Ok(node)
@@ -85,8 +93,19 @@ impl Node {
     /// Takes a datagram. Whatever it contains, the node goes on.
     pub fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) {
         match datagram {
-            Datagram::Ike { local, remote, bytes } => {
-                self.ike.handle_datagram(ike::Datagram { local, remote, bytes }, now);
+            Datagram::Ike {
+                local,
+                remote,
+                bytes,
+            } => {
+                self.ike.handle_datagram(
+                    ike::Datagram {
+                        local,
+                        remote,
+                        bytes,
+                    },
+                    now,
+                );
             }
             Datagram::Cluster { from, to, bytes } => {
                 if let Some(member) = &mut self.cluster {
@@ -113,7 +132,9 @@ impl Node {
             }
             Command::Usage { child, usage } => {
                 // A pair that ended in the meantime is no mistake of the driver.
-                let _ = self.ike.handle_command(ike::Command::ChildUsage { child, usage }, now);
+                let _ = self
+                    .ike
+                    .handle_command(ike::Command::ChildUsage { child, usage }, now);
                 Ok(())
             }
             Command::Addresses(addresses) => {
@@ -150,7 +171,9 @@ impl Node {
             return output;
         }
         let ike = self.ike_wait.map(|(at, timer)| (at, Timer::Ike(timer)));
-        let cluster = self.cluster_wait.map(|(at, timer)| (at, Timer::Cluster(timer)));
+        let cluster = self
+            .cluster_wait
+            .map(|(at, timer)| (at, Timer::Cluster(timer)));
         Output::Wait(ike.into_iter().chain(cluster).min_by_key(|(at, _)| *at))
     }
 
@@ -190,7 +213,10 @@ impl Node {
             // The policy changed while the packet waited: the data plane judges it again.
             Err(NoAcquire::NotNegotiated) => {}
             Err(NoAcquire::NoPeer) => {
-                self.event(Event::NoPeer { rule: rule.clone(), remote: flow.dst });
+                self.event(Event::NoPeer {
+                    rule: rule.clone(),
+                    remote: flow.dst,
+                });
             }
         }
     }
@@ -199,10 +225,20 @@ impl Node {
     /// told at all (its timers allow hints), IKE decides whether it is offered a new SA.
     fn unknown_spi(&mut self, local: IpAddr, remote: IpAddr, spi: u32, now: Instant) {
         let acquire = acquire::for_hosts(&self.spd, &self.pad, local, remote).filter(|acquire| {
-            self.pad.find_by_name(&acquire.peer).is_some_and(|peer| peer.ike.hints)
+            self.pad
+                .find_by_name(&acquire.peer)
+                .is_some_and(|peer| peer.ike.hints)
         });
         let acquire = acquire.map(Box::new);
-        self.tell_ike(ike::Command::InvalidSpi { local, remote, spi, acquire }, now);
+        self.tell_ike(
+            ike::Command::InvalidSpi {
+                local,
+                remote,
+                spi,
+                acquire,
+            },
+            now,
+        );
     }
 
     /// `me` means other addresses from now on: rules become live or dormant.
@@ -215,7 +251,8 @@ impl Node {
 
     fn enforce(&mut self, spd: Spd, now: Instant) {
         self.spd = Arc::new(spd);
-        self.outputs.push_back(Output::Policy(Arc::clone(&self.spd)));
+        self.outputs
+            .push_back(Output::Policy(Arc::clone(&self.spd)));
         let (pad, rules) = (Arc::clone(&self.pad), child_rules(&self.spd));
         self.tell_ike(ike::Command::Reload { pad, rules }, now);
     }
@@ -246,18 +283,30 @@ impl Node {
                 self.ike_wait = wait;
                 return false;
             }
-            ike::Output::Transmit { local, remote, bytes } => {
-                Output::TransmitIke { local, remote, bytes }
-            }
+            ike::Output::Transmit {
+                local,
+                remote,
+                bytes,
+            } => Output::TransmitIke {
+                local,
+                remote,
+                bytes,
+            },
             ike::Output::Keepalive { local, remote } => Output::Keepalive { local, remote },
             ike::Output::Install(install) => Output::Install(install),
             ike::Output::Activate { child } => Output::Activate { child },
-            ike::Output::Redirect { child, remote, encapsulation } => {
-                Output::Redirect { child, remote, encapsulation }
-            }
-            ike::Output::Remove { child, inbound_spi, .. } => {
-                Output::Remove { child, inbound_spi }
-            }
+            ike::Output::Redirect {
+                child,
+                remote,
+                encapsulation,
+            } => Output::Redirect {
+                child,
+                remote,
+                encapsulation,
+            },
+            ike::Output::Remove {
+                child, inbound_spi, ..
+            } => Output::Remove { child, inbound_spi },
             ike::Output::Keys(keys) => Output::Keys(keys),
             ike::Output::Event(event) => {
                 if let ike::Event::AddressReleased { address, .. } = event {
@@ -271,14 +320,17 @@ impl Node {
     }
 
     fn drain_cluster(&mut self, now: Instant) -> bool {
-        let Some(member) = &mut self.cluster else { return false };
+        let Some(member) = &mut self.cluster else {
+            return false;
+        };
         match member.poll_output() {
             cluster::Output::Wait(wait) => {
                 self.cluster_wait = wait;
                 return false;
             }
             cluster::Output::Transmit { to, bytes } => {
-                self.outputs.push_back(Output::TransmitCluster { to, bytes });
+                self.outputs
+                    .push_back(Output::TransmitCluster { to, bytes });
             }
             cluster::Output::Start { group, .. } => self.start(group, now),
             cluster::Output::Stop { group, reason, .. } => {

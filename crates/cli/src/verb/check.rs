@@ -17,8 +17,14 @@ pub(crate) fn run(options: &CheckOptions, json: bool) -> Result<(), Failure> {
         output::json(json!({ "rules": checked.rules, "warnings": checked.warnings }));
         return Ok(());
     }
-    checked.warnings.iter().for_each(|warning| eprintln!("{warning}"));
-    println!("{}: good; its rules, in the order in which they are tried:", options.file.display());
+    checked
+        .warnings
+        .iter()
+        .for_each(|warning| eprintln!("{warning}"));
+    println!(
+        "{}: good; its rules, in the order in which they are tried:",
+        options.file.display()
+    );
     checked.rules.iter().for_each(|rule| println!("  {rule}"));
     Ok(())
 }

@@ -13,9 +13,10 @@ use api::{ClusterStatus, Request};
 pub(crate) fn run(action: &ClusterAction, ask: &Client, json: bool) -> Result<(), Failure> {
     let request = match action {
         ClusterAction::Status => Request::ClusterStatus,
-        ClusterAction::Move { group, to } => {
-            Request::ClusterMove { group: group.clone(), to: to.clone() }
-        }
+        ClusterAction::Move { group, to } => Request::ClusterMove {
+            group: group.clone(),
+            to: to.clone(),
+        },
         ClusterAction::Pause => Request::ClusterPause,
         ClusterAction::Resume => Request::ClusterResume,
     };
@@ -30,10 +31,15 @@ pub(crate) fn run(action: &ClusterAction, ask: &Client, json: bool) -> Result<()
 
 /// The nodes and groups as text.
 pub(crate) fn print(status: &ClusterStatus) {
-    println!("cluster, as {} sees it (takeover: {})", status.node, status.takeover);
+    println!(
+        "cluster, as {} sees it (takeover: {})",
+        status.node, status.takeover
+    );
     for node in &status.nodes {
-        let silence =
-            node.silence_ms.map(|ms| format!(", heard {ms:.0} ms ago")).unwrap_or_default();
+        let silence = node
+            .silence_ms
+            .map(|ms| format!(", heard {ms:.0} ms ago"))
+            .unwrap_or_default();
         println!("  node  {:<12} {}{silence}", node.name, node.state);
     }
     for group in &status.groups {

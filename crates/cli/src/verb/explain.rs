@@ -16,7 +16,11 @@ pub(crate) fn run(options: &ExplainOptions, ask: &Client, json: bool) -> Result<
     let result = match &options.config {
         Some(file) => daemon::explain(file, &options.me, &source, &destination, &protocol)
             .map_err(|why| Failure::new(ErrorCode::Usage, why))?,
-        None => ask.ask(&Request::Explain { source, destination, protocol })?,
+        None => ask.ask(&Request::Explain {
+            source,
+            destination,
+            protocol,
+        })?,
     };
     if json {
         output::json(result);

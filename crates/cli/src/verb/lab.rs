@@ -37,7 +37,10 @@ pub(crate) fn run(options: &LabOptions, json: bool) -> Result<(), Failure> {
         true => Ok(()),
         false => Err(Failure::new(
             ErrorCode::Failed,
-            format!("the lab found faults; captures and logs are in {}", options.out.display()),
+            format!(
+                "the lab found faults; captures and logs are in {}",
+                options.out.display()
+            ),
         )),
     }
 }

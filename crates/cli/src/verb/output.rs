@@ -7,7 +7,10 @@ use serde_json::Value;
 
 /// Prints `result` as one JSON object with its schema and version.
 pub(crate) fn json(result: Value) {
-    println!("{}", serde_json::to_string(&Reply::success(result)).unwrap_or_default());
+    println!(
+        "{}",
+        serde_json::to_string(&Reply::success(result)).unwrap_or_default()
+    );
 }
 
 /// Reads `result` as the type that the request's answer has.

@@ -14,12 +14,14 @@ use serde_json::Value;
 pub(crate) fn run(action: &SaAction, ask: &Client, json: bool) -> Result<(), Failure> {
     let request = match action {
         SaAction::Initiate { rule } => Request::SaInitiate { rule: rule.clone() },
-        SaAction::Rekey(SaTarget { rule, peer }) => {
-            Request::SaRekey { rule: rule.clone(), peer: peer.clone() }
-        }
-        SaAction::Delete(SaTarget { rule, peer }) => {
-            Request::SaDelete { rule: rule.clone(), peer: peer.clone() }
-        }
+        SaAction::Rekey(SaTarget { rule, peer }) => Request::SaRekey {
+            rule: rule.clone(),
+            peer: peer.clone(),
+        },
+        SaAction::Delete(SaTarget { rule, peer }) => Request::SaDelete {
+            rule: rule.clone(),
+            peer: peer.clone(),
+        },
     };
     report(ask.ask(&request)?, json);
     Ok(())

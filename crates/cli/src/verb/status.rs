@@ -27,6 +27,7 @@ pub(crate) fn run(options: &StatusOptions, ask: &Client, json: bool) -> Result<(
         if !options.watch {
             return Ok(());
         }
+        #[expect(clippy::disallowed_methods, reason = "a person watches; the clock is theirs")]
         std::thread::sleep(Duration::from_secs(1));
     }
 }
@@ -52,7 +53,10 @@ fn print(status: &Status) {
         bytes(plane.bytes_out),
     );
     if let Some(dropped @ 1..) = plane.clear_packets_dropped {
-        println!("dropped in clear: {} of protected selectors", count_packets(dropped));
+        println!(
+            "dropped in clear: {} of protected selectors",
+            count_packets(dropped)
+        );
     }
     println!("\nrules, in the order in which they are tried");
     status.rules.iter().for_each(print_rule);
@@ -66,7 +70,10 @@ fn print(status: &Status) {
     }
     if !status.recent_failures.is_empty() {
         println!("\nlately failed, newest first");
-        status.recent_failures.iter().for_each(|failure| println!("  {failure}"));
+        status
+            .recent_failures
+            .iter()
+            .for_each(|failure| println!("  {failure}"));
     }
     if !status.discards.is_empty() {
         println!("\nrefused");
@@ -81,14 +88,27 @@ fn count_packets(number: u64) -> String {
 }
 
 fn print_rule(rule: &RuleStatus) {
-    let dormant = if rule.dormant { " (dormant: no local address of it is ours)" } else { "" };
+    let dormant = if rule.dormant {
+        " (dormant: no local address of it is ours)"
+    } else {
+        ""
+    };
     println!("  {} {}{dormant}", rule.action, rule.name);
-    rule.selectors.iter().for_each(|selector| println!("      {selector}"));
+    rule.selectors
+        .iter()
+        .for_each(|selector| println!("      {selector}"));
 }
 
 fn print_ike_sa(sa: &IkeSa) {
-    let role = if sa.initiator { "initiator" } else { "responder" };
-    println!("{} {}, {role}: {} -> {}", sa.peer, sa.state, sa.local, sa.remote);
+    let role = if sa.initiator {
+        "initiator"
+    } else {
+        "responder"
+    };
+    println!(
+        "{} {}, {role}: {} -> {}",
+        sa.peer, sa.state, sa.local, sa.remote
+    );
     println!("  IKE {}_i {}_r", sa.initiator_spi, sa.responder_spi);
     if let Some(proposal) = &sa.proposal {
         println!("  {proposal}{}", age(sa.established_s, sa.rekey_in_s));
@@ -97,8 +117,12 @@ fn print_ike_sa(sa: &IkeSa) {
 }
 
 fn age(established: Option<u64>, rekey_in: Option<u64>) -> String {
-    let since = established.map(|s| format!(", for {}", duration(s))).unwrap_or_default();
-    let rekey = rekey_in.map(|s| format!(", rekeyed in {}", duration(s))).unwrap_or_default();
+    let since = established
+        .map(|s| format!(", for {}", duration(s)))
+        .unwrap_or_default();
+    let rekey = rekey_in
+        .map(|s| format!(", rekeyed in {}", duration(s)))
+        .unwrap_or_default();
     since + &rekey
 }
 
@@ -119,7 +143,10 @@ fn print_child(child: &ChildSa) {
         child.local_selectors.join(" "),
         child.remote_selectors.join(" ")
     );
-    let idle = child.inbound_idle_s.map(|s| format!(", last {s:.1} s ago")).unwrap_or_default();
+    let idle = child
+        .inbound_idle_s
+        .map(|s| format!(", last {s:.1} s ago"))
+        .unwrap_or_default();
     println!(
         "    in {} packets / {}{idle}; out {} packets / {}",
         child.packets_in,

@@ -13,7 +13,9 @@ pub(crate) fn ruleset(spd: &Spd, settings: &Settings) -> Ruleset {
         tun: settings.tun.clone(),
         mark: Some(settings.mark),
         ike_ports: vec![500, 4500],
-        guards: lines.filter_map(|(place, entry)| guard(spd, entry, place)).collect(),
+        guards: lines
+            .filter_map(|(place, entry)| guard(spd, entry, place))
+            .collect(),
     }
 }
 
@@ -34,7 +36,12 @@ fn guard(spd: &Spd, entry: &Entry, place: usize) -> Option<Guard> {
         Directions::Inbound => (outbound.mirrored(), false),
     };
     let name = name(rule.name.as_str(), place);
-    Some(Guard { name, action, selectors: vec![selector], mirrored })
+    Some(Guard {
+        name,
+        action,
+        selectors: vec![selector],
+        mirrored,
+    })
 }
 
 fn selector(source: &TrafficSelector, destination: &TrafficSelector) -> Selector {
@@ -62,6 +69,8 @@ fn ports(range: PortRange, apply: bool) -> Option<(u16, u16)> {
 
 /// A name that the filter accepts, different for every line of the policy.
 fn name(rule: &str, place: usize) -> String {
-    let plain = rule.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
+    let plain = rule
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
     format!("r{place}-{}", plain.take(40).collect::<String>())
 }

@@ -12,7 +12,11 @@ pub(crate) fn prefixes(range: &AddressRange) -> Vec<Prefix> {
     loop {
         let aligned = first.trailing_zeros().min(bits);
         let left = last - first;
-        let fits = if left == u128::MAX { 128 } else { (left + 1).ilog2() };
+        let fits = if left == u128::MAX {
+            128
+        } else {
+            (left + 1).ilog2()
+        };
         let block = aligned.min(fits);
         let length = u8::try_from(bits - block).unwrap_or(u8::MAX);
         found.push(Prefix::new(address(first, range.is_ipv4()), length));
@@ -49,15 +53,24 @@ mod tests {
 
     fn shown(first: &str, last: &str) -> Vec<String> {
         let range = AddressRange::new(first.parse().unwrap(), last.parse().unwrap()).unwrap();
-        prefixes(&range).iter().map(|p| format!("{}/{}", p.address(), p.length())).collect()
+        prefixes(&range)
+            .iter()
+            .map(|p| format!("{}/{}", p.address(), p.length()))
+            .collect()
     }
 
     #[test]
     fn a_range_is_split_exactly() {
         assert_eq!(shown("10.0.0.5", "10.0.0.5"), ["10.0.0.5/32"]);
-        assert_eq!(shown("10.0.0.5", "10.0.0.8"), ["10.0.0.5/32", "10.0.0.6/31", "10.0.0.8/32"]);
+        assert_eq!(
+            shown("10.0.0.5", "10.0.0.8"),
+            ["10.0.0.5/32", "10.0.0.6/31", "10.0.0.8/32"]
+        );
         assert_eq!(shown("0.0.0.0", "255.255.255.255"), ["0.0.0.0/0"]);
-        assert_eq!(shown("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), ["::/0"]);
+        assert_eq!(
+            shown("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ["::/0"]
+        );
         assert_eq!(shown("fd77::1", "fd77::2"), ["fd77::1/128", "fd77::2/128"]);
     }
 }

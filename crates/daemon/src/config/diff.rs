@@ -64,7 +64,6 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
             "plane.rule_priority",
             plane.0.rule_priority != plane.1.rule_priority,
         ),
-        ("plane.workers", plane.0.workers != plane.1.workers),
     ];
     let needs_restart = settings
         .iter()

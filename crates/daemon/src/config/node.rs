@@ -94,7 +94,6 @@ pub(crate) fn read_plane(root: &mut Section<'_>, problems: &mut Problems) -> Pla
         table: 4846,
         mark: 0x4846,
         rule_priority: 4846,
-        workers: 1,
     };
     let Some(mut section) = root.table(problems, "plane", "[plane]") else {
         return plane;
@@ -128,9 +127,6 @@ pub(crate) fn read_plane(root: &mut Section<'_>, problems: &mut Problems) -> Pla
         value::number32(value, 1..=32_000)
     });
     plane.rule_priority = priority.unwrap_or(plane.rule_priority);
-    if let Some(workers) = section.read(problems, "workers", |value| value::number(value, 1..=64)) {
-        plane.workers = usize::try_from(workers).unwrap_or(plane.workers);
-    }
     section.finish(problems);
     plane
 }

@@ -51,8 +51,6 @@ pub struct PlaneSettings {
     pub mark: u32,
     /// Priority of the first routing rule.
     pub rule_priority: u32,
-    /// Threads for packets.
-    pub workers: usize,
 }
 
 /// `[cluster]`. Holds the key, so it has no `Debug`; the key is shared when it is cloned.
@@ -77,6 +75,16 @@ pub struct ClusterSettings {
 pub enum Takeover {
     /// They negotiate anew.
     Renegotiate,
+}
+
+impl Takeover {
+    /// The word for it, as in the file.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Takeover::Renegotiate => "renegotiate",
+        }
+    }
 }
 
 /// `[[cluster.node]]`.

@@ -441,7 +441,6 @@ run_dir = "/run/other"
 tun = "tun7"
 mtu = 1380
 encapsulation = "udp"
-workers = 2
 [[peer]]
 name = "p"
 address = ["10.0.0.1", "2001:db8::/64"]
@@ -479,12 +478,8 @@ remote = "2001:db8:1::/48"
         Path::new("/run/other/control.sock")
     );
     assert_eq!(
-        (
-            config.plane.tun.as_str(),
-            config.plane.mtu,
-            config.plane.workers
-        ),
-        ("tun7", 1380, 2)
+        (config.plane.tun.as_str(), config.plane.mtu),
+        ("tun7", 1380)
     );
     let peer = &config.pad.peers()[0];
     assert_eq!(peer.addresses.len(), 2);

@@ -18,9 +18,14 @@ pub(crate) struct Command(pub(crate) Vec<String>);
 /// killed.
 pub(crate) async fn run(command: &Command, timeout: Duration) -> Result<(), String> {
     let shown = command.0.join(" ");
-    let Some((program, arguments)) = command.0.split_first() else { return Ok(()) };
+    let Some((program, arguments)) = command.0.split_first() else {
+        return Ok(());
+    };
     let mut process = Process::new(program);
-    process.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    process
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
     let ended = tokio::time::timeout(timeout, process.output()).await;
     match ended {
         Ok(Ok(output)) if output.status.success() => Ok(()),
@@ -32,6 +37,9 @@ pub(crate) async fn run(command: &Command, timeout: Duration) -> Result<(), Stri
             Err(format!("`{shown}` failed ({}): {tail}", output.status))
         }
         Ok(Err(error)) => Err(format!("`{shown}` cannot be started: {error}")),
-        Err(_) => Err(format!("`{shown}` did not end within {} s", timeout.as_secs())),
+        Err(_) => Err(format!(
+            "`{shown}` did not end within {} s",
+            timeout.as_secs()
+        )),
     }
 }

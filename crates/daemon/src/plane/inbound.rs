@@ -140,7 +140,11 @@ impl Worker {
         let mut start = place.range.start;
         while start < place.range.end {
             let end = start.saturating_add(segment).min(place.range.end);
-            let datagram = work.received.buffer_mut().get(start..end).unwrap_or_default();
+            let datagram = work
+                .received
+                .buffer_mut()
+                .get(start..end)
+                .unwrap_or_default();
             match source {
                 Source::Ike(_) => self.ike(IKE_PORT, place, datagram),
                 Source::Esp(_) => self.esp(place, start..end, work),
@@ -163,8 +167,9 @@ impl Worker {
         };
         let now = nanoseconds(self.begun);
         // Why one was refused is counted where it was refused.
-        let _ =
-            work.inbound.receive(&arrival, work.received.buffer_mut(), now, &mut work.batch);
+        let _ = work
+            .inbound
+            .receive(&arrival, work.received.buffer_mut(), now, &mut work.batch);
     }
 
     /// A flood that the control thread cannot follow is dropped here: IKE sends again.
@@ -188,7 +193,10 @@ impl Worker {
                 used += 1;
             }
             let header = offload::to_kernel(write.offload());
-            match self.tun.write_vectored(&header, slices.get(..used).unwrap_or_default()) {
+            match self
+                .tun
+                .write_vectored(&header, slices.get(..used).unwrap_or_default())
+            {
                 Ok(_) => {}
                 // The kernel does not want this packet; it has counted it.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {}

@@ -32,7 +32,11 @@ pub(crate) fn to_kernel(offload: &Offload) -> VirtioNetHeader {
         Segmentation::Udp => GsoType::UdpSegments,
     };
     VirtioNetHeader {
-        flags: if offload.needs_checksum { VirtioNetHeader::NEEDS_CHECKSUM } else { 0 },
+        flags: if offload.needs_checksum {
+            VirtioNetHeader::NEEDS_CHECKSUM
+        } else {
+            0
+        },
         gso_type,
         ecn: offload.ecn,
         hdr_len: offload.header_length,

@@ -13,9 +13,17 @@ use std::time::Duration;
 pub(crate) enum OutboundOrder {
     Install(Box<OutboundSa>),
     Remove(ChildId),
-    Redirect { child: ChildId, remote: IpAddr, encapsulation: Encapsulation },
+    Redirect {
+        child: ChildId,
+        remote: IpAddr,
+        encapsulation: Encapsulation,
+    },
     Policy(Arc<Spd>),
-    Failed { rule: RuleName, remote: IpAddr, clear: Duration },
+    Failed {
+        rule: RuleName,
+        remote: IpAddr,
+        clear: Duration,
+    },
     Stop,
 }
 
@@ -67,6 +75,15 @@ pub(crate) fn channel<T>() -> Result<(Orders<T>, Queue<T>), Error> {
         .map_err(|why| Error::other("make a wake-up for a worker", why.to_string()))?;
     let wake = Arc::new(wake);
     let (sender, receiver) = queue();
-    let orders = Orders { queue: sender, wake: Arc::clone(&wake) };
-    Ok((orders, Queue { queue: receiver, wake }))
+    let orders = Orders {
+        queue: sender,
+        wake: Arc::clone(&wake),
+    };
+    Ok((
+        orders,
+        Queue {
+            queue: receiver,
+            wake,
+        },
+    ))
 }

@@ -58,7 +58,10 @@ impl Worker {
             self.flush(&mut batch);
             self.carry(&mut outbound, &mut batch, &mut buffer)?;
             while let Some(acquire) = outbound.poll_acquire() {
-                let report = Report::Acquire { rule: acquire.rule, flow: acquire.flow };
+                let report = Report::Acquire {
+                    rule: acquire.rule,
+                    flow: acquire.flow,
+                };
                 // When nobody listens, the packets time out, as the next ones will ask again.
                 let _ = self.report.try_send(report);
             }
@@ -109,11 +112,19 @@ impl Worker {
                 Ok(Some(OutboundOrder::Remove(child))) => {
                     outbound.remove(child);
                 }
-                Ok(Some(OutboundOrder::Redirect { child, remote, encapsulation })) => {
+                Ok(Some(OutboundOrder::Redirect {
+                    child,
+                    remote,
+                    encapsulation,
+                })) => {
                     outbound.redirect(child, remote, encapsulation);
                 }
                 Ok(Some(OutboundOrder::Policy(spd))) => outbound.set_policy(spd, now, batch),
-                Ok(Some(OutboundOrder::Failed { rule, remote, clear })) => {
+                Ok(Some(OutboundOrder::Failed {
+                    rule,
+                    remote,
+                    clear,
+                })) => {
                     let clear = u64::try_from(clear.as_nanos()).unwrap_or(u64::MAX);
                     let until = now.saturating_add(clear);
                     outbound.negotiation_failed(&rule, remote, until, now, batch);
@@ -126,8 +137,14 @@ impl Worker {
     fn flush(&self, batch: &mut OutboundBatch) {
         for (run, bytes) in batch.runs() {
             match run.path {
-                Path::Esp { local, remote, encapsulation: Encapsulation::None, .. } => {
-                    self.sockets.send_esp(local, remote, bytes, run.segment_size);
+                Path::Esp {
+                    local,
+                    remote,
+                    encapsulation: Encapsulation::None,
+                    ..
+                } => {
+                    self.sockets
+                        .send_esp(local, remote, bytes, run.segment_size);
                 }
                 Path::Esp {
                     local,
@@ -136,7 +153,8 @@ impl Worker {
                     ..
                 } => {
                     let remote = SocketAddr::new(remote, remote_port);
-                    self.sockets.send_esp_in_udp(local, remote, bytes, run.segment_size);
+                    self.sockets
+                        .send_esp_in_udp(local, remote, bytes, run.segment_size);
                 }
                 Path::Clear { destination } => {
                     for packet in bytes.chunks(run.segment_size.max(1)) {

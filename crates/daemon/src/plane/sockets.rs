@@ -32,20 +32,29 @@ impl Sockets {
     /// # Errors
     /// A sentence: a port is in use, or permission is missing.
     pub(crate) fn open(mark: u32) -> Result<Self, Error> {
-        let options = SocketOptions { mark: Some(mark), ..SocketOptions::default() };
+        let options = SocketOptions {
+            mark: Some(mark),
+            ..SocketOptions::default()
+        };
         let ipv6 = UdpSocket::bind(Family::V6, 0, &options).is_ok();
         let with = |family| family == Family::V4 || ipv6;
         let udp = |port| {
             let bind = |family: Family| {
-                with(family).then(|| UdpSocket::bind(family, port, &options)).transpose()
+                with(family)
+                    .then(|| UdpSocket::bind(family, port, &options))
+                    .transpose()
             };
             Ok::<_, Error>([bind(Family::V4)?, bind(Family::V6)?])
         };
         let raw = |family: Family| {
-            with(family).then(|| EspSocket::open(family, &options)).transpose()
+            with(family)
+                .then(|| EspSocket::open(family, &options))
+                .transpose()
         };
         let clear = |family: Family| {
-            with(family).then(|| IpSocket::open(family, Some(mark))).transpose()
+            with(family)
+                .then(|| IpSocket::open(family, Some(mark)))
+                .transpose()
         };
         Ok(Self {
             ike: udp(IKE_PORT)?,
@@ -85,7 +94,9 @@ impl Sockets {
 
     /// Sends datagrams of `segment_size` bytes each, raw.
     pub(crate) fn send_esp(&self, local: IpAddr, remote: IpAddr, bytes: &[u8], segment: usize) {
-        let Ok(socket) = of(&self.esp, family_index(Family::of(remote))) else { return };
+        let Ok(socket) = of(&self.esp, family_index(Family::of(remote))) else {
+            return;
+        };
         persist(socket, bytes.len(), |done| {
             let rest = bytes.get(done..).unwrap_or_default();
             socket.send_segments(Some(local), remote, rest, segment)
@@ -100,7 +111,9 @@ impl Sockets {
         bytes: &[u8],
         segment: usize,
     ) {
-        let Ok(socket) = of(&self.natt, family_index(Family::of(remote.ip()))) else { return };
+        let Ok(socket) = of(&self.natt, family_index(Family::of(remote.ip()))) else {
+            return;
+        };
         persist(socket, bytes.len(), |done| {
             let rest = bytes.get(done..).unwrap_or_default();
             socket.send_segments(Some(local), remote, rest, segment)

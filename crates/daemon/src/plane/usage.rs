@@ -71,7 +71,11 @@ struct Counters {
 impl Counters {
     fn usage(&self) -> ChildUsage {
         let (inbound, outbound) = (self.inbound.usage(), self.outbound.usage());
-        ChildUsage { inbound, outbound, begun: self.begun }
+        ChildUsage {
+            inbound,
+            outbound,
+            begun: self.begun,
+        }
     }
 }
 
@@ -90,7 +94,14 @@ impl Book {
         outbound: Arc<SaCounters>,
         begun: Instant,
     ) {
-        self.pairs.insert(spec.id, Counters { inbound, outbound, begun });
+        self.pairs.insert(
+            spec.id,
+            Counters {
+                inbound,
+                outbound,
+                begun,
+            },
+        );
     }
 
     pub(crate) fn strike(&mut self, child: ChildId) {
@@ -100,7 +111,9 @@ impl Book {
     }
 
     pub(crate) fn usage(&self) -> impl Iterator<Item = (ChildId, ChildUsage)> + '_ {
-        self.pairs.iter().map(|(child, counters)| (*child, counters.usage()))
+        self.pairs
+            .iter()
+            .map(|(child, counters)| (*child, counters.usage()))
     }
 
     pub(crate) fn usage_of(&self, child: ChildId) -> Option<ChildUsage> {
@@ -109,7 +122,9 @@ impl Book {
 
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = self.gone;
-        self.pairs.values().for_each(|counters| totals.add(&counters.usage()));
+        self.pairs
+            .values()
+            .for_each(|counters| totals.add(&counters.usage()));
         totals
     }
 }

@@ -1,9 +1,10 @@
 //! The control socket's requests, and those whose answer has to wait.
 
+use crate::capture::{Applied, Capture};
 use crate::control::Question;
 use crate::explain;
 use crate::run::Daemon;
-use crate::{capture, status};
+use crate::status;
 use api::{ErrorCode, Reply, Request, Status};
 use cluster::{GroupName, GroupState, NodeName};
 use ike::Event as IkeEvent;
@@ -25,9 +26,15 @@ pub(crate) struct Waiting {
 
 enum Awaited {
     /// The group is online elsewhere than on this node, or on the one it was sent to.
-    Move { group: GroupName, from: Option<NodeName>, to: Option<NodeName> },
+    Move {
+        group: GroupName,
+        from: Option<NodeName>,
+        to: Option<NodeName>,
+    },
     /// The rule has an SA.
     Sa(RuleName),
+    /// The packet filter holds the new policy.
+    Reload,
 }
 
 impl Daemon {
@@ -36,18 +43,19 @@ impl Daemon {
         let outcome = match request {
             Request::ClusterMove { group, to } => return self.ask_move(&group, to, answer),
             Request::SaInitiate { rule } => return self.ask_initiate(&rule, answer),
-            Request::Status => Ok(to_value(&self.status())),
+            Request::Status => return self.answer_status(answer),
+            Request::Reload => return self.ask_reload(answer),
             Request::ClusterStatus => self.cluster_status(),
-            Request::Explain { source, destination, protocol } => {
+            Request::Explain {
+                source,
+                destination,
+                protocol,
+            } => {
                 let (spd, pad) = (self.node.spd(), self.node.pad());
                 let sas = Some(&self.node);
                 explain::explain(spd, pad, sas, &source, &destination, &protocol)
                     .map_err(|why| Reply::failure(ErrorCode::Usage, why))
             }
-            Request::Reload => match self.reload() {
-                Ok(()) => Ok(json!({ "message": "the configuration is in force" })),
-                Err(why) => Err(Reply::failure(ErrorCode::Failed, why)),
-            },
             Request::ClusterPause => self.order(Command::Pause).and(self.cluster_status()),
             Request::ClusterResume => self.order(Command::Resume).and(self.cluster_status()),
             Request::SaRekey { rule, peer } => {
@@ -77,17 +85,25 @@ impl Daemon {
         match (rule, peer) {
             (Some(rule), None) => self.order(of_rule(RuleName::new(&rule))),
             (None, Some(peer)) => self.order(of_peer(PeerName::new(&peer))),
-            _ => Err(Reply::failure(ErrorCode::Usage, "name either a rule or a peer")),
+            _ => Err(Reply::failure(
+                ErrorCode::Usage,
+                "name either a rule or a peer",
+            )),
         }
     }
 
     fn cluster_status(&self) -> Result<Value, Reply> {
         let status = status::cluster(&self.node, self.takeover(), Instant::now());
-        status.map(|status| to_value(&status)).ok_or_else(|| refusal(&ApiMisuse::NoCluster))
+        status
+            .map(|status| to_value(&status))
+            .ok_or_else(|| refusal(&ApiMisuse::NoCluster))
     }
 
     fn takeover(&self) -> &'static str {
-        "renegotiate"
+        self.config
+            .cluster
+            .as_ref()
+            .map_or("", |cluster| cluster.takeover.word())
     }
 
     fn status(&self) -> Status {
@@ -112,13 +128,47 @@ impl Daemon {
                 bytes_out: totals.bytes_out,
                 packets_in: totals.packets_in,
                 bytes_in: totals.bytes_in,
-                clear_packets_dropped: capture::Capture::dropped(),
+                clear_packets_dropped: None,
             },
             rules: status::rules(self.node.spd()),
             ike_sas: status::ike_sas(&self.node, &self.plane, now),
             recent_failures: self.log.failures(),
             cluster: status::cluster(&self.node, self.takeover(), now),
             discards: status::counters(ike.chain(esp).chain(heartbeats)),
+        }
+    }
+
+    /// The filter's counters are read beside the loop: that takes longer than a heartbeat may be
+    /// late.
+    fn answer_status(&self, answer: oneshot::Sender<Reply>) {
+        let mut status = self.status();
+        tokio::task::spawn_blocking(move || {
+            status.plane.clear_packets_dropped = Capture::dropped();
+            let _ = answer.send(Reply::success(to_value(&status)));
+        });
+    }
+
+    /// A reload is answered when the packet filter has taken its rules.
+    fn ask_reload(&mut self, answer: oneshot::Sender<Reply>) {
+        if let Err(why) = self.reload() {
+            let _ = answer.send(Reply::failure(ErrorCode::Failed, why));
+            return;
+        }
+        self.wait_for(Awaited::Reload, answer);
+        self.carry_out();
+        if self.capture.settled() {
+            self.answer_reload(&Ok(()));
+        }
+    }
+
+    pub(crate) fn answer_reload(&mut self, applied: &Applied) {
+        let reloads = |waiting: &mut Waiting| matches!(waiting.what, Awaited::Reload);
+        for waiting in self.waiting.extract_if(.., reloads) {
+            let reply = match applied {
+                Ok(()) => Reply::success(json!({ "message": "the configuration is in force" })),
+                Err(why) => Reply::failure(ErrorCode::Failed, why.to_string()),
+            };
+            let _ = waiting.answer.send(reply);
         }
     }
 
@@ -134,7 +184,10 @@ impl Daemon {
             }
         };
         let from = self.owner_of(&group);
-        let command = Command::Move { group: group.clone(), to: to.clone() };
+        let command = Command::Move {
+            group: group.clone(),
+            to: to.clone(),
+        };
         match self.node.handle_command(command, Instant::now()) {
             Ok(()) => self.wait_for(Awaited::Move { group, from, to }, answer),
             Err(misuse) => {
@@ -157,7 +210,11 @@ impl Daemon {
 
     fn wait_for(&mut self, what: Awaited, answer: oneshot::Sender<Reply>) {
         let until = Instant::now() + PATIENCE;
-        self.waiting.push(Waiting { what, answer, until });
+        self.waiting.push(Waiting {
+            what,
+            answer,
+            until,
+        });
     }
 
     /// An event may be what an answer has waited for.
@@ -201,14 +258,18 @@ impl Daemon {
         for waiting in std::mem::take(&mut self.waiting) {
             let arrived = match &waiting.what {
                 Awaited::Move { group, from, to } => self.arrived(group, from, to, now),
-                Awaited::Sa(_) => false,
+                Awaited::Sa(_) | Awaited::Reload => false,
             };
             if arrived {
-                let reply = self.cluster_status().map_or_else(|failure| failure, Reply::success);
+                let reply = self
+                    .cluster_status()
+                    .map_or_else(|failure| failure, Reply::success);
                 let _ = waiting.answer.send(reply);
             } else if now >= waiting.until {
                 let text = format!("it did not happen within {} s", PATIENCE.as_secs());
-                let _ = waiting.answer.send(Reply::failure(ErrorCode::Timeout, text));
+                let _ = waiting
+                    .answer
+                    .send(Reply::failure(ErrorCode::Timeout, text));
             } else {
                 self.waiting.push(waiting);
             }
@@ -222,7 +283,9 @@ impl Daemon {
         to: &Option<NodeName>,
         now: Instant,
     ) -> bool {
-        let Some(member) = self.node.cluster() else { return false };
+        let Some(member) = self.node.cluster() else {
+            return false;
+        };
         let status = member.status(now);
         let group = status.groups.iter().find(|known| known.name == *group);
         group.is_some_and(|group| {
@@ -236,7 +299,11 @@ impl Daemon {
 
     fn owner_of(&self, group: &GroupName) -> Option<NodeName> {
         let status = self.node.cluster()?.status(Instant::now());
-        status.groups.into_iter().find(|known| known.name == *group)?.owner
+        status
+            .groups
+            .into_iter()
+            .find(|known| known.name == *group)?
+            .owner
     }
 }
 

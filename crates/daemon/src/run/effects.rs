@@ -24,7 +24,11 @@ impl Daemon {
 
     fn effect(&mut self, output: Output) {
         match output {
-            Output::TransmitIke { local, remote, bytes } => {
+            Output::TransmitIke {
+                local,
+                remote,
+                bytes,
+            } => {
                 // What is lost here is sent again by the ladder.
                 let _ = self.plane.sockets().send_ike(local, remote, &bytes);
             }
@@ -38,7 +42,11 @@ impl Daemon {
             }
             Output::Install(install) => self.install(&install),
             Output::Activate { child } => self.plane.activate(child),
-            Output::Redirect { child, remote, encapsulation } => {
+            Output::Redirect {
+                child,
+                remote,
+                encapsulation,
+            } => {
                 self.plane.redirect(child, remote, encapsulation);
             }
             Output::Remove { child, .. } => self.plane.remove(child),
@@ -91,7 +99,11 @@ impl Daemon {
         let text = event.to_string();
         match event {
             Event::Ike(IkeEvent::AcquireFailed { rule, remote, .. }) => {
-                let clear = if self.only_requested(rule) { CLEAR } else { Duration::ZERO };
+                let clear = if self.only_requested(rule) {
+                    CLEAR
+                } else {
+                    Duration::ZERO
+                };
                 self.plane.negotiation_failed(rule.clone(), *remote, clear);
                 self.log.failure("ike", &text);
             }
@@ -108,9 +120,14 @@ impl Daemon {
     }
 
     fn only_requested(&self, name: &policy::RuleName) -> bool {
-        let rule = self.node.spd().rules().iter().find(|rule| rule.name == *name);
-        rule.is_some_and(|rule| {
-            matches!(&rule.action, Action::Negotiate(negotiate) if !negotiate.required)
-        })
+        let rule = self
+            .node
+            .spd()
+            .rules()
+            .iter()
+            .find(|rule| rule.name == *name);
+        rule.is_some_and(
+            |rule| matches!(&rule.action, Action::Negotiate(negotiate) if !negotiate.required),
+        )
     }
 }

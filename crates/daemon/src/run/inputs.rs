@@ -1,5 +1,6 @@
 //! What comes in from the plane, the cluster, the services and the kernel, as the node takes it.
 
+use crate::capture::Applied;
 use crate::error::Error;
 use crate::groups::{Done, Groups, What};
 use crate::heartbeat::Heartbeat;
@@ -17,7 +18,11 @@ use wire::ip::Flow;
 impl Daemon {
     pub(crate) fn heartbeat(&mut self, heartbeat: &Heartbeat) {
         let Heartbeat { from, to, bytes } = heartbeat;
-        let datagram = Datagram::Cluster { from: *from, to: *to, bytes };
+        let datagram = Datagram::Cluster {
+            from: *from,
+            to: *to,
+            bytes,
+        };
         self.node.handle_datagram(datagram, Instant::now());
     }
 
@@ -26,8 +31,16 @@ impl Daemon {
     pub(crate) fn report(&mut self, report: Report) -> Result<(), Error> {
         let now = Instant::now();
         match report {
-            Report::Ike { local, remote, bytes } => {
-                let datagram = Datagram::Ike { local, remote, bytes: &bytes };
+            Report::Ike {
+                local,
+                remote,
+                bytes,
+            } => {
+                let datagram = Datagram::Ike {
+                    local,
+                    remote,
+                    bytes: &bytes,
+                };
                 self.node.handle_datagram(datagram, now);
             }
             Report::Acquire { rule, flow } => {
@@ -45,9 +58,14 @@ impl Daemon {
     }
 
     pub(crate) fn service_done(&mut self, done: Done) {
-        let Done { group, what, outcome } = done;
+        let Done {
+            group,
+            what,
+            outcome,
+        } = done;
         if let Err(why) = &outcome {
-            self.log.failure("service", &format!("group {group}: {why}"));
+            self.log
+                .failure("service", &format!("group {group}: {why}"));
         }
         let command = match (what, outcome) {
             (What::Start, Ok(())) => Command::GroupStarted { group },
@@ -59,6 +77,17 @@ impl Daemon {
         let _ = self.node.handle_command(command, Instant::now());
     }
 
+    /// The packet filter has taken new rules, or refused them: then the old ones are in force.
+    pub(crate) fn filter_applied(&mut self, applied: &Applied) {
+        self.capture.applied(applied);
+        if let Err(error) = applied {
+            self.log.failure("policy", &error.to_string());
+        }
+        if self.capture.settled() {
+            self.answer_reload(applied);
+        }
+    }
+
     /// The kernel says that something about links, addresses or routes has changed.
     pub(crate) fn addresses_changed(
         &mut self,
@@ -67,10 +96,13 @@ impl Daemon {
         let Ok(mut ready) = ready else { return };
         // Every change is followed by a look at the whole, so it does not matter which it was.
         while let Ok(Ok(Some(_))) = ready.try_io(|monitor| {
-            monitor.get_mut().next_event().and_then(|event| match event {
-                Some(event) => Ok(Some(event)),
-                None => Err(std::io::ErrorKind::WouldBlock.into()),
-            })
+            monitor
+                .get_mut()
+                .next_event()
+                .and_then(|event| match event {
+                    Some(event) => Ok(Some(event)),
+                    None => Err(std::io::ErrorKind::WouldBlock.into()),
+                })
         }) {}
         self.read_addresses();
     }
@@ -79,7 +111,9 @@ impl Daemon {
     pub(crate) fn read_addresses(&mut self) {
         match Groups::host_addresses(&mut self.netlink) {
             Ok(addresses) => {
-                let _ = self.node.handle_command(Command::Addresses(addresses), Instant::now());
+                let _ = self
+                    .node
+                    .handle_command(Command::Addresses(addresses), Instant::now());
             }
             Err(error) => self.log.failure("kernel", &error.to_string()),
         }
@@ -90,7 +124,10 @@ impl Daemon {
         let now = Instant::now();
         let usage: Vec<_> = self.plane.usage().collect();
         for (child, usage) in usage {
-            let command = Command::Usage { child, usage: usage.for_ike() };
+            let command = Command::Usage {
+                child,
+                usage: usage.for_ike(),
+            };
             let _ = self.node.handle_command(command, now);
             self.carry_out();
         }
@@ -105,7 +142,9 @@ impl Daemon {
         let outcome = self.try_reload();
         match &outcome {
             Ok(()) => self.log.event("reload", "the configuration is in force"),
-            Err(why) => self.log.failure("reload", &format!("nothing has changed: {why}")),
+            Err(why) => self
+                .log
+                .failure("reload", &format!("nothing has changed: {why}")),
         }
         outcome
     }
@@ -114,16 +153,20 @@ impl Daemon {
         let (config, warnings) =
             setup::read(&self.options.config).map_err(|error| error.to_string())?;
         if config.node != self.config.node || config.plane != self.config.plane {
-            return Err("[node] and [plane] cannot change while the daemon runs; restart it, or \
+            return Err(
+                "[node] and [plane] cannot change while the daemon runs; restart it, or \
                         take the change back"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         let node = setup::node(&config, self.keys.is_some()).map_err(|error| error.to_string())?;
         self.node
             .handle_command(Command::Reload(Box::new(node)), Instant::now())
             .map_err(|error| error.to_string())?;
         self.groups.reload(setup::groups(&config));
-        warnings.iter().for_each(|warning| self.log.event("warning", warning));
+        warnings
+            .iter()
+            .for_each(|warning| self.log.event("warning", warning));
         self.config = config;
         self.configured = Instant::now();
         Ok(())
@@ -131,13 +174,21 @@ impl Daemon {
 
     /// Our end of a tunnel: the address that the host would send from to the peer.
     fn outer_address(&mut self, rule: &policy::RuleName, flow: &Flow) -> Option<IpAddr> {
-        let rule = self.node.spd().rules().iter().find(|known| known.name == *rule)?;
+        let rule = self
+            .node
+            .spd()
+            .rules()
+            .iter()
+            .find(|known| known.name == *rule)?;
         if rule.action.child()?.mode == Mode::Transport {
             return None;
         }
         let direction = policy::Direction::Outbound;
         let (_, remote) =
             policy::explain::select_peer(self.node.pad(), rule, flow, direction).ok()?;
-        self.netlink.route_get(remote, self.config.plane.mark).ok()?.source
+        self.netlink
+            .route_get(remote, self.config.plane.mark)
+            .ok()?
+            .source
     }
 }

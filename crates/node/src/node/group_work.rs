@@ -15,7 +15,13 @@ impl Node {
     pub(crate) fn start(&mut self, group: GroupName, now: Instant) {
         self.departures.remove(&group);
         for address in self.addresses_of(&group) {
-            self.tell_ike(ike::Command::SetActive { address, active: true }, now);
+            self.tell_ike(
+                ike::Command::SetActive {
+                    address,
+                    active: true,
+                },
+                now,
+            );
         }
         self.outputs.push_back(Output::StartGroup { group });
     }
@@ -31,11 +37,7 @@ impl Node {
         self.step(group, step, now);
     }
 
-    pub(crate) fn group_answer(
-        &mut self,
-        command: Command,
-        now: Instant,
-    ) -> Result<(), ApiMisuse> {
+    pub(crate) fn group_answer(&mut self, command: Command, now: Instant) -> Result<(), ApiMisuse> {
         match command {
             Command::GroupStarted { group } => {
                 self.tell_cluster(cluster::Command::GroupStarted { group }, now)
@@ -45,7 +47,9 @@ impl Node {
             }
             Command::ServicesStopped { group } => {
                 let addresses = self.addresses_of(&group);
-                self.advance(group, now, |departure| departure.services_stopped(&addresses));
+                self.advance(group, now, |departure| {
+                    departure.services_stopped(&addresses)
+                });
                 Ok(())
             }
             Command::AddressesReleased { group } => {
@@ -86,7 +90,9 @@ impl Node {
                 }
             }
             Step::Release => {
-                self.event(Event::GroupQuiet { group: group.clone() });
+                self.event(Event::GroupQuiet {
+                    group: group.clone(),
+                });
                 self.outputs.push_back(Output::ReleaseAddresses { group });
             }
             Step::Done => {
@@ -103,15 +109,22 @@ impl Node {
         now: Instant,
     ) -> Result<(), ApiMisuse> {
         let member = self.cluster.as_mut().ok_or(ApiMisuse::NoCluster)?;
-        member.handle_command(command, now).map_err(ApiMisuse::Cluster)
+        member
+            .handle_command(command, now)
+            .map_err(ApiMisuse::Cluster)
     }
 
     pub(crate) fn all_group_addresses(&self) -> Vec<IpAddr> {
-        self.groups.iter().flat_map(|group| group.addresses.iter().copied()).collect()
+        self.groups
+            .iter()
+            .flat_map(|group| group.addresses.iter().copied())
+            .collect()
     }
 
     fn addresses_of(&self, group: &GroupName) -> Vec<IpAddr> {
         let known = self.groups.iter().find(|known| known.group == *group);
-        known.map(|known| known.addresses.clone()).unwrap_or_default()
+        known
+            .map(|known| known.addresses.clone())
+            .unwrap_or_default()
     }
 }

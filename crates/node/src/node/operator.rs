@@ -17,12 +17,8 @@ impl Node {
             Command::Resume => self.tell_cluster(cluster::Command::Resume { node: None }, now),
             Command::Shutdown => self.tell_cluster(cluster::Command::Shutdown, now),
             Command::Initiate { rule } => self.initiate(&rule, now),
-            Command::RekeyRule(rule) => {
-                self.each_child(&rule, now, ike::Command::RekeyChild)
-            }
-            Command::DeleteRule(rule) => {
-                self.each_child(&rule, now, ike::Command::DeleteChild)
-            }
+            Command::RekeyRule(rule) => self.each_child(&rule, now, ike::Command::RekeyChild),
+            Command::DeleteRule(rule) => self.each_child(&rule, now, ike::Command::DeleteChild),
             Command::RekeyPeer(peer) => self.each_ike(&peer, now, ike::Command::RekeyIke),
             Command::DeletePeer(peer) => self.each_ike(&peer, now, ike::Command::DeleteIke),
             _ => Ok(()),
@@ -37,14 +33,21 @@ impl Node {
                 let member = Box::new(cluster.member);
                 self.tell_cluster(cluster::Command::Reload(member), now)?;
                 let before = self.all_group_addresses();
-                self.groups.retain(|known| self.departures.contains_key(&known.group));
+                self.groups
+                    .retain(|known| self.departures.contains_key(&known.group));
                 for group in cluster.groups {
                     self.groups.retain(|known| known.group != group.group);
                     self.groups.push(group);
                 }
                 let new = self.all_group_addresses().into_iter();
                 for address in new.filter(|address| !before.contains(address)) {
-                    self.tell_ike(ike::Command::SetActive { address, active: false }, now);
+                    self.tell_ike(
+                        ike::Command::SetActive {
+                            address,
+                            active: false,
+                        },
+                        now,
+                    );
                 }
             }
             None if self.cluster.is_none() => {}
@@ -89,7 +92,9 @@ impl Node {
         let acquire = acquire::for_rule(&self.spd, &self.pad, name)
             .ok_or_else(|| ApiMisuse::NoPeer(name.clone()))?;
         let command = ike::Command::Acquire(Box::new(acquire));
-        self.ike.handle_command(command, now).map_err(ApiMisuse::Ike)
+        self.ike
+            .handle_command(command, now)
+            .map_err(ApiMisuse::Ike)
     }
 
     fn each_child(
