@@ -135,10 +135,10 @@ impl Hosts {
                 control::ask::<serde_json::Value>(&socket, &api::Request::Status, patience).is_ok()
             })?;
         }
-        self.until(stop, "the cluster", || {
+        self.until(stop, "the cluster, with the group on be1,", || {
             ["be1", "be2"]
                 .iter()
-                .all(|n| control::owner(&socket(n), GROUP).is_some())
+                .all(|n| control::owner(&socket(n), GROUP).as_deref() == Some("be1"))
         })
     }
 

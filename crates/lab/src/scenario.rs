@@ -83,6 +83,11 @@ impl Bench<'_> {
     fn build(&self, folder: &Path) -> Result<Standing, Error> {
         leftovers::remove()?;
         fs::create_dir_all(folder).map_err(file(folder))?;
+        // Logs of an earlier run are about other programs.
+        let logs = folder.join("logs");
+        if logs.exists() {
+            fs::remove_dir_all(&logs).map_err(file(&logs))?;
+        }
         topology::build()?;
         let captures = Captures::start(folder)?;
         let hosts = self.start_hosts(folder, false)?;
