@@ -1,3 +1,5 @@
+//! Announcements seen on the wire.
+
 use super::*;
 use crate::netns;
 use crate::packet::FrameBatch;

@@ -1,3 +1,5 @@
+//! Netlink against a namespace's kernel.
+
 use super::*;
 use crate::netns;
 use crate::prefix::{Family, Prefix};

@@ -1,3 +1,5 @@
+//! Namespaces, cables, bridges and processes in them.
+
 #![allow(clippy::disallowed_methods)]
 
 use super::*;

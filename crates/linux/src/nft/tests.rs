@@ -1,3 +1,5 @@
+//! The packet filter against real packets.
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Captures of real frames.
+
 #![allow(clippy::disallowed_methods)]
 
 use std::net::UdpSocket;

@@ -1,3 +1,5 @@
+//! Raw ESP between two namespaces.
+
 use super::*;
 use crate::testing::{ip, root_or_say_so, two, wait};
 

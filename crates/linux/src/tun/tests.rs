@@ -1,3 +1,5 @@
+//! A TUN device in a namespace.
+
 #![allow(clippy::disallowed_methods)]
 
 use std::io::{Read as _, Write as _};

@@ -1,3 +1,5 @@
+//! UDP between two namespaces: addresses, trains, batches.
+
 use super::*;
 use crate::testing::{Namespace, allocations, ip, root_or_say_so, silent, two, wait};
 
