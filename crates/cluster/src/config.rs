@@ -148,7 +148,9 @@ impl Config {
             return Err(ConfigError::Missed(self.missed));
         }
         match self.join {
-            Some(join) if join < self.detection() => Err(ConfigError::Join(join)),
+            Some(join) if join < self.detection() || join > limits::MAX_JOIN => {
+                Err(ConfigError::Join(join))
+            }
             _ if self.also_accept.len() > limits::MAX_ACCEPTED_KEYS => Err(ConfigError::Keys),
             _ => Ok(()),
         }
@@ -187,8 +189,13 @@ impl Config {
             if !names.insert(&group.name) {
                 return Err(ConfigError::GroupTwice(group.name.clone()));
             }
-            if group.restart_threshold > limits::MAX_RESTARTS || group.restart_period.is_zero() {
+            let period = group.restart_period;
+            let periods = Duration::from_nanos(1)..=limits::MAX_PERIOD;
+            if group.restart_threshold > limits::MAX_RESTARTS || !periods.contains(&period) {
                 return Err(ConfigError::Restarts(group.name.clone()));
+            }
+            if matches!(group.failback, Failback::After(hold) if hold > limits::MAX_PERIOD) {
+                return Err(ConfigError::Failback(group.name.clone()));
             }
             let mut owners = BTreeSet::new();
             for node in &group.preferred_owners {
@@ -248,7 +255,7 @@ pub enum ConfigError {
     Heartbeat(Duration),
     /// The number of missed heartbeats is out of range.
     Missed(u32),
-    /// The join time is shorter than the detection time.
+    /// The join time is shorter than the detection time, or longer than six hours.
     Join(Duration),
     /// Too many further keys.
     Keys,
@@ -266,6 +273,8 @@ pub enum ConfigError {
     GroupTwice(GroupName),
     /// A restart threshold or period is out of range.
     Restarts(GroupName),
+    /// A failback hold time is out of range.
+    Failback(GroupName),
     /// A preferred owner is not a node of the cluster.
     UnknownOwner {
         /// The group.
@@ -304,8 +313,8 @@ impl fmt::Display for ConfigError {
             }
             Self::Join(given) => write!(
                 f,
-                "A join time of {given:?} is shorter than the detection time: a restarted node \
-                 would not hear the others before it acts. Use a longer one."
+                "A join time of {given:?} is out of range: a restarted node must listen at least \
+                 for the detection time to hear the others before it acts, and at most 6 hours."
             ),
             Self::TooManyPeers(given) => {
                 write!(
@@ -347,8 +356,13 @@ impl ConfigError {
             Self::GroupTwice(group) => write!(f, "The group `{group}` is named twice."),
             Self::Restarts(group) => write!(
                 f,
-                "The group `{group}` needs a restart threshold of 0 to {} and a period above 0.",
+                "The group `{group}` needs a restart threshold of 0 to {} and a period above 0, \
+                 at most 30 days.",
                 limits::MAX_RESTARTS
+            ),
+            Self::Failback(group) => write!(
+                f,
+                "The group `{group}` needs a failback hold time of at most 30 days."
             ),
             Self::UnknownOwner { group, node } => write!(
                 f,

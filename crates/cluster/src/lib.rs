@@ -2,7 +2,7 @@
 //!
 //! A [`Member`] is one node's part. Its peers and it exchange one kind of datagram, the
 //! authenticated heartbeat, which says everything every time; from what is heard, and what is no
-//! longer heard, each node derives who owns each group. `docs` of the modules say how:
+//! longer heard, each node derives who owns each group:
 //!
 //! * A **claim** (owner, epoch) replaces another only if it is better, and every node agrees on
 //!   which of two is better; so heartbeats may come twice, late, or not at all.
@@ -16,6 +16,12 @@
 //! * **Two owners** (a partition that healed): the higher epoch wins, then the preferred owner,
 //!   then the first name. The loser stops at once; the winner announces its addresses again when
 //!   the loser has let go of them. Where only one of the two hears the other, it gives way.
+//! * **More than one heartbeat interval late** itself, a node gives the others one more interval
+//!   (up to twice the detection time): their heartbeats may lie unread in its socket.
+//!
+//! Where more will go: a witness decides between claims instead of the tie rules,
+//! since a claim is all that it has to compare and swap; a bucket of a load-balanced address is a
+//! group; replicated records ride beside the heartbeat, under the epoch of their group.
 //!
 //! Without a witness, two nodes that cannot hear each other both own everything: that is what
 //! a group's epoch is for, and what the takeover of live security associations must survive.

@@ -33,6 +33,12 @@ pub const MAX_MISSED: u32 = 100;
 /// Shortest time that a starting node listens before it claims groups.
 pub const MIN_JOIN: Duration = Duration::from_millis(500);
 
+/// Longest time that a starting node may listen.
+pub const MAX_JOIN: Duration = Duration::from_secs(6 * 3_600);
+
+/// Longest restart period and failback hold time: 30 days.
+pub const MAX_PERIOD: Duration = Duration::from_secs(30 * 24 * 3_600);
+
 /// Shortest secret in bytes: the output of the HMAC (RFC 2104 section 3).
 pub const MIN_KEY: usize = 32;
 

@@ -10,6 +10,7 @@ use crate::discard::{Discard, Discards};
 use crate::event::Event;
 use crate::group::{self, Group};
 use crate::heartbeat::{Flags, Heartbeat, Order, Request};
+use crate::limits::{MAX_GROUPS, MAX_HEARTBEAT};
 use crate::names::{GroupName, NodeName};
 use crate::output::{Outbox, Output, Timer};
 use crate::peer::{self, Arrival, PeerState, Proof};
@@ -569,7 +570,14 @@ impl Member {
         self.pulse.sequence += 1;
         self.sent += 1;
         // An answer never asks, or two members that ask would answer each other for ever.
-        let bytes = self.heartbeat(to.is_none(), now).seal(&self.config.key);
+        let mut heartbeat = self.heartbeat(to.is_none(), now);
+        let mut bytes = heartbeat.seal(&self.config.key);
+        if bytes.len() > MAX_HEARTBEAT || heartbeat.groups.len() > MAX_GROUPS {
+            // Only what the configuration no longer names can be too much.
+            let named = |name: &GroupName| self.config.groups.iter().any(|g| g.name == *name);
+            heartbeat.groups.retain(|report| named(&report.group));
+            bytes = heartbeat.seal(&self.config.key);
+        }
         let wanted = |peer: &&PeerState| to.as_ref().is_none_or(|to| peer.name == *to);
         for to in self
             .view
@@ -588,19 +596,15 @@ impl Member {
     fn heartbeat(&self, may_ask: bool, now: Instant) -> Heartbeat {
         let parting = matches!(self.stage, Stage::Parting { .. });
         let settling = self.groups.iter().any(|group| group.settle.is_some());
-        let groups = self
-            .groups
-            .iter()
-            .filter(|group| !group.removed)
-            .map(|group| {
-                let mut report = group.report();
-                // An owner that has left the configuration: its name need not fit the datagram.
-                report.claim.owner = report
-                    .claim
-                    .owner
-                    .filter(|life| self.config.knows(&life.node));
-                report
-            });
+        let groups = self.groups.iter().map(|group| {
+            let mut report = group.report();
+            // An owner that has left the configuration: its name need not fit the datagram.
+            report.claim.owner = report
+                .claim
+                .owner
+                .filter(|life| self.config.knows(&life.node));
+            report
+        });
         let peers = self.view.peers.iter();
         Heartbeat {
             sender: self.view.me.clone(),

@@ -353,8 +353,7 @@ fn timings_of_windows_server_are_in_reach() {
 fn a_request_whose_answer_is_lost_is_not_carried_out_again() {
     let mut world = World::running(2, 1);
     world.order_move(1, "mail", 1).unwrap();
-    world.run(ms(2));
-    // The order has arrived; the hand-over and the answer are lost for a while.
+    // The order arrives, the answer and the hand-over are lost for a while.
     world.set_cut(0, 1, true);
     world.run(ms(60));
     assert_eq!(world.owner("mail"), None);
@@ -454,4 +453,71 @@ fn nodes_that_were_told_different_preferences_still_serve() {
         assert_eq!(world.owner(name), Some(0), "{}", world.story(20));
         assert_eq!(world.group_status(1, name).owner, Some(node(0)));
     }
+}
+
+#[test]
+fn a_node_that_still_listens_is_given_nothing() {
+    let mut world = World::new(3, 1);
+    world.boot(0);
+    world.run(ms(1_000));
+    world.boot(1);
+    world.run(ms(100));
+    assert_eq!(
+        world.status(1).phase,
+        Phase::Joining,
+        "the third may still come"
+    );
+    let why = Refusal::Unsettled;
+    let refused = Err(ApiMisuse::Refused {
+        group: group("mail"),
+        why,
+    });
+    assert_eq!(world.order_move(0, "mail", 1), refused);
+    world.run(ms(500));
+    world.order_move(0, "mail", 1).unwrap();
+    world.run_until(ms(50), |world| world.owner("mail") == Some(1));
+}
+
+#[test]
+fn a_node_leaves_although_the_receiver_never_heard_of_it() {
+    let mut world = World::running(2, 1);
+    world.command(0, Command::Shutdown).unwrap();
+    world.run(ms(2));
+    world.set_cut(0, 1, true);
+    world.command(1, Command::Pause { node: None }).unwrap();
+    let took = world.run_until(ms(500), |world| world.status(0).phase == Phase::Left);
+    assert!(took <= ms(230), "a silence, and the farewells: {took:?}");
+    assert_eq!(
+        world.owner("mail"),
+        None,
+        "the one is gone, the other paused"
+    );
+    world.command(1, Command::Resume { node: None }).unwrap();
+    world.run(ms(5));
+    assert_eq!(world.owner("mail"), Some(1));
+}
+
+#[test]
+fn a_request_to_a_node_that_dies_is_given_up() {
+    let mut world = World::running(2, 1);
+    world.crash(0);
+    world.order_move(1, "mail", 1).unwrap();
+    world.run(ms(300));
+    let why = Refusal::Leaving;
+    let refused =
+        |event: &&Event| matches!(event, Event::RequestRefused { why: is, .. } if *is == why);
+    assert_eq!(world.events(1).filter(refused).count(), 1);
+    // It does not stand in the way of the next.
+    world.boot(0);
+    world.run(ms(300));
+    world
+        .command(
+            1,
+            Command::Pause {
+                node: Some(node(0)),
+            },
+        )
+        .unwrap();
+    world.run(ms(50));
+    assert!(world.status(0).nodes[0].paused);
 }

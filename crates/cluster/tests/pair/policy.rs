@@ -1,5 +1,7 @@
 //! Pause, failback, restart thresholds, reload.
 
+use std::time::Duration;
+
 use cluster::{
     ApiMisuse, ClusterKey, Command, Config, ConfigError, Event, Failback, GroupConfig, GroupState,
     MoveReason, StartReason, StopReason,
@@ -317,11 +319,18 @@ fn the_key_is_changed_in_three_reloads_without_a_silence() {
 #[test]
 fn what_is_no_configuration_is_refused_with_the_first_reason() {
     type Case = (&'static str, fn(&mut Config));
-    let cases: [Case; 11] = [
+    let cases: [Case; 14] = [
         ("out of range: use 1 ms", |config| config.heartbeat = ms(0)),
         ("missed heartbeats", |config| config.missed = 101),
-        ("shorter than the detection time", |config| {
-            config.join = Some(ms(99))
+        ("join time of 99ms", |config| config.join = Some(ms(99))),
+        ("at most 6 hours", |config| {
+            config.join = Some(Duration::MAX)
+        }),
+        ("at most 30 days", |config| {
+            config.groups[0].restart_period = Duration::MAX
+        }),
+        ("failback hold time", |config| {
+            config.groups[0].failback = Failback::After(Duration::MAX);
         }),
         ("named twice", |config| {
             config.peers[0].name = config.node.clone()
@@ -364,6 +373,7 @@ fn a_failed_group_whose_heir_dies_is_given_up_where_it_is() {
     world.crash(1);
     world.run(ms(100));
     // Thawed this node still takes the other for alive, and waits for its answer.
+    let begun = world.time();
     world.thaw(0);
     let reason = "the check failed".to_owned();
     world
@@ -383,4 +393,88 @@ fn a_failed_group_whose_heir_dies_is_given_up_where_it_is() {
         world.story(20)
     );
     assert_eq!(world.owner("web"), Some(0));
+    let stop = |entry: &Entry| matches!(entry, Entry::Stop { .. });
+    let failed = Entry::Stop {
+        group: group("mail"),
+        reason: StopReason::Failed,
+    };
+    assert_eq!(
+        world.when(begun, 0, stop),
+        world.when(begun, 0, |entry| *entry == failed),
+        "it is not sent to the dead"
+    );
+}
+
+#[test]
+fn failback_never_goes_to_a_less_preferred_node() {
+    let mut world = with(|config| {
+        config.groups[0].failback = Failback::After(ms(100));
+    });
+    world.crash(1);
+    world.run(ms(300));
+    world.boot(1);
+    world.run(ms(3_000));
+    assert_eq!(world.owner("mail"), Some(0));
+}
+
+#[test]
+fn a_group_that_comes_back_while_it_stops_is_started_again() {
+    let mut world = with(|_| {});
+    world.hosts[0].stop_time = ms(50);
+    let less = |config: &mut Config| {
+        config.groups.remove(0);
+    };
+    reload(&mut world, 0, less).unwrap();
+    world.run(ms(40));
+    assert_eq!(
+        world.service(1, "mail").state,
+        None,
+        "it still holds the addresses here"
+    );
+    reload(&mut world, 0, |_| {}).unwrap();
+    world.run(ms(100));
+    assert_eq!(world.owner("mail"), Some(0));
+    // Once it has stopped, a node that still has the group takes it.
+    reload(&mut world, 0, less).unwrap();
+    world.run(ms(55));
+    assert_eq!(world.owner("mail"), Some(1));
+    assert_eq!(world.longest_both, ms(0));
+}
+
+#[test]
+fn groups_that_leave_never_make_a_heartbeat_too_long() {
+    let groups = |prefix: &str| -> Vec<GroupConfig> {
+        let names = (0..25).map(|index| group(&format!("{prefix}-group-{index}")));
+        names
+            .map(|name| GroupConfig::new(name, vec![node(0)]))
+            .collect()
+    };
+    let mut world = World::with(
+        2,
+        1,
+        Box::new(move |index| {
+            let mut config = config(index, 2);
+            config.groups = groups("old");
+            config
+        }),
+    );
+    world.boot(0);
+    world.boot(1);
+    world.run(ms(500));
+    world.hosts[0].stop_time = ms(1_000);
+    let begun = world.time();
+    reload(&mut world, 0, |config| config.groups = groups("new")).unwrap();
+    world.run(ms(2_000));
+    let down = |entry: &Entry| matches!(entry, Entry::Event(Event::NodeDown { .. }));
+    assert_eq!(world.when(begun, 1, down), None);
+    assert_eq!(world.status(1).discards.of(cluster::Discard::Length), 0);
+}
+
+#[test]
+fn with_one_path_there_is_nothing_to_say_of_paths() {
+    let world = with(|config| {
+        config.peers[0].addresses.truncate(1);
+    });
+    let path = |event: &&Event| matches!(event, Event::Path { .. });
+    assert_eq!(world.events(0).filter(path).count(), 0);
 }
