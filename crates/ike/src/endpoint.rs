@@ -10,8 +10,10 @@ mod deadlines;
 mod effects;
 mod half_opens;
 mod handshake;
+mod responder;
 mod slot;
 mod tables;
+mod way;
 
 use std::time::Instant;
 

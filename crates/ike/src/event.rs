@@ -339,10 +339,19 @@ impl Event {
                 local,
                 remote,
                 error,
-            } => write!(
-                f,
-                "traffic of rule {rule} from {local} to {peer} at {remote} is not protected: {error}"
-            ),
+            } => {
+                write!(
+                    f,
+                    "traffic of rule {rule} from {local} to {peer} at {remote} "
+                )?;
+                write!(f, "is not protected: {error}")
+            }
+            _ => self.fmt_rest(f),
+        }
+    }
+
+    fn fmt_rest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Event::LivenessCheck { ike, peer, doubt } => {
                 write!(
                     f,

@@ -130,5 +130,5 @@ pub(crate) fn is_alone(tables: &Tables, peer: &PeerName, local: IpAddr, remote: 
         .with_remote(remote)
         .iter()
         .chain(by_identity.iter().flatten())
-        .any(|ike| holds(ike))
+        .any(holds)
 }

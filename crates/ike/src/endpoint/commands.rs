@@ -35,10 +35,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         }
         Command::RekeyChild(child) => with_child(tables, child, now, |sa| rekey(sa, child))?,
         Command::DeleteChild(child) => delete_child(tables, child, now)?,
-        Command::RekeyIke(ike) => with_sa(tables, ike, now, |sa| {
-            sa.rekey_at = None;
-            sa.queue(Task::RekeyIke { tries: 0 });
-        })?,
+        Command::RekeyIke(ike) => with_sa(tables, ike, now, Sa::rekey_soon)?,
         Command::DeleteIke(ike) => with_sa(tables, ike, now, |sa| {
             if sa.stage == Stage::Live {
                 sa.stage = Stage::Closing;

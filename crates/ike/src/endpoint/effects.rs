@@ -88,7 +88,7 @@ fn rekeyed(
     now: Instant,
 ) {
     export(&new, &mut tables.context(now));
-    let open = |sa: &Box<Sa>| matches!(sa.stage, Stage::Undecided { .. } | Stage::Live);
+    let open = |sa: &Sa| matches!(sa.stage, Stage::Undecided { .. } | Stage::Live);
     let rival = rival.and_then(|(id, wins)| Some((tables.take_sa(id)?, wins)));
     match rival {
         Some((mut rival, true)) if open(&rival) => {

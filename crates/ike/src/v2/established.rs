@@ -18,7 +18,8 @@ use crate::event::Reason;
 use crate::v2::contents::Contents;
 use crate::v2::install::error_payload;
 use crate::v2::nat::Path;
-use crate::v2::sa::{Exchange, Kind, Proof, Request, Sa};
+use crate::v2::sa::{Exchange, Kind, Sa};
+use crate::v2::window::{Proof, Request};
 
 /// Takes an authenticated message. `back` is where it came from, and where its answer goes.
 ///

@@ -246,14 +246,14 @@ impl InitSent {
             InitProof::Cookie(cookie) => self.cookie = Some(cookie),
             InitProof::Group(group) => match DhKeyPair::generate(group, ctx.random) {
                 Ok(dh) => self.dh = dh,
-                Err(_) => return Step::Next(Box::new(InitStep::Waiting(self))),
+                Err(_) => return Step::Next(Box::new(InitStep::Waiting(Box::new(self)))),
             },
             InitProof::Refusal(notify) => {
                 if self.doubt.replace(notify).is_none() {
                     let (ike, peer) = (self.purpose.id, self.purpose.peer.name.clone());
                     ctx.event(Event::HandshakeDoubtful { ike, peer, notify });
                 }
-                return Step::Next(Box::new(InitStep::Waiting(self)));
+                return Step::Next(Box::new(InitStep::Waiting(Box::new(self))));
             }
             InitProof::Answer {
                 suite,
@@ -291,7 +291,7 @@ impl InitSent {
                 };
                 let next = AuthSent::begin(begun, &self.request, answer.to_vec(), alone, ctx);
                 return match next {
-                    Ok(next) => Step::Next(Box::new(InitStep::Authenticating(next))),
+                    Ok(next) => Step::Next(Box::new(InitStep::Authenticating(Box::new(next)))),
                     Err(pending) => Step::Failed {
                         error: Error::NoSuchPeer,
                         pending,
@@ -301,7 +301,7 @@ impl InitSent {
         }
         self.restarts += 1;
         self.send(ctx);
-        Step::Next(Box::new(InitStep::Waiting(self)))
+        Step::Next(Box::new(InitStep::Waiting(Box::new(self))))
     }
 
     /// The request is due again; the error is the end.
@@ -323,6 +323,6 @@ impl InitSent {
 
 /// Where an answer to IKE_SA_INIT leads.
 pub(crate) enum InitStep {
-    Waiting(InitSent),
-    Authenticating(AuthSent),
+    Waiting(Box<InitSent>),
+    Authenticating(Box<AuthSent>),
 }

@@ -1,4 +1,5 @@
-//! A child becomes real: the pair joins its IKE SA and goes to ESP (RFC 7296 section 2.17).
+//! The children of an IKE SA: a pair joins it and goes to ESP, and leaves both again (RFC 7296
+//! sections 1.4.1 and 2.17).
 
 use policy::names::RuleName;
 use policy::sa::ChildId;
@@ -7,7 +8,7 @@ use wire::ike::{Notify, NotifyType, Payload};
 use crate::command::Acquire;
 use crate::context::Context;
 use crate::error::{Error, Misbehaved};
-use crate::event::Event;
+use crate::event::{Event, Reason};
 use crate::id::Role;
 use crate::output::{Install, Outbound, Output};
 use crate::v2::child::Agreed;
@@ -48,6 +49,73 @@ impl Sa {
         ctx.registry.settle(id, self.id);
         self.children.push(child);
         id
+    }
+
+    pub(crate) fn child(&self, id: ChildId) -> Option<&Child> {
+        self.children.iter().find(|child| child.id == id)
+    }
+
+    pub(crate) fn child_mut(&mut self, id: ChildId) -> Option<&mut Child> {
+        self.children.iter_mut().find(|child| child.id == id)
+    }
+
+    /// A child by the SPI that the peer receives with.
+    pub(crate) fn child_by_outbound(&self, spi: u32) -> Option<&Child> {
+        self.children.iter().find(|child| child.outbound_spi == spi)
+    }
+
+    /// Lets a child's outbound SA carry traffic, if it does not yet.
+    pub(crate) fn activate(&mut self, id: ChildId, ctx: &mut Context<'_>) {
+        if let Some(child) = self
+            .child_mut(id)
+            .filter(|child| !child.active && child.in_esp)
+        {
+            child.active = true;
+            ctx.outputs.push_back(Output::Activate { child: id });
+        }
+    }
+
+    /// Takes a child away from ESP; the peer may still have to hear of it.
+    pub(crate) fn unplug(&mut self, id: ChildId, reason: Reason, ctx: &mut Context<'_>) {
+        let peer = self.peer.name.clone();
+        let Some(child) = self.child_mut(id).filter(|child| child.in_esp) else {
+            return;
+        };
+        child.in_esp = false;
+        let (inbound_spi, outbound_spi) = (child.inbound_spi, child.outbound_spi);
+        let rule = child.rule.clone();
+        ctx.outputs.push_back(Output::Remove {
+            child: id,
+            inbound_spi,
+            outbound_spi,
+        });
+        ctx.event(Event::ChildClosed {
+            child: id,
+            rule,
+            peer,
+            reason,
+        });
+    }
+
+    /// Ends a child here.
+    pub(crate) fn remove_child(&mut self, id: ChildId, reason: Reason, ctx: &mut Context<'_>) {
+        self.unplug(id, reason, ctx);
+        let Some(at) = self.children.iter().position(|child| child.id == id) else {
+            return;
+        };
+        let child = self.children.remove(at);
+        ctx.registry.forget(id, child.inbound_spi);
+        if self.children.is_empty() {
+            self.childless_since = ctx.now;
+        }
+    }
+
+    /// Ends every child here.
+    pub(crate) fn remove_children(&mut self, reason: &Reason, ctx: &mut Context<'_>) {
+        let ids: Vec<ChildId> = self.children.iter().map(|child| child.id).collect();
+        for id in ids {
+            self.remove_child(id, reason.clone(), ctx);
+        }
     }
 
     /// Tells that no child came of an exchange; the IKE SA stays.

@@ -1,28 +1,23 @@
-//! An established IKE SA: its tables and what every exchange on it shares (RFC 7296 section 2.3).
+//! An established IKE SA: its tables (RFC 7296 section 2).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crypto::DhKeyPair;
-use crypto::hash::sha256;
 use policy::identity::Identity;
 use policy::pad::Peer;
 use policy::sa::ChildId;
-use wire::ike::{Decoded, ExchangeType, Flags, Header, Malformed, NotifyType, Payload};
+use wire::ike::ExchangeType;
 
 use crate::command::Acquire;
 use crate::context::Context;
-use crate::discard::Discard;
-use crate::event::{Doubt, Event, Reason};
+use crate::event::{Doubt, Reason};
 use crate::id::{IkeSaId, Role};
-use crate::limits;
-use crate::output::Output;
 use crate::v2::child::ChildOffer;
 use crate::v2::keys::{Keys, Spis};
-use crate::v2::message;
 use crate::v2::nat::Path;
-use crate::v2::pair::{Child, Stage as ChildStage};
+use crate::v2::pair::Child;
 use crate::v2::retransmit::Retransmit;
 
 /// Where an IKE SA is in its life.
@@ -127,7 +122,7 @@ pub(crate) struct Exchange {
     pub(crate) message_id: u32,
     pub(crate) kind: Kind,
     pub(crate) retransmit: Retransmit,
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// What happened to an IKE SA that concerns others; the endpoint sees to it after each step.
@@ -150,9 +145,9 @@ pub(crate) enum Effect {
 }
 
 /// The last request that the peer made, and our response.
-struct Answered {
-    digest: [u8; 32],
-    bytes: Vec<u8>,
+pub(crate) struct Answered {
+    pub(crate) digest: [u8; 32],
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// An established IKE SA.
@@ -189,9 +184,10 @@ pub(crate) struct Sa {
     /// Outbound SPIs that the peer deleted before we had its answer that made them.
     pub(crate) deleted_early: Vec<u32>,
     pub(crate) effects: Vec<Effect>,
-    next_request: u32,
-    expected_request: u32,
-    answered: Option<Answered>,
+    /// The message ids of our next request, and of the peer's.
+    pub(crate) next_request: u32,
+    pub(crate) expected_request: u32,
+    pub(crate) answered: Option<Answered>,
 }
 
 /// What a new IKE SA begins with.
@@ -207,24 +203,6 @@ pub(crate) struct Birth {
     /// Requests of ours, and of the peer, that came before: those of the handshake.
     pub(crate) requests: (u32, u32),
 }
-
-/// An authenticated message that has its place in the window.
-pub(crate) enum Proof {
-    /// The last request again, octet by octet.
-    Repeated,
-    /// A new request.
-    Request {
-        digest: [u8; 32],
-        payloads: Result<Vec<Payload>, Malformed>,
-    },
-    /// The response to a request in flight.
-    Response {
-        payloads: Result<Vec<Payload>, Malformed>,
-    },
-    /// An unprotected notification: nothing is true of it.
-    Hint(NotifyType),
-}
-
 impl Sa {
     pub(crate) fn new(birth: Birth, ctx: &mut Context<'_>) -> Self {
         let now = ctx.now;
@@ -277,300 +255,16 @@ impl Sa {
         }
     }
 
-    fn header(&self, exchange: ExchangeType, response: bool, message_id: u32) -> Header {
-        let initiator = self.role == Role::Initiator;
-        let flags = Flags {
-            initiator,
-            version: false,
-            response,
-        };
-        let Spis {
-            initiator,
-            responder,
-        } = self.spis();
-        Header::new(initiator, responder, exchange, flags, message_id)
-    }
-
     /// Whether new exchanges may begin here.
     pub(crate) fn is_live(&self) -> bool {
         self.stage == Stage::Live
     }
 
-    /// Looks at a datagram; nothing changes.
-    ///
-    /// # Errors
-    /// It is not from the peer, or has no place in the window.
-    pub(crate) fn check(&self, decoded: &Decoded<'_>) -> Result<Proof, Discard> {
-        let header = &decoded.header;
-        let Spis {
-            initiator,
-            responder,
-        } = self.spis();
-        if decoded.encrypted.is_none() {
-            return self.check_unprotected(decoded);
-        }
-        if (header.initiator_spi, header.responder_spi) != (initiator, responder) {
-            return Err(Discard::WrongPeerSpi);
-        }
-        if header.flags.initiator == (self.role == Role::Initiator) {
-            return Err(Discard::WrongDirection);
-        }
-        if header.flags.response {
-            let asked = self
-                .in_flight(header.message_id)
-                .ok_or(Discard::NoMatchingRequest)?;
-            if asked.kind.exchange() != header.exchange {
-                return Err(Discard::UnexpectedExchange);
-            }
-            return Ok(Proof::Response {
-                payloads: message::open(&self.keys, decoded)?,
-            });
-        }
-        let digest = sha256(&[decoded.octets]);
-        if header.message_id.wrapping_add(1) == self.expected_request {
-            let same = self
-                .answered
-                .as_ref()
-                .is_some_and(|last| last.digest == digest);
-            return if same {
-                Ok(Proof::Repeated)
-            } else {
-                Err(Discard::NotTheSameRequest)
-            };
-        }
-        if header.message_id != self.expected_request {
-            return Err(Discard::MessageId);
-        }
-        if matches!(self.stage, Stage::Closed { .. }) {
-            return Err(Discard::Busy);
-        }
-        let known = [ExchangeType::CREATE_CHILD_SA, ExchangeType::INFORMATIONAL];
-        if !known.contains(&header.exchange) {
-            return Err(Discard::UnexpectedExchange);
-        }
-        Ok(Proof::Request {
-            digest,
-            payloads: message::open(&self.keys, decoded)?,
-        })
-    }
-
-    /// An unprotected response may be a hint that the peer has lost this IKE SA (section 2.21.4).
-    fn check_unprotected(&self, decoded: &Decoded<'_>) -> Result<Proof, Discard> {
-        let says = |payload: &Payload| match payload {
-            Payload::Notify(notify) if notify.kind == NotifyType::INVALID_IKE_SPI => Some(()),
-            _ => None,
-        };
-        let hint =
-            decoded.header.flags.response && decoded.payloads.iter().any(|one| says(one).is_some());
-        match hint {
-            true => Ok(Proof::Hint(NotifyType::INVALID_IKE_SPI)),
-            false => Err(Discard::NotEncrypted),
-        }
-    }
-
-    fn in_flight(&self, message_id: u32) -> Option<&Exchange> {
-        self.exchanges
-            .iter()
-            .find(|exchange| exchange.message_id == message_id)
-    }
-
-    /// Takes a request in flight out of the table: its response is here.
-    pub(crate) fn finish(&mut self, message_id: u32) -> Option<Exchange> {
-        let at = self
-            .exchanges
-            .iter()
-            .position(|one| one.message_id == message_id)?;
-        Some(self.exchanges.remove(at))
-    }
-
     /// Whether a request of ours for a child is in flight.
     pub(crate) fn is_creating(&self) -> bool {
-        let creates = |kind: &Kind| matches!(kind, Kind::CreateChild { .. } | Kind::RekeyChild { .. });
+        let creates =
+            |kind: &Kind| matches!(kind, Kind::CreateChild { .. } | Kind::RekeyChild { .. });
         self.exchanges.iter().any(|one| creates(&one.kind))
-    }
-
-    /// Whether another request fits the peer's window.
-    pub(crate) fn has_room(&self) -> bool {
-        let window = usize::try_from(self.peer_window.min(limits::WINDOW)).unwrap_or(1);
-        self.exchanges.len() < window
-    }
-
-    /// Sends a request.
-    pub(crate) fn request(&mut self, kind: Kind, payloads: &[Payload], ctx: &mut Context<'_>) {
-        let retransmit = Retransmit::start(&self.peer.ike.retransmission, ctx.now);
-        self.request_by(kind, payloads, retransmit, ctx);
-    }
-
-    /// Sends a request with a ladder of its own.
-    pub(crate) fn request_by(
-        &mut self,
-        kind: Kind,
-        payloads: &[Payload],
-        retransmit: Retransmit,
-        ctx: &mut Context<'_>,
-    ) {
-        let message_id = self.next_request;
-        let header = self.header(kind.exchange(), false, message_id);
-        let Some(bytes) = message::protect(&mut self.keys, &header, payloads) else {
-            return;
-        };
-        self.next_request = message_id.wrapping_add(1);
-        ctx.transmit(&self.path, bytes.clone());
-        self.exchanges.push(Exchange {
-            message_id,
-            kind,
-            retransmit,
-            bytes,
-        });
-    }
-
-    /// Sends a request in flight again.
-    pub(crate) fn repeat(&self, exchange: &Exchange, ctx: &mut Context<'_>) {
-        ctx.transmit(&self.path, exchange.bytes.clone());
-    }
-
-    /// Answers the request that was just taken, and keeps the answer.
-    pub(crate) fn respond(
-        &mut self,
-        to: &Request<'_>,
-        payloads: &[Payload],
-        ctx: &mut Context<'_>,
-    ) {
-        let header = self.header(to.exchange, true, self.expected_request);
-        let Some(bytes) = message::protect(&mut self.keys, &header, payloads) else {
-            return;
-        };
-        self.expected_request = self.expected_request.wrapping_add(1);
-        ctx.transmit(&to.back, bytes.clone());
-        self.answered = Some(Answered {
-            digest: to.digest,
-            bytes,
-        });
-    }
-
-    /// Keeps the handshake's last answer, which the initiator may not have received.
-    pub(crate) fn keep_answer(&mut self, digest: [u8; 32], bytes: Vec<u8>) {
-        self.answered = Some(Answered { digest, bytes });
-    }
-
-    /// Gives the last answer again.
-    pub(crate) fn answer_again(&self, back: &Path, ctx: &mut Context<'_>) {
-        if let Some(last) = &self.answered {
-            ctx.transmit(back, last.bytes.clone());
-        }
-    }
-
-    pub(crate) fn child(&self, id: ChildId) -> Option<&Child> {
-        self.children.iter().find(|child| child.id == id)
-    }
-
-    pub(crate) fn child_mut(&mut self, id: ChildId) -> Option<&mut Child> {
-        self.children.iter_mut().find(|child| child.id == id)
-    }
-
-    /// A child by the SPI that the peer receives with.
-    pub(crate) fn child_by_outbound(&self, spi: u32) -> Option<&Child> {
-        self.children.iter().find(|child| child.outbound_spi == spi)
-    }
-
-    /// Lets a child's outbound SA carry traffic, if it does not yet.
-    pub(crate) fn activate(&mut self, id: ChildId, ctx: &mut Context<'_>) {
-        if let Some(child) = self.child_mut(id).filter(|child| !child.active && child.in_esp) {
-            child.active = true;
-            ctx.outputs.push_back(Output::Activate { child: id });
-        }
-    }
-
-    /// Takes a child away from ESP; the peer may still have to hear of it.
-    pub(crate) fn unplug(&mut self, id: ChildId, reason: Reason, ctx: &mut Context<'_>) {
-        let peer = self.peer.name.clone();
-        let Some(child) = self.child_mut(id).filter(|child| child.in_esp) else {
-            return;
-        };
-        child.in_esp = false;
-        let (inbound_spi, outbound_spi) = (child.inbound_spi, child.outbound_spi);
-        let rule = child.rule.clone();
-        ctx.outputs.push_back(Output::Remove {
-            child: id,
-            inbound_spi,
-            outbound_spi,
-        });
-        ctx.event(Event::ChildClosed {
-            child: id,
-            rule,
-            peer,
-            reason,
-        });
-    }
-
-    /// Ends a child here.
-    pub(crate) fn remove_child(&mut self, id: ChildId, reason: Reason, ctx: &mut Context<'_>) {
-        self.unplug(id, reason, ctx);
-        let Some(at) = self.children.iter().position(|child| child.id == id) else {
-            return;
-        };
-        let child = self.children.remove(at);
-        ctx.registry.forget(id, child.inbound_spi);
-        if self.children.is_empty() {
-            self.childless_since = ctx.now;
-        }
-    }
-
-    /// Ends every child here.
-    pub(crate) fn remove_children(&mut self, reason: &Reason, ctx: &mut Context<'_>) {
-        let ids: Vec<ChildId> = self.children.iter().map(|child| child.id).collect();
-        for id in ids {
-            self.remove_child(id, reason.clone(), ctx);
-        }
-    }
-
-    /// Queues a task, unless there are too many.
-    pub(crate) fn queue(&mut self, task: Task) -> bool {
-        let fits = self.tasks.len() < limits::QUEUE;
-        if fits {
-            self.tasks.push_back(task);
-        }
-        fits
-    }
-
-    /// Queues a task again after a while, because the peer is busy with something that collides.
-    pub(crate) fn delay(&mut self, task: Task, ctx: &mut Context<'_>) {
-        let wait = limits::TEMPORARY_WAIT + ctx.jitter(limits::TEMPORARY_WAIT);
-        self.delayed.push((ctx.now + wait, task));
-    }
-
-    /// The time has come for delayed tasks.
-    pub(crate) fn wake(&mut self, now: Instant) {
-        let (due, later) = std::mem::take(&mut self.delayed)
-            .into_iter()
-            .partition(|one| one.0 <= now);
-        let due: Vec<(Instant, Task)> = due;
-        self.delayed = later;
-        self.tasks.extend(due.into_iter().map(|(_, task)| task));
-    }
-
-    /// Whether a live child or a queued request already serves this.
-    pub(crate) fn serves(&self, wanted: &Acquire) -> bool {
-        let same = |one: &Acquire| one.rule == wanted.rule && one.selectors == wanted.selectors;
-        let carries = |child: &Child| {
-            let packet = wanted.flow.is_none_or(|flow| {
-                child
-                    .selectors
-                    .contains(&flow, policy::selector::Direction::Outbound)
-            });
-            child.rule == wanted.rule
-                && child.stage != ChildStage::Deleting
-                && child.is_live()
-                && packet
-                && (wanted.flow.is_some() || child.selectors == wanted.selectors)
-        };
-        let queued =
-            |task: &Task| matches!(task, Task::CreateChild { acquire, .. } if same(acquire));
-        let flying = |one: &Exchange| matches!(&one.kind, Kind::CreateChild { offer, .. } if same(&offer.acquire));
-        self.children.iter().any(carries)
-            || self.tasks.iter().any(queued)
-            || self.delayed.iter().any(|(_, task)| queued(task))
-            || self.exchanges.iter().any(flying)
     }
 
     /// The peer proved to be there.
@@ -584,13 +278,4 @@ impl Sa {
         let gap = self.peer.ike.nat_keepalive;
         self.keepalive_at = (self.path.nat.local && gap > Duration::ZERO).then_some(now + gap);
     }
-}
-
-/// An authenticated request on its way through the handlers.
-pub(crate) struct Request<'a> {
-    pub(crate) exchange: ExchangeType,
-    pub(crate) digest: [u8; 32],
-    pub(crate) payloads: &'a [Payload],
-    /// Where the answer goes: whence the request came.
-    pub(crate) back: Path,
 }

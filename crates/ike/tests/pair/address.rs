@@ -18,10 +18,22 @@ fn the_leaving_address_deletes_and_tells_when_the_peer_knows() {
     pair.run(secs(1));
     pair.agree(0);
     assert_eq!(pair.hosts[B].released, [begin + millis(2)]);
-    let all = Event::AddressReleased { address: ip("10.0.0.2"), acknowledged: 1, unanswered: 0 };
+    let all = Event::AddressReleased {
+        address: ip("10.0.0.2"),
+        acknowledged: 1,
+        unanswered: 0,
+    };
     assert!(pair.event(B, |event| *event == all).is_some());
     assert_eq!((pair.sent(A), pair.sent(B)), (1, 1));
-    let told = |event: &Event| matches!(event, Event::IkeClosed { reason: Reason::ByPeer, .. });
+    let told = |event: &Event| {
+        matches!(
+            event,
+            Event::IkeClosed {
+                reason: Reason::ByPeer,
+                ..
+            }
+        )
+    };
     assert!(pair.event(A, told).is_some());
 }
 
@@ -29,12 +41,22 @@ fn the_leaving_address_deletes_and_tells_when_the_peer_knows() {
 fn a_silent_peer_holds_the_address_for_a_tenth_of_a_second() {
     let mut pair = Setup::default().pair();
     pair.establish();
-    pair.filter = Box::new(|packet| if packet.from == A { Verdict::Drop } else { Verdict::Pass });
+    pair.filter = Box::new(|packet| {
+        if packet.from == A {
+            Verdict::Drop
+        } else {
+            Verdict::Pass
+        }
+    });
     let begin = pair.elapsed();
     delete(&mut pair, B);
     pair.run(secs(10));
     assert_eq!(pair.hosts[B].released, [begin + millis(100)]);
-    let none = Event::AddressReleased { address: ip("10.0.0.2"), acknowledged: 0, unanswered: 1 };
+    let none = Event::AddressReleased {
+        address: ip("10.0.0.2"),
+        acknowledged: 0,
+        unanswered: 1,
+    };
     assert!(pair.event(B, |event| *event == none).is_some());
     assert!(pair.hosts[B].endpoint.status(pair.now).is_empty());
     // It was repeated meanwhile, and not after.
@@ -78,7 +100,11 @@ fn a_request_in_flight_does_not_hold_up_the_delete() {
     delete(&mut pair, B);
     pair.run(secs(1));
     assert!(pair.hosts[A].sad.is_empty());
-    assert!(pair.hosts[B].released[0] < begin + millis(50), "{:?}", pair.hosts[B].released);
+    assert!(
+        pair.hosts[B].released[0] < begin + millis(50),
+        "{:?}",
+        pair.hosts[B].released
+    );
     assert!(pair.hosts[B].sad.is_empty());
 }
 
@@ -86,16 +112,36 @@ fn a_request_in_flight_does_not_hold_up_the_delete() {
 fn an_inactive_address_neither_answers_nor_asks() {
     let mut pair = Setup::default().pair();
     let address = ip("10.0.0.2");
-    pair.command(B, Command::SetActive { address, active: false });
+    pair.command(
+        B,
+        Command::SetActive {
+            address,
+            active: false,
+        },
+    );
     pair.acquire(A);
     pair.run(secs(1));
     assert_eq!(pair.sent(B), 0);
-    assert!(pair.hosts[B].endpoint.discards().get(Discard::InactiveAddress) > 3);
+    assert!(
+        pair.hosts[B]
+            .endpoint
+            .discards()
+            .get(Discard::InactiveAddress)
+            > 3
+    );
     let (wanted, now) = (Box::new(pair.acquire_of(B)), pair.now);
-    let misuse = pair.hosts[B].endpoint.handle_command(Command::Acquire(wanted), now);
+    let misuse = pair.hosts[B]
+        .endpoint
+        .handle_command(Command::Acquire(wanted), now);
     assert_eq!(misuse, Err(ApiMisuse::InactiveAddress(address)));
     // When it becomes active, the initiator's next transmission finds it.
-    pair.command(B, Command::SetActive { address, active: true });
+    pair.command(
+        B,
+        Command::SetActive {
+            address,
+            active: true,
+        },
+    );
     pair.run(secs(5));
     pair.agree(1);
 }
@@ -111,7 +157,12 @@ fn after_the_delete_the_old_node_is_silent_and_the_new_one_answers() {
     pair.acquire(A);
     pair.run(millis(30));
     assert_eq!(pair.sent(B), sent);
-    let [_, fresh] = Setup { seed: 80, ..Setup::default() }.pair().hosts;
+    let [_, fresh] = Setup {
+        seed: 80,
+        ..Setup::default()
+    }
+    .pair()
+    .hosts;
     pair.hosts[B] = fresh;
     pair.run(millis(30));
     pair.agree(1);
@@ -121,7 +172,12 @@ fn after_the_delete_the_old_node_is_silent_and_the_new_one_answers() {
 fn a_forgotten_address_says_nothing() {
     let mut pair = Setup::default().pair();
     pair.establish();
-    pair.command(B, Command::ForgetLocalAddress { address: ip("10.0.0.2") });
+    pair.command(
+        B,
+        Command::ForgetLocalAddress {
+            address: ip("10.0.0.2"),
+        },
+    );
     assert!(pair.hosts[B].sad.is_empty());
     assert!(pair.hosts[B].endpoint.status(pair.now).is_empty());
     pair.run(secs(1));
@@ -134,7 +190,13 @@ fn a_handshake_of_a_leaving_address_fails_at_once() {
     pair.acquire(B);
     delete(&mut pair, B);
     let failed = |event: &Event| {
-        matches!(event, Event::AcquireFailed { error: Error::InactiveAddress, .. })
+        matches!(
+            event,
+            Event::AcquireFailed {
+                error: Error::InactiveAddress,
+                ..
+            }
+        )
     };
     assert!(pair.event(B, failed).is_some());
     assert_eq!(pair.hosts[B].released.len(), 1);
@@ -147,7 +209,12 @@ fn a_handshake_of_a_leaving_address_fails_at_once() {
 fn unknown_esp_makes_the_survivor_call() {
     let mut pair = Setup::default().pair();
     pair.establish();
-    let [_, fresh] = Setup { seed: 81, ..Setup::default() }.pair().hosts;
+    let [_, fresh] = Setup {
+        seed: 81,
+        ..Setup::default()
+    }
+    .pair()
+    .hosts;
     pair.hosts[B] = fresh;
     let stale = pair.child(A);
     let spi = pair.spec(A).outbound_spi;
@@ -155,13 +222,27 @@ fn unknown_esp_makes_the_survivor_call() {
     for _ in 0..100 {
         let (local, remote) = (ip("10.0.0.2"), ip("10.0.0.1"));
         let acquire = Some(Box::new(pair.acquire_of(B)));
-        pair.command(B, Command::InvalidSpi { local, remote, spi, acquire });
+        pair.command(
+            B,
+            Command::InvalidSpi {
+                local,
+                remote,
+                spi,
+                acquire,
+            },
+        );
     }
     pair.run(millis(10));
     pair.agree(1);
     assert!(!pair.hosts[A].sad.contains_key(&stale));
     let contact = |event: &Event| {
-        matches!(event, Event::IkeClosed { reason: Reason::InitialContact, .. })
+        matches!(
+            event,
+            Event::IkeClosed {
+                reason: Reason::InitialContact,
+                ..
+            }
+        )
     };
     assert_eq!(pair.when(A, contact), Some(begin + millis(3)));
     assert_eq!((pair.sent(A), pair.sent(B)), (2, 2));
@@ -171,10 +252,32 @@ fn unknown_esp_makes_the_survivor_call() {
 fn unknown_esp_of_an_inactive_address_or_without_a_rule_is_nothing() {
     let mut pair = Setup::default().pair();
     let (local, remote, spi) = (ip("10.0.0.2"), ip("10.0.0.1"), 4711);
-    pair.command(B, Command::InvalidSpi { local, remote, spi, acquire: None });
-    pair.command(B, Command::SetActive { address: local, active: false });
+    pair.command(
+        B,
+        Command::InvalidSpi {
+            local,
+            remote,
+            spi,
+            acquire: None,
+        },
+    );
+    pair.command(
+        B,
+        Command::SetActive {
+            address: local,
+            active: false,
+        },
+    );
     let acquire = Some(Box::new(pair.acquire_of(B)));
-    pair.command(B, Command::InvalidSpi { local, remote, spi, acquire });
+    pair.command(
+        B,
+        Command::InvalidSpi {
+            local,
+            remote,
+            spi,
+            acquire,
+        },
+    );
     pair.run(secs(1));
     assert_eq!(pair.sent(B), 0);
 }

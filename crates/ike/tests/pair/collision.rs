@@ -33,7 +33,11 @@ fn wish(pair: &mut Pair, host: usize, wish: Wish, ports: u16) {
             let mut wanted = pair.acquire_of(host);
             wanted.flow = None;
             wanted.rule = "another".into();
-            let side = if host == A { &mut wanted.selectors.remote } else { &mut wanted.selectors.local };
+            let side = if host == A {
+                &mut wanted.selectors.remote
+            } else {
+                &mut wanted.selectors.local
+            };
             side[0].ports = PortRange::single(ports);
             Command::Acquire(Box::new(wanted))
         }
@@ -47,7 +51,10 @@ fn wish(pair: &mut Pair, host: usize, wish: Wish, ports: u16) {
 }
 
 fn setup(seed: u64) -> Setup {
-    let mut setup = Setup { seed, ..Setup::default() };
+    let mut setup = Setup {
+        seed,
+        ..Setup::default()
+    };
     setup.ports = [PortRange::new(100, 200).unwrap(); 2];
     setup
 }
@@ -73,11 +80,16 @@ fn every_pair_of_wishes_in_every_order_ends_well() {
         for theirs in WISHES {
             for quarters in 0..=10 {
                 for seed in 0..2 {
-                    let Some(mut pair) = meet(ours, theirs, quarters, seed) else { continue };
+                    let Some(mut pair) = meet(ours, theirs, quarters, seed) else {
+                        continue;
+                    };
                     let what = format!("{ours:?} meets {theirs:?} after {quarters}, seed {seed}");
                     println!("{what}");
                     let closed = [ours, theirs].contains(&Wish::DeleteIke);
-                    let created = [ours, theirs].iter().filter(|one| **one == Wish::Create).count();
+                    let created = [ours, theirs]
+                        .iter()
+                        .filter(|one| **one == Wish::Create)
+                        .count();
                     let deleted = [ours, theirs].contains(&Wish::DeleteChild);
                     if !closed {
                         pair.agree(1 + created - usize::from(deleted));
@@ -131,7 +143,11 @@ fn closed_as(pair: &Pair, host: usize, reason: &Reason) -> usize {
         }
         _ => false,
     };
-    pair.hosts[host].events.iter().filter(|(_, event)| fits(event)).count()
+    pair.hosts[host]
+        .events
+        .iter()
+        .filter(|(_, event)| fits(event))
+        .count()
 }
 
 #[test]
@@ -143,7 +159,11 @@ fn children_rekeyed_by_both_the_lowest_nonce_loses() {
         // Two were made, one is redundant, and the old one is gone.
         for host in [A, B] {
             let made = |event: &Event| matches!(event, Event::ChildEstablished { .. });
-            let made = pair.hosts[host].events.iter().filter(|(_, event)| made(event)).count();
+            let made = pair.hosts[host]
+                .events
+                .iter()
+                .filter(|(_, event)| made(event))
+                .count();
             assert_eq!(made, 2, "seed {seed}");
         }
         // Who made the redundant one deletes it: two Deletes in all, and one from each side.
@@ -156,7 +176,11 @@ fn children_rekeyed_by_both_the_lowest_nonce_loses() {
         assert_eq!((deletes(A), deletes(B)), (1, 1), "seed {seed}");
         // The survivor is the one that its maker installed as usable at once.
         let [a, b] = [A, B].map(|host| pair.child(host));
-        if a < b { by_a += 1 } else { by_b += 1 }
+        if a < b {
+            by_a += 1
+        } else {
+            by_b += 1
+        }
         let _ = (a, b);
     }
     // Nonces are random: either side wins at times. The count is of orders of installation.
@@ -168,8 +192,14 @@ fn ike_sas_rekeyed_by_both_the_children_follow_the_winner() {
     for seed in 0..20 {
         let pair = meet(Wish::RekeyIke, Wish::RekeyIke, 0, seed).unwrap();
         pair.agree(1);
-        assert_eq!(closed_as(&pair, A, &Reason::Redundant) + closed_as(&pair, B, &Reason::Redundant), 1
-            + closed_as(&pair, A, &Reason::Redundant).min(closed_as(&pair, B, &Reason::Redundant)));
+        assert_eq!(
+            closed_as(&pair, A, &Reason::Redundant) + closed_as(&pair, B, &Reason::Redundant),
+            1 + closed_as(&pair, A, &Reason::Redundant).min(closed_as(
+                &pair,
+                B,
+                &Reason::Redundant
+            ))
+        );
         for host in [A, B] {
             assert_eq!(pair.ikes(host)[0].children.len(), 1, "seed {seed}");
         }

@@ -43,10 +43,17 @@ fn the_responder_installs_before_it_answers() {
 #[test]
 fn equal_seeds_give_equal_messages() {
     let run = |seed| {
-        let mut pair = Setup { seed, ..Setup::default() }.pair();
+        let mut pair = Setup {
+            seed,
+            ..Setup::default()
+        }
+        .pair();
         pair.acquire(A);
         pair.run(secs(10));
-        pair.log.into_iter().map(|(at, packet)| (at, packet.bytes)).collect::<Vec<_>>()
+        pair.log
+            .into_iter()
+            .map(|(at, packet)| (at, packet.bytes))
+            .collect::<Vec<_>>()
     };
     assert_eq!(run(7), run(7));
     assert_ne!(run(7), run(8));
@@ -94,7 +101,12 @@ fn every_cipher() {
     }
     for encryption in Encryption::ALL.into_iter().filter(|one| !one.is_aead()) {
         for integrity in Integrity::ALL {
-            with_algorithms(encryption, Some(integrity), Prf::HmacSha2_384, Group::Curve25519);
+            with_algorithms(
+                encryption,
+                Some(integrity),
+                Prf::HmacSha2_384,
+                Group::Curve25519,
+            );
         }
     }
 }
@@ -109,25 +121,39 @@ fn every_prf() {
 #[test]
 fn every_group() {
     for group in Group::ALL {
-        with_algorithms(Encryption::AesGcm16 { key_bits: 128 }, None, Prf::HmacSha2_512, group);
+        with_algorithms(
+            Encryption::AesGcm16 { key_bits: 128 },
+            None,
+            Prf::HmacSha2_512,
+            group,
+        );
     }
 }
 
 #[test]
 fn cookies_always() {
-    let setup = Setup { config: |config| config.cookies = Cookies::Always, ..Setup::default() };
+    let setup = Setup {
+        config: |config| config.cookies = Cookies::Always,
+        ..Setup::default()
+    };
     let mut pair = setup.pair();
     pair.acquire(A);
     pair.run(millis(100));
     pair.agree(1);
     assert_eq!((pair.sent(A), pair.sent(B)), (3, 3));
     assert_eq!(pair.hosts[B].endpoint.discards().get(Discard::Cookie), 1);
-    assert!(pair.event(B, |event| *event == Event::CookiesRequired(true)).is_some());
+    assert!(
+        pair.event(B, |event| *event == Event::CookiesRequired(true))
+            .is_some()
+    );
 }
 
 #[test]
 fn a_cookie_request_leaves_no_state_and_is_shorter_than_what_it_answers() {
-    let setup = Setup { config: |config| config.cookies = Cookies::Always, ..Setup::default() };
+    let setup = Setup {
+        config: |config| config.cookies = Cookies::Always,
+        ..Setup::default()
+    };
     let mut pair = setup.pair();
     pair.acquire(A);
     pair.run(millis(1));
@@ -137,7 +163,10 @@ fn a_cookie_request_leaves_no_state_and_is_shorter_than_what_it_answers() {
 
 #[test]
 fn cookies_from_a_number_of_half_open_responders() {
-    let setup = Setup { config: |config| config.cookies = Cookies::From(2), ..Setup::default() };
+    let setup = Setup {
+        config: |config| config.cookies = Cookies::From(2),
+        ..Setup::default()
+    };
     let mut pair = setup.pair();
     pair.filter = Box::new(|packet| match packet.from {
         B => Verdict::Drop,
@@ -145,7 +174,12 @@ fn cookies_from_a_number_of_half_open_responders() {
     });
     for _ in 0..4 {
         let seed = 100 + pair.sent(A) as u64;
-        let [fresh, _] = Setup { seed, ..Setup::default() }.pair().hosts;
+        let [fresh, _] = Setup {
+            seed,
+            ..Setup::default()
+        }
+        .pair()
+        .hosts;
         pair.hosts[A] = fresh;
         pair.acquire(A);
         pair.run(millis(2));
@@ -173,7 +207,10 @@ fn another_group_is_asked_for_and_given() {
 
 #[test]
 fn a_cookie_and_another_group_together() {
-    let mut setup = Setup { config: |config| config.cookies = Cookies::Always, ..Setup::default() };
+    let mut setup = Setup {
+        config: |config| config.cookies = Cookies::Always,
+        ..Setup::default()
+    };
     setup.ike[B].proposals[0].groups = vec![Group::Ecp384];
     setup.ike[B].proposals.truncate(1);
     let mut pair = setup.pair();
@@ -212,7 +249,9 @@ fn no_common_algorithm_shows_both_sides_and_the_first_difference() {
     pair.acquire(A);
     pair.run(secs(10));
     assert_eq!(pair.hosts[B].endpoint.half_open(), 0);
-    let told = pair.event(B, |event| matches!(event, Event::HandshakeFailed { .. })).unwrap();
+    let told = pair
+        .event(B, |event| matches!(event, Event::HandshakeFailed { .. }))
+        .unwrap();
     let text = told.to_string();
     let difference = "ENCR: here ENCR_AES_GCM_16/256, there ENCR_CHACHA20_POLY1305";
     assert!(text.contains(difference), "{text}");
@@ -237,13 +276,21 @@ fn no_common_child_algorithm_keeps_the_ike_sa() {
     assert_eq!((pair.ikes(A).len(), pair.ikes(B).len()), (1, 1));
     pair.agree(0);
     let failed = |event: &Event| {
-        let Event::ChildFailed { error: Error::Incompatible(why), role, .. } = event else {
+        let Event::ChildFailed {
+            error: Error::Incompatible(why),
+            role,
+            ..
+        } = event
+        else {
             return false;
         };
         matches!(why, Incompatible::Proposal(_)) && *role == Role::Responder
     };
     assert!(pair.event(B, failed).is_some());
-    assert!(pair.event(A, |event| matches!(event, Event::AcquireFailed { .. })).is_some());
+    assert!(
+        pair.event(A, |event| matches!(event, Event::AcquireFailed { .. }))
+            .is_some()
+    );
     // And it goes when it has had no child for a minute.
     pair.run(secs(61));
     assert_eq!((pair.ikes(A).len(), pair.ikes(B).len()), (0, 0));
@@ -258,13 +305,16 @@ fn no_common_traffic_keeps_the_ike_sa_and_shows_both_sides() {
     pair.run(millis(100));
     pair.agree(0);
     assert_eq!(pair.ikes(B).len(), 1);
-    let told = pair.event(B, |event| matches!(event, Event::ChildFailed { .. })).unwrap();
+    let told = pair
+        .event(B, |event| matches!(event, Event::ChildFailed { .. }))
+        .unwrap();
     let text = told.to_string();
-    assert!(text.contains("tcp/143") && text.contains("tcp/110"), "{text}");
+    assert!(
+        text.contains("tcp/143") && text.contains("tcp/110"),
+        "{text}"
+    );
     let kind = wire::ike::NotifyType::TS_UNACCEPTABLE;
-    let refused = |event: &Event| {
-        matches!(event, Event::AcquireFailed { error, .. } if *error == Error::Refused(kind))
-    };
+    let refused = |event: &Event| matches!(event, Event::AcquireFailed { error, .. } if *error == Error::Refused(kind));
     assert!(pair.event(A, refused).is_some());
 }
 
@@ -276,10 +326,11 @@ fn transport_against_tunnel() {
     pair.acquire(A);
     pair.run(millis(100));
     pair.agree(0);
-    let mode = Incompatible::Mode { ours: Mode::Tunnel, theirs: Mode::Transport };
-    let failed = |event: &Event| {
-        matches!(event, Event::ChildFailed { error: Error::Incompatible(why), .. } if *why == mode)
+    let mode = Incompatible::Mode {
+        ours: Mode::Tunnel,
+        theirs: Mode::Transport,
     };
+    let failed = |event: &Event| matches!(event, Event::ChildFailed { error: Error::Incompatible(why), .. } if *why == mode);
     assert!(pair.event(B, failed).is_some());
 }
 
@@ -295,7 +346,10 @@ fn tunnel_mode() {
 #[test]
 fn ranges_of_ports_are_narrowed_to_what_both_have() {
     let mut setup = Setup::default();
-    setup.ports = [PortRange::new(100, 200).unwrap(), PortRange::new(50, 150).unwrap()];
+    setup.ports = [
+        PortRange::new(100, 200).unwrap(),
+        PortRange::new(50, 150).unwrap(),
+    ];
     let mut pair = setup.pair();
     pair.establish();
     let ports = PortRange::new(100, 150).unwrap();
@@ -323,16 +377,18 @@ fn wrong_pre_shared_key() {
     pair.agree(0);
     assert!(pair.ikes(A).is_empty() && pair.ikes(B).is_empty());
     let wrong = |event: &Event| {
-        let Event::HandshakeFailed { error: Error::NotAuthentic(why), .. } = event else {
+        let Event::HandshakeFailed {
+            error: Error::NotAuthentic(why),
+            ..
+        } = event
+        else {
             return false;
         };
         matches!(why, NotAuthentic::Auth { said } if said == "10.0.0.1")
     };
     assert!(pair.event(B, wrong).is_some());
     let kind = wire::ike::NotifyType::AUTHENTICATION_FAILED;
-    let told = |event: &Event| {
-        matches!(event, Event::AcquireFailed { error, .. } if *error == Error::Refused(kind))
-    };
+    let told = |event: &Event| matches!(event, Event::AcquireFailed { error, .. } if *error == Error::Refused(kind));
     assert!(pair.event(A, told).is_some());
 }
 
@@ -352,15 +408,23 @@ fn a_responder_that_is_somebody_else_is_told_so_and_forgets_us() {
     pair.acquire(A);
     pair.run(millis(100));
     pair.agree(0);
-    let told = pair.event(B, |event| matches!(event, Event::HandshakeFailed { .. })).unwrap();
+    let told = pair
+        .event(B, |event| matches!(event, Event::HandshakeFailed { .. }))
+        .unwrap();
     let text = told.to_string();
-    assert!(text.contains("mail.example") && text.contains("other.example"), "{text}");
+    assert!(
+        text.contains("mail.example") && text.contains("other.example"),
+        "{text}"
+    );
 }
 
 #[test]
 fn names_as_identities() {
     let mut setup = Setup::default();
-    setup.ids = [Identity::Fqdn("front.example".into()), Identity::Email("mail@example".into())];
+    setup.ids = [
+        Identity::Fqdn("front.example".into()),
+        Identity::Email("mail@example".into()),
+    ];
     setup.expected = [setup.ids[B].clone(), setup.ids[A].clone()];
     let mut pair = setup.pair();
     pair.establish();
@@ -376,8 +440,15 @@ fn the_one_port_of_the_firewall() {
     pair.acquire(A);
     pair.run(millis(100));
     pair.agree(1);
-    assert!(pair.log.iter().all(|(_, one)| one.local.port() == 4500 && one.remote.port() == 4500));
-    let udp = Encapsulation::Udp { local_port: 4500, remote_port: 4500 };
+    assert!(
+        pair.log
+            .iter()
+            .all(|(_, one)| one.local.port() == 4500 && one.remote.port() == 4500)
+    );
+    let udp = Encapsulation::Udp {
+        local_port: 4500,
+        remote_port: 4500,
+    };
     assert_eq!(pair.spec(A).encapsulation, udp);
     assert_eq!(pair.spec(B).encapsulation, udp);
 }
@@ -391,7 +462,10 @@ fn esp_in_udp_by_one_side_s_wish_moves_both_to_4500() {
         pair.acquire(A);
         pair.run(millis(100));
         pair.agree(1);
-        let udp = Encapsulation::Udp { local_port: 4500, remote_port: 4500 };
+        let udp = Encapsulation::Udp {
+            local_port: 4500,
+            remote_port: 4500,
+        };
         assert_eq!(pair.spec(B).encapsulation, udp, "{wisher}");
         let ports: Vec<u16> = pair.log.iter().map(|(_, one)| one.local.port()).collect();
         assert_eq!(ports, [500, 500, 4500, 4500]);
@@ -411,7 +485,10 @@ fn transport_mode_through_a_nat() {
         for rule in &mut config.rules {
             let any = policy::range::AddressRange::ANY_V4;
             for side in [&mut rule.selectors.local, &mut rule.selectors.remote] {
-                for one in side.iter_mut().filter(|one| one.addresses.contains(ip("10.0.0.1"))) {
+                for one in side
+                    .iter_mut()
+                    .filter(|one| one.addresses.contains(ip("10.0.0.1")))
+                {
                     one.addresses = any;
                 }
             }
@@ -423,11 +500,29 @@ fn transport_mode_through_a_nat() {
     pair.run(millis(100));
     assert_eq!((pair.hosts[A].sad.len(), pair.hosts[B].sad.len()), (1, 1));
     let (a, b) = (pair.spec(A), pair.spec(B));
-    assert_eq!(a.encapsulation, Encapsulation::Udp { local_port: 4500, remote_port: 4500 });
-    assert_eq!(b.encapsulation, Encapsulation::Udp { local_port: 4500, remote_port: 5500 });
+    assert_eq!(
+        a.encapsulation,
+        Encapsulation::Udp {
+            local_port: 4500,
+            remote_port: 4500
+        }
+    );
+    assert_eq!(
+        b.encapsulation,
+        Encapsulation::Udp {
+            local_port: 4500,
+            remote_port: 5500
+        }
+    );
     // Each side has the addresses that it sees (RFC 7296 section 2.23.1).
-    assert_eq!(a.selectors.local[0].addresses.as_host(), Some(ip("10.0.0.1")));
-    assert_eq!(b.selectors.remote[0].addresses.as_host(), Some(ip("203.0.113.7")));
+    assert_eq!(
+        a.selectors.local[0].addresses.as_host(),
+        Some(ip("10.0.0.1"))
+    );
+    assert_eq!(
+        b.selectors.remote[0].addresses.as_host(),
+        Some(ip("203.0.113.7"))
+    );
     assert_eq!((b.remote, b.local), (ip("203.0.113.7"), ip("10.0.0.2")));
 
     // The NAT forgets and chooses another port: B follows an authenticated message.
@@ -435,7 +530,10 @@ fn transport_mode_through_a_nat() {
     let ike = pair.ike(A);
     pair.command(A, Command::CheckLiveness(ike));
     pair.run(millis(100));
-    let udp = Encapsulation::Udp { local_port: 4500, remote_port: 6500 };
+    let udp = Encapsulation::Udp {
+        local_port: 4500,
+        remote_port: 6500,
+    };
     assert_eq!(pair.spec(B).encapsulation, udp);
 }
 
@@ -445,7 +543,11 @@ fn keys_are_told_to_who_asked_for_them_only() {
     pair.acquire(A);
     pair.run(millis(100));
     assert_eq!(pair.hosts[A].keys, 0);
-    let mut pair = Setup { config: |config| config.export_keys = true, ..Setup::default() }.pair();
+    let mut pair = Setup {
+        config: |config| config.export_keys = true,
+        ..Setup::default()
+    }
+    .pair();
     pair.acquire(A);
     pair.run(millis(100));
     assert_eq!((pair.hosts[A].keys, pair.hosts[B].keys), (1, 1));

@@ -74,8 +74,14 @@ impl Setup {
         };
         let (client, server) = (side(A, PortRange::ANY), side(B, self.ports[host]));
         match host {
-            A => Selectors { local: vec![client], remote: vec![server] },
-            _ => Selectors { local: vec![server], remote: vec![client] },
+            A => Selectors {
+                local: vec![client],
+                remote: vec![server],
+            },
+            _ => Selectors {
+                local: vec![server],
+                remote: vec![client],
+            },
         }
     }
 
@@ -217,13 +223,23 @@ impl Pair {
     pub(crate) fn acquire_of(&self, host: usize) -> Acquire {
         let rule = &self.hosts[host].rule;
         let (local, remote) = (ip(ADDRESSES[host]), ip(ADDRESSES[1 - host]));
-        let (src_port, dst_port) = if host == A { (40_000, 110) } else { (110, 40_000) };
+        let (src_port, dst_port) = if host == A {
+            (40_000, 110)
+        } else {
+            (110, 40_000)
+        };
         Acquire {
             rule: rule.rule.clone(),
             peer: "other".into(),
             local,
             remote,
-            flow: Some(Flow { src: local, dst: remote, protocol: 6, src_port, dst_port }),
+            flow: Some(Flow {
+                src: local,
+                dst: remote,
+                protocol: 6,
+                src_port,
+                dst_port,
+            }),
             child: rule.child.clone(),
             selectors: rule.selectors.clone(),
         }
@@ -240,13 +256,17 @@ impl Pair {
             _ => return,
         };
         let at = self.elapsed();
-        self.told.push((at, format!("{} {at:?} is told: {what}\n", ["A", "B"][host])));
+        self.told
+            .push((at, format!("{} {at:?} is told: {what}\n", ["A", "B"][host])));
     }
 
     pub(crate) fn command(&mut self, host: usize, command: Command) {
         let now = self.now;
         self.note(host, &command);
-        self.hosts[host].endpoint.handle_command(command, now).unwrap();
+        self.hosts[host]
+            .endpoint
+            .handle_command(command, now)
+            .unwrap();
         self.drain(host);
     }
 
@@ -268,7 +288,14 @@ impl Pair {
             }
         }
         let (now, bytes) = (self.now, packet.bytes.as_slice());
-        self.hosts[to].endpoint.handle_datagram(Datagram { local, remote, bytes }, now);
+        self.hosts[to].endpoint.handle_datagram(
+            Datagram {
+                local,
+                remote,
+                bytes,
+            },
+            now,
+        );
         self.drain(to);
     }
 
@@ -284,8 +311,17 @@ impl Pair {
                     self.hosts[host].wait = until;
                     return;
                 }
-                Output::Transmit { local, remote, bytes } => {
-                    self.send(Packet { from: host, local, remote, bytes });
+                Output::Transmit {
+                    local,
+                    remote,
+                    bytes,
+                } => {
+                    self.send(Packet {
+                        from: host,
+                        local,
+                        remote,
+                        bytes,
+                    });
                 }
                 output => self.apply(host, output),
             }
@@ -299,21 +335,42 @@ impl Pair {
             Output::Install(install) => {
                 let id = install.spec.id;
                 let (active, replaces) = (install.outbound == Outbound::Now, install.replaces);
-                let before = host.sad.insert(id, Installed { spec: install.spec, active, replaces });
+                let before = host.sad.insert(
+                    id,
+                    Installed {
+                        spec: install.spec,
+                        active,
+                        replaces,
+                    },
+                );
                 assert!(before.is_none(), "child {id} was installed twice");
             }
             Output::Activate { child } => {
-                let one = host.sad.get_mut(&child).expect("activates what is installed");
+                let one = host
+                    .sad
+                    .get_mut(&child)
+                    .expect("activates what is installed");
                 assert!(!one.active, "child {child} was activated twice");
                 one.active = true;
             }
-            Output::Remove { child, inbound_spi, outbound_spi } => {
+            Output::Remove {
+                child,
+                inbound_spi,
+                outbound_spi,
+            } => {
                 let one = host.sad.remove(&child).expect("removes what is installed");
                 assert_eq!(one.spec.inbound_spi, inbound_spi);
                 assert_eq!(one.spec.outbound_spi, outbound_spi);
             }
-            Output::Redirect { child, remote, encapsulation } => {
-                let one = host.sad.get_mut(&child).expect("redirects what is installed");
+            Output::Redirect {
+                child,
+                remote,
+                encapsulation,
+            } => {
+                let one = host
+                    .sad
+                    .get_mut(&child)
+                    .expect("redirects what is installed");
                 one.spec.remote = remote;
                 one.spec.encapsulation = encapsulation;
             }
@@ -350,7 +407,8 @@ impl Pair {
         }
         for delay in copies {
             self.sequence += 1;
-            self.wire.insert((self.now + delay, self.sequence), packet.clone());
+            self.wire
+                .insert((self.now + delay, self.sequence), packet.clone());
         }
     }
 
@@ -364,7 +422,9 @@ impl Pair {
             let packet = self.wire.first_key_value().map(|((at, _), _)| *at);
             let timers = [A, B].map(|host| self.hosts[host].wait.map(|(at, _)| at));
             let next = packet.into_iter().chain(timers.into_iter().flatten()).min();
-            let Some(at) = next.filter(|at| *at <= end) else { break };
+            let Some(at) = next.filter(|at| *at <= end) else {
+                break;
+            };
             self.now = self.now.max(at);
             if packet == Some(at) {
                 if let Some((_, packet)) = self.wire.pop_first() {
@@ -400,12 +460,19 @@ impl Pair {
         let [a, b] = &self.hosts;
         assert_eq!(a.sad.len(), count, "{}", self.story());
         for host in &self.hosts {
-            assert!(host.sad.values().all(|one| one.active), "a pair does not send");
+            assert!(
+                host.sad.values().all(|one| one.active),
+                "a pair does not send"
+            );
         }
         for (one, other) in [(a, b), (b, a)] {
             for status in one.endpoint.status(self.now) {
                 let children = status.children.len();
-                assert!(children <= one.sad.len(), "{children} children at {:?}", other.wait);
+                assert!(
+                    children <= one.sad.len(),
+                    "{children} children at {:?}",
+                    other.wait
+                );
             }
         }
     }
@@ -443,7 +510,10 @@ impl Pair {
             assert_eq!((ours.esn, ours.mode), (theirs.esn, theirs.mode));
             assert_eq!(ours.selectors.local, theirs.selectors.remote);
             assert_eq!(ours.selectors.remote, theirs.selectors.local);
-            assert!(udp(ours) == udp(theirs), "one end encapsulates and the other does not");
+            assert!(
+                udp(ours) == udp(theirs),
+                "one end encapsulates and the other does not"
+            );
         }
     }
 
@@ -458,19 +528,40 @@ impl Pair {
         };
         let packet = |(at, one): &(Duration, Packet)| {
             let id = u32::from_be_bytes(one.bytes[20..24].try_into().unwrap());
-            let kind = if one.is_response() { "response" } else { "request" };
-            (*at, format!("{} {at:?} sends {kind} {} {id}\n", names[one.from], one.exchange()))
+            let kind = if one.is_response() {
+                "response"
+            } else {
+                "request"
+            };
+            (
+                *at,
+                format!(
+                    "{} {at:?} sends {kind} {} {id}\n",
+                    names[one.from],
+                    one.exchange()
+                ),
+            )
         };
         let told = self.told.iter().cloned();
-        let mut lines: Vec<_> = told.chain(tell(A)).chain(tell(B)).chain(self.log.iter().map(packet)).collect();
+        let mut lines: Vec<_> = told
+            .chain(tell(A))
+            .chain(tell(B))
+            .chain(self.log.iter().map(packet))
+            .collect();
         lines.sort_by_key(|line| line.0);
         lines.into_iter().map(|line| line.1).collect()
     }
 
     /// IKE SAs in use.
     pub(crate) fn ikes(&self, host: usize) -> Vec<IkeStatus> {
-        let used = |one: &IkeStatus| matches!(one.state, IkeState::Established | IkeState::Rekeying);
-        self.hosts[host].endpoint.status(self.now).into_iter().filter(used).collect()
+        let used =
+            |one: &IkeStatus| matches!(one.state, IkeState::Established | IkeState::Rekeying);
+        self.hosts[host]
+            .endpoint
+            .status(self.now)
+            .into_iter()
+            .filter(used)
+            .collect()
     }
 
     pub(crate) fn ike(&self, host: usize) -> IkeSaId {
@@ -491,12 +582,20 @@ impl Pair {
 
     /// The first event that fits.
     pub(crate) fn event(&self, host: usize, fits: impl Fn(&Event) -> bool) -> Option<&Event> {
-        self.hosts[host].events.iter().map(|(_, event)| event).find(|event| fits(event))
+        self.hosts[host]
+            .events
+            .iter()
+            .map(|(_, event)| event)
+            .find(|event| fits(event))
     }
 
     /// When the first event that fits happened.
     pub(crate) fn when(&self, host: usize, fits: impl Fn(&Event) -> bool) -> Option<Duration> {
-        self.hosts[host].events.iter().find(|(_, event)| fits(event)).map(|(at, _)| *at)
+        self.hosts[host]
+            .events
+            .iter()
+            .find(|(_, event)| fits(event))
+            .map(|(at, _)| *at)
     }
 
     /// Tells a host that its child was used both ways just now.
@@ -513,7 +612,10 @@ impl Pair {
 
     /// How many messages a host sent.
     pub(crate) fn sent(&self, host: usize) -> usize {
-        self.log.iter().filter(|(_, packet)| packet.from == host).count()
+        self.log
+            .iter()
+            .filter(|(_, packet)| packet.from == host)
+            .count()
     }
 }
 

@@ -26,7 +26,11 @@ fn states() -> Vec<(Pair, Packet)> {
                 *keep.borrow_mut() = Some(packet.clone());
                 return Verdict::Drop;
             }
-            if count > stop + 1 { Verdict::Drop } else { Verdict::Pass }
+            if count > stop + 1 {
+                Verdict::Drop
+            } else {
+                Verdict::Pass
+            }
         });
         pair.acquire(A);
         pair.run(millis(8));
@@ -55,11 +59,18 @@ fn what_is_cut_off_changes_nothing() {
         let before = picture(&pair, victim);
         for length in 0..packet.bytes.len() {
             let bytes = packet.bytes[..length].to_vec();
-            pair.deliver(&Packet { bytes, ..packet.clone() });
+            pair.deliver(&Packet {
+                bytes,
+                ..packet.clone()
+            });
         }
         assert_eq!(picture(&pair, victim), before);
         pair.deliver(&packet);
-        assert_ne!(picture(&pair, victim), before, "the whole message still counts");
+        assert_ne!(
+            picture(&pair, victim),
+            before,
+            "the whole message still counts"
+        );
     }
 }
 
@@ -71,11 +82,18 @@ fn a_protected_message_with_one_bit_changed_changes_nothing() {
         for bit in 0..packet.bytes.len() * 8 {
             let mut bytes = packet.bytes.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            pair.deliver(&Packet { bytes, ..packet.clone() });
+            pair.deliver(&Packet {
+                bytes,
+                ..packet.clone()
+            });
             assert_eq!(picture(&pair, victim), before, "bit {bit}");
         }
         pair.deliver(&packet);
-        assert_ne!(picture(&pair, victim), before, "the true message still counts");
+        assert_ne!(
+            picture(&pair, victim),
+            before,
+            "the true message still counts"
+        );
     }
 }
 
@@ -83,18 +101,28 @@ fn a_protected_message_with_one_bit_changed_changes_nothing() {
 fn an_unprotected_message_with_one_bit_changed_never_harms_what_exists() {
     let mut pair = Setup::default().pair();
     pair.establish();
-    let mut other = Setup { seed: 50, ..Setup::default() }.pair();
+    let mut other = Setup {
+        seed: 50,
+        ..Setup::default()
+    }
+    .pair();
     other.acquire(A);
     let request = other.log[0].1.clone();
     let before: Vec<_> = pair.hosts[B].sad.keys().copied().collect();
     for bit in 0..request.bytes.len() * 8 {
         let mut bytes = request.bytes.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        pair.deliver(&Packet { bytes, ..request.clone() });
+        pair.deliver(&Packet {
+            bytes,
+            ..request.clone()
+        });
     }
     let limit = ike::limits::HALF_OPEN_PER_SOURCE;
     assert!(pair.hosts[B].endpoint.half_open() <= limit);
-    assert_eq!(pair.hosts[B].sad.keys().copied().collect::<Vec<_>>(), before);
+    assert_eq!(
+        pair.hosts[B].sad.keys().copied().collect::<Vec<_>>(),
+        before
+    );
     pair.run(secs(40));
     assert_eq!(pair.hosts[B].endpoint.half_open(), 0);
     pair.agree(1);
@@ -123,7 +151,10 @@ fn noise() {
             let total = (bytes.len() as u32).to_be_bytes();
             bytes[24..28].copy_from_slice(&total);
         }
-        pair.deliver(&Packet { bytes, ..good.clone() });
+        pair.deliver(&Packet {
+            bytes,
+            ..good.clone()
+        });
     }
     assert_eq!(picture(&pair, B), before);
     assert!(pair.hosts[B].endpoint.discards().get(Discard::Malformed) > 1_000);
@@ -175,24 +206,47 @@ fn too_many_half_open_responders_of_one_source_and_of_all() {
     };
     let mut pair = setup.pair();
     pair.filter = Box::new(|_| Verdict::Drop);
-    let mut first = |pair: &mut Pair, source: &str, seed: u64| {
-        let mut other = Setup { seed, ..Setup::default() }.pair();
+    let first = |pair: &mut Pair, source: &str, seed: u64| {
+        let mut other = Setup {
+            seed,
+            ..Setup::default()
+        }
+        .pair();
         other.acquire(A);
         let local = source.parse().unwrap();
-        pair.deliver(&Packet { local, ..other.log[0].1.clone() });
+        pair.deliver(&Packet {
+            local,
+            ..other.log[0].1.clone()
+        });
     };
     for seed in 0..15 {
         first(&mut pair, &format!("198.51.100.{seed}:500"), seed);
     }
     assert_eq!(pair.hosts[B].endpoint.half_open(), 10);
-    assert_eq!(pair.hosts[B].endpoint.discards().get(Discard::HalfOpenLimit), 5);
+    assert_eq!(
+        pair.hosts[B]
+            .endpoint
+            .discards()
+            .get(Discard::HalfOpenLimit),
+        5
+    );
     for seed in 0..30u64 {
-        first(&mut pair, &format!("198.51.{}.1:500", 101 + seed), 100 + seed);
+        first(
+            &mut pair,
+            &format!("198.51.{}.1:500", 101 + seed),
+            100 + seed,
+        );
     }
     assert_eq!(pair.hosts[B].endpoint.half_open(), 20);
     // The oldest gave way: the first source may come again.
     first(&mut pair, "198.51.100.1:500", 500);
-    assert_eq!(pair.hosts[B].endpoint.discards().get(Discard::HalfOpenLimit), 5);
+    assert_eq!(
+        pair.hosts[B]
+            .endpoint
+            .discards()
+            .get(Discard::HalfOpenLimit),
+        5
+    );
 }
 
 #[test]
@@ -205,7 +259,11 @@ fn an_unknown_critical_payload_in_the_first_message_is_refused_without_state() {
         let decoded = wire::ike::decode(&packet.bytes).unwrap();
         let mut payloads = decoded.payloads.clone();
         let kind = wire::ike::PayloadType(200);
-        let unknown = wire::ike::Unknown { kind, critical: true, body: vec![] };
+        let unknown = wire::ike::Unknown {
+            kind,
+            critical: true,
+            body: vec![],
+        };
         payloads.push(wire::ike::Payload::Unknown(unknown));
         Verdict::Replace(wire::ike::encode(&decoded.header, &payloads).unwrap())
     });
@@ -213,12 +271,18 @@ fn an_unknown_critical_payload_in_the_first_message_is_refused_without_state() {
     pair.run(millis(10));
     assert_eq!(pair.hosts[B].endpoint.half_open(), 0);
     let refused = |event: &Event| {
-        let Event::HandshakeDoubtful { notify, .. } = event else { return false };
+        let Event::HandshakeDoubtful { notify, .. } = event else {
+            return false;
+        };
         *notify == wire::ike::NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD
     };
     assert!(pair.event(A, refused).is_some());
     let told = |event: &Event| {
-        let Event::HandshakeFailed { error: Error::Misbehaved(why), .. } = event else {
+        let Event::HandshakeFailed {
+            error: Error::Misbehaved(why),
+            ..
+        } = event
+        else {
             return false;
         };
         matches!(why, Misbehaved::CriticalPayload(_))

@@ -18,11 +18,21 @@ fn kb(nlbs_flags: bool) -> Setup {
 }
 
 fn silence(pair: &mut Pair) {
-    pair.filter = Box::new(|packet| if packet.from == B { Verdict::Drop } else { Verdict::Pass });
+    pair.filter = Box::new(|packet| {
+        if packet.from == B {
+            Verdict::Drop
+        } else {
+            Verdict::Pass
+        }
+    });
 }
 
 fn times(pair: &Pair, host: usize) -> Vec<Duration> {
-    pair.log.iter().filter(|(_, one)| one.from == host).map(|(at, _)| *at).collect()
+    pair.log
+        .iter()
+        .filter(|(_, one)| one.from == host)
+        .map(|(at, _)| *at)
+        .collect()
 }
 
 #[test]
@@ -33,14 +43,21 @@ fn the_windows_ladder_to_the_second() {
     pair.run(secs(100));
     let expected = [0, 1, 3, 7, 15, 31].map(Duration::from_secs);
     assert_eq!(times(&pair, A), expected);
-    let timeout = Error::Timeout { exchange: ExchangeType::IKE_SA_INIT, tries: 6 };
-    let failed = |event: &Event| {
-        matches!(event, Event::AcquireFailed { error, .. } if *error == timeout)
+    let timeout = Error::Timeout {
+        exchange: ExchangeType::IKE_SA_INIT,
+        tries: 6,
     };
+    let failed =
+        |event: &Event| matches!(event, Event::AcquireFailed { error, .. } if *error == timeout);
     assert_eq!(pair.when(A, failed), Some(secs(63)));
     // The very same octets each time, and one answer for all of them.
     let first = pair.log[0].1.bytes.clone();
-    assert!(pair.log.iter().filter(|(_, one)| one.from == A).all(|(_, one)| one.bytes == first));
+    assert!(
+        pair.log
+            .iter()
+            .filter(|(_, one)| one.from == A)
+            .all(|(_, one)| one.bytes == first)
+    );
     assert_eq!(pair.hosts[B].endpoint.half_open(), 0);
 }
 
@@ -52,7 +69,10 @@ fn the_modern_ladder() {
     pair.run(secs(100));
     let expected = [0, 50, 125, 250, 500, 1000, 2000, 4000].map(Duration::from_millis);
     assert_eq!(times(&pair, A), expected);
-    assert_eq!(pair.when(A, |event| matches!(event, Event::AcquireFailed { .. })), Some(secs(8)));
+    assert_eq!(
+        pair.when(A, |event| matches!(event, Event::AcquireFailed { .. })),
+        Some(secs(8))
+    );
 }
 
 #[test]
@@ -90,7 +110,12 @@ fn the_crash_of_kb821839() {
         pair.establish();
         let last = pair.now;
         // B is gone; another node without its state has the address.
-        let [_, fresh] = Setup { seed: 77, ..kb(nlbs_flags) }.pair().hosts;
+        let [_, fresh] = Setup {
+            seed: 77,
+            ..kb(nlbs_flags)
+        }
+        .pair()
+        .hosts;
         pair.hosts[B] = fresh;
         let child = pair.child(A);
         let mut gone = None;
@@ -135,7 +160,15 @@ fn inbound_traffic_alone_keeps_a_child_alive() {
     pair.agree(1);
     pair.run(secs(61));
     pair.agree(0);
-    let idle = |event: &Event| matches!(event, Event::ChildClosed { reason: Reason::Idle, .. });
+    let idle = |event: &Event| {
+        matches!(
+            event,
+            Event::ChildClosed {
+                reason: Reason::Idle,
+                ..
+            }
+        )
+    };
     assert!(pair.event(A, idle).is_some());
     // An IKE SA without a child goes a minute later.
     pair.run(secs(61));
@@ -148,17 +181,37 @@ fn one_way_silence_asks_and_the_ladder_ends_it() {
     pair.establish();
     let child = pair.child(A);
     silence(&mut pair);
-    let sent = Usage { last_outbound: Some(pair.now), outbound_packets: 1, ..Usage::default() };
+    let sent = Usage {
+        last_outbound: Some(pair.now),
+        outbound_packets: 1,
+        ..Usage::default()
+    };
     pair.command(A, Command::ChildUsage { child, usage: sent });
     let begin = pair.elapsed();
     pair.run(secs(20));
     let asked = |event: &Event| {
-        matches!(event, Event::LivenessCheck { doubt: Doubt::OneWaySilence, .. })
+        matches!(
+            event,
+            Event::LivenessCheck {
+                doubt: Doubt::OneWaySilence,
+                ..
+            }
+        )
     };
     assert_eq!(pair.when(A, asked), Some(begin + secs(2)));
     let ended = |event: &Event| {
-        let Event::IkeClosed { reason: Reason::Failed(error), .. } = event else { return false };
-        *error == Error::Timeout { exchange: ExchangeType::INFORMATIONAL, tries: 8 }
+        let Event::IkeClosed {
+            reason: Reason::Failed(error),
+            ..
+        } = event
+        else {
+            return false;
+        };
+        *error
+            == Error::Timeout {
+                exchange: ExchangeType::INFORMATIONAL,
+                tries: 8,
+            }
     };
     assert_eq!(pair.when(A, ended), Some(begin + secs(10)));
     assert!(pair.hosts[A].sad.is_empty());
@@ -169,7 +222,10 @@ fn an_answer_or_a_packet_ends_the_doubt() {
     let mut pair = Setup::default().pair();
     pair.establish();
     let child = pair.child(A);
-    let sent = |pair: &Pair| Usage { last_outbound: Some(pair.now), ..Usage::default() };
+    let sent = |pair: &Pair| Usage {
+        last_outbound: Some(pair.now),
+        ..Usage::default()
+    };
     let usage = sent(&pair);
     pair.command(A, Command::ChildUsage { child, usage });
     pair.run(secs(1));
@@ -187,7 +243,12 @@ fn an_answer_or_a_packet_ends_the_doubt() {
 fn what_waits_for_a_dead_ike_sa_begins_anew() {
     let mut pair = Setup::default().pair();
     pair.establish();
-    let [_, fresh] = Setup { seed: 78, ..Setup::default() }.pair().hosts;
+    let [_, fresh] = Setup {
+        seed: 78,
+        ..Setup::default()
+    }
+    .pair()
+    .hosts;
     pair.hosts[B] = fresh;
     let mut other = pair.acquire_of(A);
     other.flow = None;
@@ -202,11 +263,20 @@ fn what_waits_for_a_dead_ike_sa_begins_anew() {
 /// An unprotected notification of the other host, as anybody can make it.
 fn unprotected(pair: &Pair, kind: NotifyType, spis: (u64, u64), data: Vec<u8>) -> Packet {
     let response = kind == NotifyType::INVALID_IKE_SPI;
-    let flags = Flags { initiator: false, version: false, response };
+    let flags = Flags {
+        initiator: false,
+        version: false,
+        response,
+    };
     let header = Header::new(spis.0, spis.1, ExchangeType::INFORMATIONAL, flags, 0);
     let bytes = wire::ike::encode(&header, &[Payload::Notify(Notify::new(kind, data))]).unwrap();
     let status = &pair.ikes(A)[0];
-    Packet { from: B, local: status.remote, remote: status.local, bytes }
+    Packet {
+        from: B,
+        local: status.remote,
+        remote: status.local,
+        bytes,
+    }
 }
 
 #[test]
@@ -221,7 +291,10 @@ fn a_hint_makes_us_ask_once_a_second_and_nothing_else() {
     }
     pair.run(millis(100));
     assert_eq!((pair.sent(A), pair.sent(B)), (1, 1));
-    assert_eq!(pair.hosts[A].endpoint.discards().get(Discard::RateLimited), 999);
+    assert_eq!(
+        pair.hosts[A].endpoint.discards().get(Discard::RateLimited),
+        999
+    );
     pair.agree(1);
 
     let spi = pair.spec(A).outbound_spi.to_be_bytes().to_vec();
@@ -249,7 +322,10 @@ fn the_old_profile_knows_no_hints() {
     pair.deliver(&hint);
     pair.run(secs(5));
     assert_eq!(pair.sent(A), 0);
-    assert_eq!(pair.hosts[A].endpoint.discards().get(Discard::HintIgnored), 1);
+    assert_eq!(
+        pair.hosts[A].endpoint.discards().get(Discard::HintIgnored),
+        1
+    );
 }
 
 #[test]
@@ -259,7 +335,12 @@ fn a_message_for_an_unknown_ike_sa_is_answered_so_often() {
     let ike = pair.ike(A);
     pair.command(A, Command::CheckLiveness(ike));
     let request = pair.log[0].1.clone();
-    let [_, fresh] = Setup { seed: 79, ..Setup::default() }.pair().hosts;
+    let [_, fresh] = Setup {
+        seed: 79,
+        ..Setup::default()
+    }
+    .pair()
+    .hosts;
     pair.hosts[B] = fresh;
     for _ in 0..1_000 {
         pair.deliver(&request);
@@ -269,7 +350,10 @@ fn a_message_for_an_unknown_ike_sa_is_answered_so_often() {
     let answer = &pair.log.iter().find(|(_, one)| one.from == B).unwrap().1;
     assert!(answer.bytes.len() <= request.bytes.len());
     // From an address that no peer has, nothing comes back.
-    let stranger = Packet { local: "10.9.9.9:500".parse().unwrap(), ..request };
+    let stranger = Packet {
+        local: "10.9.9.9:500".parse().unwrap(),
+        ..request
+    };
     pair.run(secs(5));
     let before = pair.sent(B);
     pair.deliver(&stranger);

@@ -7,7 +7,10 @@ use ike::Command;
 /// One run: both sides do what they like over a bad network, then the network heals. Both ends
 /// must hold the same pairs, and the pairs must carry traffic.
 fn run(seed: u64) {
-    let mut setup = Setup { seed, ..Setup::default() };
+    let mut setup = Setup {
+        seed,
+        ..Setup::default()
+    };
     setup.ports = [policy::range::PortRange::new(100, 200).unwrap(); 2];
     let mut pair = setup.pair();
     let mut dice = SeededRandom::new(seed ^ 0x5eed);
@@ -50,12 +53,12 @@ fn run(seed: u64) {
             pair.command(host, Command::CheckLiveness(ike.ike));
         }
     }
-    pair.run(secs(30));
+    pair.run(secs(10));
     pair.agree_on_pairs();
     let count = pair.hosts[A].sad.len();
     pair.agree(count);
     let (a, b) = (pair.ikes(A).len(), pair.ikes(B).len());
-    assert_eq!(a, b, "seed {seed}");
+    assert_eq!(a, b, "{}", pair.story());
 }
 
 #[test]

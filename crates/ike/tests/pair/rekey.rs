@@ -20,14 +20,26 @@ fn a_child_is_replaced_without_a_moment_without() {
                     let of = |one: &Installed| one.spec.inbound_spi == spi;
                     pair.hosts[other].sad.values().any(of)
                 };
-                assert!(receives(newest.spec.outbound_spi), "{side} sends into the void");
+                assert!(
+                    receives(newest.spec.outbound_spi),
+                    "{side} sends into the void"
+                );
             }
         }
         pair.agree(1);
-        assert!(pair.child(A) != old[A] && pair.child(B) != old[B]);
+        for side in [A, B] {
+            let new = &pair.hosts[side].sad[&pair.child(side)];
+            assert_eq!(new.replaces, Some(old[side]));
+        }
         assert_eq!(pair.ikes(A).len(), 1);
         let told = |event: &Event| {
-            matches!(event, Event::ChildClosed { reason: Reason::Rekeyed, .. })
+            matches!(
+                event,
+                Event::ChildClosed {
+                    reason: Reason::Rekeyed,
+                    ..
+                }
+            )
         };
         assert!(pair.event(A, told).is_some() && pair.event(B, told).is_some());
     }
@@ -93,10 +105,20 @@ fn by_time_with_jitter_for_days() {
         assert_eq!((pair.ikes(A).len(), pair.ikes(B).len()), (1, 1));
     }
     let rekeys = |host: usize, fits: fn(&Event) -> bool| {
-        pair.hosts[host].events.iter().filter(|(_, event)| fits(event)).count()
+        pair.hosts[host]
+            .events
+            .iter()
+            .filter(|(_, event)| fits(event))
+            .count()
     };
     let children = rekeys(A, |event| {
-        matches!(event, Event::ChildEstablished { replaces: Some(_), .. })
+        matches!(
+            event,
+            Event::ChildEstablished {
+                replaces: Some(_),
+                ..
+            }
+        )
     });
     let ikes = rekeys(A, |event| matches!(event, Event::IkeRekeyed { .. }));
     assert!((48..=60).contains(&children), "{children}");
@@ -116,16 +138,34 @@ fn by_octets_and_by_packets() {
         ..Usage::default()
     };
     let child = pair.child(A);
-    pair.command(A, Command::ChildUsage { child, usage: used(999_999, 10) });
+    pair.command(
+        A,
+        Command::ChildUsage {
+            child,
+            usage: used(999_999, 10),
+        },
+    );
     pair.run(millis(100));
     assert_eq!(pair.child(A), child);
-    pair.command(A, Command::ChildUsage { child, usage: used(1_000_000, 10) });
+    pair.command(
+        A,
+        Command::ChildUsage {
+            child,
+            usage: used(1_000_000, 10),
+        },
+    );
     pair.run(millis(100));
     pair.agree(1);
     assert_ne!(pair.child(A), child);
     // Half of the 32-bit numbers, whatever the rule says.
     let child = pair.child(A);
-    pair.command(A, Command::ChildUsage { child, usage: used(0, 1 << 31) });
+    pair.command(
+        A,
+        Command::ChildUsage {
+            child,
+            usage: used(0, 1 << 31),
+        },
+    );
     pair.run(millis(100));
     pair.agree(1);
     assert_ne!(pair.child(A), child);
@@ -139,13 +179,25 @@ fn a_child_that_cannot_be_rekeyed_ends_at_its_hard_limit() {
     pair.establish();
     // B loses the rule.
     let pad = Setup::default().pad(B);
-    pair.command(B, Command::Reload { pad, rules: Vec::new() });
+    pair.command(
+        B,
+        Command::Reload {
+            pad,
+            rules: Vec::new(),
+        },
+    );
     pair.run(secs(112));
     pair.agree(0);
     let failed = |event: &Event| matches!(event, Event::ChildFailed { .. });
     assert!(pair.event(A, failed).is_some());
     let ended = |event: &Event| {
-        matches!(event, Event::ChildClosed { reason: Reason::Lifetime, .. })
+        matches!(
+            event,
+            Event::ChildClosed {
+                reason: Reason::Lifetime,
+                ..
+            }
+        )
     };
     let at = pair.when(A, ended).unwrap();
     assert!(at >= secs(110) && at < secs(111), "{at:?}");
@@ -168,7 +220,13 @@ fn deleting_a_child_and_the_ike_sa() {
         assert_eq!(pair.hosts[A].endpoint.status(pair.now).len(), 0);
         assert_eq!(pair.hosts[B].endpoint.status(pair.now).len(), 0);
         let told = |event: &Event| {
-            matches!(event, Event::IkeClosed { reason: Reason::ByPeer, .. })
+            matches!(
+                event,
+                Event::IkeClosed {
+                    reason: Reason::ByPeer,
+                    ..
+                }
+            )
         };
         assert!(pair.event(host, told).is_some());
     }
@@ -189,10 +247,14 @@ fn what_is_not_there_is_the_caller_s_mistake() {
     assert_eq!(misuse, Err(ApiMisuse::NoSuchIke(ike)));
     let mut wanted = pair.acquire_of(A);
     wanted.peer = "nobody".into();
-    let misuse = pair.hosts[A].endpoint.handle_command(Command::Acquire(Box::new(wanted)), now);
+    let misuse = pair.hosts[A]
+        .endpoint
+        .handle_command(Command::Acquire(Box::new(wanted)), now);
     assert_eq!(misuse, Err(ApiMisuse::NoSuchPeer("nobody".into())));
     let mut wanted = pair.acquire_of(A);
     wanted.remote = ip("10.0.0.77");
-    let misuse = pair.hosts[A].endpoint.handle_command(Command::Acquire(Box::new(wanted)), now);
+    let misuse = pair.hosts[A]
+        .endpoint
+        .handle_command(Command::Acquire(Box::new(wanted)), now);
     assert_eq!(misuse, Err(ApiMisuse::WrongAddress(ip("10.0.0.77"))));
 }

@@ -20,7 +20,8 @@ use crate::v2::established::collide::{doing, doing_to};
 use crate::v2::install::{acquire_failed, error_payload, notify};
 use crate::v2::keys::Nonces;
 use crate::v2::pair::{PairKeys, Stage as ChildStage};
-use crate::v2::sa::{Kind, Request, Rival, Sa, Task};
+use crate::v2::sa::{Kind, Rival, Sa, Task};
+use crate::v2::window::Request;
 
 /// The peer wants a child, or one in the place of another.
 pub(crate) fn asked(

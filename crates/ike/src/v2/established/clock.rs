@@ -73,8 +73,7 @@ pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
         return close(sa, Reason::Childless);
     }
     if sa.rekey_at.is_some_and(|at| at <= now) {
-        sa.rekey_at = None;
-        sa.queue(Task::RekeyIke { tries: 0 });
+        sa.rekey_soon();
     }
     if liveness::due(sa).is_some_and(|at| at <= now) {
         liveness::ask(sa, Doubt::OneWaySilence);

@@ -14,7 +14,8 @@ use crate::v2::collision::{Answer, Asked, answer};
 use crate::v2::contents::Contents;
 use crate::v2::established::collide::{doing_to_closed, doing_to_ike};
 use crate::v2::pair::Stage as ChildStage;
-use crate::v2::sa::{Effect, Kind, Request, Sa, Stage};
+use crate::v2::sa::{Effect, Kind, Sa, Stage};
+use crate::v2::window::Request;
 
 /// The peer informs us.
 pub(crate) fn informed(

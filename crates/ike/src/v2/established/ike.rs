@@ -18,7 +18,8 @@ use crate::v2::established::collide::doing_to_ike;
 use crate::v2::install::{error_payload, notify};
 use crate::v2::keys::{Nonces, Spis};
 use crate::v2::proposal::{self, Choice};
-use crate::v2::sa::{Birth, Effect, IkeOffer, Kind, Request, Rival, Sa, Stage, Task};
+use crate::v2::sa::{Birth, Effect, IkeOffer, Kind, Rival, Sa, Stage, Task};
+use crate::v2::window::Request;
 
 /// The peer wants an IKE SA in the place of this one.
 pub(crate) fn asked(
@@ -94,16 +95,13 @@ fn agree(
         initiator: theirs,
         responder: &ours,
     };
-    let mut new = successor(
-        sa,
-        Role::Responder,
+    let next = Next {
+        role: Role::Responder,
         id,
         peer_spi,
-        choice.suite,
-        &shared,
-        nonces,
-        ctx,
-    );
+        suite: choice.suite,
+    };
+    let mut new = successor(sa, next, &shared, nonces, ctx);
     let answer = choice.answer(id.0.to_be_bytes().to_vec());
     let payloads = [
         Payload::Sa(answer),
@@ -222,31 +220,38 @@ fn accept(
         initiator: &offer.nonce,
         responder: theirs,
     };
-    let new = successor(
-        sa,
-        Role::Initiator,
-        offer.new,
+    let next = Next {
+        role: Role::Initiator,
+        id: offer.new,
         peer_spi,
         suite,
-        &shared,
-        nonces,
-        ctx,
-    );
+    };
+    let new = successor(sa, next, &shared, nonces, ctx);
     Ok((new, lowest(&offer.nonce, theirs).to_vec()))
 }
 
-/// The new IKE SA, still without children.
-#[allow(clippy::too_many_arguments)]
-fn successor(
-    sa: &Sa,
+/// What a new IKE SA does not have from the old one.
+struct Next {
     role: Role,
     id: IkeSaId,
     peer_spi: u64,
     suite: IkeSuite,
+}
+
+/// The new IKE SA, still without children.
+fn successor(
+    sa: &Sa,
+    next: Next,
     shared: &Secret,
     nonces: Nonces<'_>,
     ctx: &mut Context<'_>,
 ) -> Sa {
+    let Next {
+        role,
+        id,
+        peer_spi,
+        suite,
+    } = next;
     let spis = match role {
         Role::Initiator => Spis {
             initiator: id.0,

@@ -1,0 +1,250 @@
+//! The responder's side of a handshake: cookies, limits, half-open state, and the PAD's word (RFC
+//! 7296 sections 2.6 and 2.21.2).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use policy::pad::{Claim, NoPeer, Peer};
+use wire::ike::{Decoded, Notify, NotifyType, Payload, PayloadType};
+
+use crate::config::Cookies;
+use crate::discard::Discard;
+use crate::endpoint::effects::{initial_contact, settle};
+use crate::endpoint::handshake::failed;
+use crate::endpoint::slot::{Refused, Slot};
+use crate::endpoint::tables::Tables;
+use crate::endpoint::way::Way;
+use crate::error::{Error, Misbehaved};
+use crate::event::Event;
+use crate::id::{IkeSaId, Role};
+use crate::limits;
+use crate::output::Output;
+use crate::v2::half_open::{Claimed, Outcome};
+use crate::v2::init_request::{InitRequest, stateless_answer};
+use crate::v2::install::error_payload;
+use crate::v2::nat::{Nat, Path};
+
+/// Takes the first message of a handshake.
+pub(crate) fn init(
+    tables: &mut Tables,
+    decoded: &Decoded<'_>,
+    way: Way,
+    now: Instant,
+) -> Result<(), Discard> {
+    if let Some(kind) = wire::ike::unsupported_critical(&decoded.payloads) {
+        return refuse_critical(tables, decoded, kind, way, now);
+    }
+    let request = InitRequest::check(decoded, way.local, way.remote)?;
+    let (spi, from) = (decoded.header.initiator_spi, way.remote.ip());
+    if let Some(Slot::HalfOpen(state)) = tables
+        .half_opens
+        .of_request(spi, from)
+        .and_then(|ike| tables.slot_mut(ike))
+        && state.is_repeated(decoded.octets)
+    {
+        let again = state.repeated();
+        tables.context(now).transmit(&again.0, again.1);
+        return Ok(());
+    }
+    let peer = responder_peer(tables, way).ok_or(Discard::UnknownPeer)?;
+    let required = cookies_required(tables);
+    if required {
+        let good = request
+            .cookie()
+            .is_some_and(|cookie| tables.cookies.verify(request.claim(), cookie));
+        if !good {
+            let data = tables
+                .cookies
+                .make(request.claim(), now, &mut *tables.random);
+            let cookie = Payload::Notify(Notify::new(NotifyType::COOKIE, data));
+            request.answer_statelessly(cookie, &mut tables.context(now));
+            return Err(Discard::Cookie);
+        }
+    }
+    if tables.half_opens.count_of(from) >= tables.config.half_open_per_source {
+        return Err(Discard::HalfOpenLimit);
+    }
+    if tables.registry.ike_count() >= limits::IKE_SAS {
+        return Err(Discard::SaLimit);
+    }
+    match request.choose(&peer.ike.proposals) {
+        Err((answer, error)) => {
+            request.answer_statelessly(answer, &mut tables.context(now));
+            if let Some(error) = error.filter(|_| tables.news.take(now)) {
+                let peer = Some(peer.name.clone());
+                failed(
+                    tables,
+                    peer,
+                    Role::Responder,
+                    way.local,
+                    way.remote,
+                    error,
+                    now,
+                );
+            }
+        }
+        Ok(choice) => {
+            make_room(tables);
+            if let Some(state) = request.accept(&choice, &peer, &mut tables.context(now)) {
+                tables.put(state.id, Slot::HalfOpen(Box::new(state)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A first message with a payload that may not be skipped and is unknown (section 2.5).
+fn refuse_critical(
+    tables: &mut Tables,
+    decoded: &Decoded<'_>,
+    kind: PayloadType,
+    way: Way,
+    now: Instant,
+) -> Result<(), Discard> {
+    let peer = responder_peer(tables, way)
+        .ok_or(Discard::UnknownPeer)?
+        .name
+        .clone();
+    if !tables.answers.take(now) {
+        return Err(Discard::RateLimited);
+    }
+    let error = Error::Misbehaved(Misbehaved::CriticalPayload(kind));
+    let path = Path {
+        local: way.local,
+        remote: way.remote,
+        nat: Nat::default(),
+    };
+    let spi = decoded.header.initiator_spi;
+    if let Some(bytes) = stateless_answer(spi, error_payload(&error)) {
+        tables.context(now).transmit(&path, bytes);
+    }
+    if tables.news.take(now) {
+        failed(
+            tables,
+            Some(peer),
+            Role::Responder,
+            way.local,
+            way.remote,
+            error,
+            now,
+        );
+    }
+    Err(Discard::UnexpectedPayloads)
+}
+
+/// The oldest half-open responder gives way to a new one.
+fn make_room(tables: &mut Tables) {
+    while tables.half_opens.count() >= tables.config.half_open.max(1) {
+        let Some(oldest) = tables.half_opens.oldest() else {
+            return;
+        };
+        tables.take(oldest);
+        tables.discard(oldest);
+    }
+}
+
+/// Whether cookies are asked for now; tells when that changes.
+fn cookies_required(tables: &mut Tables) -> bool {
+    let required = match tables.config.cookies {
+        Cookies::Always => true,
+        Cookies::From(count) => tables.half_opens.count() >= count,
+    };
+    if required != tables.cookies_required {
+        tables.cookies_required = required;
+        tables
+            .outputs
+            .push_back(Output::Event(Event::CookiesRequired(required)));
+    }
+    required
+}
+
+/// Whose proposals answer an IKE_SA_INIT from this address.
+fn responder_peer(tables: &Tables, way: Way) -> Option<Arc<Peer>> {
+    let name = &tables
+        .config
+        .pad
+        .find_by_address(way.remote.ip())
+        .first()?
+        .name;
+    tables.peers.get(name).cloned()
+}
+
+/// Takes a message for a half-open responder.
+pub(crate) fn half_open(
+    tables: &mut Tables,
+    ike: IkeSaId,
+    decoded: &Decoded<'_>,
+    way: Way,
+    now: Instant,
+) -> Result<(), Discard> {
+    let Some(Slot::HalfOpen(state)) = tables.slot_mut(ike) else {
+        return Ok(());
+    };
+    let payloads = state.check(decoded)?;
+    let Some(Slot::HalfOpen(state)) = tables.take(ike) else {
+        return Ok(());
+    };
+    let (birth, until) = (state.birth, state.until);
+    let found = state
+        .claimed(&payloads)
+        .map(|claimed| find(tables, &claimed, way));
+    let back = (way.local, way.remote);
+    match state.advance(decoded, &payloads, found, back, &mut tables.context(now)) {
+        Outcome::Established(sa, contact) => {
+            settle(tables, sa, now);
+            if contact {
+                initial_contact(tables, ike, birth, now);
+            }
+        }
+        Outcome::Refused {
+            error,
+            digest,
+            answer,
+        } => {
+            let path = Path {
+                local: way.local,
+                remote: way.remote,
+                nat: Nat::default(),
+            };
+            let refused = Refused {
+                path,
+                digest,
+                answer,
+                until,
+                birth,
+            };
+            tables.put(ike, Slot::Refused(Box::new(refused)));
+            if tables.news.take(now) {
+                failed(
+                    tables,
+                    None,
+                    Role::Responder,
+                    way.local,
+                    way.remote,
+                    error,
+                    now,
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Asks the PAD whether a claim can be true.
+fn find(tables: &Tables, claimed: &Claimed, way: Way) -> Result<Arc<Peer>, Box<NoPeer>> {
+    let (local, remote) = (way.local.ip(), way.remote.ip());
+    let (remote_id, local_id) = (&claimed.remote, claimed.local.as_ref());
+    let peer = tables.config.pad.find(&Claim {
+        local,
+        remote,
+        remote_id,
+        local_id,
+    })?;
+    let known = tables.peers.get(&peer.name).cloned();
+    let gone = || NoPeer {
+        remote,
+        remote_id: remote_id.clone(),
+        candidates: Vec::new(),
+    };
+    known.ok_or_else(|| Box::new(gone()))
+}

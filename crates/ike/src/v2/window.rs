@@ -1,0 +1,215 @@
+//! The window of an established IKE SA: which message has a place in it, what was asked, what was
+//! answered (RFC 7296 sections 2.1, 2.2 and 2.3).
+
+use crypto::hash::sha256;
+use wire::ike::{Decoded, ExchangeType, Flags, Header, Malformed, NotifyType, Payload};
+
+use crate::context::Context;
+use crate::discard::Discard;
+use crate::id::Role;
+use crate::limits;
+use crate::v2::keys::Spis;
+use crate::v2::message;
+use crate::v2::nat::Path;
+use crate::v2::retransmit::Retransmit;
+use crate::v2::sa::{Answered, Exchange, Kind, Sa, Stage};
+
+/// An authenticated message that has its place in the window.
+pub(crate) enum Proof {
+    /// The last request again, octet by octet.
+    Repeated,
+    /// A new request.
+    Request {
+        digest: [u8; 32],
+        payloads: Result<Vec<Payload>, Malformed>,
+    },
+    /// The response to a request in flight.
+    Response {
+        payloads: Result<Vec<Payload>, Malformed>,
+    },
+    /// An unprotected notification: nothing is true of it.
+    Hint(NotifyType),
+}
+
+/// An authenticated request on its way through the handlers.
+pub(crate) struct Request<'a> {
+    pub(crate) exchange: ExchangeType,
+    pub(crate) digest: [u8; 32],
+    pub(crate) payloads: &'a [Payload],
+    /// Where the answer goes: whence the request came.
+    pub(crate) back: Path,
+}
+
+impl Sa {
+    fn header(&self, exchange: ExchangeType, response: bool, message_id: u32) -> Header {
+        let initiator = self.role == Role::Initiator;
+        let flags = Flags {
+            initiator,
+            version: false,
+            response,
+        };
+        let Spis {
+            initiator,
+            responder,
+        } = self.spis();
+        Header::new(initiator, responder, exchange, flags, message_id)
+    }
+
+    /// Looks at a datagram; nothing changes.
+    ///
+    /// # Errors
+    /// It is not from the peer, or has no place in the window.
+    pub(crate) fn check(&self, decoded: &Decoded<'_>) -> Result<Proof, Discard> {
+        let header = &decoded.header;
+        let Spis {
+            initiator,
+            responder,
+        } = self.spis();
+        if decoded.encrypted.is_none() {
+            return self.check_unprotected(decoded);
+        }
+        if (header.initiator_spi, header.responder_spi) != (initiator, responder) {
+            return Err(Discard::WrongPeerSpi);
+        }
+        if header.flags.initiator == (self.role == Role::Initiator) {
+            return Err(Discard::WrongDirection);
+        }
+        if header.flags.response {
+            let asked = self
+                .in_flight(header.message_id)
+                .ok_or(Discard::NoMatchingRequest)?;
+            if asked.kind.exchange() != header.exchange {
+                return Err(Discard::UnexpectedExchange);
+            }
+            return Ok(Proof::Response {
+                payloads: message::open(&self.keys, decoded)?,
+            });
+        }
+        let digest = sha256(&[decoded.octets]);
+        if header.message_id.wrapping_add(1) == self.expected_request {
+            let same = self
+                .answered
+                .as_ref()
+                .is_some_and(|last| last.digest == digest);
+            return if same {
+                Ok(Proof::Repeated)
+            } else {
+                Err(Discard::NotTheSameRequest)
+            };
+        }
+        if header.message_id != self.expected_request {
+            return Err(Discard::MessageId);
+        }
+        if matches!(self.stage, Stage::Closed { .. }) {
+            return Err(Discard::Busy);
+        }
+        let known = [ExchangeType::CREATE_CHILD_SA, ExchangeType::INFORMATIONAL];
+        if !known.contains(&header.exchange) {
+            return Err(Discard::UnexpectedExchange);
+        }
+        Ok(Proof::Request {
+            digest,
+            payloads: message::open(&self.keys, decoded)?,
+        })
+    }
+
+    /// An unprotected response may be a hint that the peer has lost this IKE SA (section 2.21.4).
+    fn check_unprotected(&self, decoded: &Decoded<'_>) -> Result<Proof, Discard> {
+        let says = |payload: &Payload| match payload {
+            Payload::Notify(notify) if notify.kind == NotifyType::INVALID_IKE_SPI => Some(()),
+            _ => None,
+        };
+        let hint =
+            decoded.header.flags.response && decoded.payloads.iter().any(|one| says(one).is_some());
+        match hint {
+            true => Ok(Proof::Hint(NotifyType::INVALID_IKE_SPI)),
+            false => Err(Discard::NotEncrypted),
+        }
+    }
+
+    fn in_flight(&self, message_id: u32) -> Option<&Exchange> {
+        self.exchanges
+            .iter()
+            .find(|exchange| exchange.message_id == message_id)
+    }
+
+    /// Takes a request in flight out of the table: its response is here.
+    pub(crate) fn finish(&mut self, message_id: u32) -> Option<Exchange> {
+        let at = self
+            .exchanges
+            .iter()
+            .position(|one| one.message_id == message_id)?;
+        Some(self.exchanges.remove(at))
+    }
+
+    /// Whether another request fits the peer's window.
+    pub(crate) fn has_room(&self) -> bool {
+        let window = usize::try_from(self.peer_window.min(limits::WINDOW)).unwrap_or(1);
+        self.exchanges.len() < window
+    }
+
+    /// Sends a request.
+    pub(crate) fn request(&mut self, kind: Kind, payloads: &[Payload], ctx: &mut Context<'_>) {
+        let retransmit = Retransmit::start(&self.peer.ike.retransmission, ctx.now);
+        self.request_by(kind, payloads, retransmit, ctx);
+    }
+
+    /// Sends a request with a ladder of its own.
+    pub(crate) fn request_by(
+        &mut self,
+        kind: Kind,
+        payloads: &[Payload],
+        retransmit: Retransmit,
+        ctx: &mut Context<'_>,
+    ) {
+        let message_id = self.next_request;
+        let header = self.header(kind.exchange(), false, message_id);
+        let Some(bytes) = message::protect(&mut self.keys, &header, payloads) else {
+            return;
+        };
+        self.next_request = message_id.wrapping_add(1);
+        ctx.transmit(&self.path, bytes.clone());
+        self.exchanges.push(Exchange {
+            message_id,
+            kind,
+            retransmit,
+            bytes,
+        });
+    }
+
+    /// Sends a request in flight again.
+    pub(crate) fn repeat(&self, exchange: &Exchange, ctx: &mut Context<'_>) {
+        ctx.transmit(&self.path, exchange.bytes.clone());
+    }
+
+    /// Answers the request that was just taken, and keeps the answer.
+    pub(crate) fn respond(
+        &mut self,
+        to: &Request<'_>,
+        payloads: &[Payload],
+        ctx: &mut Context<'_>,
+    ) {
+        let header = self.header(to.exchange, true, self.expected_request);
+        let Some(bytes) = message::protect(&mut self.keys, &header, payloads) else {
+            return;
+        };
+        self.expected_request = self.expected_request.wrapping_add(1);
+        ctx.transmit(&to.back, bytes.clone());
+        self.answered = Some(Answered {
+            digest: to.digest,
+            bytes,
+        });
+    }
+
+    /// Keeps the handshake's last answer, which the initiator may not have received.
+    pub(crate) fn keep_answer(&mut self, digest: [u8; 32], bytes: Vec<u8>) {
+        self.answered = Some(Answered { digest, bytes });
+    }
+
+    /// Gives the last answer again.
+    pub(crate) fn answer_again(&self, back: &Path, ctx: &mut Context<'_>) {
+        if let Some(last) = &self.answered {
+            ctx.transmit(back, last.bytes.clone());
+        }
+    }
+}
