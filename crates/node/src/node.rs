@@ -2,6 +2,8 @@
 
 mod group_work;
 mod operator;
+#[cfg(test)]
+mod tests;
 
 use crate::acquire::{self, NoAcquire};
 use crate::command::{ApiMisuse, Command, Datagram};
@@ -14,7 +16,7 @@ use cluster::{GroupName, Member};
 use crypto::Random;
 use ike::Endpoint;
 use policy::{Pad, RuleName, Spd};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,6 +29,10 @@ pub struct Node {
     pad: Arc<Pad>,
     cluster: Option<Member>,
     groups: Vec<GroupAddresses>,
+    /// The addresses of the host, as far as it has told.
+    host_addresses: Vec<IpAddr>,
+    /// Groups whose addresses are on this host, or will be in a moment.
+    claimed: BTreeSet<GroupName>,
     departures: BTreeMap<GroupName, Departure>,
     outputs: VecDeque<Output>,
     ike_wait: Option<(Instant, ike::Timer)>,
@@ -70,6 +76,8 @@ impl Node {
             pad: config.pad,
             cluster,
             groups,
+            host_addresses: addresses.to_vec(),
+            claimed: BTreeSet::new(),
             departures: BTreeMap::new(),
             outputs: VecDeque::new(),
             ike_wait: None,
@@ -138,7 +146,8 @@ impl Node {
                 Ok(())
             }
             Command::Addresses(addresses) => {
-                self.set_addresses(&addresses, now);
+                self.host_addresses = addresses;
+                self.expand(now);
                 Ok(())
             }
             Command::Reload(config) => self.reload(*config, now),
@@ -239,12 +248,19 @@ impl Node {
             },
             now,
         );
-    }
-
-    /// `me` means other addresses from now on: rules become live or dormant.
-    fn set_addresses(&mut self, addresses: &[IpAddr], now: Instant) {
+    /// `me` may mean other addresses from now on, and rules become live or dormant. It stands for
+    /// what the host has and will have in a moment: a group's address must not be up before the
+    /// rules about it are in force.
+    /// what the host has and will have in a moment: a group's address must not be
+    /// up before the rules about it are in force.
+    pub(crate) fn expand(&mut self, now: Instant) {
+        let claimed = self
+            .claimed
+            .iter()
+            .flat_map(|group| self.addresses_of(group));
+        let addresses: Vec<IpAddr> = self.host_addresses.iter().copied().chain(claimed).collect();
         let mut spd = (*self.spd).clone();
-        if spd.set_local_addresses(addresses) {
+        if spd.set_local_addresses(&addresses) {
             self.enforce(spd, now);
         }
     }

@@ -23,6 +23,8 @@ impl Node {
                 now,
             );
         }
+        self.claimed.insert(group.clone());
+        self.expand(now);
         self.outputs.push_back(Output::StartGroup { group });
     }
 
@@ -53,6 +55,10 @@ impl Node {
                 Ok(())
             }
             Command::AddressesReleased { group } => {
+                // A group that was started again meanwhile has its addresses back.
+                if self.departures.contains_key(&group) && self.claimed.remove(&group) {
+                    self.expand(now);
+                }
                 self.advance(group, now, Departure::addresses_released);
                 Ok(())
             }
@@ -121,7 +127,7 @@ impl Node {
             .collect()
     }
 
-    fn addresses_of(&self, group: &GroupName) -> Vec<IpAddr> {
+    pub(crate) fn addresses_of(&self, group: &GroupName) -> Vec<IpAddr> {
         let known = self.groups.iter().find(|known| known.group == *group);
         known
             .map(|known| known.addresses.clone())

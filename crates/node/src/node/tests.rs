@@ -1,0 +1,114 @@
+//! Tests of the node as a whole: the order of its effects.
+
+use super::*;
+use crate::config::ClusterConfig;
+use cluster::{ClusterKey, GroupConfig, NodeName};
+use crypto::SeededRandom;
+use ike::Cookies;
+use policy::{Action, AddressSpec, ChildTemplate, Direction, Filter, Negotiate, Rule, Verdict};
+use std::time::Duration;
+
+const GROUP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 100));
+const FRONT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+const OWN: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 11));
+
+fn group() -> GroupName {
+    GroupName::new("mail").unwrap()
+}
+
+/// A node with one group and one rule, which says `me`.
+fn node(now: Instant) -> Node {
+    let child = Arc::new(ChildTemplate::transport());
+    let rule = Rule {
+        name: RuleName::new("mail"),
+        filters: vec![Filter::between(AddressSpec::Me, AddressSpec::Any)],
+        action: Action::Negotiate(Negotiate {
+            required: true,
+            child,
+        }),
+        peer: None,
+    };
+    let name = NodeName::new("a").unwrap();
+    let groups = vec![GroupConfig::new(group(), vec![name.clone()])];
+    let key = ClusterKey::from_slice(&[7; 32]).unwrap();
+    let member = cluster::Config::new(name, key, Vec::new(), groups);
+    let addresses = vec![GROUP];
+    let config = Config {
+        rules: vec![rule],
+        pad: Arc::new(Pad::default()),
+        cookies: Cookies::From(100),
+        export_keys: false,
+        cluster: Some(ClusterConfig {
+            member,
+            groups: vec![GroupAddresses {
+                group: group(),
+                addresses,
+            }],
+        }),
+    };
+    Node::new(config, &[OWN], 1, Box::new(SeededRandom::new(1)), now).unwrap()
+}
+
+fn protects(spd: &Spd) -> bool {
+    let flow = Flow {
+        src: GROUP,
+        dst: FRONT,
+        protocol: 6,
+        src_port: 110,
+        dst_port: 40_000,
+    };
+    matches!(spd.lookup(&flow, Direction::Outbound), Verdict::Rule(_))
+}
+
+/// The policies and group orders among the outputs, in order, until the node waits.
+fn effects(node: &mut Node) -> Vec<&'static str> {
+    let mut effects = Vec::new();
+    loop {
+        match node.poll_output() {
+            Output::Wait(_) => return effects,
+            Output::Policy(spd) if protects(&spd) => effects.push("protect"),
+            Output::Policy(_) => effects.push("do not protect"),
+            Output::StartGroup { .. } => effects.push("start"),
+            Output::StopServices { .. } => effects.push("stop"),
+            Output::ReleaseAddresses { .. } => effects.push("release"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_policy_covers_a_group_address_before_it_is_up_and_until_it_is_off() {
+    #[expect(clippy::disallowed_methods, reason = "only a place to count from")]
+    let mut now = Instant::now();
+    let mut node = node(now);
+    let mut seen = effects(&mut node);
+    for _ in 0..1000 {
+        now += Duration::from_millis(1);
+        node.handle_timeout(now);
+        seen.extend(effects(&mut node));
+    }
+    assert_eq!(seen, ["do not protect", "protect", "start"]);
+    // The host tells of another change before it tells of the group's address.
+    node.handle_command(Command::Addresses(vec![OWN]), now)
+        .unwrap();
+    node.handle_command(Command::GroupStarted { group: group() }, now)
+        .unwrap();
+    node.handle_command(Command::Addresses(vec![OWN, GROUP]), now)
+        .unwrap();
+    assert_eq!(effects(&mut node), Vec::<&str>::new());
+    node.handle_command(Command::Shutdown, now).unwrap();
+    assert_eq!(effects(&mut node), ["stop"]);
+    node.handle_command(Command::ServicesStopped { group: group() }, now)
+        .unwrap();
+    for _ in 0..1000 {
+        now += Duration::from_millis(1);
+        node.handle_timeout(now);
+    }
+    assert_eq!(effects(&mut node), ["release"]);
+    node.handle_command(Command::AddressesReleased { group: group() }, now)
+        .unwrap();
+    assert_eq!(effects(&mut node), Vec::<&str>::new());
+    node.handle_command(Command::Addresses(vec![OWN]), now)
+        .unwrap();
+    assert_eq!(effects(&mut node), ["do not protect"]);
+}
