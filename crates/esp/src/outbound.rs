@@ -185,11 +185,18 @@ impl Outbound {
         self.pending.len()
     }
 
-    /// Puts another policy into force. What waits is judged again.
+    /// Puts another policy into force. What waits is judged again, but never leaves in clear text
+    /// just because no rule is about it any more: it waited to be protected, and an address that
+    /// has left this host takes its rules with it.
     pub fn set_policy(&mut self, spd: Arc<Spd>, now: u64, batch: &mut OutboundBatch) {
         self.spd = spd;
         self.flows.invalidate();
-        let waiting = self.pending.take(|_| true);
+        let mut waiting = self.pending.take(|_| true);
+        let count = waiting.len();
+        waiting.retain(|waiting| self.is_ruled(&waiting.packet));
+        let refused = count - waiting.len();
+        self.counts
+            .add_many(Discard::PendingRefused, refused as u64);
         self.resend(waiting, now, batch);
     }
 
@@ -271,6 +278,11 @@ impl Outbound {
             Decision::Clear if self.spd.entries().iter().any(could_be) => Ok(Decision::Block),
             decision => Ok(decision),
         }
+    }
+
+    fn is_ruled(&self, packet: &[u8]) -> bool {
+        let flow = Flow::of(packet);
+        flow.is_ok_and(|flow| self.spd.lookup(&flow, Direction::Outbound).rule().is_some())
     }
 
     fn is_optional(&self, name: &RuleName) -> bool {

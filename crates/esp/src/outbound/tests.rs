@@ -338,6 +338,19 @@ fn an_address_that_is_not_ours_now_is_not_negotiated_for_and_does_not_leak() {
     assert_eq!(way.outbound.poll_acquire(), None);
 }
 
+/// An address leaves this host while packets from it wait: with a rule for `me` the policy then
+/// has no rule for them.
+#[test]
+fn what_waits_does_not_leak_when_its_rule_goes() {
+    let mut way = Way::new();
+    assert_eq!(way.send(110), Sent::Queued);
+    let spd = Spd::build(Vec::new(), &[address(false, 9)]);
+    way.outbound.set_policy(Arc::new(spd), NOW, &mut way.batch);
+    assert!(way.batch.is_empty());
+    assert_eq!(way.outbound.pending(), 0);
+    assert_eq!(way.counts.get(Discard::PendingRefused), 1);
+}
+
 #[test]
 fn a_fragment_of_protected_traffic_does_not_leave_in_clear() {
     let mut way = Way::new();
