@@ -124,7 +124,9 @@ impl Host {
         let random = Box::new(crypto::SeededRandom::new(seed));
         let node = node::Node::new(config, &addresses, incarnation, random, now);
         match node {
-            Ok(node) => self.daemon = Some(Daemon::new(node, &self.settings, self.begun)),
+            Ok(node) => {
+                self.daemon = Some(Daemon::new(node, self.id, &self.settings, self.begun));
+            }
             Err(why) => return vec![Effect::Broken(format!("the node does not start: {why}"))],
         }
         let mut effects = vec![

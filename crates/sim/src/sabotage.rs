@@ -13,7 +13,7 @@ pub enum Sabotage {
     AcceptClear,
     /// A bit of what was received is changed before the application gets it.
     Forge,
-    /// SA pairs are never removed from ESP.
+    /// The front end never removes an SA pair from ESP.
     KeepPairs,
     /// A new outbound SA never carries traffic: its packets wait for ever.
     NeverActivate,

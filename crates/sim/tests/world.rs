@@ -50,3 +50,16 @@ fn the_same_seed_gives_the_same_trace() {
     }
     assert_ne!(play(3).trace().digest(), play(4).trace().digest());
 }
+
+/// A node hears of a new address a moment after it came up, and services may speak at once.
+#[test]
+fn a_group_address_is_protected_before_it_is_up() {
+    let mut settings = Settings::modern();
+    settings.services.services_start = Duration::ZERO;
+    settings.services.notice = Duration::from_millis(100);
+    settings.traffic.push = Some(Duration::from_millis(3));
+    let mut world = running(settings);
+    world.order_move(1, 0, 2).unwrap().unwrap();
+    world.run(Duration::from_secs(2));
+    assert_eq!(world.violations(), []);
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use wire::ike::{ExchangeType, Header};
+use wire::ike::{ExchangeType, Header, PayloadType};
 
 /// The SPIs, who speaks, request or response, and the number.
 type Name = (u64, u64, bool, bool, u32);
@@ -13,14 +13,16 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    /// A host sends an IKE message. An IKE_SA_INIT request may come again with a cookie or another
-    /// group (RFC 7296 sections 1.2 and 2.6), so it is not looked at.
+    /// A host sends an IKE message. Only what an IKE SA protects counts: an IKE_SA_INIT request may
+    /// come again with a cookie or another group (RFC 7296 section 2.6), and who does not know an
+    /// IKE SA answers in clear with its numbers (section 2.21.4).
     pub(crate) fn on_wire(&mut self, bytes: &[u8]) -> Option<String> {
         let header = match Header::parse(bytes) {
             Ok(header) => header,
             Err(why) => return Some(format!("an IKE message that nobody can read: {why}")),
         };
-        if header.exchange == ExchangeType::IKE_SA_INIT || header.responder_spi == 0 {
+        let in_clear = header.next_payload != PayloadType::ENCRYPTED;
+        if in_clear || header.exchange == ExchangeType::IKE_SA_INIT {
             return None;
         }
         let Header {
@@ -63,8 +65,10 @@ mod tests {
         };
         let header = Header::new(7, 8, exchange, flags, id);
         let mut bytes = Vec::new();
+        let next_payload = PayloadType::ENCRYPTED;
         Header {
             length: 29,
+            next_payload,
             ..header
         }
         .emit(&mut bytes);

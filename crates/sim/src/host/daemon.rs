@@ -11,7 +11,7 @@ use node::{Command, Datagram, Node, Output};
 
 use crate::addresses::Addresses;
 use crate::configuration::group_name;
-use crate::frame::{Content, Frame};
+use crate::frame::{Content, FRONT, Frame, HostId};
 use crate::host::effect::{Effect, Errand, Step};
 use crate::host::groups::Groups;
 use crate::host::kernel::Kernel;
@@ -34,10 +34,13 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    pub(crate) fn new(node: Node, settings: &Arc<Settings>, begun: Instant) -> Self {
+    pub(crate) fn new(node: Node, host: HostId, settings: &Arc<Settings>, begun: Instant) -> Self {
+        // If both ends kept their pairs, they would still agree.
+        let one_sided = |sabotage: &Sabotage| *sabotage != Sabotage::KeepPairs || host == FRONT;
+        let sabotage = settings.sabotage.filter(one_sided);
         Daemon {
             node,
-            plane: Plane::new(settings.sabotage),
+            plane: Plane::new(sabotage),
             wake: None,
             groups: Groups::default(),
             settings: Arc::clone(settings),
