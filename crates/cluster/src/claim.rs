@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use crate::config::GroupConfig;
 use crate::names::NodeName;
+use crate::parts::GroupConfig;
 use crate::reason::MoveReason;
 
 /// One life of a node's process: a restarted node is somebody else.

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::claim::{Claim, Life};
-use crate::config::{Failback, GroupConfig};
 use crate::event::Event;
 use crate::heartbeat::GroupReport;
 use crate::names::NodeName;
 use crate::output::{Outbox, Output, Timer};
+use crate::parts::{Failback, GroupConfig};
 use crate::reason::{MoveReason, Refusal, StartReason, StopReason};
 use crate::settle::Settle;
 use crate::status::{GroupState, GroupStatus};

@@ -11,11 +11,11 @@
 //! name of length 0. Everything is said in every heartbeat, so losing one loses nothing.
 
 use crate::claim::{Claim, Life};
-use crate::config::{GroupConfig, Peer};
 use crate::discard::Discard;
 use crate::key::{ClusterKey, TAG_LENGTH};
 use crate::limits::{MAX_GROUPS, MAX_HEARTBEAT, MAX_NAME, MAX_PEERS};
 use crate::names::{GroupName, NodeName};
+use crate::parts::{GroupConfig, Peer};
 use crate::reason::{MoveReason, Refusal};
 use crate::status::GroupState;
 

@@ -5,13 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::claim::Life;
-use crate::config::Peer;
 use crate::discard::Discard;
 use crate::event::Event;
 use crate::heartbeat::{Flags, GroupReport, Heartbeat, PeerReport};
 use crate::limits::MAX_RETIRED;
 use crate::names::{GroupName, NodeName};
 use crate::output::{Outbox, Timer};
+use crate::parts::Peer;
 use crate::reason::{DownReason, Refusal};
 use crate::status::{NodeState, NodeStatus, PathStatus};
 

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::claim::{Claim, Life};
-use crate::config::GroupConfig;
 use crate::names::NodeName;
+use crate::parts::GroupConfig;
 use crate::peer::PeerState;
 use crate::reason::Refusal;
 use crate::settle::Settle;
