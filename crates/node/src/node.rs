@@ -248,11 +248,11 @@ impl Node {
             },
             now,
         );
+    }
+
     /// `me` may mean other addresses from now on, and rules become live or dormant. It stands for
     /// what the host has and will have in a moment: a group's address must not be up before the
     /// rules about it are in force.
-    /// what the host has and will have in a moment: a group's address must not be
-    /// up before the rules about it are in force.
     pub(crate) fn expand(&mut self, now: Instant) {
         let claimed = self
             .claimed
