@@ -2,10 +2,14 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // A harness has a clock, waits and reads the environment.
 
+mod capture;
 mod folder;
 mod host;
+mod kernel;
 mod packet;
+mod program;
 mod scapy;
+mod space;
 mod suite;
 mod table;
 
@@ -14,6 +18,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo run --release -p interop -- VERB [--out DIR]
   scapy       scapy opens our ESP and we open its, for every algorithm
+  kernel      transport-mode ESP with a real Linux kernel, on manual keys
 ";
 
 fn main() -> ExitCode {
@@ -34,6 +39,7 @@ fn main() -> ExitCode {
         .as_slice()
     {
         ["scapy"] => scapy::run(&out),
+        ["kernel"] => kernel::run(&out),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

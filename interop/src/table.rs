@@ -44,7 +44,7 @@ impl Table {
     pub(crate) fn add(&mut self, what: &str, peer: &str, result: Result<String, String>) {
         let (outcome, figure) = match result {
             Ok(figure) => (Outcome::Good, figure),
-            Err(why) => (Outcome::Bad, why),
+            Err(why) => (Outcome::Bad, why.lines().collect::<Vec<_>>().join(" | ")),
         };
         self.push(what, peer, outcome, figure);
     }
