@@ -63,8 +63,12 @@ impl Endpoint {
 
     /// The next thing to do; [`Output::Wait`] when there is none.
     pub fn poll_output(&mut self) -> Output {
-        let next = self.tables.outputs.pop_front();
-        next.unwrap_or_else(|| Output::Wait(clock::due(&self.tables)))
+        while let Some(output) = self.tables.outputs.pop_front() {
+            if self.tables.permits(&output) {
+                return output;
+            }
+        }
+        Output::Wait(clock::due(&self.tables))
     }
 
     /// A picture of every IKE SA and child, ages counted up to `now`.

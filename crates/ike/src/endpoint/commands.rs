@@ -155,6 +155,14 @@ fn call(tables: &mut Tables, local: IpAddr, remote: IpAddr, wanted: Acquire, now
     if !expected || !tables.addresses.is_active(local) {
         return;
     }
+    // A profile that follows no hints waits for its timers instead.
+    if !tables
+        .peers
+        .get(&wanted.peer)
+        .is_some_and(|peer| peer.ike.hints)
+    {
+        return;
+    }
     if usable(tables, &wanted.peer, local, remote).is_some() {
         return;
     }

@@ -102,7 +102,7 @@ fn rekeyed(
         }
         Some((mut rival, _)) => {
             // Its children, if it has any already, go where all go.
-            inherit(&mut rival, &mut new, &mut tables.context(now));
+            hand_over(&mut rival, &mut new, &mut tables.context(now));
             rival.stage = match rival.stage {
                 closed @ Stage::Closed { .. } => closed,
                 _ => Stage::Replaced {
@@ -152,8 +152,15 @@ pub(crate) fn decide(tables: &mut Tables, sa: &mut Sa, now: Instant) {
     }
 }
 
-/// Children and waiting requests move from one IKE SA to another.
+/// One IKE SA takes the place of another.
 fn inherit(from: &mut Sa, to: &mut Sa, ctx: &mut Context<'_>) {
+    hand_over(from, to, ctx);
+    let (old, new, peer) = (from.id, to.id, to.peer.name.clone());
+    ctx.event(Event::IkeRekeyed { old, new, peer });
+}
+
+/// Children and waiting requests move from one IKE SA to another.
+fn hand_over(from: &mut Sa, to: &mut Sa, ctx: &mut Context<'_>) {
     for child in std::mem::take(&mut from.children) {
         ctx.registry.settle(child.id, to.id);
         to.children.push(child);
@@ -161,9 +168,7 @@ fn inherit(from: &mut Sa, to: &mut Sa, ctx: &mut Context<'_>) {
     to.tasks.extend(std::mem::take(&mut from.tasks));
     to.delayed.append(&mut from.delayed);
     to.childless_since = ctx.now;
-    to.unanswered_since = from.unanswered_since;
-    let (old, new, peer) = (from.id, to.id, to.peer.name.clone());
-    ctx.event(Event::IkeRekeyed { old, new, peer });
+    to.unanswered_since = to.unanswered_since.or(from.unanswered_since);
 }
 
 /// The peer holds no older IKE SA with us: neither shall we (section 2.4).
@@ -171,7 +176,10 @@ pub(crate) fn initial_contact(tables: &mut Tables, new: IkeSaId, begun: u64, now
     let Some(sa) = tables.sa(new) else { return };
     let (remote_id, local_id) = (sa.remote_id.clone(), sa.local_id.clone());
     for ike in tables.with_identity(&remote_id) {
-        let older = |sa: &Sa| sa.birth < begun && sa.local_id == local_id;
+        let older = |sa: &Sa| {
+            let open = !matches!(sa.stage, Stage::Closed { .. });
+            open && sa.birth < begun && sa.local_id == local_id
+        };
         if ike == new || !tables.sa(ike).is_some_and(older) {
             continue;
         }

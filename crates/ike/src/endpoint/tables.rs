@@ -85,6 +85,16 @@ impl Tables {
         }
     }
 
+    /// Whether an output may leave: from an inactive address nothing does, whoever wanted it.
+    pub(crate) fn permits(&self, output: &Output) -> bool {
+        match output {
+            Output::Transmit { local, .. } | Output::Keepalive { local, .. } => {
+                self.addresses.is_active(local.ip()) || self.addresses.is_leaving(local.ip())
+            }
+            _ => true,
+        }
+    }
+
     pub(crate) fn set_pad(&mut self, pad: Arc<Pad>) {
         self.peers = by_name(&pad);
         self.config.pad = pad;

@@ -164,3 +164,6 @@ fn response(
         Kind::DisownChild | Kind::Liveness | Kind::Forgotten(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

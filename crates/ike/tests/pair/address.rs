@@ -281,3 +281,70 @@ fn unknown_esp_of_an_inactive_address_or_without_a_rule_is_nothing() {
     pair.run(secs(1));
     assert_eq!(pair.sent(B), 0);
 }
+
+#[test]
+fn what_exists_on_an_inactive_address_is_silent_too() {
+    let mut pair = Setup::default().pair();
+    pair.establish();
+    let ike = pair.ike(B);
+    pair.command(
+        B,
+        Command::SetActive {
+            address: ip("10.0.0.2"),
+            active: false,
+        },
+    );
+    pair.command(B, Command::CheckLiveness(ike));
+    let ike = pair.ike(A);
+    pair.command(A, Command::CheckLiveness(ike));
+    pair.run(secs(20));
+    assert_eq!(pair.sent(B), 0);
+}
+
+#[test]
+fn a_profile_without_hints_does_not_call() {
+    let mut setup = Setup::default();
+    setup.ike[B].hints = false;
+    let mut pair = setup.pair();
+    let (local, remote) = (ip("10.0.0.2"), ip("10.0.0.1"));
+    let acquire = Some(Box::new(pair.acquire_of(B)));
+    pair.command(
+        B,
+        Command::InvalidSpi {
+            local,
+            remote,
+            spi: 4711,
+            acquire,
+        },
+    );
+    pair.run(secs(1));
+    assert_eq!(pair.sent(B), 0);
+}
+
+/// INITIAL_CONTACT ends what is older than the handshake that says so, and nothing that came to be
+/// meanwhile: two hosts that begin at once keep what both hold.
+#[test]
+fn initial_contact_of_both_at_once_ends_nothing() {
+    for (first, second) in [(A, B), (B, A)] {
+        for delay in 0..6 {
+            let mut pair = Setup::default().pair();
+            pair.acquire(first);
+            pair.run(millis(delay));
+            pair.acquire(second);
+            pair.run(secs(1));
+            for host in [A, B] {
+                let ended = |event: &Event| {
+                    matches!(
+                        event,
+                        Event::IkeClosed {
+                            reason: Reason::InitialContact,
+                            ..
+                        }
+                    )
+                };
+                assert!(pair.event(host, ended).is_none(), "{}", pair.story());
+            }
+            pair.agree(pair.hosts[A].sad.len());
+        }
+    }
+}

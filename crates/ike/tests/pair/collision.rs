@@ -79,7 +79,7 @@ fn every_pair_of_wishes_in_every_order_ends_well() {
     for ours in WISHES {
         for theirs in WISHES {
             for quarters in 0..=10 {
-                for seed in 0..2 {
+                for seed in 0..1 {
                     let Some(mut pair) = meet(ours, theirs, quarters, seed) else {
                         continue;
                     };

@@ -525,6 +525,15 @@ fn transport_mode_through_a_nat() {
     );
     assert_eq!((b.remote, b.local), (ip("203.0.113.7"), ip("10.0.0.2")));
 
+    // A, which is behind the NAT, keeps it from forgetting; B need not.
+    let begin = pair
+        .when(A, |event| matches!(event, Event::IkeEstablished { .. }))
+        .unwrap();
+    pair.run(secs(61));
+    let expected: Vec<_> = [20, 40, 60].iter().map(|at| begin + secs(*at)).collect();
+    assert_eq!(pair.hosts[A].keepalives, expected);
+    assert!(pair.hosts[B].keepalives.is_empty());
+
     // The NAT forgets and chooses another port: B follows an authenticated message.
     pair.nat = Some((ip("203.0.113.7"), 2000));
     let ike = pair.ike(A);

@@ -113,6 +113,7 @@ impl Setup {
             events: Vec::new(),
             released: Vec::new(),
             keys: 0,
+            keepalives: Vec::new(),
             wait: None,
         }
     }
@@ -150,6 +151,7 @@ pub(crate) struct Host {
     pub(crate) events: Vec<(Duration, Event)>,
     pub(crate) released: Vec<Duration>,
     pub(crate) keys: usize,
+    pub(crate) keepalives: Vec<Duration>,
     pub(crate) wait: Option<(Instant, Timer)>,
 }
 
@@ -381,7 +383,7 @@ impl Pair {
                 host.events.push((elapsed, event));
             }
             Output::Keys(_) => host.keys += 1,
-            Output::Keepalive { .. } => {}
+            Output::Keepalive { .. } => host.keepalives.push(elapsed),
             Output::Transmit { .. } | Output::Wait(_) => unreachable!("handled by drain"),
         }
     }

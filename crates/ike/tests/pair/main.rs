@@ -1,4 +1,5 @@
 //! Two endpoints in virtual time: every exchange, every collision, a bad network and bad people.
+#![allow(clippy::unwrap_used, clippy::field_reassign_with_default)]
 
 mod address;
 mod collision;
