@@ -158,6 +158,9 @@ pub(crate) struct LabOptions {
     /// Put IKE and ESP on UDP port 4500 instead of raw ESP
     #[arg(long)]
     pub(crate) udp_encap: bool,
+    /// The ESP proposal, for example aes256-sha256, which tshark decrypts
+    #[arg(long, value_name = "PROPOSAL", conflicts_with = "plain")]
+    pub(crate) esp: Option<String>,
     /// The control experiment: no IPsec, so clear packets must be seen
     #[arg(long)]
     pub(crate) plain: bool,

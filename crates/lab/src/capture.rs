@@ -74,8 +74,8 @@ pub(crate) struct Counts {
     pub(crate) first_clear: Option<String>,
     /// ESP packets.
     pub(crate) esp: u64,
-    /// When each IKE message was seen, in order of arrival per wire.
-    pub(crate) ike: Vec<SystemTime>,
+    /// When each IKE message was seen, and on which wire, in order of arrival per wire.
+    pub(crate) ike: Vec<(SystemTime, &'static str)>,
     /// Frames in all.
     pub(crate) frames: u64,
     /// Frames that the captures missed.
@@ -85,7 +85,16 @@ pub(crate) struct Counts {
 impl Counts {
     /// How many IKE messages were seen at `mark` or later.
     pub(crate) fn ike_after(&self, mark: SystemTime) -> u64 {
-        self.ike.iter().filter(|&&at| at >= mark).count() as u64
+        self.ike.iter().filter(|(at, _)| *at >= mark).count() as u64
+    }
+
+    /// How many IKE messages a host of the back network sent before `mark`.
+    pub(crate) fn ike_before(&self, host: &str, mark: SystemTime) -> u64 {
+        let sent = self
+            .ike
+            .iter()
+            .filter(|(at, wire)| *at < mark && *wire == short(host));
+        sent.count() as u64
     }
 
     fn add(&mut self, other: Counts) {
@@ -117,7 +126,7 @@ impl Captures {
         let ports = PORTS.iter().map(|&(host, interface)| Wire {
             namespace: SWITCH,
             interface,
-            name: host.strip_prefix(PREFIX).unwrap_or(host),
+            name: short(host),
             counted: Counted::Incoming,
         });
         for wire in ports.chain([HEARTBEAT, FRONT]) {
@@ -155,6 +164,11 @@ impl Drop for Captures {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
+}
+
+/// A namespace's name without the lab's prefix: the name of its host's wire.
+fn short(host: &str) -> &str {
+    host.strip_prefix(PREFIX).unwrap_or(host)
 }
 
 /// Captures one wire.
@@ -203,7 +217,7 @@ fn capture(
     Ok(counts)
 }
 
-fn count(counts: &mut Counts, frame: &[u8], time: SystemTime, wire: &str) {
+fn count(counts: &mut Counts, frame: &[u8], time: SystemTime, wire: &'static str) {
     counts.frames += 1;
     match classify(frame) {
         Kind::Clear => {
@@ -214,7 +228,7 @@ fn count(counts: &mut Counts, frame: &[u8], time: SystemTime, wire: &str) {
                 .get_or_insert_with(|| format!("counted frame {number} of {wire}.pcap"));
         }
         Kind::Esp => counts.esp += 1,
-        Kind::Ike => counts.ike.push(time),
+        Kind::Ike => counts.ike.push((time, wire)),
         Kind::Other => {}
     }
 }

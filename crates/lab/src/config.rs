@@ -14,6 +14,8 @@ const CLUSTER_KEY: &str = "Jq0m5v3yZl8cX2nBf6kWgS9dRt4hPa7eUoI1uYiTxQM";
 pub(crate) struct Settings<'a> {
     /// ESP in UDP even though there is no NAT.
     pub(crate) udp_encap: bool,
+    /// The ESP proposal, if not the daemon's own.
+    pub(crate) esp: Option<&'a str>,
     /// The daemon's folder for sockets and state.
     pub(crate) run_dir: &'a Path,
 }
@@ -25,6 +27,7 @@ pub(crate) fn front_end(settings: Settings<'_>) -> String {
         |what, vip, _| format!("remote = \"{vip}\"\n{what}"),
         "remote_ports",
         "",
+        settings.esp,
     );
     head("fe", settings) + &peers + &rules
 }
@@ -36,6 +39,7 @@ pub(crate) fn node(name: &str, settings: Settings<'_>) -> String {
         |what, vip, fe| format!("local = \"{vip}\"\nremote = \"{fe}\"\n{what}"),
         "local_ports",
         "side = \"server\"\n",
+        settings.esp,
     );
     let nodes: String = [
         ("be1", BE1_HEARTBEAT, BE1_BACK),
@@ -77,7 +81,13 @@ fn peers(peers: &[(&str, String)]) -> String {
 }
 
 /// Rules for mail and for the probe, IPv4 and IPv6. `sides` puts the addresses before the rest.
-fn rules(sides: impl Fn(&str, &str, &str) -> String, ports: &str, side: &str) -> String {
+fn rules(
+    sides: impl Fn(&str, &str, &str) -> String,
+    ports: &str,
+    side: &str,
+    esp: Option<&str>,
+) -> String {
+    let esp = esp.map_or_else(String::new, |esp| format!("esp_proposals = [{esp:?}]\n"));
     let whats = [
         ("mail", format!("profile = \"passwords\"\n{side}")),
         (
@@ -97,7 +107,7 @@ fn rules(sides: impl Fn(&str, &str, &str) -> String, ports: &str, side: &str) ->
     for (what, text) in &whats {
         for (family, vip, fe) in &families {
             out.push_str(&format!(
-                "[[rule]]\nname = \"{what}{family}\"\naction = \"require\"\n{}\n",
+                "[[rule]]\nname = \"{what}{family}\"\naction = \"require\"\n{esp}{}\n",
                 sides(text, vip, fe)
             ));
         }
@@ -114,6 +124,7 @@ mod tests {
         let run_dir = Path::new("/run/hf-lab/be1");
         let settings = Settings {
             udp_encap: true,
+            esp: Some("aes256-sha256"),
             run_dir,
         };
         let (fe, be) = (front_end(settings), node("be1", settings));
@@ -121,6 +132,7 @@ mod tests {
             "name = \"probe-udp6\"",
             "encapsulation = \"udp\"",
             "profile = \"passwords\"",
+            "esp_proposals = [\"aes256-sha256\"]",
         ] {
             assert!(fe.contains(text) && be.contains(text), "{text}\n{fe}\n{be}");
         }

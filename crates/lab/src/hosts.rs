@@ -232,6 +232,7 @@ impl Hosts {
         fs::create_dir_all(&run_dir).map_err(file(&run_dir))?;
         let settings = Settings {
             udp_encap: plan.options.udp_encap,
+            esp: plan.options.esp.as_deref(),
             run_dir: &run_dir,
         };
         let text = if name == "fe" {

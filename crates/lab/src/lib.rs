@@ -32,6 +32,7 @@ mod setup;
 mod stop;
 mod table;
 mod topology;
+mod verdict;
 
 pub use error::Error;
 pub use options::{Options, Scenario};

@@ -60,6 +60,8 @@ pub struct Options {
     pub keys: bool,
     /// Put IKE and ESP on UDP port 4500 instead of raw ESP.
     pub udp_encap: bool,
+    /// The ESP proposal, as the daemon's configuration writes it; the daemon's own when absent.
+    pub esp: Option<String>,
     /// No IPsec at all, and the lab itself moves the address: the control experiment, in which
     /// the counter of clear packets must not stay at zero.
     pub plain: bool,
@@ -87,6 +89,7 @@ impl Default for Options {
             keep: false,
             keys: false,
             udp_encap: false,
+            esp: None,
             plain: false,
             builtin_mail: false,
             out: PathBuf::from("lab-results"),

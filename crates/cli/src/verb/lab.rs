@@ -19,6 +19,7 @@ pub(crate) fn run(options: &LabOptions, json: bool) -> Result<(), Failure> {
         keep: options.keep,
         keys: options.keys,
         udp_encap: options.udp_encap,
+        esp: options.esp.clone(),
         plain: options.plain,
         builtin_mail: options.builtin_mail,
         out: options.out.clone(),

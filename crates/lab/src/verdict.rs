@@ -1,0 +1,108 @@
+//! What must hold after a scenario: what was seen is held against it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+use api::{IkeSa, Request, Status};
+
+use crate::addresses::*;
+use crate::capture::Counts;
+use crate::control;
+use crate::error::Error;
+use crate::hosts::socket;
+use crate::options::{Options, Scenario};
+use crate::scenario::Run;
+use crate::stop::Stop;
+
+/// How long SAs that were replaced may take to vanish.
+const SETTLE: Duration = Duration::from_secs(3);
+/// How long a daemon may take to answer.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// Holds what was seen against what must be.
+pub(crate) fn judge(options: &Options, scenario: Scenario, mut run: Run) -> Run {
+    let outage_ms = run.probe.outage.as_secs_f64() * 1000.0;
+    if let Some(bound) = options.bound_ms(scenario)
+        && outage_ms > bound
+    {
+        run.failures.push(format!(
+            "the outage of {outage_ms:.0} ms is above {bound:.0} ms"
+        ));
+    }
+    let counts = &run.counts;
+    if counts.frames == 0 {
+        let why = "the captures saw nothing, so they prove nothing";
+        run.failures.push(why.into());
+    }
+    match options.plain {
+        true if counts.clear == 0 => {
+            let why = "no clear packet was counted without IPsec, so the counter proves nothing";
+            run.failures.push(why.into());
+        }
+        true => {}
+        false => {
+            if counts.clear > 0 {
+                let first = counts.first_clear.as_deref().unwrap_or("?");
+                run.failures.push(format!(
+                    "{} packets of protected ports travelled in clear; the first is {first}",
+                    counts.clear
+                ));
+            }
+            if counts.esp == 0 {
+                run.failures.push("no ESP packet was seen".into());
+            }
+        }
+    }
+    run
+}
+
+/// A node that does not have the address says nothing to the front end: be2 before `mark`.
+pub(crate) fn standby_silent(counts: &Counts, mark: SystemTime) -> Option<String> {
+    let messages = counts.ike_before(BE2, mark);
+    (messages > 0).then(|| {
+        format!("be2 sent {messages} IKE messages before it had {VIP}: a standby must be silent")
+    })
+}
+
+/// The front end has one IKE SA with each virtual address, so has the node that owns them, and
+/// nobody has another. SAs that are on their way out get some time.
+///
+/// # Errors
+/// When interrupted.
+pub(crate) fn negotiated(scenario: Scenario, stop: &Stop) -> Result<Option<String>, Error> {
+    let expected: &[(&str, usize)] = match scenario {
+        Scenario::Protect => &[("fe", 1), ("be1", 1), ("be2", 0)],
+        Scenario::PlannedMove => &[("fe", 1), ("be1", 0), ("be2", 1)],
+        Scenario::Crash => &[("fe", 1), ("be2", 1)],
+    };
+    let mut fault = None;
+    stop.until(SETTLE, || {
+        fault = expected
+            .iter()
+            .find_map(|&(host, wanted)| odd(host, wanted));
+        fault.is_none()
+    })?;
+    Ok(fault)
+}
+
+/// What is wrong with a host's IKE SAs, if something is.
+fn odd(host: &str, wanted: usize) -> Option<String> {
+    let status = match control::ask::<Status>(&socket(host), &Request::Status, ANSWER) {
+        Ok(status) => status,
+        Err(why) => return Some(format!("{host}: {why}")),
+    };
+    [IpAddr::V4(VIP), IpAddr::V6(VIP6)]
+        .into_iter()
+        .find_map(|vip| {
+            let found = status.ike_sas.iter().filter(|sa| is_of(sa, vip)).count();
+            (found != wanted)
+                .then(|| format!("{host} has {found} IKE SAs for {vip}; {wanted} expected"))
+        })
+}
+
+fn is_of(sa: &IkeSa, address: IpAddr) -> bool {
+    [&sa.local, &sa.remote]
+        .into_iter()
+        .filter_map(|end| end.parse::<SocketAddr>().ok())
+        .any(|end| end.ip() == address)
+}
