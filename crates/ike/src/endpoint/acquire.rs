@@ -38,10 +38,9 @@ pub(crate) fn usable(
         Slot::InitSent(_) | Slot::AuthSent(_) => Some((0, 0)),
         _ => None,
     };
-    let candidates = tables.with_remote(remote).into_iter().filter_map(|ike| {
+    let candidates = tables.between(local, remote).into_iter().filter_map(|ike| {
         let slot = tables.slot(ike)?;
-        let fits = slot.local() == local && slot.peer() == Some(peer);
-        Some((rank(slot).filter(|_| fits)?, ike))
+        Some((rank(slot).filter(|_| slot.peer() == Some(peer))?, ike))
     });
     candidates.max().map(|(_, ike)| ike)
 }
@@ -127,7 +126,7 @@ pub(crate) fn is_alone(tables: &Tables, peer: &PeerName, local: IpAddr, remote: 
         .get(peer)
         .map(|peer| tables.with_identity(&peer.remote_id));
     !tables
-        .with_remote(remote)
+        .between(local, remote)
         .iter()
         .chain(by_identity.iter().flatten())
         .any(holds)

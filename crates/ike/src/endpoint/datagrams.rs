@@ -178,11 +178,14 @@ fn hint_of_esp(
         return Err(Discard::RateLimited);
     }
     let sends = |ike: &IkeSaId| {
-        tables.sa(*ike).is_some_and(|sa| {
-            sa.path.local.ip() == way.local.ip() && sa.child_by_outbound(spi).is_some()
-        })
+        tables
+            .sa(*ike)
+            .is_some_and(|sa| sa.child_by_outbound(spi).is_some())
     };
-    let ike = tables.with_remote(way.remote.ip()).into_iter().find(sends);
+    let ike = tables
+        .between(way.local.ip(), way.remote.ip())
+        .into_iter()
+        .find(sends);
     let mut sa = ike
         .and_then(|ike| tables.take_sa(ike))
         .ok_or(Discard::HintIgnored)?;

@@ -49,6 +49,12 @@ impl Slot {
         self.path().local.ip()
     }
 
+    /// The local and the remote address.
+    pub(crate) fn addresses(&self) -> (IpAddr, IpAddr) {
+        let path = self.path();
+        (path.local.ip(), path.remote.ip())
+    }
+
     /// The peer, unless it is not yet known.
     pub(crate) fn peer(&self) -> Option<&PeerName> {
         match self {

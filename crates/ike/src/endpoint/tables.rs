@@ -46,7 +46,8 @@ pub(crate) struct Tables {
     /// When a peer was last called because of an unknown ESP SPI.
     pub(crate) called: BTreeMap<IpAddr, Instant>,
     slots: BTreeMap<IkeSaId, Slot>,
-    by_remote: BTreeMap<IpAddr, BTreeSet<IkeSaId>>,
+    /// IKE SAs and own handshakes by the local and the remote address.
+    by_addresses: BTreeMap<(IpAddr, IpAddr), BTreeSet<IkeSaId>>,
     by_identity: BTreeMap<Identity, BTreeSet<IkeSaId>>,
 }
 
@@ -69,7 +70,7 @@ impl Tables {
             news: Bucket::per_second(limits::UNAUTHENTICATED_NEWS),
             called: BTreeMap::new(),
             slots: BTreeMap::new(),
-            by_remote: BTreeMap::new(),
+            by_addresses: BTreeMap::new(),
             by_identity: BTreeMap::new(),
         }
     }
@@ -126,12 +127,10 @@ impl Tables {
         match &slot {
             Slot::HalfOpen(state) => self.half_opens.remove(state.birth),
             Slot::Refused(state) => self.half_opens.remove(state.birth),
-            Slot::Sa(sa) => {
-                unindex(&mut self.by_identity, &sa.remote_id, ike);
-                unindex(&mut self.by_remote, &sa.path.remote.ip(), ike);
-            }
-            _ => unindex(&mut self.by_remote, &slot.path().remote.ip(), ike),
+            Slot::Sa(sa) => unindex(&mut self.by_identity, &sa.remote_id, ike),
+            Slot::InitSent(_) | Slot::AuthSent(_) => {}
         }
+        unindex(&mut self.by_addresses, &slot.addresses(), ike);
         Some(slot)
     }
 
@@ -147,22 +146,22 @@ impl Tables {
     /// Puts a slot in, new or back.
     pub(crate) fn put(&mut self, ike: IkeSaId, slot: Slot) {
         self.deadlines.set(ike, slot.due(self.config.childless));
-        let remote = slot.path().remote.ip();
+        let addresses = slot.addresses();
         match &slot {
             Slot::HalfOpen(state) => {
                 self.half_opens
-                    .insert(ike, state.birth, state.peer_spi, remote);
+                    .insert(ike, state.birth, state.peer_spi, addresses.1);
             }
-            Slot::Refused(state) => self.half_opens.insert(ike, state.birth, 0, remote),
+            Slot::Refused(state) => self.half_opens.insert(ike, state.birth, 0, addresses.1),
             Slot::Sa(sa) => {
                 self.by_identity
                     .entry(sa.remote_id.clone())
                     .or_default()
                     .insert(ike);
-                self.by_remote.entry(remote).or_default().insert(ike);
+                self.by_addresses.entry(addresses).or_default().insert(ike);
             }
-            _ => {
-                self.by_remote.entry(remote).or_default().insert(ike);
+            Slot::InitSent(_) | Slot::AuthSent(_) => {
+                self.by_addresses.entry(addresses).or_default().insert(ike);
             }
         }
         self.slots.insert(ike, slot);
@@ -173,10 +172,10 @@ impl Tables {
         self.registry.release_ike(ike);
     }
 
-    /// IKE SAs and own handshakes with an address.
-    pub(crate) fn with_remote(&self, remote: IpAddr) -> Vec<IkeSaId> {
-        self.by_remote
-            .get(&remote)
+    /// IKE SAs and own handshakes between two addresses.
+    pub(crate) fn between(&self, local: IpAddr, remote: IpAddr) -> Vec<IkeSaId> {
+        self.by_addresses
+            .get(&(local, remote))
             .into_iter()
             .flatten()
             .copied()
