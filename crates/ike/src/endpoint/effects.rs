@@ -171,14 +171,19 @@ fn hand_over(from: &mut Sa, to: &mut Sa, ctx: &mut Context<'_>) {
     to.unanswered_since = to.unanswered_since.or(from.unanswered_since);
 }
 
-/// The peer holds no older IKE SA with us: neither shall we (section 2.4).
+/// The peer holds no older IKE SA with us: neither shall we (section 2.4). That is said of one
+/// pair of addresses: the nodes of a cluster share a name, and each knows only the SAs of the
+/// addresses that it has itself.
 pub(crate) fn initial_contact(tables: &mut Tables, new: IkeSaId, begun: u64, now: Instant) {
     let Some(sa) = tables.sa(new) else { return };
     let (remote_id, local_id) = (sa.remote_id.clone(), sa.local_id.clone());
+    let addresses = |sa: &Sa| (sa.path.local.ip(), sa.path.remote.ip());
+    let between = addresses(sa);
     for ike in tables.with_identity(&remote_id) {
         let older = |sa: &Sa| {
             let open = !matches!(sa.stage, Stage::Closed { .. });
-            open && sa.birth < begun && sa.local_id == local_id
+            let same = sa.local_id == local_id && addresses(sa) == between;
+            open && sa.birth < begun && same
         };
         if ike == new || !tables.sa(ike).is_some_and(older) {
             continue;
