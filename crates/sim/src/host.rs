@@ -423,13 +423,15 @@ impl Host {
     }
 }
 
-/// The flow of a packet whose checksum is right.
+/// The flow of a packet whose checksums are right.
 fn intact(packet: &[u8]) -> Option<Flow> {
     let flow = Flow::of(packet).ok()?;
+    let header = &packet[..packet.len() - payload(packet).len()];
+    let sound = flow.src.is_ipv6() || checksum::of(header) == 0;
     let Flow {
         src, dst, protocol, ..
     } = flow;
-    checksum::is_right(src, dst, protocol, &[payload(packet)]).then_some(flow)
+    (sound && checksum::is_right(src, dst, protocol, &[payload(packet)])).then_some(flow)
 }
 
 /// The time of a data plane: nanoseconds since the world began, never 0.

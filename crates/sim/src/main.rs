@@ -5,11 +5,14 @@ mod command_line;
 mod table;
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use command_line::{Order, USAGE};
 use sim::World;
-use sim::scenario::cluster_random;
+use sim::scenario::cluster_random::{self, Played};
+
+/// Every seed that this divides is played twice.
+const AGAIN: u64 = 50;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -29,24 +32,44 @@ fn main() -> ExitCode {
     }
 }
 
-/// Plays many seeds and says which failed.
+/// Plays many seeds and says which failed. Some are played twice: nothing but the seed may decide.
 fn seeds(from: u64, count: u64, begun: Instant) -> ExitCode {
-    let mut failed = Vec::new();
-    let mut events = 0;
+    let (mut failed, mut events) = (0, 0);
+    let (mut back, mut agreed) = (Vec::new(), Vec::new());
     for seed in from..from.saturating_add(count) {
-        let world = cluster_random::run(seed, begun, false);
-        events += world.trace().events();
-        if !world.violations().is_empty() {
-            failed.push(seed);
-            report(seed, &world);
+        let played = cluster_random::run(seed, begun, false);
+        events += played.world.trace().events();
+        back.push(played.back);
+        agreed.push(played.agreed);
+        if played.agreed > Duration::from_secs(3) {
+            println!("DEBUG {seed} {:?} {:?}", played.back, played.agreed);
+        }
+        let digest = played.world.trace().digest();
+        let again = || {
+            cluster_random::run(seed, begun, false)
+                .world
+                .trace()
+                .digest()
+        };
+        let differs = seed.is_multiple_of(AGAIN) && again() != digest;
+        if differs {
+            println!("seed {seed}: played again, something else happens");
+        }
+        if differs || !report(seed, &played.world) {
+            failed += 1;
         }
     }
     let seconds = begun.elapsed().as_secs_f64();
+    println!("{count} seeds from {from}: {failed} failed; {events} events in {seconds:.1} s");
     println!(
-        "{count} seeds from {from}: {} failed; {events} events in {seconds:.1} s",
-        failed.len()
+        "traffic is back after the last fault: {}",
+        spread(&mut back)
     );
-    if failed.is_empty() {
+    println!(
+        "both ends hold the same SAs after it: {}",
+        spread(&mut agreed)
+    );
+    if failed == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -54,26 +77,48 @@ fn seeds(from: u64, count: u64, begun: Instant) -> ExitCode {
 }
 
 fn seed_again(seed: u64, trace: bool, begun: Instant) -> ExitCode {
-    let world = cluster_random::run(seed, begun, trace);
+    let Played {
+        world,
+        back,
+        agreed,
+    } = cluster_random::run(seed, begun, trace);
     world
         .trace()
         .lines()
         .iter()
         .for_each(|line| println!("{line}"));
     println!("seed {seed}: digest {:016x}", world.trace().digest());
-    report(seed, &world);
-    if world.violations().is_empty() {
+    println!("traffic back after {back:?}, ends agree after {agreed:?}");
+    if report(seed, &world) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-fn report(seed: u64, world: &World) {
+/// Prints what was broken; true when nothing was.
+fn report(seed: u64, world: &World) -> bool {
     for violation in world.violations() {
         println!("seed {seed}: {violation}");
     }
-    if !world.violations().is_empty() {
+    let kept = world.violations().is_empty();
+    if !kept {
         println!("  again: cargo run --release -p sim -- seed {seed} --trace");
     }
+    kept
+}
+
+/// Median, the 99th of 100, and the longest.
+fn spread(times: &mut [Duration]) -> String {
+    times.sort_unstable();
+    let at = |permille: usize| {
+        let place = times.len().saturating_sub(1) * permille / 1000;
+        times.get(place).copied().unwrap_or_default().as_secs_f64()
+    };
+    format!(
+        "median {:.2} s, p99 {:.2} s, longest {:.2} s",
+        at(500),
+        at(990),
+        at(1000)
+    )
 }

@@ -60,8 +60,8 @@ const LINES: [Line; 5] = [
 pub(crate) fn print(begun: Instant) -> ExitCode {
     println!("Outage in virtual time, shortest to longest of {SEEDS} worlds:");
     println!(
-        "{:10} {:20} {:10} {}",
-        "profile", "event", "KB821839", "simulated"
+        "{:10} {:20} {:10} simulated",
+        "profile", "event", "KB821839"
     );
     let mut outcome = ExitCode::SUCCESS;
     for line in LINES {

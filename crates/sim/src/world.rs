@@ -64,8 +64,8 @@ pub struct World {
     count: u64,
     checkers: Checkers,
     trace: Trace,
-    /// Faults are under way; otherwise, when the last one was mended.
-    ill: bool,
+    /// How many faults are under way, and when the last one was mended.
+    ill: u32,
     quiet_since: Duration,
     recorded: VecDeque<(HostId, Frame)>,
     wire: Option<Vec<OnWire>>,
@@ -91,7 +91,7 @@ impl World {
             count: 0,
             checkers,
             trace: Trace::new(false),
-            ill: false,
+            ill: 0,
             quiet_since: Duration::ZERO,
             recorded: VecDeque::new(),
             wire: None,

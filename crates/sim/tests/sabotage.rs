@@ -32,7 +32,7 @@ fn play(settings: Settings) -> Vec<Checker> {
             id: 1 << 60,
             kind: sim::packet::Kind::Request,
         };
-        world.inject_clear(host, message.packet(&flow, 10).unwrap());
+        world.inject_clear(host, message.packet(&flow, 10).expect("one family"));
     }
     let from = world.time();
     world.run(2 * SECOND);

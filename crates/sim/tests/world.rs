@@ -39,7 +39,7 @@ fn a_planned_move_and_a_crash_give_the_group_to_the_other_node() {
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    let play = |seed| cluster_random::run(seed, begun(), true);
+    let play = |seed| cluster_random::run(seed, begun(), true).world;
     for seed in [3, 4] {
         let (first, second) = (play(seed), play(seed));
         assert!(first.trace().events() > 1000);
@@ -62,4 +62,22 @@ fn a_group_address_is_protected_before_it_is_up() {
     world.order_move(1, 0, 2).unwrap().unwrap();
     world.run(Duration::from_secs(2));
     assert_eq!(world.violations(), []);
+}
+
+/// Two groups are two IKE SAs, though the peer has one name: the first contact of a node that
+/// has one of them says nothing about the other.
+#[test]
+fn first_contact_of_one_group_leaves_the_other_alone() {
+    let mut world = running(Settings {
+        groups: 2,
+        ..Settings::modern()
+    });
+    world.run(Duration::from_secs(2));
+    let ended: Vec<String> = world
+        .events()
+        .iter()
+        .filter(|(_, _, event)| event.to_string().contains("INITIAL_CONTACT"))
+        .map(|(at, host, event)| format!("{at:?} {host} {event}"))
+        .collect();
+    assert_eq!(ended, Vec::<String>::new());
 }

@@ -1,6 +1,7 @@
 //! What is delivered was sent by an application, unchanged, and a protected packet comes once.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use wire::ip::Flow;
@@ -22,6 +23,8 @@ pub struct Delivery {
     sent: BTreeMap<u64, Sent>,
     /// When answers to protected requests came, and how long each took.
     answers: Vec<(Duration, Duration)>,
+    /// When the last of them came, by group.
+    last: BTreeMap<IpAddr, Duration>,
 }
 
 /// A time without answers.
@@ -47,6 +50,7 @@ impl Delivery {
             addresses,
             sent: BTreeMap::new(),
             answers: Vec::new(),
+            last: BTreeMap::new(),
         }
     }
 
@@ -89,6 +93,7 @@ impl Delivery {
             && let Some(request) = self.sent.get(&to)
         {
             self.answers.push((at, at - request.at));
+            self.last.insert(flow.src, at);
         }
         None
     }
@@ -138,6 +143,12 @@ impl Delivery {
             to: two[1],
         });
         gaps.max_by_key(Outage::gap)
+    }
+
+    /// When a group last answered.
+    #[must_use]
+    pub fn last_answer(&self, group: usize) -> Option<Duration> {
+        self.last.get(&self.addresses.group(group)).copied()
     }
 
     /// How many answers came in all.

@@ -230,7 +230,9 @@ impl Plane {
                         },
                     };
                     self.sealed += 1;
-                    if self.sabotage == Some(Sabotage::RepeatSequence) && self.sealed % 50 == 0 {
+                    if self.sabotage == Some(Sabotage::RepeatSequence)
+                        && self.sealed.is_multiple_of(50)
+                    {
                         frames.push(frame.clone());
                     }
                     frames.push(frame);

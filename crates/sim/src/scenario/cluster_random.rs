@@ -15,23 +15,31 @@ use crate::network::Link;
 use crate::settings::{Settings, Traffic};
 use crate::world::World;
 
+/// How long traffic may take to flow again after the last fault.
+const BACK: Duration = Duration::from_secs(12);
 /// How long both ends may take to agree after the last fault: a stale SA lives at most until its
 /// lifetime ends and an exchange about it has failed.
 const AGREE: Duration = Duration::from_secs(90);
 /// How long traffic is watched when everything is well again.
 const WATCH: Duration = Duration::from_secs(3);
+/// How often it is looked whether that is so.
+const STEP: Duration = Duration::from_millis(50);
 
-/// Plays one seed to its end. The world's violations say whether every promise was kept.
-#[must_use]
-pub fn run(seed: u64, begun: Instant, with_trace: bool) -> World {
-    run_with(settings(seed), seed, begun, with_trace)
+/// A seed that was played to its end.
+pub struct Played {
+    /// The world after it; its violations say whether every promise was kept.
+    pub world: World,
+    /// How long after the last fault every group answered again.
+    pub back: Duration,
+    /// How long after the last fault both ends held the same SAs.
+    pub agreed: Duration,
 }
 
-/// The same in a world of other settings.
+/// Plays one seed.
 #[must_use]
-pub fn run_with(settings: Settings, seed: u64, begun: Instant, with_trace: bool) -> World {
+pub fn run(seed: u64, begun: Instant, with_trace: bool) -> Played {
     let mut dice = Dice::new(seed ^ 0x706c_6f74);
-    let mut world = World::new(settings, seed, begun);
+    let mut world = World::new(settings(seed), seed, begun);
     if with_trace {
         world = world.with_trace();
     }
@@ -41,24 +49,44 @@ pub fn run_with(settings: Settings, seed: u64, begun: Instant, with_trace: bool)
         plot::act(&mut world, &mut dice);
         world.run(dice.time(ms(200), ms(3000)));
     }
-    peace(&mut world);
-    world
+    peace(world)
 }
 
 /// Mends everything, lets time pass, and checks what must hold then.
-fn peace(world: &mut World) {
-    plot::mend(world);
-    world.run(Duration::from_secs(12));
-    let step = ms(50);
-    let mut waited = Duration::ZERO;
-    while waited < AGREE && !disagreements(&world.ends()).is_empty() {
-        world.run(step);
-        waited += step;
-    }
+fn peace(mut world: World) -> Played {
+    plot::mend(&mut world);
+    let mended = world.time();
+    let all_answer = |world: &World| {
+        let mut groups = 0..world.settings().groups;
+        groups.all(|group| {
+            world
+                .delivery()
+                .last_answer(group)
+                .is_some_and(|at| at > mended)
+        })
+    };
+    let back = wait(&mut world, BACK, all_answer);
+    let agree = |world: &World| disagreements(&world.ends()).is_empty();
+    let agreed = back + wait(&mut world, AGREE, agree);
     world.check_pairs();
+    world.run((mended + BACK).saturating_sub(world.time()));
     let from = world.time();
     world.run(WATCH);
     world.check_progress(from);
+    Played {
+        world,
+        back,
+        agreed,
+    }
+}
+
+/// Lets time pass until something holds, or for a limited time; how long that was.
+fn wait(world: &mut World, limit: Duration, done: impl Fn(&World) -> bool) -> Duration {
+    let begun = world.time();
+    while world.time() - begun < limit && !done(world) {
+        world.run(STEP);
+    }
+    world.time() - begun
 }
 
 /// What the world of a seed is made of.

@@ -89,9 +89,9 @@ pub fn run(settings: Settings, fault: Fault, seed: u64, begun: Instant) -> Optio
     match fault {
         Fault::PlannedMove => world.order_move(OWNER, 0, HEIR)?.ok()?,
         Fault::Crash => {
-            world.set_ill(true);
+            world.begin_fault();
             world.crash(OWNER);
-            world.set_ill(false);
+            world.end_fault();
         }
     }
     world.run_until(PATIENCE, |world| world.owner(0) == Some(HEIR));

@@ -110,9 +110,15 @@ impl World {
         }
     }
 
-    /// Faults are under way, or are over.
-    pub fn set_ill(&mut self, ill: bool) {
-        self.ill = ill;
+    /// A fault begins: until it ends, and for a while after, groups may have two owners or none.
+    pub fn begin_fault(&mut self) {
+        self.ill += 1;
+        self.disturb();
+    }
+
+    /// A fault has ended.
+    pub fn end_fault(&mut self) {
+        self.ill = self.ill.saturating_sub(1);
         self.disturb();
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::checker::{Checker, Delivery, Ends, Holders, disagreements};
-use crate::frame::HostId;
+use crate::frame::{Frame, HostId};
 use crate::host::Host;
 use crate::trace::Trace;
 use crate::world::{OnWire, World};
@@ -43,6 +43,13 @@ impl World {
     #[must_use]
     pub fn wire(&self) -> &[OnWire] {
         self.wire.as_deref().unwrap_or_default()
+    }
+
+    /// One of the datagrams that an attacker has recorded.
+    #[must_use]
+    pub fn recorded(&self, number: u64) -> Option<Frame> {
+        let place = number.checked_rem(self.recorded.len() as u64)? as usize;
+        self.recorded.get(place).map(|(_, frame)| frame.clone())
     }
 
     /// What nodes said happened.
@@ -85,7 +92,7 @@ impl World {
 
     pub(crate) fn look_at_owners(&mut self) {
         let at = self.time();
-        if self.ill {
+        if self.ill > 0 {
             self.quiet_since = at;
         }
         let hosts = || {

@@ -1,38 +1,45 @@
-//! The faults of a random world, one act at a time.
+//! The faults of a random world, one act at a time, some of them one within another.
+
+mod attacks;
+mod orders;
 
 use std::time::Duration;
 
-use node::Command;
-use policy::RuleName;
-use wire::ip::{Flow, protocol};
-
 use crate::addresses::PATHS;
-use crate::configuration::{RULE, peer_name};
 use crate::dice::Dice;
 use crate::frame::{FRONT, HostId};
 use crate::network::Link;
-use crate::packet::{Kind, Message, SERVICE};
 use crate::world::World;
 
 const NODES: [HostId; 2] = [1, 2];
 const HOSTS: [HostId; 3] = [FRONT, 1, 2];
+/// How many acts may lie one within another.
+const DEPTH: u32 = 3;
 
 /// One act: a fault and its end, an operator's order, or an attack.
 pub(crate) fn act(world: &mut World, dice: &mut Dice) {
-    match dice.below(16) {
-        0 => noise(world, dice),
-        1 => one_way_loss(world, dice),
-        2 => partition(world, dice),
-        3 | 4 => crash(world, dice),
-        5 => kill(world, dice),
-        6 => freeze(world, dice),
-        7 | 8 => planned_move(world, dice),
-        9 => move_with_crash(world, dice),
-        10 | 11 => rekey(world, dice),
-        12 => delete(world, dice),
-        13 => replay(world, dice),
-        14 => inject(world, dice),
-        _ => front_end_cut(world, dice),
+    act_within(world, dice, DEPTH);
+}
+
+fn act_within(world: &mut World, dice: &mut Dice, depth: u32) {
+    match dice.below(20) {
+        0 => noise(world, dice, depth),
+        1 => one_way_loss(world, dice, depth),
+        2 => partition(world, dice, depth),
+        3 | 4 => crash(world, dice, depth),
+        5 => kill(world, dice, depth),
+        6 => freeze(world, dice, depth),
+        7 => front_end_cut(world, dice, depth),
+        8 | 9 => orders::planned_move(world, dice),
+        10 | 11 => orders::rekey(world, dice),
+        12 => orders::delete(world, dice),
+        13 => orders::reload(world, dice),
+        14 => orders::pause(world, dice),
+        15 => leave(world, dice, depth),
+        16 => move_with_crash(world, dice, depth),
+        17 => attacks::replay(world, dice),
+        18 => attacks::clear_text(world, dice),
+        _ => attacks::garbage(world, dice),
     }
 }
 
@@ -40,20 +47,36 @@ pub(crate) fn act(world: &mut World, dice: &mut Dice) {
 pub(crate) fn mend(world: &mut World) {
     world.set_links(Link::good());
     for host in HOSTS {
-        if !world.host(host).is_up() {
-            world.boot(host);
-        }
-        world.start(host);
+        bring_up(world, host);
         if world.host(host).is_frozen() {
             world.thaw(host);
         }
     }
-    world.set_ill(false);
+    orders::resume(world);
 }
 
-fn noise(world: &mut World, dice: &mut Dice) {
+/// Time passes in the middle of an act; sometimes another one happens meanwhile.
+fn meanwhile(world: &mut World, dice: &mut Dice, depth: u32, low: u64, high: u64) {
+    if depth > 1 && dice.chance(300) {
+        world.run(time(dice, low / 2, high / 2));
+        act_within(world, dice, depth - 1);
+        world.run(time(dice, low / 2, high / 2));
+    } else {
+        world.run(time(dice, low, high));
+    }
+}
+
+fn bring_up(world: &mut World, host: HostId) {
+    if world.host(host).is_up() {
+        world.start(host);
+    } else {
+        world.boot(host);
+    }
+}
+
+fn noise(world: &mut World, dice: &mut Dice, depth: u32) {
     let usual = world.settings().link;
-    world.set_ill(true);
+    world.begin_fault();
     world.set_links(Link {
         loss: dice.between(50, 300) as u32,
         double: dice.below(100) as u32,
@@ -62,12 +85,12 @@ fn noise(world: &mut World, dice: &mut Dice) {
         lateness: Duration::from_millis(60),
         ..usual
     });
-    world.run(time(dice, 500, 5000));
+    meanwhile(world, dice, depth, 500, 5000);
     world.set_links(usual);
-    world.set_ill(false);
+    world.end_fault();
 }
 
-fn one_way_loss(world: &mut World, dice: &mut Dice) {
+fn one_way_loss(world: &mut World, dice: &mut Dice, depth: u32) {
     let from = *dice.pick(&HOSTS);
     let to = (from + dice.between(1, 2) as usize) % HOSTS.len();
     let paths: Vec<usize> = match dice.below(3) {
@@ -75,147 +98,85 @@ fn one_way_loss(world: &mut World, dice: &mut Dice) {
         1 => vec![1],
         _ => (0..PATHS).collect(),
     };
-    world.set_ill(true);
+    world.begin_fault();
     for path in &paths {
         world.set_cut(from, to, *path, true);
     }
-    world.run(time(dice, 100, 5000));
+    meanwhile(world, dice, depth, 100, 5000);
     for path in &paths {
         world.set_cut(from, to, *path, false);
     }
-    world.set_ill(false);
+    world.end_fault();
 }
 
-fn partition(world: &mut World, dice: &mut Dice) {
-    world.set_ill(true);
+fn partition(world: &mut World, dice: &mut Dice, depth: u32) {
+    world.begin_fault();
     world.set_partition(1, 2, true);
-    world.run(time(dice, 100, 5000));
+    meanwhile(world, dice, depth, 100, 5000);
     world.set_partition(1, 2, false);
-    world.set_ill(false);
+    world.end_fault();
 }
 
 /// The front end reaches nobody, sometimes for longer than any exchange lasts.
-fn front_end_cut(world: &mut World, dice: &mut Dice) {
-    world.set_ill(true);
+fn front_end_cut(world: &mut World, dice: &mut Dice, depth: u32) {
+    world.begin_fault();
     for node in NODES {
         world.set_partition(FRONT, node, true);
     }
-    world.run(time(dice, 100, 12_000));
+    meanwhile(world, dice, depth, 100, 12_000);
     for node in NODES {
         world.set_partition(FRONT, node, false);
     }
-    world.set_ill(false);
+    world.end_fault();
 }
 
-fn crash(world: &mut World, dice: &mut Dice) {
+fn crash(world: &mut World, dice: &mut Dice, depth: u32) {
     let host = *dice.pick(&HOSTS);
-    world.set_ill(true);
+    world.begin_fault();
     world.crash(host);
-    world.run(time(dice, 1, 6000));
-    world.boot(host);
-    world.set_ill(false);
+    meanwhile(world, dice, depth, 1, 6000);
+    bring_up(world, host);
+    world.end_fault();
 }
 
-fn kill(world: &mut World, dice: &mut Dice) {
+fn kill(world: &mut World, dice: &mut Dice, depth: u32) {
     let host = *dice.pick(&HOSTS);
-    world.set_ill(true);
+    world.begin_fault();
     world.kill(host);
-    world.run(time(dice, 1, 5000));
-    world.start(host);
-    world.set_ill(false);
+    meanwhile(world, dice, depth, 1, 5000);
+    bring_up(world, host);
+    world.end_fault();
 }
 
-fn freeze(world: &mut World, dice: &mut Dice) {
+fn freeze(world: &mut World, dice: &mut Dice, depth: u32) {
     let host = *dice.pick(&HOSTS);
-    world.set_ill(true);
+    world.begin_fault();
     world.freeze(host);
-    world.run(time(dice, 10, 4000));
+    meanwhile(world, dice, depth, 10, 4000);
     world.thaw(host);
-    world.set_ill(false);
+    world.end_fault();
 }
 
-/// Who owns a group moves it; a refusal (it is on its way, the target is not ready) is no fault.
-fn planned_move(world: &mut World, dice: &mut Dice) {
-    let group = dice.below(world.settings().groups as u64) as usize;
-    if let Some(owner) = world.owner(group).filter(|owner| *owner != FRONT) {
-        let target = NODES.len() + 1 - owner;
-        let _ = world.order_move(*dice.pick(&NODES), group, target);
-    }
-    world.run(time(dice, 0, 1000));
+/// A node leaves in good order and comes back.
+fn leave(world: &mut World, dice: &mut Dice, depth: u32) {
+    let host = *dice.pick(&NODES);
+    world.begin_fault();
+    let _ = world.command(host, node::Command::Shutdown);
+    meanwhile(world, dice, depth, 1, 3000);
+    world.kill(host);
+    meanwhile(world, dice, depth, 1, 1000);
+    bring_up(world, host);
+    world.end_fault();
 }
 
-fn move_with_crash(world: &mut World, dice: &mut Dice) {
-    world.set_ill(true);
-    planned_move(world, dice);
+fn move_with_crash(world: &mut World, dice: &mut Dice, depth: u32) {
+    world.begin_fault();
+    orders::planned_move(world, dice);
     let victim = *dice.pick(&HOSTS);
     world.crash(victim);
-    world.run(time(dice, 1, 4000));
-    world.boot(victim);
-    world.set_ill(false);
-}
-
-/// Rekeys from one end, or from both at the same moment; there may be nothing to rekey.
-fn rekey(world: &mut World, dice: &mut Dice) {
-    for _ in 0..dice.between(1, 3) {
-        let ends = *dice.pick(&[&HOSTS[..], &HOSTS[..1], &HOSTS[1..]]);
-        let ike = dice.chance(500);
-        for host in ends {
-            let command = match ike {
-                true => Command::RekeyPeer(peer_name(*host)),
-                false => Command::RekeyRule(RuleName::new(RULE)),
-            };
-            let _ = world.command(*host, command);
-        }
-        world.run(time(dice, 0, 300));
-    }
-}
-
-/// Deletes from one end, or from both at the same moment.
-fn delete(world: &mut World, dice: &mut Dice) {
-    let ends = *dice.pick(&[&HOSTS[..], &HOSTS[..1], &HOSTS[1..]]);
-    let ike = dice.chance(500);
-    for host in ends {
-        let command = match ike {
-            true => Command::DeletePeer(peer_name(*host)),
-            false => Command::DeleteRule(RuleName::new(RULE)),
-        };
-        let _ = world.command(*host, command);
-    }
-    world.run(time(dice, 0, 1000));
-}
-
-fn replay(world: &mut World, dice: &mut Dice) {
-    for _ in 0..dice.between(1, 5) {
-        world.replay(dice.between(1, 200) as usize);
-        world.run(time(dice, 0, 500));
-    }
-}
-
-/// Forged packets in clear, to and from the protected service.
-fn inject(world: &mut World, dice: &mut Dice) {
-    let addresses = world.addresses();
-    for number in 0..dice.between(1, 20) {
-        let flow = Flow {
-            src: addresses.own(FRONT, 0),
-            dst: addresses.group(0),
-            protocol: protocol::TCP,
-            src_port: 40_000,
-            dst_port: SERVICE,
-        };
-        let back = dice.chance(500);
-        let flow = if back { flow.reversed() } else { flow };
-        let message = Message {
-            id: u64::MAX - number,
-            kind: Kind::Request,
-        };
-        let Some(packet) = message.packet(&flow, 10) else {
-            continue;
-        };
-        for to in if back { &HOSTS[..1] } else { &HOSTS[1..] } {
-            world.inject_clear(*to, packet.clone());
-        }
-        world.run(time(dice, 0, 50));
-    }
+    meanwhile(world, dice, depth, 1, 4000);
+    bring_up(world, victim);
+    world.end_fault();
 }
 
 fn time(dice: &mut Dice, low: u64, high: u64) -> Duration {
