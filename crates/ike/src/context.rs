@@ -81,6 +81,11 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// The moment after a configured time.
+    pub(crate) fn after(&self, time: Duration) -> Instant {
+        self.now + time.min(limits::FOREVER)
+    }
+
     pub(crate) fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }

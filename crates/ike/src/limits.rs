@@ -51,6 +51,12 @@ pub const REPLACED_LIFE: Duration = Duration::from_secs(60);
 /// How long a replaced child waits for the peer's Delete before it is deleted from here.
 pub const REPLACED_CHILD_LIFE: Duration = Duration::from_secs(10);
 
+/// How long a deleted IKE SA repeats its last response, in case that was lost.
+pub const CLOSED_LIFE: Duration = Duration::from_secs(10);
+
+/// The longest that any timer runs: ten years, so that no setting overflows the clock.
+pub const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// The longest that an address that leaves waits for the peers' answers to its Deletes.
 pub const RELEASE: Duration = Duration::from_millis(100);
 

@@ -202,7 +202,7 @@ fn leave(tables: &mut Tables, address: IpAddr, now: Instant) {
         }
     }
     let account = Leaving {
-        until: now + tables.config.release,
+        until: now + tables.config.release.min(limits::FOREVER),
         waiting,
         acknowledged: 0,
     };
@@ -218,7 +218,7 @@ fn leave(tables: &mut Tables, address: IpAddr, now: Instant) {
 /// The address has left: nothing of it stays.
 fn forget(tables: &mut Tables, address: IpAddr, now: Instant) {
     tables.addresses.set_active(address, false);
-    tables.addresses.give_up(address);
+    let account = tables.addresses.give_up(address);
     for ike in of_local(tables, address) {
         match tables.take(ike) {
             Some(Slot::Sa(mut sa)) if !matches!(sa.stage, Stage::Closed { .. }) => {
@@ -228,6 +228,12 @@ fn forget(tables: &mut Tables, address: IpAddr, now: Instant) {
             Some(slot) => drop_slot(tables, ike, slot, now),
             None => {}
         }
+    }
+    // Who waits for the address to be released waits no longer.
+    if let Some(account) = account {
+        tables
+            .outputs
+            .push_back(Output::Event(released(address, &account)));
     }
 }
 

@@ -15,6 +15,18 @@ impl Sa {
     /// Ends the IKE SA here. With `linger` it goes on repeating its last response for a while.
     pub(crate) fn end(&mut self, reason: Reason, linger: bool, ctx: &mut Context<'_>) {
         self.remove_children(&reason, ctx);
+        let rivals = self
+            .exchanges
+            .iter()
+            .filter_map(|exchange| match &exchange.kind {
+                Kind::RekeyIke {
+                    rival: Some(rival), ..
+                } => Some(rival.id),
+                _ => None,
+            });
+        // What the peer made in the place of this one must not wait for a decision for ever.
+        let stand: Vec<Effect> = rivals.map(|rival| Effect::RivalStands { rival }).collect();
+        self.effects.extend(stand);
         let orphans = self.abandon(ctx);
         let (ike, peer) = (self.id, self.peer.name.clone());
         ctx.event(Event::IkeClosed {
@@ -24,7 +36,7 @@ impl Sa {
         });
         if linger {
             self.stage = Stage::Closed {
-                until: ctx.now + limits::REPLACED_CHILD_LIFE,
+                until: ctx.now + limits::CLOSED_LIFE,
             };
         }
         self.effects.push(Effect::Ended { reason, orphans });

@@ -12,6 +12,7 @@ use policy::timers::ChildLifetime;
 
 use crate::command::{Acquire, Usage};
 use crate::context::Context;
+use crate::limits;
 use crate::status::{ChildState, ChildStatus};
 use crate::timer::Timer;
 use crate::v2::child::Agreed;
@@ -80,8 +81,8 @@ impl Child {
             active: true,
             in_esp: true,
             born: now,
-            rekey_at: Some(now + rekey.saturating_sub(early)),
-            expire_at: now + hard,
+            rekey_at: Some(ctx.after(rekey.saturating_sub(early))),
+            expire_at: ctx.after(hard),
             last_inbound: now,
         }
     }
@@ -163,7 +164,7 @@ impl Child {
     fn idle_at(&self) -> Option<(Instant, Timer)> {
         self.template
             .idle
-            .map(|idle| (self.last_inbound + idle, Timer::Idle))
+            .map(|idle| (self.last_inbound + idle.min(limits::FOREVER), Timer::Idle))
     }
 
     /// Rekeying failed: tries again half-way to the end of the pair's life, if that is worth it.

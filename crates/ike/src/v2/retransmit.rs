@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use policy::timers::Retransmission;
 
+use crate::limits;
+
 /// How often a request was sent, and when it is due again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Retransmit {
@@ -18,7 +20,7 @@ impl Retransmit {
     pub(crate) fn start(ladder: &Retransmission, now: Instant) -> Self {
         Retransmit {
             attempt: 0,
-            due: ladder.gap(0).map(|gap| now + gap),
+            due: ladder.gap(0).map(|gap| now + gap.min(limits::FOREVER)),
             interval: None,
         }
     }
@@ -45,7 +47,7 @@ impl Retransmit {
     /// The due time has come: `true` to send again, `false` to give up.
     pub(crate) fn again(&mut self, ladder: &Retransmission, now: Instant) -> bool {
         let gap = self.interval.or_else(|| ladder.gap(self.attempt + 1));
-        self.due = gap.map(|gap| now + gap);
+        self.due = gap.map(|gap| now + gap.min(limits::FOREVER));
         self.attempt += usize::from(gap.is_some());
         gap.is_some()
     }

@@ -14,6 +14,7 @@ use crate::command::Acquire;
 use crate::context::Context;
 use crate::event::{Doubt, Reason};
 use crate::id::{IkeSaId, Role};
+use crate::limits;
 use crate::v2::child::ChildOffer;
 use crate::v2::keys::{Keys, Spis};
 use crate::v2::nat::Path;
@@ -221,10 +222,10 @@ impl Sa {
             stage: Stage::Live,
             birth: ctx.registry.next_birth(),
             born: now,
-            rekey_at: Some(now + lifetime.rekey.saturating_sub(early)),
-            expire_at: now + lifetime.hard,
+            rekey_at: Some(ctx.after(lifetime.rekey.saturating_sub(early))),
+            expire_at: ctx.after(lifetime.hard),
             childless_since: now,
-            keepalive_at: birth.path.nat.local.then_some(now + keepalive),
+            keepalive_at: birth.path.nat.local.then_some(ctx.after(keepalive)),
             children: Vec::new(),
             exchanges: Vec::new(),
             tasks: VecDeque::new(),
@@ -276,6 +277,7 @@ impl Sa {
     /// When a NAT needs to hear from us again.
     pub(crate) fn rearm_keepalive(&mut self, now: Instant) {
         let gap = self.peer.ike.nat_keepalive;
-        self.keepalive_at = (self.path.nat.local && gap > Duration::ZERO).then_some(now + gap);
+        self.keepalive_at =
+            (self.path.nat.local && gap > Duration::ZERO).then_some(now + gap.min(limits::FOREVER));
     }
 }

@@ -1,12 +1,13 @@
 //! What time does to an established IKE SA (RFC 7296 sections 2.1, 2.4 and 2.8).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use policy::sa::ChildId;
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::event::{Doubt, Reason};
+use crate::limits;
 use crate::output::Output;
 use crate::timer::Timer;
 use crate::v2::established::begin::close_child;
@@ -40,13 +41,13 @@ pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
 }
 
 /// When an IKE SA without a child has been so for too long.
-pub(crate) fn childless_due(sa: &Sa, ctx_childless: std::time::Duration) -> Option<Instant> {
+pub(crate) fn childless_due(sa: &Sa, most: Duration) -> Option<Instant> {
     let quiet = sa.stage == Stage::Live
         && sa.children.is_empty()
         && sa.exchanges.is_empty()
         && sa.tasks.is_empty()
         && sa.delayed.is_empty();
-    quiet.then(|| sa.childless_since + ctx_childless)
+    quiet.then(|| sa.childless_since + most.min(limits::FOREVER))
 }
 
 /// Does what is due.

@@ -123,7 +123,7 @@ fn close_ike(sa: &mut Sa, ctx: &mut Context<'_>) {
         sa.forget_own_rekeying(ctx);
         sa.effects.push(Effect::RivalStands { rival });
         sa.stage = Stage::Closed {
-            until: ctx.now + limits::REPLACED_CHILD_LIFE,
+            until: ctx.now + limits::CLOSED_LIFE,
         };
         return sa.effects.push(Effect::Ended {
             reason: Reason::Rekeyed,

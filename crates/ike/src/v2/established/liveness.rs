@@ -49,7 +49,7 @@ pub(crate) fn due(sa: &Sa) -> Option<Instant> {
     let idle = sa.stage == Stage::Live && sa.exchanges.is_empty() && !asks;
     sa.unanswered_since
         .filter(|_| idle)
-        .map(|since| since + liveness.one_way_silence)
+        .map(|since| since + liveness.one_way_silence.min(limits::FOREVER))
 }
 
 /// Asks the peer.
