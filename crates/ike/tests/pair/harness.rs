@@ -272,6 +272,16 @@ impl Pair {
         self.drain(host);
     }
 
+    /// The host loses everything, and begins again with another seed.
+    pub(crate) fn crash(&mut self, host: usize, setup: &Setup) {
+        let mut fresh = setup.host(host);
+        fresh.events = std::mem::take(&mut self.hosts[host].events);
+        self.hosts[host] = fresh;
+        let at = self.elapsed();
+        self.told
+            .push((at, format!("{} {at:?} crashes\n", ["A", "B"][host])));
+    }
+
     pub(crate) fn acquire(&mut self, host: usize) {
         let wanted = Box::new(self.acquire_of(host));
         self.command(host, Command::Acquire(wanted));

@@ -1,4 +1,4 @@
-//! A bad network: loss, reorder and duplication, with everything going on at once.
+//! A bad network: loss, reorder, duplication and crashes, with everything going on at once.
 
 use crate::harness::*;
 use crypto::{Random, SeededRandom};
@@ -29,6 +29,17 @@ fn run(seed: u64) {
     for _ in 0..12 {
         pair.run(millis(u64::from(roll(120))));
         let host = usize::from(roll(2));
+        if roll(24) == 0 {
+            let seed = seed + 2_000_000 + u64::from(roll(250));
+            pair.crash(
+                host,
+                &Setup {
+                    seed,
+                    ports: setup.ports,
+                    ..Setup::default()
+                },
+            );
+        }
         let child = pair.hosts[host].sad.keys().next_back().copied();
         let ike = pair.ikes(host).first().map(|one| one.ike);
         let command = match (roll(7), child, ike) {
