@@ -205,6 +205,8 @@ pub enum Event {
 pub enum Doubt {
     /// We sent and nothing came back.
     OneWaySilence,
+    /// The peer has made another IKE SA between the same addresses, as after a restart.
+    AnotherSa,
     /// An unprotected notification.
     Hint(NotifyType),
     /// The host asked.
@@ -233,6 +235,7 @@ impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Doubt::OneWaySilence => f.write_str("nothing comes back"),
+            Doubt::AnotherSa => f.write_str("it has made another one"),
             Doubt::Hint(notify) => write!(f, "an unprotected {notify}"),
             Doubt::Requested => f.write_str("this host asked"),
         }

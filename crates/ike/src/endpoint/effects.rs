@@ -11,11 +11,12 @@ use crate::endpoint::addresses::Leaving;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::error::Error;
-use crate::event::{Event, Reason};
+use crate::event::{Doubt, Event, Reason};
 use crate::id::{IkeSaId, Role};
 use crate::limits;
 use crate::output::Output;
 use crate::v2::established::begin::pump;
+use crate::v2::established::liveness;
 use crate::v2::install::acquire_failed;
 use crate::v2::sa::{Effect, Sa, Stage, Task};
 use crate::v2::start::export;
@@ -175,22 +176,44 @@ fn hand_over(from: &mut Sa, to: &mut Sa, ctx: &mut Context<'_>) {
 /// pair of addresses: the nodes of a cluster share a name, and each knows only the SAs of the
 /// addresses that it has itself.
 pub(crate) fn initial_contact(tables: &mut Tables, new: IkeSaId, begun: u64, now: Instant) {
-    let Some(sa) = tables.sa(new) else { return };
-    let (remote_id, local_id) = (sa.remote_id.clone(), sa.local_id.clone());
-    let addresses = |sa: &Sa| (sa.path.local.ip(), sa.path.remote.ip());
-    let between = addresses(sa);
-    for ike in tables.with_identity(&remote_id) {
-        let older = |sa: &Sa| {
-            let open = !matches!(sa.stage, Stage::Closed { .. });
-            let same = sa.local_id == local_id && addresses(sa) == between;
-            open && sa.birth < begun && same
-        };
-        if ike == new || !tables.sa(ike).is_some_and(older) {
-            continue;
-        }
+    for ike in older(tables, new, begun) {
         if let Some(mut sa) = tables.take_sa(ike) {
             sa.end(Reason::InitialContact, false, &mut tables.context(now));
             settle(tables, sa, now);
         }
     }
+}
+
+/// The peer makes another IKE SA and does not say that it holds no older one. Perhaps it has only
+/// forgotten them, for it may hold one between other addresses: those that nobody uses any more
+/// would stay until the end of their life.
+pub(crate) fn doubt_older(tables: &mut Tables, new: IkeSaId, begun: u64, now: Instant) {
+    for ike in older(tables, new, begun) {
+        if let Some(mut sa) = tables.take_sa(ike) {
+            if sa.stage == Stage::Live && sa.peer.ike.liveness.is_some() {
+                liveness::ask(&mut sa, Doubt::AnotherSa);
+                pump(&mut sa, &mut tables.context(now));
+            }
+            settle(tables, sa, now);
+        }
+    }
+}
+
+/// IKE SAs of the same identities and addresses that came to be before a handshake began.
+fn older(tables: &Tables, new: IkeSaId, begun: u64) -> Vec<IkeSaId> {
+    let Some(sa) = tables.sa(new) else {
+        return Vec::new();
+    };
+    let addresses = |sa: &Sa| (sa.path.local.ip(), sa.path.remote.ip());
+    let (local_id, between) = (&sa.local_id, addresses(sa));
+    let is_older = |ike: &IkeSaId| {
+        let older = |sa: &Sa| {
+            let open = !matches!(sa.stage, Stage::Closed { .. });
+            let same = sa.local_id == *local_id && addresses(sa) == between;
+            open && sa.birth < begun && same
+        };
+        *ike != new && tables.sa(*ike).is_some_and(older)
+    };
+    let known = tables.with_identity(&sa.remote_id);
+    known.into_iter().filter(is_older).collect()
 }

@@ -9,7 +9,7 @@ use wire::ike::{Decoded, Notify, NotifyType, Payload, PayloadType};
 
 use crate::config::Cookies;
 use crate::discard::Discard;
-use crate::endpoint::effects::{initial_contact, settle};
+use crate::endpoint::effects::{doubt_older, initial_contact, settle};
 use crate::endpoint::handshake::failed;
 use crate::endpoint::slot::{Refused, Slot};
 use crate::endpoint::tables::Tables;
@@ -192,8 +192,9 @@ pub(crate) fn half_open(
     match state.advance(decoded, &payloads, found, back, &mut tables.context(now)) {
         Outcome::Established(sa, contact) => {
             settle(tables, sa, now);
-            if contact {
-                initial_contact(tables, ike, birth, now);
+            match contact {
+                true => initial_contact(tables, ike, birth, now),
+                false => doubt_older(tables, ike, birth, now),
             }
         }
         Outcome::Refused {
