@@ -81,9 +81,25 @@ struct Inputs {
     services: mpsc::Receiver<Done>,
     questions: mpsc::Receiver<Question>,
     addresses: AsyncFd<Monitor>,
+    signals: Signals,
+}
+
+/// What an operator or a supervisor says by signal.
+struct Signals {
     reload: Signal,
     terminate: Signal,
     interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Error> {
+        let listen = |kind| signal(kind).map_err(Error::Runtime);
+        Ok(Self {
+            reload: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
 }
 
 impl Daemon {
@@ -141,7 +157,6 @@ impl Daemon {
             .as_ref()
             .unwrap_or(&daemon.config.node.control_socket);
         daemon.control = Some(Control::listen(socket, question)?);
-        let listen = |kind| signal(kind).map_err(Error::Runtime);
         let inputs = Inputs {
             reports,
             filter,
@@ -149,9 +164,7 @@ impl Daemon {
             services,
             questions,
             addresses: watch(monitor).map_err(Error::Runtime)?,
-            reload: listen(SignalKind::hangup())?,
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
+            signals: Signals::listen()?,
         };
         daemon.log.event(
             "ready",
@@ -185,11 +198,11 @@ impl Daemon {
                 changed = inputs.addresses.readable_mut() => self.addresses_changed(changed),
                 Some(question) = inputs.questions.recv() => self.question(question),
                 _ = usage.tick() => self.tick(),
-                _ = inputs.reload.recv() => {
+                _ = inputs.signals.reload.recv() => {
                     let _ = self.reload();
                 }
-                _ = inputs.terminate.recv() => self.begin_to_leave(&mut farewell),
-                _ = inputs.interrupt.recv() => self.begin_to_leave(&mut farewell),
+                _ = inputs.signals.terminate.recv() => self.begin_to_leave(&mut farewell),
+                _ = inputs.signals.interrupt.recv() => self.begin_to_leave(&mut farewell),
             }
             self.carry_out();
             if farewell.is_some_and(|at| self.left || Instant::now() >= at) {
