@@ -175,8 +175,7 @@ impl Hosts {
             Some((running, status))
         })?;
         let text = fs::read_to_string(&*log).unwrap_or_default();
-        let last: Vec<&str> = text.lines().rev().take(3).collect();
-        let last = last.into_iter().rev().collect::<Vec<_>>().join(" | ");
+        let last = last_words(&text);
         let detail = format!(
             "ended too early ({status}): {last}; its log is {}",
             log.display()
@@ -336,6 +335,16 @@ fn dovecot_command(program: &Path, config: &Path) -> Command {
     command
 }
 
+/// What a program said at its end: the first line under our own name, else the last line.
+fn last_words(log: &str) -> &str {
+    let mut lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
+    let ours = lines
+        .clone()
+        .find_map(|line| line.strip_prefix("holdfast: "));
+    ours.or_else(|| lines.next_back())
+        .unwrap_or("it said nothing")
+}
+
 /// Whether somebody listens on all these TCP ports, as the kernel's own table has it: to ask by
 /// connecting would make the proxy connect on.
 fn listening(namespace: &str, ports: &[u16]) -> bool {
@@ -366,6 +375,17 @@ fn listener(line: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_words_of_a_program() {
+        let log = "ready\nholdfast: no such cipher\n  | \n  = help: take another\n\n";
+        assert_eq!(last_words(log), "no such cipher");
+        assert_eq!(
+            last_words("ready\nport 110 is in use\n"),
+            "port 110 is in use"
+        );
+        assert_eq!(last_words(""), "it said nothing");
+    }
 
     #[test]
     fn the_port_of_a_listener() {

@@ -73,6 +73,9 @@ pub fn run(options: &Options) -> Result<Report, Error> {
         "captures, logs and report.json are in {}",
         out.display()
     ));
+    if options.keys && !options.plain {
+        progress.say(how_to_decrypt(options, &out));
+    }
     if options.keep {
         bench.leave_standing(&out.join("standing"))?;
         progress.say(how_to_play());
@@ -192,6 +195,20 @@ fn host() -> Host {
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         holdfast: env!("CARGO_PKG_VERSION").to_owned(),
     }
+}
+
+/// The front end is one end of every SA, so its keys open every capture.
+fn how_to_decrypt(options: &Options, out: &Path) -> String {
+    let chosen = options.chosen();
+    let scenario = chosen.last().copied().unwrap_or(Scenario::Protect);
+    let runs = options.runs.max(1);
+    let folder = folder(out, scenario, runs, runs);
+    format!(
+        "whoever reads the key tables can read the traffic, for example with\n\
+         \x20 WIRESHARK_CONFIG_DIR={keys} tshark -o esp.enable_encryption_decode:TRUE -r {capture}",
+        keys = folder.join("logs/keys/fe").display(),
+        capture = folder.join("fe.pcap").display(),
+    )
 }
 
 fn how_to_play() -> String {
