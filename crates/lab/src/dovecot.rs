@@ -11,8 +11,8 @@ use std::process::Command;
 
 use crate::addresses::{PASSWORD, USER};
 use crate::error::{Error, file};
+use crate::program::find;
 use crate::service::mailbox::{MAILS, text};
-use crate::setup::find;
 
 /// Where Debian's Dovecot keeps its parts.
 const LIBEXEC: &str = "/usr/lib/dovecot";

@@ -23,6 +23,7 @@ mod leftovers;
 mod lock;
 mod options;
 mod probe;
+mod program;
 mod progress;
 mod report;
 mod run;

@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::dovecot;
 use crate::error::{Error, file};
+use crate::program::find;
 use crate::progress::Progress;
 
 /// Package scripts ask this program whether they may start a daemon; 101 means no.
@@ -69,21 +70,6 @@ fn missing() -> Vec<&'static str> {
     }
     missing.extend(dovecot::missing_packages());
     missing
-}
-
-/// Where a program is, in the places that hold programs for root.
-pub(crate) fn find(program: &str) -> Option<PathBuf> {
-    [
-        "/usr/local/sbin",
-        "/usr/local/bin",
-        "/usr/sbin",
-        "/usr/bin",
-        "/sbin",
-        "/bin",
-    ]
-    .iter()
-    .map(|folder| Path::new(folder).join(program))
-    .find(|path| path.is_file())
 }
 
 /// Runs apt-get without questions; whether it succeeded.
