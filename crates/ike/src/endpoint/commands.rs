@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
+use policy::pad::Peer;
+use policy::range::AddressRange;
 use policy::sa::ChildId;
 
 use crate::command::{Acquire, Command};
@@ -56,12 +59,12 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::InvalidSpi {
             local,
             remote,
-            spi: _,
+            spi,
             acquire,
         } => {
             if let Some(wanted) = acquire {
                 check_names(tables, &wanted)?;
-                call(tables, local, remote, *wanted, now);
+                call(tables, local, remote, spi, *wanted, now);
             }
         }
         Command::SetActive { address, active } => {
@@ -149,21 +152,24 @@ fn delete_child(tables: &mut Tables, child: ChildId, now: Instant) -> Result<(),
 }
 
 /// A peer sends ESP that nobody here knows, most likely because another node knew it: it is made
-/// to negotiate anew, unless it does already.
-fn call(tables: &mut Tables, local: IpAddr, remote: IpAddr, wanted: Acquire, now: Instant) {
+/// to negotiate anew. If it has an IKE SA with us, it is told there.
+fn call(
+    tables: &mut Tables,
+    local: IpAddr,
+    remote: IpAddr,
+    spi: u32,
+    wanted: Acquire,
+    now: Instant,
+) {
     let expected = wanted.local == local && wanted.remote == remote;
-    if !expected || !tables.addresses.is_active(local) {
-        return;
-    }
-    // A profile that follows no hints waits for its timers instead.
-    if !tables
-        .peers
-        .get(&wanted.peer)
-        .is_some_and(|peer| peer.ike.hints)
-    {
-        return;
-    }
-    if usable(tables, &wanted.peer, local, remote).is_some() {
+    let calls = |peer: &Arc<Peer>| {
+        // A profile that follows no hints waits for its timers instead. And who may talk from
+        // anywhere is not called: anybody can write an address into a packet.
+        let named = |range: &AddressRange| range.contains(remote) && !range.is_any();
+        peer.ike.hints && peer.addresses.iter().any(named)
+    };
+    let calls = tables.peers.get(&wanted.peer).is_some_and(calls);
+    if !expected || !calls || !tables.addresses.is_active(local) {
         return;
     }
     let recent = |at: &Instant| now.saturating_duration_since(*at) < limits::INVALID_SPI_GAP;
@@ -173,8 +179,20 @@ fn call(tables: &mut Tables, local: IpAddr, remote: IpAddr, wanted: Acquire, now
     if tables.called.len() >= limits::CALLED {
         tables.called.retain(|_, at| recent(at));
     }
+    if tables.called.len() >= limits::CALLED {
+        return;
+    }
     tables.called.insert(remote, now);
-    acquire(tables, wanted, now);
+    match usable(tables, &wanted.peer, local, remote) {
+        None => acquire(tables, wanted, now),
+        Some(ike) => {
+            if let Some(mut sa) = tables.take_sa(ike) {
+                liveness::tell_invalid_spi(&mut sa, spi);
+                begin::pump(&mut sa, &mut tables.context(now));
+                settle(tables, sa, now);
+            }
+        }
+    }
 }
 
 /// Every slot of a local address.

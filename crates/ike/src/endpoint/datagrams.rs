@@ -113,12 +113,18 @@ fn dispatch(
                 None => Ok(()),
             }
         }
-        None => unknown(tables, header, way, now),
+        None => unknown(tables, decoded, way, now),
     }
 }
 
 /// A message for an IKE SA that does not exist: its sender should hear of that (section 2.21.4).
-fn unknown(tables: &mut Tables, header: &Header, way: Way, now: Instant) -> Result<(), Discard> {
+fn unknown(
+    tables: &mut Tables,
+    decoded: &Decoded<'_>,
+    way: Way,
+    now: Instant,
+) -> Result<(), Discard> {
+    let header = &decoded.header;
     if header.flags.response || header.exchange == ExchangeType::IKE_SA_INIT {
         return Err(Discard::UnknownSpi);
     }
@@ -146,7 +152,9 @@ fn unknown(tables: &mut Tables, header: &Header, way: Way, now: Instant) -> Resu
         header.message_id,
     );
     let payload = Payload::Notify(Notify::new(NotifyType::INVALID_IKE_SPI, Vec::new()));
-    if let Ok(bytes) = wire::ike::encode(&answer, &[payload]) {
+    let bytes = wire::ike::encode(&answer, &[payload]).unwrap_or_default();
+    // It is never more than what came, so that nobody gains by a false address.
+    if bytes.len() <= decoded.octets.len() {
         let path = Path {
             local: way.local,
             remote: way.remote,

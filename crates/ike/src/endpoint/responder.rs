@@ -115,7 +115,9 @@ fn refuse_critical(
         nat: Nat::default(),
     };
     let spi = decoded.header.initiator_spi;
-    if let Some(bytes) = stateless_answer(spi, error_payload(&error)) {
+    let answer = stateless_answer(spi, error_payload(&error));
+    // Nobody who has not proved an address is answered with more than it sent.
+    if let Some(bytes) = answer.filter(|bytes| bytes.len() <= decoded.octets.len()) {
         tables.context(now).transmit(&path, bytes);
     }
     if tables.news.take(now) {

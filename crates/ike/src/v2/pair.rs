@@ -46,7 +46,7 @@ pub(crate) struct Child {
     /// Whether ESP still has it; a pair that is deleted for a reason other than rekeying loses
     /// it before the peer has answered.
     pub(crate) in_esp: bool,
-    born: Instant,
+    pub(crate) born: Instant,
     rekey_at: Option<Instant>,
     expire_at: Instant,
     last_inbound: Instant,

@@ -61,6 +61,10 @@ pub(crate) enum Task {
         reason: Reason,
     },
     Liveness(Doubt),
+    /// Tells the peer that it sends ESP which nobody here knows.
+    TellInvalidSpi {
+        spi: u32,
+    },
 }
 
 /// Our offer to replace the IKE SA.

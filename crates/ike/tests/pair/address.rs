@@ -348,3 +348,53 @@ fn initial_contact_of_both_at_once_ends_nothing() {
         }
     }
 }
+
+#[test]
+fn unknown_esp_under_an_ike_sa_is_told_there_and_not_called_for() {
+    let mut pair = Setup::default().pair();
+    pair.establish();
+    let (child, known) = (pair.child(A), pair.spec(A).outbound_spi);
+    let (local, remote) = (ip("10.0.0.2"), ip("10.0.0.1"));
+    for (spi, sent) in [(known, 0), (4711, 1)] {
+        let acquire = Some(Box::new(pair.acquire_of(B)));
+        let spi_came = Command::InvalidSpi {
+            local,
+            remote,
+            spi,
+            acquire,
+        };
+        pair.command(B, spi_came);
+        pair.run(millis(300));
+        assert_eq!(pair.sent(B), sent);
+    }
+    // A does not send with it, so nothing ends.
+    assert_eq!(pair.log[0].1.exchange(), 37);
+    assert!(pair.hosts[A].sad.contains_key(&child));
+    pair.agree(1);
+}
+
+#[test]
+fn who_may_talk_from_anywhere_is_not_called() {
+    let mut setup = Setup::default();
+    setup.config = |config| {
+        let peers = config.pad.peers().iter().cloned().map(|mut peer| {
+            peer.addresses.clear();
+            peer
+        });
+        config.pad = std::sync::Arc::new(policy::pad::Pad::new(peers.collect()));
+    };
+    let mut pair = setup.pair();
+    let (local, remote) = (ip("10.0.0.2"), ip("10.0.0.1"));
+    let acquire = Some(Box::new(pair.acquire_of(B)));
+    pair.command(
+        B,
+        Command::InvalidSpi {
+            local,
+            remote,
+            spi: 4711,
+            acquire,
+        },
+    );
+    pair.run(secs(1));
+    assert_eq!(pair.sent(B), 0);
+}

@@ -46,6 +46,10 @@ pub(crate) fn pump(sa: &mut Sa, ctx: &mut Context<'_>) {
                 );
             }
             Task::Liveness(doubt) => check_liveness(sa, doubt, ctx),
+            Task::TellInvalidSpi { spi } => {
+                let notify = Notify::new(NotifyType::INVALID_SPI, spi.to_be_bytes().to_vec());
+                sa.request(Kind::Liveness, &[Payload::Notify(notify)], ctx);
+            }
         }
     }
 }

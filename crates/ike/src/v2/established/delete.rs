@@ -13,6 +13,7 @@ use crate::limits;
 use crate::v2::collision::{Answer, Asked, answer};
 use crate::v2::contents::Contents;
 use crate::v2::established::collide::{doing_to_closed, doing_to_ike};
+use crate::v2::established::liveness::told_invalid_spi;
 use crate::v2::pair::Stage as ChildStage;
 use crate::v2::sa::{Effect, Kind, Sa, Stage};
 use crate::v2::window::Request;
@@ -68,6 +69,12 @@ pub(crate) fn informed(
     sa.respond(request, &payloads, ctx);
     for (id, stage) in gone {
         sa.remove_child(id, why(stage), ctx);
+    }
+    let useless = contents
+        .notify(NotifyType::INVALID_SPI)
+        .map(|notify| notify.data.as_slice());
+    if let Some(spi) = useless.and_then(|data| data.try_into().ok()) {
+        told_invalid_spi(sa, u32::from_be_bytes(spi), ctx);
     }
 }
 

@@ -9,9 +9,11 @@ use wire::ike::NotifyType;
 use crate::command::Usage;
 use crate::context::Context;
 use crate::discard::Discard;
-use crate::event::Doubt;
+use crate::error::Error;
+use crate::event::{Doubt, Reason};
 use crate::limits;
-use crate::v2::pair::Stage as ChildStage;
+use crate::v2::established::begin::close_child;
+use crate::v2::pair::{Child, Stage as ChildStage};
 use crate::v2::sa::{Kind, Sa, Stage, Task};
 
 /// Takes note of what ESP saw of a child.
@@ -61,6 +63,29 @@ pub(crate) fn ask(sa: &mut Sa, doubt: Doubt) {
         .any(|one| matches!(one.kind, Kind::Liveness));
     if !flies && !sa.tasks.iter().any(asks) {
         sa.queue(Task::Liveness(doubt));
+    }
+}
+
+/// The peer sends ESP that this host does not know: it is told, unless that may be the ESP of a
+/// child whose making is under way (section 1.5).
+pub(crate) fn tell_invalid_spi(sa: &mut Sa, spi: u32) {
+    let tells = |task: &Task| matches!(task, Task::TellInvalidSpi { .. });
+    let known = sa.children.iter().any(|child| child.inbound_spi == spi);
+    if !known && !sa.is_creating() && !sa.tasks.iter().any(tells) {
+        sa.queue(Task::TellInvalidSpi { spi });
+    }
+}
+
+/// The peer does not know ESP that we send: the pair is of no use. A young one is left alone, for
+/// its packets may have overtaken the message that made it.
+pub(crate) fn told_invalid_spi(sa: &mut Sa, spi: u32, ctx: &mut Context<'_>) {
+    let useless = |child: &&Child| {
+        let old = ctx.now.saturating_duration_since(child.born) >= limits::HINT_GAP;
+        child.outbound_spi == spi && child.is_live() && old
+    };
+    if let Some(id) = sa.children.iter().find(useless).map(|child| child.id) {
+        let why = Error::Refused(NotifyType::INVALID_SPI);
+        close_child(sa, id, Reason::Failed(why), ctx);
     }
 }
 

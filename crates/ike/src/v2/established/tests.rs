@@ -262,6 +262,25 @@ fn doubled_deletes_count_once_and_unknown_ones_not_at_all() {
 }
 
 #[test]
+fn esp_that_the_peer_does_not_know_is_deleted_unless_it_is_young() {
+    let mut bench = Bench::new();
+    let child = bench.child(1001);
+    let told = |spi: u32| {
+        Payload::Notify(Notify::new(
+            NotifyType::INVALID_SPI,
+            spi.to_be_bytes().to_vec(),
+        ))
+    };
+    bench.ask(ExchangeType::INFORMATIONAL, &[told(1001)]);
+    assert!(bench.sa.child(child).is_some_and(|child| child.in_esp));
+    bench.now += std::time::Duration::from_secs(2);
+    bench.ask(ExchangeType::INFORMATIONAL, &[told(1002)]);
+    assert!(bench.sa.child(child).is_some_and(|child| child.in_esp));
+    bench.ask(ExchangeType::INFORMATIONAL, &[told(1001)]);
+    assert!(bench.sa.child(child).is_some_and(|child| !child.in_esp));
+}
+
+#[test]
 fn the_handshake_s_exchanges_have_no_place_here() {
     let mut bench = Bench::new();
     for exchange in [
