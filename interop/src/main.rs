@@ -4,14 +4,17 @@
 
 mod capture;
 mod folder;
+mod holdfast;
 mod host;
 mod kernel;
 mod packet;
 mod program;
 mod scapy;
 mod space;
+mod strongswan;
 mod suite;
 mod table;
+mod traffic;
 
 use std::process::ExitCode;
 
@@ -19,6 +22,7 @@ const USAGE: &str = "\
 cargo run --release -p interop -- VERB [--out DIR]
   scapy       scapy opens our ESP and we open its, for every algorithm
   kernel      transport-mode ESP with a real Linux kernel, on manual keys
+  strongswan  IKE and ESP with Debian's strongSwan, both roles, rekeys, deletes, refusals
 ";
 
 fn main() -> ExitCode {
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     {
         ["scapy"] => scapy::run(&out),
         ["kernel"] => kernel::run(&out),
+        ["strongswan"] => strongswan::run(&out),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

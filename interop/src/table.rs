@@ -33,7 +33,7 @@ impl Table {
     /// An empty table; prints its head.
     pub(crate) fn new(verb: &'static str) -> Self {
         println!("interop {verb}");
-        println!("  {:<58} {:<22} {:<9} figure", "what", "peer", "result");
+        println!("  {:<66} {:<14} {:<9} figure", "what", "peer", "result");
         Table {
             verb,
             rows: Vec::new(),
@@ -120,7 +120,7 @@ fn line(row: &Row) -> String {
         Outcome::Bad => "FAILED",
     };
     format!(
-        "  {:<58} {:<22} {word:<9} {}",
+        "  {:<66} {:<14} {word:<9} {}",
         row.what, row.peer, row.figure
     )
 }
