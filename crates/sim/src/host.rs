@@ -33,6 +33,10 @@ const SOCKET: usize = 200;
 /// Packets that a frozen daemon's TUN device holds.
 const TUN: usize = 500;
 
+/// How often in a row a node may want to be called again at once: several timers of one SA are due
+/// after a freeze, and one call may see to one of them.
+const LATE: u32 = 20;
+
 /// What waits for a frozen daemon.
 enum Waiting {
     Frame(Frame),
@@ -51,6 +55,8 @@ pub struct Host {
     frozen: bool,
     waiting: VecDeque<Waiting>,
     applications: Applications,
+    /// How often in a row the node wanted to be called again at once.
+    late: u32,
     /// How often it was powered on, and how often its daemon was started.
     boots: u64,
     starts: u64,
@@ -71,6 +77,7 @@ impl Host {
             frozen: false,
             waiting: VecDeque::new(),
             applications,
+            late: 0,
             boots: 0,
             starts: 0,
         }
@@ -217,10 +224,11 @@ impl Host {
             daemon.node.handle_timeout(now);
             self.settle(now, &mut effects);
         }
-        if self.wake().is_some_and(|wake| wake <= now) {
-            effects.push(Effect::Broken(
-                "a timer of the node does not move on".to_owned(),
-            ));
+        let late = self.wake().is_some_and(|wake| wake <= now);
+        self.late = if late { self.late + 1 } else { 0 };
+        if self.late == LATE {
+            let what = "a timer of the node does not move on".to_owned();
+            effects.push(Effect::Broken(what));
         }
         effects
     }

@@ -41,9 +41,6 @@ fn seeds(from: u64, count: u64, begun: Instant) -> ExitCode {
         events += played.world.trace().events();
         back.push(played.back);
         agreed.push(played.agreed);
-        if played.agreed > Duration::from_secs(3) {
-            println!("DEBUG {seed} {:?} {:?}", played.back, played.agreed);
-        }
         let digest = played.world.trace().digest();
         let again = || {
             cluster_random::run(seed, begun, false)

@@ -81,3 +81,24 @@ fn first_contact_of_one_group_leaves_the_other_alone() {
         .collect();
     assert_eq!(ended, Vec::<String>::new());
 }
+
+/// A front end that is new says so to the first group; of the second it holds no SA either, but
+/// then it knows one with the same name. The node finds out what is stale before its life is over.
+#[test]
+fn a_new_front_end_leaves_no_stale_pairs_behind() {
+    let mut world = running(Settings {
+        groups: 2,
+        ..Settings::modern()
+    });
+    world.order_move(1, 1, 1).unwrap().unwrap();
+    world.run(Duration::from_secs(2));
+    world.kill(0);
+    world.run(Duration::from_millis(100));
+    world.start(0);
+    world.run(Duration::from_secs(10));
+    assert_eq!(
+        sim::checker::disagreements(&world.ends()),
+        Vec::<String>::new()
+    );
+    assert_eq!(world.violations(), []);
+}

@@ -17,9 +17,9 @@ use crate::world::World;
 
 /// How long traffic may take to flow again after the last fault.
 const BACK: Duration = Duration::from_secs(12);
-/// How long both ends may take to agree after the last fault: a stale SA lives at most until its
-/// lifetime ends and an exchange about it has failed.
-const AGREE: Duration = Duration::from_secs(90);
+/// How long both ends may take to agree after that: an IKE SA that the peer has lost is asked about
+/// after 2 s, and given up after 8 s without an answer.
+const AGREE: Duration = Duration::from_millis(10_500);
 /// How long traffic is watched when everything is well again.
 const WATCH: Duration = Duration::from_secs(3);
 /// How often it is looked whether that is so.
