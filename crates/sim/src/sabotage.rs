@@ -23,20 +23,6 @@ pub enum Sabotage {
     ChangeRequests,
     /// Packets that wait for an SA never make the node negotiate one.
     NeverAcquire,
-}
-
-impl Sabotage {
-    /// Every one.
-    pub const ALL: [Sabotage; 10] = [
-        Sabotage::RepeatSequence,
-        Sabotage::SkipReplayCheck,
-        Sabotage::SendClear,
-        Sabotage::AcceptClear,
-        Sabotage::Forge,
-        Sabotage::KeepPairs,
-        Sabotage::NeverActivate,
-        Sabotage::KeepGroups,
-        Sabotage::ChangeRequests,
-        Sabotage::NeverAcquire,
-    ];
+    /// The driver tells its node of a group that there is not.
+    InventGroup,
 }

@@ -14,6 +14,8 @@ struct Line {
     profile: &'static str,
     event: &'static str,
     stated: &'static str,
+    /// Between which times it must lie, in milliseconds.
+    bounds: (u64, u64),
     fault: Fault,
     settings: fn(u64) -> Settings,
 }
@@ -23,6 +25,7 @@ const LINES: [Line; 5] = [
         profile: "kb821839",
         event: "planned move",
         stated: "3 to 6 s",
+        bounds: (3000, 6000),
         fault: Fault::PlannedMove,
         settings: |seed| takeover::kb821839(false, seed),
     },
@@ -30,6 +33,7 @@ const LINES: [Line; 5] = [
         profile: "kb821839",
         event: "crash",
         stated: "6 min",
+        bounds: (363000, 363500),
         fault: Fault::Crash,
         settings: |seed| takeover::kb821839(false, seed),
     },
@@ -37,6 +41,7 @@ const LINES: [Line; 5] = [
         profile: "kb821839",
         event: "crash, NLBSFlags=1",
         stated: "2 min",
+        bounds: (123000, 123500),
         fault: Fault::Crash,
         settings: |seed| takeover::kb821839(true, seed),
     },
@@ -44,6 +49,7 @@ const LINES: [Line; 5] = [
         profile: "modern",
         event: "planned move",
         stated: "-",
+        bounds: (0, 200),
         fault: Fault::PlannedMove,
         settings: takeover::modern,
     },
@@ -51,6 +57,7 @@ const LINES: [Line; 5] = [
         profile: "modern",
         event: "crash",
         stated: "-",
+        bounds: (0, 1000),
         fault: Fault::Crash,
         settings: takeover::modern,
     },
@@ -69,23 +76,31 @@ pub(crate) fn print(begun: Instant) -> ExitCode {
         let outages: Option<Vec<Duration>> = (1..=SEEDS)
             .map(|seed| Some(play(seed)?.outage.gap()))
             .collect();
-        let simulated = match outages.as_deref().map(bounds) {
-            Some(Some((least, most))) => {
+        let found = outages.as_deref().and_then(extremes);
+        let (low, high) = line.bounds;
+        let allowed = Duration::from_millis(low)..=Duration::from_millis(high);
+        let within =
+            found.is_some_and(|(least, most)| allowed.contains(&least) && allowed.contains(&most));
+        if !within {
+            outcome = ExitCode::FAILURE;
+        }
+        let simulated = match found {
+            Some((least, most)) => {
                 format!("{:.3} to {:.3} s", least.as_secs_f64(), most.as_secs_f64())
             }
-            _ => {
-                outcome = ExitCode::FAILURE;
-                "traffic does not flow again".to_owned()
-            }
+            None => "traffic does not flow again".to_owned(),
         };
         println!(
-            "{:10} {:20} {:10} {simulated}",
-            line.profile, line.event, line.stated
+            "{:10} {:20} {:10} {simulated}{}",
+            line.profile,
+            line.event,
+            line.stated,
+            if within { "" } else { ", OUT OF BOUNDS" }
         );
     }
     outcome
 }
 
-fn bounds(outages: &[Duration]) -> Option<(Duration, Duration)> {
+fn extremes(outages: &[Duration]) -> Option<(Duration, Duration)> {
     Some((*outages.iter().min()?, *outages.iter().max()?))
 }

@@ -122,6 +122,16 @@ fn traffic_that_stays_away_is_found() {
 }
 
 #[test]
+fn an_outbound_sa_that_never_carries_traffic_is_found() {
+    assert!(found(Sabotage::NeverActivate).contains(&Checker::Progress));
+}
+
+#[test]
+fn a_driver_that_breaks_the_contract_is_found() {
+    assert!(found(Sabotage::InventGroup).contains(&Checker::Contract));
+}
+
+#[test]
 fn two_owners_are_found() {
     assert!(found(Sabotage::KeepGroups).contains(&Checker::Owner));
 }

@@ -245,6 +245,8 @@ impl Daemon {
             Step::Announce => effects.push(Effect::Announce(address)),
             Step::ServicesUp => {
                 kernel.services.insert(group);
+                let invents = self.settings.sabotage == Some(Sabotage::InventGroup);
+                let name = if invents { group_name(1) } else { name };
                 self.tell(Command::GroupStarted { group: name }, now, effects);
             }
             Step::ServicesDown => {
