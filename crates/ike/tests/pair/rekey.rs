@@ -258,3 +258,21 @@ fn what_is_not_there_is_the_caller_s_mistake() {
         .handle_command(Command::Acquire(Box::new(wanted)), now);
     assert_eq!(misuse, Err(ApiMisuse::WrongAddress(ip("10.0.0.77"))));
 }
+
+#[test]
+fn a_child_that_is_deleted_while_it_is_rekeyed_does_not_come_back() {
+    for host in [A, B] {
+        for quarters in 0..=10 {
+            let mut pair = Setup::default().pair();
+            pair.establish();
+            let child = pair.child(host);
+            pair.command(host, Command::RekeyChild(child));
+            pair.run(millis(1) / 4 * quarters);
+            for child in pair.hosts[host].sad.keys().copied().collect::<Vec<_>>() {
+                pair.command(host, Command::DeleteChild(child));
+            }
+            pair.run(secs(5));
+            pair.agree(0);
+        }
+    }
+}

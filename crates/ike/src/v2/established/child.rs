@@ -236,12 +236,22 @@ fn replace(
     } else {
         Outbound::Now
     };
-    match (accept(sa, offer, contents, Some(old), when, ctx), rival) {
-        (Err(error), None) => postpone(sa, old, error, ctx),
-        (Err(_), Some(rival)) => stand(sa, old, rival, ctx),
+    let unwanted = sa
+        .child(old)
+        .is_some_and(|child| child.stage == ChildStage::Deleting && !child.in_esp);
+    let stands = match (accept(sa, offer, contents, Some(old), when, ctx), rival) {
+        (Err(error), None) => {
+            postpone(sa, old, error, ctx);
+            None
+        }
+        (Err(_), Some(rival)) => {
+            stand(sa, old, rival, ctx);
+            Some(rival)
+        }
         (Ok(new), Some(rival)) if ours_goes => {
             close_child(sa, new, Reason::Redundant, ctx);
             stand(sa, old, rival, ctx);
+            Some(rival)
         }
         (Ok(new), rival) => {
             let until = ctx.now + limits::REPLACED_CHILD_LIFE;
@@ -249,7 +259,12 @@ fn replace(
                 lost.stage = ChildStage::Replaced { by: new, until };
             }
             close_child(sa, old, Reason::Rekeyed, ctx);
+            Some(new)
         }
+    };
+    // The host deleted the pair while it was being rekeyed: it does not come back.
+    if let Some(stands) = stands.filter(|_| unwanted) {
+        close_child(sa, stands, Reason::Requested, ctx);
     }
 }
 
