@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::node::Node;
 use cluster::{GroupName, NodeName};
 use ike::{ChildState, ChildStatus, IkeSaId, IkeState, IkeStatus};
-use policy::{Action, ChildId, PeerName, RuleName, Spd};
+use policy::{Action, ChildId, Pad, Peer, PeerName, Rule, RuleName, Spd};
 use std::time::Instant;
 
 impl Node {
@@ -53,10 +53,37 @@ impl Node {
             None if self.cluster.is_none() => {}
             _ => return Err(ApiMisuse::ClusterChanged),
         }
+        self.delete_outdated(&config.rules, &config.pad, now);
         let spd = Spd::build(config.rules, self.spd.local_addresses());
         self.pad = config.pad;
         self.enforce(spd, now);
         Ok(())
+    }
+
+    /// Deletes the SAs of every rule and peer that a new configuration does not have as they were:
+    /// what they agreed on may not be allowed any more. All others live on.
+    fn delete_outdated(&mut self, rules: &[Rule], pad: &Pad, now: Instant) {
+        let kept_rule = |name: &RuleName| {
+            let old = self.spd.rules().iter().find(|rule| rule.name == *name);
+            let new = rules.iter().find(|rule| rule.name == *name);
+            old.is_some() && old == new
+        };
+        let kept_peer = |name: &PeerName| {
+            let pair = (self.pad.find_by_name(name), pad.find_by_name(name));
+            matches!(pair, (Some(old), Some(new)) if Peer::same(old, new))
+        };
+        let mut outdated = Vec::new();
+        for sa in self.ike.status(now) {
+            if sa.peer.as_ref().is_some_and(|peer| !kept_peer(peer)) {
+                outdated.push(ike::Command::DeleteIke(sa.ike));
+                continue;
+            }
+            let gone = sa.children.iter().filter(|child| !kept_rule(&child.rule));
+            outdated.extend(gone.map(|child| ike::Command::DeleteChild(child.child)));
+        }
+        for command in outdated {
+            self.tell_ike(command, now);
+        }
     }
 
     fn move_group(
