@@ -14,9 +14,10 @@ use crate::lock::Lock;
 use crate::options::{Options, Scenario};
 use crate::progress::Progress;
 use crate::report::{Host, Outcome, Report};
-use crate::scenario::{Bench, Run, folder};
+use crate::scenario::{Bench, folder};
 use crate::setup;
 use crate::stop::Stop;
+use crate::verdict::Run;
 
 /// Builds the lab, runs the chosen scenarios, takes it down and reports; the report is also
 /// written as `report.json` into the result folder.

@@ -10,17 +10,17 @@ use api::Request;
 use linux::netns;
 
 use crate::addresses::*;
-use crate::capture::{Captures, Counts};
+use crate::capture::Captures;
 use crate::client;
 use crate::control;
 use crate::error::{Error, file, kernel};
 use crate::hosts::{Hosts, Mail, Plan, socket};
 use crate::leftovers;
 use crate::options::{Options, Scenario};
-use crate::probe::{Probe, Seen};
+use crate::probe::Probe;
 use crate::stop::Stop;
 use crate::topology::{self, Victim};
-use crate::verdict;
+use crate::verdict::{self, Run};
 
 /// How long the first answer through the lab, and recovery after an event, may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,21 +34,6 @@ const MAIL_PAUSE: Duration = Duration::from_millis(20);
 const MAIL_SESSION: Duration = Duration::from_secs(3);
 /// Mail sessions of [`Scenario::Protect`].
 const PROTECT_SESSIONS: u32 = 3;
-
-/// What one run of a scenario showed.
-#[derive(Clone, Debug)]
-pub(crate) struct Run {
-    /// What the probe saw.
-    pub(crate) probe: Seen,
-    /// What the captures saw.
-    pub(crate) counts: Counts,
-    /// IKE messages after the event.
-    pub(crate) ike_after: u64,
-    /// From the event to the first mail that was read after it.
-    pub(crate) mail: Option<Duration>,
-    /// What did not hold, as sentences.
-    pub(crate) failures: Vec<String>,
-}
 
 /// Everything a run needs from outside.
 pub(crate) struct Bench<'a> {

@@ -1,4 +1,4 @@
-//! What must hold after a scenario: what was seen is held against it.
+//! What one run showed, and what must hold after it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
@@ -11,13 +11,28 @@ use crate::control;
 use crate::error::Error;
 use crate::hosts::socket;
 use crate::options::{Options, Scenario};
-use crate::scenario::Run;
+use crate::probe::Seen;
 use crate::stop::Stop;
 
 /// How long SAs that were replaced may take to vanish.
 const SETTLE: Duration = Duration::from_secs(3);
 /// How long a daemon may take to answer.
 const ANSWER: Duration = Duration::from_secs(2);
+
+/// What one run of a scenario showed.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    /// What the probe saw.
+    pub(crate) probe: Seen,
+    /// What the captures saw.
+    pub(crate) counts: Counts,
+    /// IKE messages after the event.
+    pub(crate) ike_after: u64,
+    /// From the event to the first mail that was read after it.
+    pub(crate) mail: Option<Duration>,
+    /// What did not hold, as sentences.
+    pub(crate) failures: Vec<String>,
+}
 
 /// Holds what was seen against what must be.
 pub(crate) fn judge(options: &Options, scenario: Scenario, mut run: Run) -> Run {
