@@ -2,6 +2,7 @@
 
 use crate::arguments::LabOptions;
 use crate::failure::Failure;
+use crate::verb::output;
 use api::ErrorCode;
 
 /// Runs the lab and prints its table, or its one JSON object.
@@ -30,9 +31,9 @@ pub(crate) fn run(options: &LabOptions, json: bool) -> Result<(), Failure> {
     })
     .map_err(failed)?;
     if json {
-        println!("{}", report.to_json().unwrap_or_default());
+        output::line(&report.to_json().unwrap_or_default());
     } else {
-        println!("{report}");
+        output::line(&report.to_string());
     }
     match report.ok() {
         true => Ok(()),

@@ -4,13 +4,17 @@ use crate::failure::Failure;
 use api::{ErrorCode, Reply};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::io::Write;
+
+/// Prints a text and a line's end. Whoever reads may stop before the end, as `head` does: that is
+/// no failure.
+pub(crate) fn line(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
 
 /// Prints `result` as one JSON object with its schema and version.
 pub(crate) fn json(result: Value) {
-    println!(
-        "{}",
-        serde_json::to_string(&Reply::success(result)).unwrap_or_default()
-    );
+    line(&serde_json::to_string(&Reply::success(result)).unwrap_or_default());
 }
 
 /// Reads `result` as the type that the request's answer has.
