@@ -1,7 +1,7 @@
 //! Accounting of half-open responders: how many, of whom, and which is the oldest (RFC 7296
 //! section 2.6).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::id::IkeSaId;
@@ -24,7 +24,8 @@ impl Source {
 #[derive(Default)]
 pub(crate) struct HalfOpens {
     by_birth: BTreeMap<u64, (IkeSaId, u64, IpAddr)>,
-    by_source: BTreeMap<Source, usize>,
+    /// Births, oldest first.
+    by_source: BTreeMap<Source, BTreeSet<u64>>,
     /// By the initiator's SPI and address, to know a request that comes again.
     by_request: BTreeMap<(u64, IpAddr), IkeSaId>,
 }
@@ -37,8 +38,7 @@ impl HalfOpens {
     pub(crate) fn count_of(&self, address: IpAddr) -> usize {
         self.by_source
             .get(&Source::of(address))
-            .copied()
-            .unwrap_or(0)
+            .map_or(0, BTreeSet::len)
     }
 
     /// The responder that answered a request with this SPI from this address.
@@ -46,13 +46,30 @@ impl HalfOpens {
         self.by_request.get(&(initiator_spi, address)).copied()
     }
 
-    pub(crate) fn oldest(&self) -> Option<IkeSaId> {
-        self.by_birth.first_key_value().map(|(_, (ike, ..))| *ike)
+    /// The next one that must go before another from `address` fits into the limits, which are
+    /// for all and for one source and at least 1.
+    pub(crate) fn in_the_way(
+        &self,
+        address: IpAddr,
+        most: usize,
+        most_of_one: usize,
+    ) -> Option<IkeSaId> {
+        let birth = if self.count_of(address) >= most_of_one.max(1) {
+            self.by_source.get(&Source::of(address))?.first()?
+        } else if self.count() >= most.max(1) {
+            self.by_birth.first_key_value()?.0
+        } else {
+            return None;
+        };
+        self.by_birth.get(birth).map(|(ike, ..)| *ike)
     }
 
     pub(crate) fn insert(&mut self, ike: IkeSaId, birth: u64, initiator_spi: u64, address: IpAddr) {
         self.by_birth.insert(birth, (ike, initiator_spi, address));
-        *self.by_source.entry(Source::of(address)).or_default() += 1;
+        self.by_source
+            .entry(Source::of(address))
+            .or_default()
+            .insert(birth);
         self.by_request.insert((initiator_spi, address), ike);
     }
 
@@ -62,9 +79,9 @@ impl HalfOpens {
             return;
         };
         let source = Source::of(address);
-        if let Some(count) = self.by_source.get_mut(&source) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(births) = self.by_source.get_mut(&source) {
+            births.remove(&birth);
+            if births.is_empty() {
                 self.by_source.remove(&source);
             }
         }
@@ -96,11 +113,16 @@ mod tests {
             Some(IkeSaId(2))
         );
         assert_eq!(half.of_request(12, address("192.0.2.1")), None);
-        assert_eq!(half.oldest(), Some(IkeSaId(1)));
+        assert_eq!(half.in_the_way(address("192.0.3.1"), 5, 2), None);
+        let oldest = half.in_the_way(address("192.0.3.1"), 4, 2);
+        assert_eq!(oldest, Some(IkeSaId(1)));
+        let of_its_own = half.in_the_way(address("2001:db8::2"), 5, 2);
+        assert_eq!(of_its_own, Some(IkeSaId(3)));
         half.remove(1);
         half.remove(1);
         assert_eq!((half.count(), half.count_of(address("192.0.2.1"))), (3, 1));
-        assert_eq!(half.oldest(), Some(IkeSaId(2)));
+        let oldest = half.in_the_way(address("192.0.3.1"), 3, 2);
+        assert_eq!(oldest, Some(IkeSaId(2)));
     }
 
     #[test]

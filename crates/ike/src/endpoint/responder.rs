@@ -1,6 +1,7 @@
 //! The responder's side of a handshake: cookies, limits, half-open state, and the PAD's word (RFC
 //! 7296 sections 2.6 and 2.21.2).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -47,8 +48,10 @@ pub(crate) fn init(
         return Ok(());
     }
     let peer = responder_peer(tables, way).ok_or(Discard::UnknownPeer)?;
-    let required = cookies_required(tables);
-    if required {
+    // Whoever forges addresses of a subnet must not keep that subnet's hosts out: there is always
+    // room for an initiator that returns a cookie.
+    let crowded = tables.half_opens.count_of(from) >= tables.config.half_open_per_source;
+    if cookies_required(tables) || crowded {
         let good = request
             .cookie()
             .is_some_and(|cookie| tables.cookies.verify(request.claim(), cookie));
@@ -58,11 +61,11 @@ pub(crate) fn init(
                 .make(request.claim(), now, &mut *tables.random);
             let cookie = Payload::Notify(Notify::new(NotifyType::COOKIE, data));
             request.answer_statelessly(cookie, &mut tables.context(now));
-            return Err(Discard::Cookie);
+            return Err(match crowded {
+                true => Discard::HalfOpenLimit,
+                false => Discard::Cookie,
+            });
         }
-    }
-    if tables.half_opens.count_of(from) >= tables.config.half_open_per_source {
-        return Err(Discard::HalfOpenLimit);
     }
     if tables.registry.ike_count() >= limits::IKE_SAS {
         return Err(Discard::SaLimit);
@@ -84,7 +87,7 @@ pub(crate) fn init(
             }
         }
         Ok(choice) => {
-            make_room(tables);
+            make_room(tables, from);
             if let Some(state) = request.accept(&choice, &peer, &mut tables.context(now)) {
                 tables.put(state.id, Slot::HalfOpen(Box::new(state)));
             }
@@ -134,12 +137,11 @@ fn refuse_critical(
     Err(Discard::UnexpectedPayloads)
 }
 
-/// The oldest half-open responder gives way to a new one.
-fn make_room(tables: &mut Tables) {
-    while tables.half_opens.count() >= tables.config.half_open.max(1) {
-        let Some(oldest) = tables.half_opens.oldest() else {
-            return;
-        };
+/// The oldest half-open responder of a source that has too many gives way to a new one, and so
+/// does the oldest of all.
+fn make_room(tables: &mut Tables, from: IpAddr) {
+    let (most, most_of_one) = (tables.config.half_open, tables.config.half_open_per_source);
+    while let Some(oldest) = tables.half_opens.in_the_way(from, most, most_of_one) {
         tables.take(oldest);
         tables.discard(oldest);
     }

@@ -250,6 +250,39 @@ fn too_many_half_open_responders_of_one_source_and_of_all() {
 }
 
 #[test]
+fn forged_first_messages_do_not_keep_the_hosts_of_a_subnet_out() {
+    let mut setup = Setup::default();
+    setup.config = |config| {
+        config.half_open_per_source = 10;
+        config.cookies = ike::Cookies::From(usize::MAX);
+    };
+    let mut pair = setup.pair();
+    pair.filter = Box::new(|_| Verdict::Drop);
+    for seed in 0..50 {
+        let mut other = Setup {
+            seed: 100 + seed,
+            ..Setup::default()
+        }
+        .pair();
+        other.acquire(A);
+        pair.deliver(&other.log[0].1.clone());
+    }
+    assert_eq!(pair.hosts[B].endpoint.half_open(), 10);
+    assert_eq!(
+        pair.hosts[B]
+            .endpoint
+            .discards()
+            .get(Discard::HalfOpenLimit),
+        40
+    );
+    pair.filter = Box::new(|_| Verdict::Pass);
+    pair.acquire(A);
+    pair.run(millis(200));
+    pair.agree(1);
+    assert_eq!(pair.hosts[B].endpoint.half_open(), 9);
+}
+
+#[test]
 fn an_unknown_critical_payload_in_the_first_message_is_refused_without_state() {
     let mut pair = Setup::default().pair();
     pair.filter = Box::new(|packet| {
