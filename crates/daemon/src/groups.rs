@@ -2,6 +2,8 @@
 
 mod announcements;
 mod service;
+#[cfg(test)]
+mod tests;
 
 use cluster::GroupName;
 use linux::netlink::{AddressFlags, Netlink, index_of};
@@ -56,6 +58,8 @@ pub(crate) struct Groups {
     done: mpsc::Sender<Done>,
     /// Groups whose check runs from time to time.
     checks: Vec<(GroupName, JoinHandle<()>)>,
+    /// Groups whose addresses may be on this host.
+    up: Vec<GroupName>,
     /// Groups whose addresses are still being announced.
     announcements: Vec<(GroupName, JoinHandle<()>)>,
 }
@@ -73,6 +77,7 @@ impl Groups {
             netlink: Netlink::open()?,
             done,
             checks: Vec::new(),
+            up: Vec::new(),
             announcements: Vec::new(),
         };
         for group in driver.groups.clone() {
@@ -81,7 +86,16 @@ impl Groups {
         Ok((driver, receiver))
     }
 
-    /// Takes other groups into its care. Those that are gone were stopped by the cluster first.
+    /// What [`reload`](Self::reload) is to take into its care. A group that is gone from the
+    /// configuration is kept while it is up: the cluster has yet to stop it.
+    ///
+    /// # Errors
+    /// A sentence, when a group that is up would get other addresses or another interface.
+    pub(crate) fn merge(&self, wanted: Vec<Group>) -> Result<Vec<Group>, String> {
+        merge(&self.groups, &self.up, wanted)
+    }
+
+    /// Takes other groups into its care: those that [`merge`](Self::merge) gave.
     pub(crate) fn reload(&mut self, groups: Vec<Group>) {
         self.groups = groups;
     }
@@ -99,6 +113,9 @@ impl Groups {
             ));
         };
         let link = index_of(&group.interface)?;
+        if !self.up.contains(name) {
+            self.up.push(name.clone());
+        }
         let flags = AddressFlags {
             detect_duplicates: false,
             // Services answer from the address; what the host sends by itself does not use it.
@@ -143,11 +160,13 @@ impl Groups {
             return Ok(());
         };
         let Ok(link) = index_of(&group.interface) else {
+            self.up.retain(|known| known != name);
             return Ok(());
         };
         for prefix in &group.addresses {
             self.netlink.delete_address(link, *prefix)?;
         }
+        self.up.retain(|known| known != name);
         Ok(())
     }
 
@@ -221,6 +240,24 @@ impl Groups {
         });
         self.checks.push((group.name.clone(), check));
     }
+}
+
+fn merge(known: &[Group], up: &[GroupName], wanted: Vec<Group>) -> Result<Vec<Group>, String> {
+    let mut merged = wanted;
+    for old in known.iter().filter(|old| up.contains(&old.name)) {
+        match merged.iter().find(|new| new.name == old.name) {
+            None => merged.push(old.clone()),
+            Some(new) if new.addresses == old.addresses && new.interface == old.interface => {}
+            Some(_) => {
+                return Err(format!(
+                    "group {} is on this node, and its addresses and interface cannot change \
+                     while it is; move it to another node first",
+                    old.name
+                ));
+            }
+        }
+    }
+    Ok(merged)
 }
 
 /// Ends the task of one group.

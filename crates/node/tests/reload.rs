@@ -1,5 +1,6 @@
 //! A reload between two hosts: SAs of rules and peers that stay as they were live on, all others
 //! are deleted, here and at the peer.
+#![allow(clippy::unwrap_used, reason = "a test ends where it must not go on")]
 
 use crypto::SeededRandom;
 use ike::{Cookies, Usage};

@@ -159,11 +159,12 @@ impl Daemon {
                     .to_owned(),
             );
         }
+        let groups = self.groups.merge(setup::groups(&config))?;
         let node = setup::node(&config, self.keys.is_some()).map_err(|error| error.to_string())?;
         self.node
             .handle_command(Command::Reload(Box::new(node)), Instant::now())
             .map_err(|error| error.to_string())?;
-        self.groups.reload(setup::groups(&config));
+        self.groups.reload(groups);
         warnings
             .iter()
             .for_each(|warning| self.log.event("warning", warning));

@@ -33,8 +33,11 @@ impl Node {
                 let member = Box::new(cluster.member);
                 self.tell_cluster(cluster::Command::Reload(member), now)?;
                 let before = self.all_group_addresses();
-                self.groups
-                    .retain(|known| self.departures.contains_key(&known.group));
+                // One that is gone from the configuration is still stopped in good order.
+                let (here, departures) = (&self.claimed, &self.departures);
+                self.groups.retain(|known| {
+                    here.contains(&known.group) || departures.contains_key(&known.group)
+                });
                 for group in cluster.groups {
                     self.groups.retain(|known| known.group != group.group);
                     self.groups.push(group);

@@ -18,6 +18,11 @@ fn group() -> GroupName {
 
 /// A node with one group and one rule, which says `me`.
 fn node(now: Instant) -> Node {
+    Node::new(config(true), &[OWN], 1, Box::new(SeededRandom::new(1)), now).unwrap()
+}
+
+/// The settings, with the group or without.
+fn config(with_group: bool) -> Config {
     let child = Arc::new(ChildTemplate::transport());
     let rule = Rule {
         name: RuleName::new("mail"),
@@ -29,24 +34,27 @@ fn node(now: Instant) -> Node {
         peer: None,
     };
     let name = NodeName::new("a").unwrap();
-    let groups = vec![GroupConfig::new(group(), vec![name.clone()])];
+    let mut groups = vec![GroupConfig::new(group(), vec![name.clone()])];
+    let mut addresses = vec![GroupAddresses {
+        group: group(),
+        addresses: vec![GROUP],
+    }];
     let key = ClusterKey::from_slice(&[7; 32]).unwrap();
+    if !with_group {
+        groups.clear();
+        addresses.clear();
+    }
     let member = cluster::Config::new(name, key, Vec::new(), groups);
-    let addresses = vec![GROUP];
-    let config = Config {
+    Config {
         rules: vec![rule],
         pad: Arc::new(Pad::default()),
         cookies: Cookies::From(100),
         export_keys: false,
         cluster: Some(ClusterConfig {
             member,
-            groups: vec![GroupAddresses {
-                group: group(),
-                addresses,
-            }],
+            groups: addresses,
         }),
-    };
-    Node::new(config, &[OWN], 1, Box::new(SeededRandom::new(1)), now).unwrap()
+    }
 }
 
 fn protects(spd: &Spd) -> bool {
@@ -108,6 +116,47 @@ fn the_policy_covers_a_group_address_before_it_is_up_and_until_it_is_off() {
     node.handle_command(Command::AddressesReleased { group: group() }, now)
         .unwrap();
     assert_eq!(effects(&mut node), Vec::<&str>::new());
+    node.handle_command(Command::Addresses(vec![OWN]), now)
+        .unwrap();
+    assert_eq!(effects(&mut node), ["do not protect"]);
+}
+
+/// A group that is taken out of the configuration leaves as one that moves: services first, then
+/// the Deletes for its addresses, then the addresses themselves.
+#[test]
+fn a_group_that_is_gone_from_the_configuration_is_stopped_with_its_addresses() {
+    #[expect(clippy::disallowed_methods, reason = "only a place to count from")]
+    let mut now = Instant::now();
+    let mut node = node(now);
+    for _ in 0..1000 {
+        now += Duration::from_millis(1);
+        node.handle_timeout(now);
+        effects(&mut node);
+    }
+    node.handle_command(Command::GroupStarted { group: group() }, now)
+        .unwrap();
+    node.handle_command(Command::Addresses(vec![OWN, GROUP]), now)
+        .unwrap();
+    node.handle_command(Command::Reload(Box::new(config(false))), now)
+        .unwrap();
+    assert_eq!(effects(&mut node), ["protect", "stop"]);
+    assert_eq!(node.addresses_of(&group()), [GROUP]);
+    node.handle_command(Command::ServicesStopped { group: group() }, now)
+        .unwrap();
+    let (mut let_go, mut released) = (false, false);
+    loop {
+        match node.poll_output() {
+            Output::Wait(_) => break,
+            Output::Event(Event::Ike(ike::Event::AddressReleased { address, .. })) => {
+                let_go |= address == GROUP;
+            }
+            Output::ReleaseAddresses { .. } => released = true,
+            _ => {}
+        }
+    }
+    assert!(let_go && released, "IKE {let_go}, address {released}");
+    node.handle_command(Command::AddressesReleased { group: group() }, now)
+        .unwrap();
     node.handle_command(Command::Addresses(vec![OWN]), now)
         .unwrap();
     assert_eq!(effects(&mut node), ["do not protect"]);
