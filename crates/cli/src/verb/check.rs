@@ -2,7 +2,7 @@
 
 use crate::arguments::CheckOptions;
 use crate::failure::Failure;
-use crate::verb::output;
+use crate::verb::output::{self, say};
 use api::ErrorCode;
 use serde_json::json;
 
@@ -21,10 +21,10 @@ pub(crate) fn run(options: &CheckOptions, json: bool) -> Result<(), Failure> {
         .warnings
         .iter()
         .for_each(|warning| eprintln!("{warning}"));
-    println!(
+    say!(
         "{}: good; its rules, in the order in which they are tried:",
         options.file.display()
     );
-    checked.rules.iter().for_each(|rule| println!("  {rule}"));
+    checked.rules.iter().for_each(|rule| say!("  {rule}"));
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::arguments::ClusterAction;
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::verb::output;
+use crate::verb::output::{self, say};
 use api::{ClusterStatus, Request};
 
 /// Does what was asked of the cluster.
@@ -31,19 +31,20 @@ pub(crate) fn run(action: &ClusterAction, ask: &Client, json: bool) -> Result<()
 
 /// The nodes and groups as text.
 pub(crate) fn print(status: &ClusterStatus) {
-    println!(
+    say!(
         "cluster, as {} sees it (takeover: {})",
-        status.node, status.takeover
+        status.node,
+        status.takeover
     );
     for node in &status.nodes {
         let silence = node
             .silence_ms
             .map(|ms| format!(", heard {ms:.0} ms ago"))
             .unwrap_or_default();
-        println!("  node  {:<12} {}{silence}", node.name, node.state);
+        say!("  node  {:<12} {}{silence}", node.name, node.state);
     }
     for group in &status.groups {
-        println!(
+        say!(
             "  group {:<12} {} on {} for {:.1} s, epoch {}, {}",
             group.name,
             group.state,

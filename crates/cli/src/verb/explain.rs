@@ -3,7 +3,7 @@
 use crate::arguments::ExplainOptions;
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::verb::output;
+use crate::verb::output::{self, say};
 use api::{ErrorCode, Explanation, Request};
 
 /// Asks the daemon, or reads a configuration file.
@@ -27,6 +27,6 @@ pub(crate) fn run(options: &ExplainOptions, ask: &Client, json: bool) -> Result<
         return Ok(());
     }
     let explanation: Explanation = output::read(result)?;
-    println!("{}", explanation.text);
+    say!("{}", explanation.text);
     Ok(())
 }

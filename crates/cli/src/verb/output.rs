@@ -12,6 +12,13 @@ pub(crate) fn line(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
+/// `println!`, for readers who may stop before the end.
+macro_rules! say {
+    () => { $crate::verb::output::line("") };
+    ($($text:tt)+) => { $crate::verb::output::line(&format!($($text)+)) };
+}
+pub(crate) use say;
+
 /// Prints `result` as one JSON object with its schema and version.
 pub(crate) fn json(result: Value) {
     line(&serde_json::to_string(&Reply::success(result)).unwrap_or_default());

@@ -3,7 +3,7 @@
 use crate::arguments::{SaAction, SaTarget};
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::verb::output;
+use crate::verb::output::{self, say};
 use api::Request;
 use serde_json::Value;
 
@@ -39,8 +39,8 @@ pub(crate) fn reload(ask: &Client, json: bool) -> Result<(), Failure> {
 /// The answer of an action has one field for people, `message`.
 fn report(result: Value, json: bool) {
     match (json, result.get("message").and_then(Value::as_str)) {
-        (false, Some(message)) => println!("{message}"),
-        (false, None) => println!("done"),
+        (false, Some(message)) => say!("{message}"),
+        (false, None) => say!("done"),
         (true, _) => output::json(result),
     }
 }

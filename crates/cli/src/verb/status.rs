@@ -4,7 +4,7 @@ use crate::arguments::StatusOptions;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::verb::cluster;
-use crate::verb::output::{self, bytes, count, duration};
+use crate::verb::output::{self, bytes, count, duration, say};
 use api::{ChildSa, IkeSa, Request, RuleStatus, Status};
 use std::time::Duration;
 
@@ -27,14 +27,17 @@ pub(crate) fn run(options: &StatusOptions, ask: &Client, json: bool) -> Result<(
         if !options.watch {
             return Ok(());
         }
-        #[expect(clippy::disallowed_methods, reason = "a person watches; the clock is theirs")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a person watches; the clock is theirs"
+        )]
         std::thread::sleep(Duration::from_secs(1));
     }
 }
 
 fn print(status: &Status) {
     let children: usize = status.ike_sas.iter().map(|sa| sa.child_sas.len()).sum();
-    println!(
+    say!(
         "{}: up {}, {}, {}",
         status.node,
         duration(status.uptime_s),
@@ -42,7 +45,7 @@ fn print(status: &Status) {
         count(children, "CHILD_SA"),
     );
     let plane = &status.plane;
-    println!(
+    say!(
         "plane: {} space, {} (MTU {}), in {} packets / {}, out {} packets / {}",
         plane.kind,
         plane.device,
@@ -53,32 +56,32 @@ fn print(status: &Status) {
         bytes(plane.bytes_out),
     );
     if let Some(dropped @ 1..) = plane.clear_packets_dropped {
-        println!(
+        say!(
             "dropped in clear: {} of protected selectors",
             count_packets(dropped)
         );
     }
-    println!("\nrules, in the order in which they are tried");
+    say!("\nrules, in the order in which they are tried");
     status.rules.iter().for_each(print_rule);
     if let Some(cluster) = &status.cluster {
-        println!();
+        say!();
         cluster::print(cluster);
     }
     for sa in &status.ike_sas {
-        println!();
+        say!();
         print_ike_sa(sa);
     }
     if !status.recent_failures.is_empty() {
-        println!("\nlately failed, newest first");
+        say!("\nlately failed, newest first");
         status
             .recent_failures
             .iter()
-            .for_each(|failure| println!("  {failure}"));
+            .for_each(|failure| say!("  {failure}"));
     }
     if !status.discards.is_empty() {
-        println!("\nrefused");
+        say!("\nrefused");
         for counter in &status.discards {
-            println!("  {:>8}  {}", counter.count, counter.name);
+            say!("  {:>8}  {}", counter.count, counter.name);
         }
     }
 }
@@ -93,10 +96,10 @@ fn print_rule(rule: &RuleStatus) {
     } else {
         ""
     };
-    println!("  {} {}{dormant}", rule.action, rule.name);
+    say!("  {} {}{dormant}", rule.action, rule.name);
     rule.selectors
         .iter()
-        .for_each(|selector| println!("      {selector}"));
+        .for_each(|selector| say!("      {selector}"));
 }
 
 fn print_ike_sa(sa: &IkeSa) {
@@ -105,13 +108,16 @@ fn print_ike_sa(sa: &IkeSa) {
     } else {
         "responder"
     };
-    println!(
+    say!(
         "{} {}, {role}: {} -> {}",
-        sa.peer, sa.state, sa.local, sa.remote
+        sa.peer,
+        sa.state,
+        sa.local,
+        sa.remote
     );
-    println!("  IKE {}_i {}_r", sa.initiator_spi, sa.responder_spi);
+    say!("  IKE {}_i {}_r", sa.initiator_spi, sa.responder_spi);
     if let Some(proposal) = &sa.proposal {
-        println!("  {proposal}{}", age(sa.established_s, sa.rekey_in_s));
+        say!("  {proposal}{}", age(sa.established_s, sa.rekey_in_s));
     }
     sa.child_sas.iter().for_each(print_child);
 }
@@ -128,7 +134,7 @@ fn age(established: Option<u64>, rekey_in: Option<u64>) -> String {
 
 fn print_child(child: &ChildSa) {
     let esn = if child.esn { ", ESN" } else { "" };
-    println!(
+    say!(
         "  {} {} {}: in {} out {}, {}{esn}{}",
         child.rule,
         child.mode,
@@ -138,7 +144,7 @@ fn print_child(child: &ChildSa) {
         child.proposal,
         age(Some(child.installed_s), child.rekey_in_s),
     );
-    println!(
+    say!(
         "    {} === {}",
         child.local_selectors.join(" "),
         child.remote_selectors.join(" ")
@@ -147,7 +153,7 @@ fn print_child(child: &ChildSa) {
         .inbound_idle_s
         .map(|s| format!(", last {s:.1} s ago"))
         .unwrap_or_default();
-    println!(
+    say!(
         "    in {} packets / {}{idle}; out {} packets / {}",
         child.packets_in,
         bytes(child.bytes_in),
