@@ -35,7 +35,7 @@ pub use sa::OutboundSa;
 pub use segment::{Carried, MAX_SEGMENTS, Segments};
 
 use database::Database;
-use fall_back::FallBack;
+use fall_back::{FallBack, Standing};
 use flows::{Decision, FlowCache};
 use pending::{Pending, Waiting};
 
@@ -103,6 +103,10 @@ impl Outbound {
         };
         let decision = match decision {
             Ok(decision) => decision,
+            Err(rule) if self.is_asked_again(&rule, &segments) => {
+                self.pending.ask(&rule, flow, now);
+                return clear(&segments, batch);
+            }
             Err(rule) => return self.queue(&rule, flow, packet, offload, now),
         };
         match decision {
@@ -201,7 +205,8 @@ impl Outbound {
     }
 
     /// A negotiation came to nothing. Under a rule that requests IPsec the peer is spoken to in
-    /// clear text until `until`; under one that requires it, what waits is dropped.
+    /// clear text; from `until` on packets ask for an SA again, and do not wait for it. Under one
+    /// that requires IPsec, what waits is dropped.
     pub fn negotiation_failed(
         &mut self,
         rule: &RuleName,
@@ -250,10 +255,13 @@ impl Outbound {
             Action::Permit => Ok(Decision::Clear),
             Action::Block => Ok(Decision::Block),
             Action::Negotiate(_) if found.entry.dormant => Ok(Decision::Block),
-            Action::Negotiate(_) => match self.database.select(name, flow) {
+            Action::Negotiate(negotiate) => match self.database.select(name, flow) {
                 Some(place) => Ok(Decision::Seal(place)),
-                None if self.fall_back.contains(name, flow.dst) => Ok(Decision::Clear),
-                None => Err(name.clone()),
+                None if negotiate.required => Err(name.clone()),
+                None => match self.fall_back.standing(name, flow.dst) {
+                    Some(Standing::Settled) => Ok(Decision::Clear),
+                    _ => Err(name.clone()),
+                },
             },
         }
     }
@@ -283,6 +291,13 @@ impl Outbound {
     fn is_ruled(&self, packet: &[u8]) -> bool {
         let flow = Flow::of(packet);
         flow.is_ok_and(|flow| self.spd.lookup(&flow, Direction::Outbound).rule().is_some())
+    }
+
+    /// A peer that did not speak IPsec is asked again without a gap in what it is told meanwhile.
+    fn is_asked_again(&self, rule: &RuleName, segments: &Segments<'_>) -> bool {
+        self.fall_back.standing(rule, segments.flow().dst) == Some(Standing::AskAgain)
+            && !segments.is_fragment()
+            && self.is_optional(rule)
     }
 
     fn is_optional(&self, name: &RuleName) -> bool {

@@ -8,27 +8,54 @@ use policy::names::RuleName;
 /// Peers remembered at most; beyond that a peer is asked again for every flow.
 const MAX_PEERS: usize = 4096;
 
-/// Who may be spoken to in clear text, and until when.
+/// How long a peer is still spoken to in clear text while it is asked again, in nanoseconds: longer
+/// than any negotiation takes to fail.
+const ASKED_AGAIN: u64 = 120_000_000_000;
+
+/// How it stands with a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It has just refused, or said nothing.
+    Settled,
+    /// It is to be asked again; until it has answered nothing changes.
+    AskAgain,
+}
+
+/// Who may be spoken to in clear text, and until when it is not asked again.
 #[derive(Default)]
-pub(crate) struct FallBack(BTreeMap<(RuleName, IpAddr), u64>);
+pub(crate) struct FallBack(BTreeMap<(RuleName, IpAddr), (u64, Standing)>);
 
 impl FallBack {
     /// Remembers a peer until a moment of the caller's clock.
     pub(crate) fn insert(&mut self, rule: RuleName, remote: IpAddr, until: u64) {
-        if self.0.len() < MAX_PEERS {
-            self.0.insert((rule, remote), until);
+        let key = (rule, remote);
+        if self.0.len() < MAX_PEERS || self.0.contains_key(&key) {
+            self.0.insert(key, (until, Standing::Settled));
         }
     }
 
-    /// Whether this peer is spoken to in clear text under this rule.
-    pub(crate) fn contains(&self, rule: &RuleName, remote: IpAddr) -> bool {
-        !self.0.is_empty() && self.0.contains_key(&(rule.clone(), remote))
+    /// How it stands with a peer that is spoken to in clear text under this rule.
+    pub(crate) fn standing(&self, rule: &RuleName, remote: IpAddr) -> Option<Standing> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let found = self.0.get(&(rule.clone(), remote));
+        found.map(|(_, standing)| *standing)
     }
 
-    /// Forgets whose time is over. Says whether that was anyone.
+    /// Has those asked again whose time is over, and forgets whom nobody spoke to any more. Says
+    /// whether that was anyone.
     pub(crate) fn expire(&mut self, now: u64) -> bool {
         let before = self.0.len();
-        self.0.retain(|_, until| now < *until);
-        self.0.len() != before
+        self.0
+            .retain(|_, (until, _)| now < until.saturating_add(ASKED_AGAIN));
+        let mut changed = self.0.len() != before;
+        for (until, standing) in self.0.values_mut() {
+            if *standing == Standing::Settled && now >= *until {
+                *standing = Standing::AskAgain;
+                changed = true;
+            }
+        }
+        changed
     }
 }

@@ -58,20 +58,15 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// Queues a packet and asks for its SA, unless that was done within [`ACQUIRE_INTERVAL`].
-    /// Returns how many packets, this or older ones, found no room.
-    pub(crate) fn push(&mut self, rule: &RuleName, flow: Flow, waiting: Waiting) -> u64 {
-        let key = Key {
-            rule: rule.clone(),
-            source: flow.src,
-            destination: flow.dst,
-        };
+    /// Asks for the SA of a packet, unless that was done within [`ACQUIRE_INTERVAL`]. Says whether
+    /// there is room for another negotiation.
+    pub(crate) fn ask(&mut self, rule: &RuleName, flow: Flow, now: u64) -> bool {
+        let key = key(rule, &flow);
         let known = self.negotiations.contains_key(&key);
         if !known && self.negotiations.len() >= MAX_NEGOTIATIONS {
-            return 1;
+            return false;
         }
         let negotiation = self.negotiations.entry(key).or_default();
-        let now = waiting.since;
         if negotiation
             .asked
             .is_none_or(|asked| now >= asked.saturating_add(ACQUIRE_INTERVAL))
@@ -84,6 +79,16 @@ impl Pending {
                 });
             }
         }
+        true
+    }
+
+    /// Queues a packet and asks for its SA. Returns how many packets, this or older ones, found no
+    /// room.
+    pub(crate) fn push(&mut self, rule: &RuleName, flow: Flow, waiting: Waiting) -> u64 {
+        if !self.ask(rule, flow, waiting.since) {
+            return 1;
+        }
+        let negotiation = self.negotiations.entry(key(rule, &flow)).or_default();
         self.bytes += waiting.packet.len();
         negotiation.packets.push_back(waiting);
         let mut dropped = 0;
@@ -148,5 +153,13 @@ impl Pending {
             .map(|waiting| waiting.packet.len())
             .sum::<usize>();
         taken
+    }
+}
+
+fn key(rule: &RuleName, flow: &Flow) -> Key {
+    Key {
+        rule: rule.clone(),
+        source: flow.src,
+        destination: flow.dst,
     }
 }

@@ -306,8 +306,57 @@ fn a_failed_negotiation_drops_or_falls_back() {
     assert_eq!(way.clear_packets(), [packet(143)]);
     assert_eq!(way.send(110), Sent::Queued);
     assert_eq!(way.send(143), Sent::Clear(1));
+}
+
+/// A peer that does not speak IPsec is asked again from time to time, and hears no gap.
+#[test]
+fn who_is_spoken_to_in_clear_is_asked_again_without_a_gap() {
+    let mut way = Way::new();
+    way.send(143);
+    while way.outbound.poll_acquire().is_some() {}
+    let (remote, until) = (address(false, 2), NOW + 60_000_000_000);
+    let imap = RuleName::new("imap");
+    let fail = |way: &mut Way, until| {
+        way.outbound
+            .negotiation_failed(&imap, remote, until, NOW, &mut way.batch);
+    };
+    fail(&mut way, until);
+    assert_eq!(way.send(143), Sent::Clear(1));
+    assert_eq!(way.outbound.poll_acquire(), None);
     way.outbound.handle_timeout(until);
+    assert_eq!(way.send(143), Sent::Clear(1));
+    assert_eq!(way.outbound.poll_acquire().unwrap().rule, imap);
+    assert_eq!(way.outbound.poll_acquire(), None);
+    fail(&mut way, until + 60_000_000_000);
+    assert_eq!(way.send(143), Sent::Clear(1));
+    assert_eq!(way.outbound.poll_acquire(), None);
+    // Nobody spoke to it for long: the next packet waits for the answer again.
+    way.outbound.handle_timeout(until + 600_000_000_000);
     assert_eq!(way.send(143), Sent::Queued);
+}
+
+/// Clear text was allowed under the old policy and is not under the new one.
+#[test]
+fn what_was_requested_and_is_now_required_waits() {
+    for wait in [0, 60_000_000_000] {
+        let mut way = Way::new();
+        way.send(143);
+        let (remote, imap) = (address(false, 2), RuleName::new("imap"));
+        let until = NOW + 60_000_000_000;
+        way.outbound
+            .negotiation_failed(&imap, remote, until, NOW, &mut way.batch);
+        way.outbound.handle_timeout(NOW + wait);
+        assert_eq!(way.send(143), Sent::Clear(1));
+        let mut rules = way.outbound.spd.rules().to_vec();
+        for rule in &mut rules {
+            if let Action::Negotiate(negotiate) = &mut rule.action {
+                negotiate.required = true;
+            }
+        }
+        let spd = Spd::build(rules, way.outbound.spd.local_addresses());
+        way.outbound.set_policy(Arc::new(spd), NOW, &mut way.batch);
+        assert_eq!(way.send(143), Sent::Queued);
+    }
 }
 
 #[test]
