@@ -192,8 +192,17 @@ impl Plane {
         }
     }
 
-    /// The peer's address or ports have changed.
-    pub(crate) fn redirect(&self, child: ChildId, remote: IpAddr, encapsulation: Encapsulation) {
+    /// The peer's address or ports have changed. An SA that still waits is told as well.
+    pub(crate) fn redirect(
+        &mut self,
+        child: ChildId,
+        remote: IpAddr,
+        encapsulation: Encapsulation,
+    ) {
+        if let Some(outbound) = self.later.get_mut(&child) {
+            outbound.redirect(remote, encapsulation);
+            return;
+        }
         self.outbound.give(OutboundOrder::Redirect {
             child,
             remote,

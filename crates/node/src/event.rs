@@ -19,14 +19,6 @@ pub enum Event {
         /// The host that the packet is for.
         remote: IpAddr,
     },
-    /// ESP came for an SA that this node does not have, from a peer that must think it has: this
-    /// node offers it a new one.
-    Recovering {
-        /// The peer's address.
-        remote: IpAddr,
-        /// The SPI that it used.
-        spi: u32,
-    },
     /// The deletes for a group's addresses are sent and answered, or time is up.
     GroupQuiet {
         /// The group.
@@ -41,12 +33,8 @@ impl fmt::Display for Event {
             Self::Cluster(event) => event.fmt(f),
             Self::NoPeer { rule, remote } => write!(
                 f,
-                "rule {rule} covers traffic to {remote}, but no peer has this address: its packets \
-                 are dropped; add the address to a [peers.NAME] section"
-            ),
-            Self::Recovering { remote, spi } => write!(
-                f,
-                "{remote} uses SPI {spi:08x}, which this node does not have: negotiating anew"
+                "rule {rule} covers traffic to {remote}, but no peer has this address: it passes in \
+                 clear if the rule only requests protection and is dropped if not; add the address to a [peers.NAME] section"
             ),
             Self::GroupQuiet { group } => {
                 write!(f, "{group}: peers know that its addresses leave this node")

@@ -98,7 +98,8 @@ impl Daemon {
     fn event(&mut self, event: &Event) {
         let text = event.to_string();
         match event {
-            Event::Ike(IkeEvent::AcquireFailed { rule, remote, .. }) => {
+            Event::Ike(IkeEvent::AcquireFailed { rule, remote, .. })
+            | Event::NoPeer { rule, remote } => {
                 let clear = if self.only_requested(rule) {
                     CLEAR
                 } else {
@@ -107,9 +108,10 @@ impl Daemon {
                 self.plane.negotiation_failed(rule.clone(), *remote, clear);
                 self.log.failure("ike", &text);
             }
-            Event::Ike(IkeEvent::HandshakeFailed { .. } | IkeEvent::ChildFailed { .. })
-            | Event::NoPeer { .. } => self.log.failure("ike", &text),
-            Event::Ike(_) | Event::Recovering { .. } => self.log.event("ike", &text),
+            Event::Ike(IkeEvent::HandshakeFailed { .. } | IkeEvent::ChildFailed { .. }) => {
+                self.log.failure("ike", &text);
+            }
+            Event::Ike(_) => self.log.event("ike", &text),
             Event::Cluster(cluster::Event::Left) => {
                 self.left = true;
                 self.log.event("cluster", &text);
