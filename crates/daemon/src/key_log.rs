@@ -4,9 +4,9 @@ use crate::error::Error;
 use crypto::{Encryption, Integrity, Secret};
 use ike::IkeKeys;
 use policy::{KeyMaterial, SaSpec};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The two files. Whoever reads them can decrypt the traffic.
@@ -16,7 +16,7 @@ pub(crate) struct KeyLog {
 }
 
 impl KeyLog {
-    /// Opens both files below `folder`, which only root may read.
+    /// Opens both files below `folder`; only root may read them.
     ///
     /// # Errors
     /// When folder or files cannot be made.
@@ -34,7 +34,11 @@ impl KeyLog {
             let path: PathBuf = folder.join(name);
             let mut options = OpenOptions::new();
             options.append(true).create(true).mode(0o600);
-            options.open(&path).map_err(file_error(&path))
+            let file = options.open(&path).map_err(file_error(&path))?;
+            // One that was there before may have been open to others.
+            file.set_permissions(Permissions::from_mode(0o600))
+                .map_err(file_error(&path))?;
+            Ok::<_, Error>(file)
         };
         Ok(Self {
             ike: open("ikev2_decryption_table")?,
@@ -131,5 +135,25 @@ fn esp_integrity(integrity: Integrity) -> &'static str {
         Integrity::HmacSha2_256_128 => "HMAC-SHA-256-128 [RFC4868]",
         Integrity::HmacSha2_384_192 => "HMAC-SHA-384-192 [RFC4868]",
         Integrity::HmacSha2_512_256 => "HMAC-SHA-512-256 [RFC4868]",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_others_could_read_are_closed_to_them() {
+        let folder = std::env::temp_dir().join(format!("holdfast-keys-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("esp_sa");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        drop(KeyLog::open(&folder).unwrap());
+        for name in ["esp_sa", "ikev2_decryption_table"] {
+            let metadata = std::fs::metadata(folder.join(name)).unwrap();
+            assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
