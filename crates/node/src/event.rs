@@ -33,8 +33,9 @@ impl fmt::Display for Event {
             Self::Cluster(event) => event.fmt(f),
             Self::NoPeer { rule, remote } => write!(
                 f,
-                "rule {rule} covers traffic to {remote}, but no peer has this address: it passes in \
-                 clear if the rule only requests protection and is dropped if not; add the address to a [peers.NAME] section"
+                "rule {rule} covers traffic to {remote}, but no peer has this address: it passes \
+                 in clear if the rule only requests protection, and is dropped if not; add the \
+                 address to a [[peer]]"
             ),
             Self::GroupQuiet { group } => {
                 write!(f, "{group}: peers know that its addresses leave this node")
