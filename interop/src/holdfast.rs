@@ -42,7 +42,6 @@ pub(crate) struct Daemon<'a> {
     space: &'a Space,
     program: PathBuf,
     socket: PathBuf,
-    config: PathBuf,
     process: Program,
 }
 
@@ -88,6 +87,8 @@ impl<'a> Daemon<'a> {
             std::fs::create_dir_all(keys).map_err(|why| format!("{}: {why}", keys.display()))?;
             command.arg("--wireshark-keys").arg(keys);
         }
+        // A killed predecessor leaves its socket, and only a new one says that this one serves.
+        let _ = std::fs::remove_file(&socket);
         let title = format!("{name}-daemon");
         let mut process = Program::start(&title, place.space.name(), place.folder, &[], command)?;
         process.until(START, || socket.exists())?;
@@ -96,7 +97,6 @@ impl<'a> Daemon<'a> {
             space: place.space,
             program,
             socket,
-            config,
             process,
         })
     }
@@ -109,11 +109,6 @@ impl<'a> Daemon<'a> {
     /// Ends it as a crash does.
     pub(crate) fn crash(self) {
         self.process.crash();
-    }
-
-    /// Its configuration file.
-    pub(crate) fn config(&self) -> &Path {
-        &self.config
     }
 
     /// Runs a verb of the command line; answers what it printed, or its error.

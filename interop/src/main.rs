@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // A harness has a clock, waits and reads the environment.
 
+mod bench;
 mod capture;
 mod folder;
 mod holdfast;
 mod host;
+mod hostile;
 mod kernel;
 mod packet;
 mod program;
@@ -23,6 +25,8 @@ cargo run --release -p interop -- VERB [--out DIR]
   scapy       scapy opens our ESP and we open its, for every algorithm
   kernel      transport-mode ESP with a real Linux kernel, on manual keys
   strongswan  IKE and ESP with Debian's strongSwan, both roles, rekeys, deletes, refusals
+  hostile     a million bad datagrams, and daemons that are killed
+  bench       throughput and latency beside plain veth and strongSwan
 ";
 
 fn main() -> ExitCode {
@@ -45,6 +49,8 @@ fn main() -> ExitCode {
         ["scapy"] => scapy::run(&out),
         ["kernel"] => kernel::run(&out),
         ["strongswan"] => strongswan::run(&out),
+        ["hostile"] => hostile::run(&out),
+        ["bench"] => bench::run(&out),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
