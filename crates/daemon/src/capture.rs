@@ -12,6 +12,7 @@ use linux::netlink::{Netlink, Route, Rule, RuleAction};
 use linux::{Error, Family, Prefix};
 use policy::{Action, Direction, Entry, Spd};
 use prefixes::prefixes;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 pub(crate) use filter::Applied;
@@ -20,6 +21,8 @@ pub(crate) use filter::Applied;
 pub(crate) const NFT_TABLE: &str = "holdfast";
 /// The table into which a packet goes that needs no protection.
 const MAIN: u32 = 254;
+/// How long after a failure the kernel is asked again.
+const RETRY: Duration = Duration::from_secs(2);
 /// Where locally generated packets come from, as routing rules see it.
 const LOOPBACK: &str = "lo";
 
@@ -47,6 +50,7 @@ pub(crate) struct Capture {
     filter: Filter,
     rules: Vec<Rule>,
     routes: Vec<Route>,
+    failed: Option<Instant>,
 }
 
 impl Capture {
@@ -77,6 +81,7 @@ impl Capture {
                 filter,
                 rules: Vec::new(),
                 routes: Vec::new(),
+                failed: None,
             },
             applied,
         ))
@@ -90,31 +95,65 @@ impl Capture {
     pub(crate) fn apply(&mut self, spd: &Spd) -> Result<(), Error> {
         self.filter.want(guards::ruleset(spd, &self.settings));
         let (rules, routes) = self.wanted(spd);
-        for route in routes.iter().filter(|route| !self.routes.contains(route)) {
-            self.netlink.add_route(route)?;
+        let outcome = self.follow(&rules, &routes);
+        if outcome.is_err() {
+            self.failed = Some(Instant::now());
         }
-        for rule in rules.iter().filter(|rule| !self.rules.contains(rule)) {
-            self.netlink.add_rule(rule)?;
+        outcome
+    }
+
+    /// Changes what is there into what is wanted, and keeps count of each step, so that a step
+    /// that fails leaves nothing unaccounted for.
+    fn follow(&mut self, rules: &[Rule], routes: &[Route]) -> Result<(), Error> {
+        for route in routes {
+            if !self.routes.contains(route) {
+                self.netlink.add_route(route)?;
+                self.routes
+                    .retain(|known| known.destination != route.destination);
+                self.routes.push(route.clone());
+            }
         }
-        for rule in self.rules.iter().filter(|rule| !rules.contains(rule)) {
-            self.netlink.delete_rule(rule)?;
+        for rule in rules {
+            if !self.rules.contains(rule) {
+                self.netlink.add_rule(rule)?;
+                self.rules.push(rule.clone());
+            }
         }
-        let kept = |route: &&Route| {
+        for place in (0..self.rules.len()).rev() {
+            if let Some(rule) = self.rules.get(place).filter(|rule| !rules.contains(rule)) {
+                self.netlink.delete_rule(rule)?;
+                self.rules.remove(place);
+            }
+        }
+        let wanted = |known: &Route| {
             routes
                 .iter()
-                .any(|new| new.destination == route.destination)
+                .any(|new| new.destination == known.destination)
         };
-        for route in self.routes.iter().filter(|route| !kept(route)) {
-            self.netlink.delete_route(route)?;
+        for place in (0..self.routes.len()).rev() {
+            if let Some(route) = self.routes.get(place).filter(|route| !wanted(route)) {
+                self.netlink.delete_route(route)?;
+                self.routes.remove(place);
+            }
         }
-        self.rules = rules;
-        self.routes = routes;
         Ok(())
+    }
+
+    /// Whether the last attempt failed, and some time ago: then it is time for another.
+    pub(crate) fn retry_due(&mut self) -> bool {
+        let due = self.failed.is_some_and(|failed| failed.elapsed() >= RETRY);
+        if due {
+            self.failed = None;
+        }
+        due
     }
 
     /// Takes note that filter rules were applied, or were not.
     pub(crate) fn applied(&mut self, outcome: &Applied) {
         self.filter.applied(outcome);
+        if outcome.is_err() {
+            self.failed = Some(Instant::now());
+        }
     }
 
     /// Whether the filter holds the policy that was last put into force, or cannot.

@@ -228,9 +228,9 @@ impl Plane {
         });
     }
 
-    /// What each pair has carried.
-    pub(crate) fn usage(&self) -> impl Iterator<Item = (ChildId, ChildUsage)> + '_ {
-        self.book.usage()
+    /// The pairs that have carried something since this was asked last, with all they carried.
+    pub(crate) fn moved(&mut self) -> Vec<(ChildId, ChildUsage)> {
+        self.book.moved()
     }
 
     /// What one pair has carried.

@@ -185,7 +185,17 @@ impl Daemon {
                 .unwrap_or_else(|| Instant::now() + FAREWELL);
             tokio::select! {
                 biased;
-                Some(heartbeat) = receive(&mut inputs.heartbeats) => self.heartbeat(&heartbeat),
+                Some(heartbeat) = receive(&mut inputs.heartbeats) => {
+                    self.heartbeat(&heartbeat);
+                    // A flood of them must not starve the rest: it gets a turn after each.
+                    if due <= Instant::now() {
+                        self.node.handle_timeout(Instant::now());
+                    }
+                    if let Ok(report) = inputs.reports.try_recv() {
+                        self.carry_out();
+                        self.report(report)?;
+                    }
+                }
                 () = tokio::time::sleep_until(due.into()) => {
                     self.node.handle_timeout(Instant::now());
                 }

@@ -12,7 +12,7 @@ use linux::{Place, RecvBatch};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use wire::esp::{UdpEncap, classify};
 
@@ -20,6 +20,10 @@ use wire::esp::{UdpEncap, classify};
 const SLOTS: usize = 64;
 /// Receives from one socket before the others have their turn.
 const BUDGET: usize = 4;
+/// Unknown SPIs reported within [`UNKNOWN_WINDOW`]: a restarted node meets each of its peers once
+/// a second, a flood meets this bound.
+const MAX_UNKNOWN: u32 = 256;
+const UNKNOWN_WINDOW: Duration = Duration::from_secs(1);
 /// The token of the orders; sockets have the smaller ones.
 const ORDERS: u64 = 6;
 
@@ -45,6 +49,9 @@ struct Work {
     inbound: Inbound,
     received: RecvBatch,
     batch: InboundBatch,
+    /// Unknown SPIs reported since `window` began.
+    unknown: u32,
+    window: Instant,
 }
 
 impl Worker {
@@ -72,6 +79,8 @@ impl Worker {
             inbound: Inbound::new(Arc::clone(&self.counts)),
             received: RecvBatch::new(SLOTS),
             batch: InboundBatch::new(),
+            unknown: 0,
+            window: self.begun,
         };
         loop {
             poller.wait(&mut events, None)?;
@@ -124,15 +133,28 @@ impl Worker {
                 }
             }
             self.write_out(work)?;
-            while let Some(unknown) = work.inbound.poll_unknown_spi() {
-                let _ = self.report.try_send(Report::UnknownSpi {
-                    local: unknown.destination,
-                    remote: unknown.source,
-                    spi: unknown.spi,
-                });
-            }
+            self.report_unknown(work);
         }
         Ok(())
+    }
+
+    /// A flood of invented SPIs must not keep IKE's own messages out of the control thread.
+    fn report_unknown(&self, work: &mut Work) {
+        while let Some(unknown) = work.inbound.poll_unknown_spi() {
+            if work.window.elapsed() >= UNKNOWN_WINDOW {
+                work.window = Instant::now();
+                work.unknown = 0;
+            }
+            if work.unknown >= MAX_UNKNOWN {
+                continue;
+            }
+            work.unknown += 1;
+            let _ = self.report.try_send(Report::UnknownSpi {
+                local: unknown.destination,
+                remote: unknown.source,
+                spi: unknown.spi,
+            });
+        }
     }
 
     fn take(&self, source: &Source<'_>, place: &Place, work: &mut Work) {

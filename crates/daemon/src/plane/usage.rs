@@ -66,6 +66,8 @@ struct Counters {
     inbound: Arc<SaCounters>,
     outbound: Arc<SaCounters>,
     begun: Instant,
+    /// Packets in and out when IKE was told last.
+    told: (u64, u64),
 }
 
 impl Counters {
@@ -100,6 +102,7 @@ impl Book {
                 inbound,
                 outbound,
                 begun,
+                told: (0, 0),
             },
         );
     }
@@ -110,10 +113,17 @@ impl Book {
         }
     }
 
-    pub(crate) fn usage(&self) -> impl Iterator<Item = (ChildId, ChildUsage)> + '_ {
-        self.pairs
-            .iter()
-            .map(|(child, counters)| (*child, counters.usage()))
+    pub(crate) fn moved(&mut self) -> Vec<(ChildId, ChildUsage)> {
+        let mut moved = Vec::new();
+        for (child, counters) in &mut self.pairs {
+            let usage = counters.usage();
+            let packets = (usage.inbound.packets, usage.outbound.packets);
+            if packets != counters.told {
+                counters.told = packets;
+                moved.push((*child, usage));
+            }
+        }
+        moved
     }
 
     pub(crate) fn usage_of(&self, child: ChildId) -> Option<ChildUsage> {

@@ -88,7 +88,7 @@ impl Daemon {
         }
     }
 
-    fn enforce(&mut self, spd: &Arc<Spd>) {
+    pub(crate) fn enforce(&mut self, spd: &Arc<Spd>) {
         self.plane.set_policy(Arc::clone(spd));
         if let Err(error) = self.capture.apply(spd) {
             self.log.failure("policy", &error.to_string());

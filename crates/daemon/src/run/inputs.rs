@@ -122,8 +122,7 @@ impl Daemon {
     /// From time to time: IKE learns what the plane has carried.
     pub(crate) fn tick(&mut self) {
         let now = Instant::now();
-        let usage: Vec<_> = self.plane.usage().collect();
-        for (child, usage) in usage {
+        for (child, usage) in self.plane.moved() {
             let command = Command::Usage {
                 child,
                 usage: usage.for_ike(),
@@ -132,6 +131,10 @@ impl Daemon {
             self.carry_out();
         }
         self.give_up_waiting(now);
+        if self.capture.retry_due() {
+            let spd = std::sync::Arc::clone(self.node.spd());
+            self.enforce(&spd);
+        }
     }
 
     /// Reads the file again. A file that is wrong changes nothing.
