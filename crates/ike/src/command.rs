@@ -104,7 +104,9 @@ pub enum Command {
         /// The local address.
         address: IpAddr,
     },
-    /// A new policy. SAs stay; who changed a peer or rule deletes what it no longer allows.
+    /// A new policy. SAs stay; who changed a peer or rule deletes what it no longer allows. What is
+    /// still being negotiated under a rule or with a peer that is not as it was comes to nothing,
+    /// or begins anew.
     Reload {
         /// The new peers.
         pad: Arc<Pad>,

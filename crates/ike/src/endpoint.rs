@@ -10,6 +10,7 @@ mod deadlines;
 mod effects;
 mod half_opens;
 mod handshake;
+mod reload;
 mod responder;
 mod slot;
 mod tables;

@@ -127,6 +127,8 @@ pub enum Error {
     Limit(&'static str),
     /// The IKE SA ended before the exchange did.
     IkeClosed,
+    /// The policy has changed since this began, and does not allow it any more as it was.
+    PolicyChanged,
 }
 
 impl Error {
@@ -146,7 +148,8 @@ impl Error {
             | Error::Refused(_)
             | Error::NoSuchPeer
             | Error::InactiveAddress
-            | Error::IkeClosed => None,
+            | Error::IkeClosed
+            | Error::PolicyChanged => None,
         }
     }
 }
@@ -277,6 +280,7 @@ impl fmt::Display for Error {
             Error::InactiveAddress => f.write_str("the local address is not active on this host"),
             Error::Limit(what) => write!(f, "the limit on {what} is reached"),
             Error::IkeClosed => f.write_str("the IKE SA ended first"),
+            Error::PolicyChanged => f.write_str("the policy was changed meanwhile"),
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::endpoint::acquire::{acquire, usable};
 use crate::endpoint::addresses::Leaving;
 use crate::endpoint::clock::release;
 use crate::endpoint::effects::{released, settle};
-use crate::endpoint::handshake::failed_initiator;
+use crate::endpoint::handshake::{abandon, failed_initiator};
+use crate::endpoint::reload::reload;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::error::{ApiMisuse, Error};
@@ -73,10 +74,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         }
         Command::DeleteLocalAddress { address } => leave(tables, address, now),
         Command::ForgetLocalAddress { address } => forget(tables, address, now),
-        Command::Reload { pad, rules } => {
-            tables.set_pad(pad);
-            tables.config.rules = rules;
-        }
+        Command::Reload { pad, rules } => reload(tables, pad, rules, now),
     }
     Ok(())
 }
@@ -258,12 +256,7 @@ fn forget(tables: &mut Tables, address: IpAddr, now: Instant) {
 /// A handshake, or what is left of one, ends without a word to the peer.
 fn drop_slot(tables: &mut Tables, ike: IkeSaId, slot: Slot, now: Instant) {
     let path = *slot.path();
-    let pending = match slot {
-        Slot::InitSent(state) => state.purpose.pending,
-        Slot::AuthSent(state) => state.into_pending(&mut tables.context(now)),
-        _ => Vec::new(),
-    };
-    tables.discard(ike);
+    let pending = abandon(tables, ike, slot, now);
     if !pending.is_empty() {
         let error = Error::InactiveAddress;
         failed_initiator(tables, path.local, path.remote, error, pending, now);

@@ -6,10 +6,11 @@ use std::time::Instant;
 use policy::names::PeerName;
 
 use crate::command::Acquire;
+use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::error::Error;
 use crate::event::Event;
-use crate::id::Role;
+use crate::id::{IkeSaId, Role};
 use crate::v2::install::acquire_failed;
 
 /// Tells of a handshake that failed.
@@ -30,6 +31,17 @@ pub(crate) fn failed(
         error,
     };
     tables.context(now).event(event);
+}
+
+/// Ends a handshake without a word to the peer, and gives back what was to be protected.
+pub(crate) fn abandon(tables: &mut Tables, ike: IkeSaId, slot: Slot, now: Instant) -> Vec<Acquire> {
+    let pending = match slot {
+        Slot::InitSent(state) => state.purpose.pending,
+        Slot::AuthSent(state) => state.into_pending(&mut tables.context(now)),
+        _ => Vec::new(),
+    };
+    tables.discard(ike);
+    pending
 }
 
 /// Tells of an own handshake that failed, and of each request that waited for it.

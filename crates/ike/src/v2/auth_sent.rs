@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crypto::Secret;
 use policy::identity::Identity;
 use policy::pad::{Auth, Peer};
 use policy::proposal::IkeSuite;
@@ -17,7 +18,7 @@ use crate::error::{Error, Misbehaved, NotAuthentic};
 use crate::id::{IkeSaId, Role};
 use crate::output::Outbound;
 use crate::v2::auth::{self, Signed};
-use crate::v2::child::{ChildOffer, Within};
+use crate::v2::child::{Agreed, ChildOffer, Within};
 use crate::v2::contents::Contents;
 use crate::v2::established::note_window;
 use crate::v2::install::{acquire_failed, notify};
@@ -269,7 +270,7 @@ impl AuthSent {
                 ctx.registry.release_esp(inbound_spi);
                 acquire_failed(acquire, Error::Refused(error.kind), ctx);
             }
-            _ => match self.offer.accept(contents) {
+            _ => match accept(self.offer, contents, ctx) {
                 Ok((agreed, _)) => {
                     let (outbound, inbound) = sa.keys.child(agreed.suite, None, nonces);
                     let keys = PairKeys { inbound, outbound };
@@ -321,6 +322,18 @@ impl AuthSent {
         }
         ctx.transmit(&purpose.path, self.request.clone());
         Ok(())
+    }
+}
+
+/// Takes the answer to our offer, unless the policy has changed since we made it.
+fn accept(
+    offer: ChildOffer,
+    contents: &Contents<'_>,
+    ctx: &Context<'_>,
+) -> Result<(Agreed, Option<Secret>), Error> {
+    match ctx.config.allows(&offer.acquire) {
+        true => offer.accept(contents),
+        false => Err(Error::PolicyChanged),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use policy::selector::Direction;
 
 use crate::command::Acquire;
+use crate::config::Config;
 use crate::context::Context;
 use crate::limits;
 use crate::v2::pair::Child;
@@ -35,6 +36,22 @@ impl Sa {
     pub(crate) fn delay(&mut self, task: Task, ctx: &mut Context<'_>) {
         let wait = limits::TEMPORARY_WAIT + ctx.jitter(limits::TEMPORARY_WAIT);
         self.delayed.push((ctx.now + wait, task));
+    }
+
+    /// Takes out the requests for new children that the rules do not want any more.
+    pub(crate) fn withdraw(&mut self, config: &Config) -> Vec<Acquire> {
+        let outdated = |task: &Task| matches!(task, Task::CreateChild { acquire, .. } if !config.allows(acquire));
+        let (gone, kept): (Vec<Task>, Vec<Task>) = std::mem::take(&mut self.tasks)
+            .into_iter()
+            .partition(outdated);
+        self.tasks = kept.into();
+        let late = self.delayed.extract_if(.., |one| outdated(&one.1));
+        let late: Vec<Task> = late.map(|(_, task)| task).collect();
+        let acquire = |task| match task {
+            Task::CreateChild { acquire, .. } => Some(*acquire),
+            _ => None,
+        };
+        gone.into_iter().chain(late).filter_map(acquire).collect()
     }
 
     /// The time has come for delayed tasks.

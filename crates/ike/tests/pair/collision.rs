@@ -39,6 +39,7 @@ fn wish(pair: &mut Pair, host: usize, wish: Wish, ports: u16) {
                 &mut wanted.selectors.local
             };
             side[0].ports = PortRange::single(ports);
+            pair.allow(host, &setup(0), &wanted);
             Command::Acquire(Box::new(wanted))
         }
         Wish::RekeyChild => Command::RekeyChild(child),

@@ -590,6 +590,7 @@ fn two_rules_share_an_ike_sa() {
     other.rule = "imap".into();
     other.selectors.remote[0].ports = PortRange::single(143);
     other.flow = None;
+    pair.allow(A, &setup, &other);
     pair.command(A, Command::Acquire(Box::new(other)));
     pair.run(millis(100));
     pair.agree(2);

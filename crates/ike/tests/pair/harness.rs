@@ -247,6 +247,21 @@ impl Pair {
         }
     }
 
+    /// Gives a host another rule, for a request that is not one of the rule that it has.
+    pub(crate) fn allow(&mut self, host: usize, setup: &Setup, wanted: &Acquire) {
+        let another = ChildRule {
+            rule: wanted.rule.clone(),
+            peer: None,
+            child: wanted.child.clone(),
+            selectors: wanted.selectors.clone(),
+        };
+        let (pad, rules) = (
+            setup.pad(host),
+            vec![self.hosts[host].rule.clone(), another],
+        );
+        self.command(host, Command::Reload { pad, rules });
+    }
+
     /// Writes a command into the story.
     pub(crate) fn note(&mut self, host: usize, command: &Command) {
         let what = match command {

@@ -253,6 +253,7 @@ fn what_waits_for_a_dead_ike_sa_begins_anew() {
     let mut other = pair.acquire_of(A);
     other.flow = None;
     other.rule = "other".into();
+    pair.allow(A, &Setup::default(), &other);
     pair.command(A, Command::Acquire(Box::new(other)));
     pair.run(secs(9));
     // The new IKE SA says INITIAL_CONTACT, and the stale pair is gone on A.

@@ -9,3 +9,4 @@ mod hostile;
 mod ladder;
 mod network;
 mod rekey;
+mod reload;

@@ -296,7 +296,16 @@ fn accept(
 ) -> Result<ChildId, Error> {
     let (inbound_spi, ours) = (offer.inbound_spi, offer.nonce.clone());
     let theirs = contents.nonce().map_err(Error::Misbehaved);
-    let agreed = theirs.and_then(|theirs| Ok((theirs, offer.accept(contents)?)));
+    // The policy may have changed since we asked.
+    let allowed = match replaces {
+        None => ctx.config.allows(&offer.acquire),
+        Some(_) => ctx.config.allows_again(&offer.acquire),
+    };
+    let agreed = match (theirs, allowed) {
+        (Ok(theirs), true) => offer.accept(contents).map(|agreed| (theirs, agreed)),
+        (Ok(_), false) => Err(Error::PolicyChanged),
+        (Err(error), _) => Err(error),
+    };
     let early = std::mem::take(&mut sa.deleted_early);
     match agreed {
         Ok((_, (agreed, _))) if early.contains(&agreed.outbound_spi) => {
