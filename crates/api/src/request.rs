@@ -76,14 +76,27 @@ impl Reply {
     /// An answer.
     #[must_use]
     pub fn success(result: Value) -> Self {
-        Self { schema: SCHEMA, version: version(), result: Some(result), error: None }
+        Self {
+            schema: SCHEMA,
+            version: version(),
+            result: Some(result),
+            error: None,
+        }
     }
 
     /// A refusal; `message` is a sentence: what happened, why, what to do.
     #[must_use]
     pub fn failure(code: ErrorCode, message: impl Into<String>) -> Self {
-        let error = Failure { code, message: message.into() };
-        Self { schema: SCHEMA, version: version(), result: None, error: Some(error) }
+        let error = Failure {
+            code,
+            message: message.into(),
+        };
+        Self {
+            schema: SCHEMA,
+            version: version(),
+            result: None,
+            error: Some(error),
+        }
     }
 }
 
