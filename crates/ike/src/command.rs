@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use policy::child::ChildTemplate;
 use policy::names::{PeerName, RuleName};
+use policy::narrowing::is_within;
 use policy::pad::Pad;
 use policy::sa::ChildId;
 use policy::selector::Selectors;
@@ -32,6 +33,26 @@ pub struct Acquire {
     pub child: Arc<ChildTemplate>,
     /// What to ask for: what the rule covers between the two sides.
     pub selectors: Selectors,
+}
+
+impl Acquire {
+    /// Whether the rules want this pair, all of it.
+    pub(crate) fn is_wanted(&self, rules: &[ChildRule]) -> bool {
+        let covers = |rule: &ChildRule| is_within(&self.selectors, &rule.selectors);
+        rules.iter().any(|rule| self.is_of(rule) && covers(rule))
+    }
+
+    /// Whether the rules have what a pair was made of, so that it may be replaced. What they cover
+    /// may have changed with the addresses of this host.
+    pub(crate) fn is_known(&self, rules: &[ChildRule]) -> bool {
+        rules.iter().any(|rule| self.is_of(rule))
+    }
+
+    fn is_of(&self, rule: &ChildRule) -> bool {
+        self.rule == rule.rule
+            && rule.peer.as_ref().is_none_or(|peer| *peer == self.peer)
+            && self.child == rule.child
+    }
 }
 
 /// What ESP saw of a child SA pair since it was installed.

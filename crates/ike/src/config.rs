@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use policy::child::ChildTemplate;
 use policy::names::{PeerName, RuleName};
-use policy::narrowing::is_within;
 use policy::pad::Pad;
 use policy::selector::Selectors;
 
-use crate::command::Acquire;
 use crate::limits;
 
 /// What a peer may ask of us: the part of a rule that a responder needs. A rule with several
@@ -25,15 +23,6 @@ pub struct ChildRule {
     /// What it covers, with our own addresses in the place of `me`. In transport mode a peer gets
     /// the part that lies between the two hosts.
     pub selectors: Selectors,
-}
-
-impl ChildRule {
-    /// Whether a pair was asked for under this rule as it is now, whatever it covers.
-    fn made(&self, wanted: &Acquire) -> bool {
-        self.rule == wanted.rule
-            && self.peer.as_ref().is_none_or(|peer| *peer == wanted.peer)
-            && self.child == wanted.child
-    }
 }
 
 /// When an IKE_SA_INIT request must return a cookie (RFC 7296 section 2.6).
@@ -80,18 +69,5 @@ impl Config {
             release: limits::RELEASE,
             childless: Duration::from_secs(60),
         }
-    }
-
-    /// Whether the rules still want a pair that was asked for, all of it.
-    pub(crate) fn allows(&self, wanted: &Acquire) -> bool {
-        self.rules
-            .iter()
-            .any(|rule| rule.made(wanted) && is_within(&wanted.selectors, &rule.selectors))
-    }
-
-    /// Whether the rules still have what a pair was made of, so that it may be replaced. What it
-    /// covers may have changed with the addresses of this host.
-    pub(crate) fn allows_again(&self, wanted: &Acquire) -> bool {
-        self.rules.iter().any(|rule| rule.made(wanted))
     }
 }

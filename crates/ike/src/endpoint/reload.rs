@@ -32,20 +32,19 @@ pub(crate) fn reload(tables: &mut Tables, pad: Arc<Pad>, rules: Vec<ChildRule>, 
 }
 
 fn judge(tables: &mut Tables, ike: IkeSaId, mut slot: Slot, now: Instant) {
-    let config = &tables.config;
+    let rules = &tables.config.rules;
     let (withdrawn, goes_on) = match &mut slot {
         Slot::InitSent(state) => {
-            let withdrawn = withdraw(&mut state.purpose.pending, |one| config.allows(one));
+            let withdrawn = withdraw(&mut state.purpose.pending, rules);
             let wanted = !state.purpose.pending.is_empty();
             (withdrawn, wanted && is_same(tables, &state.purpose.peer))
         }
         // What IKE_AUTH itself asks for is judged when the answer comes: the peer has it by then.
         Slot::AuthSent(state) => {
-            let pending = &mut state.purpose_mut().pending;
-            let withdrawn = withdraw(pending, |one| config.allows(one));
+            let withdrawn = withdraw(&mut state.purpose_mut().pending, rules);
             (withdrawn, is_same(tables, &state.purpose().peer))
         }
-        Slot::Sa(sa) => (sa.withdraw(config), true),
+        Slot::Sa(sa) => (sa.withdraw(rules), true),
         Slot::HalfOpen(_) | Slot::Refused(_) => (Vec::new(), true),
     };
     if goes_on {
@@ -58,8 +57,9 @@ fn judge(tables: &mut Tables, ike: IkeSaId, mut slot: Slot, now: Instant) {
     }
 }
 
-fn withdraw(pending: &mut Vec<Acquire>, allows: impl Fn(&Acquire) -> bool) -> Vec<Acquire> {
-    pending.extract_if(.., |one| !allows(one)).collect()
+fn withdraw(pending: &mut Vec<Acquire>, rules: &[ChildRule]) -> Vec<Acquire> {
+    let outdated = |one: &mut Acquire| !one.is_wanted(rules);
+    pending.extract_if(.., outdated).collect()
 }
 
 /// Whether the PAD still has a peer as it was.
@@ -77,7 +77,7 @@ fn begin_anew(tables: &mut Tables, ike: IkeSaId, slot: Slot, now: Instant) {
     let error = Error::PolicyChanged;
     failed(tables, peer, Role::Initiator, local, remote, error, now);
     for wanted in pending {
-        if tables.config.allows(&wanted) {
+        if wanted.is_wanted(&tables.config.rules) {
             acquire(tables, wanted, now);
         } else {
             acquire_failed(wanted, Error::PolicyChanged, &mut tables.context(now));

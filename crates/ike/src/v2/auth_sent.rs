@@ -331,7 +331,7 @@ fn accept(
     contents: &Contents<'_>,
     ctx: &Context<'_>,
 ) -> Result<(Agreed, Option<Secret>), Error> {
-    match ctx.config.allows(&offer.acquire) {
+    match offer.acquire.is_wanted(&ctx.config.rules) {
         true => offer.accept(contents),
         false => Err(Error::PolicyChanged),
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use policy::selector::Direction;
 
 use crate::command::Acquire;
-use crate::config::Config;
+use crate::config::ChildRule;
 use crate::context::Context;
 use crate::limits;
 use crate::v2::pair::Child;
@@ -39,19 +39,18 @@ impl Sa {
     }
 
     /// Takes out the requests for new children that the rules do not want any more.
-    pub(crate) fn withdraw(&mut self, config: &Config) -> Vec<Acquire> {
-        let outdated = |task: &Task| matches!(task, Task::CreateChild { acquire, .. } if !config.allows(acquire));
-        let (gone, kept): (Vec<Task>, Vec<Task>) = std::mem::take(&mut self.tasks)
-            .into_iter()
-            .partition(outdated);
-        self.tasks = kept.into();
-        let late = self.delayed.extract_if(.., |one| outdated(&one.1));
-        let late: Vec<Task> = late.map(|(_, task)| task).collect();
-        let acquire = |task| match task {
-            Task::CreateChild { acquire, .. } => Some(*acquire),
-            _ => None,
+    pub(crate) fn withdraw(&mut self, rules: &[ChildRule]) -> Vec<Acquire> {
+        let mut gone = Vec::new();
+        let mut is_kept = |task: &Task| match task {
+            Task::CreateChild { acquire, .. } if !acquire.is_wanted(rules) => {
+                gone.push((**acquire).clone());
+                false
+            }
+            _ => true,
         };
-        gone.into_iter().chain(late).filter_map(acquire).collect()
+        self.tasks.retain(&mut is_kept);
+        self.delayed.retain(|(_, task)| is_kept(task));
+        gone
     }
 
     /// The time has come for delayed tasks.

@@ -298,8 +298,8 @@ fn accept(
     let theirs = contents.nonce().map_err(Error::Misbehaved);
     // The policy may have changed since we asked.
     let allowed = match replaces {
-        None => ctx.config.allows(&offer.acquire),
-        Some(_) => ctx.config.allows_again(&offer.acquire),
+        None => offer.acquire.is_wanted(&ctx.config.rules),
+        Some(_) => offer.acquire.is_known(&ctx.config.rules),
     };
     let agreed = match (theirs, allowed) {
         (Ok(theirs), true) => offer.accept(contents).map(|agreed| (theirs, agreed)),
