@@ -15,7 +15,7 @@ use ike::{Install, Outbound as When};
 use linux::tun::{Tun, TunOptions};
 use linux::{Error, Family};
 use order::{InboundOrder, Orders, OutboundOrder};
-use policy::{ChildId, Encapsulation, RuleName, Spd};
+use policy::{AddressRange, ChildId, Encapsulation, RuleName, Spd};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -218,9 +218,14 @@ impl Plane {
         self.inbound.give(InboundOrder::Remove(child));
     }
 
-    /// A negotiation failed: what waits for it is dropped, or passes in clear for a while where
-    /// the rule only requests protection.
-    pub(crate) fn negotiation_failed(&self, rule: RuleName, remote: IpAddr, clear: Duration) {
+    /// A negotiation failed for what goes to `remote`: what waits for it is dropped, or passes in
+    /// clear for a while where the rule only requests protection.
+    pub(crate) fn negotiation_failed(
+        &self,
+        rule: RuleName,
+        remote: Vec<AddressRange>,
+        clear: Duration,
+    ) {
         self.outbound.give(OutboundOrder::Failed {
             rule,
             remote,

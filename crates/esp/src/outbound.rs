@@ -17,6 +17,7 @@ use std::sync::Arc;
 use policy::child::Mode;
 use policy::entry::Entry;
 use policy::names::RuleName;
+use policy::range::AddressRange;
 use policy::rule::{Action, Negotiate};
 use policy::sa::{ChildId, Encapsulation};
 use policy::selector::{Direction, TrafficSelector};
@@ -204,22 +205,26 @@ impl Outbound {
         self.resend(waiting, now, batch);
     }
 
-    /// A negotiation came to nothing. Under a rule that requests IPsec the peer is spoken to in
-    /// clear text; from `until` on packets ask for an SA again, and do not wait for it. Under one
-    /// that requires IPsec, what waits is dropped.
+    /// A negotiation came to nothing; it was for what goes to `remote`, whether that is the peer
+    /// itself or lies behind it. Under a rule that requests IPsec this goes in clear text; from
+    /// `until` on packets ask for an SA again, and do not wait for it. Under one that requires
+    /// IPsec, what waits is dropped.
     pub fn negotiation_failed(
         &mut self,
         rule: &RuleName,
-        remote: IpAddr,
+        remote: &[AddressRange],
         until: u64,
         now: u64,
         batch: &mut OutboundBatch,
     ) {
+        let goes_there = |to: IpAddr| remote.iter().any(|range| range.contains(to));
         let waiting = self
             .pending
-            .take(|key| key.rule == *rule && key.destination == remote);
+            .take(|key| key.rule == *rule && goes_there(key.destination));
         if self.is_optional(rule) {
-            self.fall_back.insert(rule.clone(), remote, until);
+            for range in remote {
+                self.fall_back.insert(rule, *range, until);
+            }
             self.flows.invalidate();
             self.resend(waiting, now, batch);
         } else {

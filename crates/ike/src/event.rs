@@ -164,8 +164,10 @@ pub enum Event {
         peer: PeerName,
         /// Our address.
         local: IpAddr,
-        /// The peer's address.
+        /// The peer's address: in tunnel mode not where the traffic goes.
         remote: IpAddr,
+        /// The traffic.
+        selectors: Box<Selectors>,
         /// Why.
         error: Error,
     },
@@ -342,6 +344,7 @@ impl Event {
                 local,
                 remote,
                 error,
+                ..
             } => {
                 write!(
                     f,

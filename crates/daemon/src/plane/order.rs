@@ -3,7 +3,7 @@
 use esp::{InboundSa, OutboundSa};
 use linux::Error;
 use linux::poll::EventFd;
-use policy::{ChildId, Encapsulation, RuleName, Spd};
+use policy::{AddressRange, ChildId, Encapsulation, RuleName, Spd};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel as queue};
@@ -21,7 +21,7 @@ pub(crate) enum OutboundOrder {
     Policy(Arc<Spd>),
     Failed {
         rule: RuleName,
-        remote: IpAddr,
+        remote: Vec<AddressRange>,
         clear: Duration,
     },
     Stop,

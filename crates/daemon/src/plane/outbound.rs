@@ -127,7 +127,7 @@ impl Worker {
                 })) => {
                     let clear = u64::try_from(clear.as_nanos()).unwrap_or(u64::MAX);
                     let until = now.saturating_add(clear);
-                    outbound.negotiation_failed(&rule, remote, until, now, batch);
+                    outbound.negotiation_failed(&rule, &remote, until, now, batch);
                 }
                 Ok(Some(OutboundOrder::Stop)) | Err(()) => return false,
             }

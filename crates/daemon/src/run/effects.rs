@@ -3,7 +3,7 @@
 use crate::run::Daemon;
 use ike::Event as IkeEvent;
 use node::{Command, Event, Output};
-use policy::{Action, Spd};
+use policy::{Action, AddressRange, RuleName, Spd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,14 +98,15 @@ impl Daemon {
     fn event(&mut self, event: &Event) {
         let text = event.to_string();
         match event {
-            Event::Ike(IkeEvent::AcquireFailed { rule, remote, .. })
-            | Event::NoPeer { rule, remote } => {
-                let clear = if self.only_requested(rule) {
-                    CLEAR
-                } else {
-                    Duration::ZERO
-                };
-                self.plane.negotiation_failed(rule.clone(), *remote, clear);
+            Event::Ike(IkeEvent::AcquireFailed {
+                rule, selectors, ..
+            }) => {
+                let remote = selectors.remote.iter().map(|one| one.addresses);
+                self.not_protected(rule, remote.collect());
+                self.log.failure("ike", &text);
+            }
+            Event::NoPeer { rule, remote } => {
+                self.not_protected(rule, vec![AddressRange::host(*remote)]);
                 self.log.failure("ike", &text);
             }
             Event::Ike(IkeEvent::HandshakeFailed { .. } | IkeEvent::ChildFailed { .. }) => {
@@ -121,7 +122,17 @@ impl Daemon {
         self.answer_waiting(event);
     }
 
-    fn only_requested(&self, name: &policy::RuleName) -> bool {
+    /// What goes to these addresses waits for no SA any more.
+    fn not_protected(&self, rule: &RuleName, remote: Vec<AddressRange>) {
+        let clear = if self.only_requested(rule) {
+            CLEAR
+        } else {
+            Duration::ZERO
+        };
+        self.plane.negotiation_failed(rule.clone(), remote, clear);
+    }
+
+    fn only_requested(&self, name: &RuleName) -> bool {
         let rule = self
             .node
             .spd()

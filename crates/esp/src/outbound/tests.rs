@@ -296,11 +296,14 @@ fn a_failed_negotiation_drops_or_falls_back() {
     let mut way = Way::new();
     way.send(110);
     way.send(143);
-    let (remote, until) = (address(false, 2), NOW + 60_000_000_000);
+    let (remote, until) = (
+        [AddressRange::host(address(false, 2))],
+        NOW + 60_000_000_000,
+    );
     for rule in ["mail", "imap"] {
         let rule = RuleName::new(rule);
         way.outbound
-            .negotiation_failed(&rule, remote, until, NOW, &mut way.batch);
+            .negotiation_failed(&rule, &remote, until, NOW, &mut way.batch);
     }
     assert_eq!(way.counts.get(Discard::PendingRefused), 1);
     assert_eq!(way.clear_packets(), [packet(143)]);
@@ -314,11 +317,14 @@ fn who_is_spoken_to_in_clear_is_asked_again_without_a_gap() {
     let mut way = Way::new();
     way.send(143);
     while way.outbound.poll_acquire().is_some() {}
-    let (remote, until) = (address(false, 2), NOW + 60_000_000_000);
+    let (remote, until) = (
+        [AddressRange::host(address(false, 2))],
+        NOW + 60_000_000_000,
+    );
     let imap = RuleName::new("imap");
     let fail = |way: &mut Way, until| {
         way.outbound
-            .negotiation_failed(&imap, remote, until, NOW, &mut way.batch);
+            .negotiation_failed(&imap, &remote, until, NOW, &mut way.batch);
     };
     fail(&mut way, until);
     assert_eq!(way.send(143), Sent::Clear(1));
@@ -335,16 +341,87 @@ fn who_is_spoken_to_in_clear_is_asked_again_without_a_gap() {
     assert_eq!(way.send(143), Sent::Queued);
 }
 
+/// Port 110 requires a tunnel to the network of host 2, and port 143 requests one.
+fn tunnels() -> Way {
+    let tunnel = |name, port, required| {
+        let mut rule = rule(name, port, negotiate(required));
+        rule.filters[0].remote = vec![AddressSpec::Range(network())];
+        if let Action::Negotiate(negotiate) = &mut rule.action {
+            negotiate.child = ChildTemplate::tunnel().into();
+        }
+        rule
+    };
+    let rules = vec![tunnel("mail", 110, true), tunnel("imap", 143, false)];
+    let mut way = Way::new();
+    let spd = Arc::new(Spd::build(rules, &[address(false, 1)]));
+    way.outbound.set_policy(spd, NOW, &mut way.batch);
+    way
+}
+
+fn network() -> AddressRange {
+    AddressRange::subnet(address(false, 2), 24).unwrap()
+}
+
+/// The gateway's address is nowhere in the packets that wait.
+#[test]
+fn a_failed_tunnel_that_was_requested_falls_back() {
+    let mut way = tunnels();
+    assert_eq!(way.send(143), Sent::Queued);
+    while way.outbound.poll_acquire().is_some() {}
+    let until = NOW + 60_000_000_000;
+    let imap = RuleName::new("imap");
+    way.outbound
+        .negotiation_failed(&imap, &[network()], until, NOW, &mut way.batch);
+    assert_eq!(way.outbound.pending(), 0);
+    assert_eq!(way.clear_packets(), [packet(143)]);
+    // Another host of the network falls back with it.
+    let mut other = TcpPacket::new(false, b"hello".to_vec());
+    (other.dst, other.dst_port) = (address(false, 77), 143);
+    let octets = other.emit();
+    let sent = |way: &mut Way| {
+        way.outbound
+            .send(&octets, &Offload::NONE, NOW, &mut way.batch)
+    };
+    assert_eq!(sent(&mut way), Sent::Clear(1));
+    assert_eq!(way.outbound.poll_acquire(), None);
+    way.outbound.handle_timeout(until);
+    assert_eq!(sent(&mut way), Sent::Clear(1));
+    assert_eq!(way.outbound.poll_acquire().unwrap().rule, imap);
+    way.outbound.handle_timeout(until + 600_000_000_000);
+    assert_eq!(sent(&mut way), Sent::Queued);
+}
+
+#[test]
+fn a_failed_tunnel_that_was_required_drops_what_waits_at_once() {
+    let mut way = tunnels();
+    assert_eq!(way.send(110), Sent::Queued);
+    let mail = RuleName::new("mail");
+    let elsewhere = AddressRange::subnet([192, 0, 2, 0].into(), 24).unwrap();
+    let until = NOW + 60_000_000_000;
+    way.outbound
+        .negotiation_failed(&mail, &[elsewhere], until, NOW, &mut way.batch);
+    assert_eq!(way.outbound.pending(), 1);
+    way.outbound
+        .negotiation_failed(&mail, &[elsewhere, network()], until, NOW, &mut way.batch);
+    assert_eq!(way.outbound.pending(), 0);
+    assert_eq!(way.counts.get(Discard::PendingRefused), 1);
+    assert!(way.batch.is_empty());
+    assert_eq!(way.send(110), Sent::Queued);
+}
+
 /// Clear text was allowed under the old policy and is not under the new one.
 #[test]
 fn what_was_requested_and_is_now_required_waits() {
     for wait in [0, 60_000_000_000] {
         let mut way = Way::new();
         way.send(143);
-        let (remote, imap) = (address(false, 2), RuleName::new("imap"));
+        let (remote, imap) = (
+            [AddressRange::host(address(false, 2))],
+            RuleName::new("imap"),
+        );
         let until = NOW + 60_000_000_000;
         way.outbound
-            .negotiation_failed(&imap, remote, until, NOW, &mut way.batch);
+            .negotiation_failed(&imap, &remote, until, NOW, &mut way.batch);
         way.outbound.handle_timeout(NOW + wait);
         assert_eq!(way.send(143), Sent::Clear(1));
         let mut rules = way.outbound.spd.rules().to_vec();

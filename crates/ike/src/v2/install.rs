@@ -144,6 +144,7 @@ pub(crate) fn acquire_failed(acquire: Acquire, error: Error, ctx: &mut Context<'
         peer,
         local,
         remote,
+        selectors,
         ..
     } = acquire;
     ctx.event(Event::AcquireFailed {
@@ -151,6 +152,7 @@ pub(crate) fn acquire_failed(acquire: Acquire, error: Error, ctx: &mut Context<'
         peer,
         local,
         remote,
+        selectors: Box::new(selectors),
         error,
     });
 }

@@ -195,8 +195,13 @@ impl Daemon {
                 }
             }
             Output::Event(event) => {
-                if let node::Event::Ike(ike::Event::AcquireFailed { rule, remote, .. }) = &event {
-                    frames = self.plane.negotiation_failed(rule, *remote, clock);
+                if let node::Event::Ike(ike::Event::AcquireFailed {
+                    rule, selectors, ..
+                }) = &event
+                {
+                    let remote = selectors.remote.iter().map(|one| one.addresses);
+                    let remote: Vec<_> = remote.collect();
+                    frames = self.plane.negotiation_failed(rule, &remote, clock);
                 }
                 effects.push(Effect::Told(Box::new(event)));
             }

@@ -9,7 +9,7 @@ use esp::{
     OutboundSa, Path, SaCounters, UnknownSpi,
 };
 use ike::Install;
-use policy::{ChildId, Encapsulation, KeyMaterial, RuleName, SaSpec, Spd};
+use policy::{AddressRange, ChildId, Encapsulation, KeyMaterial, RuleName, SaSpec, Spd};
 
 use crate::frame::{Content, Frame, KeyLabel};
 use crate::host::effect::PairView;
@@ -166,7 +166,7 @@ impl Plane {
     pub(crate) fn negotiation_failed(
         &mut self,
         rule: &RuleName,
-        remote: IpAddr,
+        remote: &[AddressRange],
         now: u64,
     ) -> Vec<Frame> {
         let until = now.saturating_add(60_000_000_000);
