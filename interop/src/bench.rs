@@ -264,7 +264,8 @@ fn rules(side: usize, tunnel: bool, udp: bool) -> String {
     let rule = |name: &str, mode: &str, ends: [&str; 2], what: &str| {
         format!(
             "[[rule]]\nname = \"{name}\"\naction = \"require\"\nmode = \"{mode}\"\n\
-             peer = \"other\"\nlocal = \"{}\"\nremote = \"{}\"\nesp_proposals = \"{ESP}\"\n{what}\n",
+             peer = \"other\"\nlocal = \"{}\"\nremote = \"{}\"\n\
+             esp_proposals = \"{ESP}\"\n{what}\n",
             ends[side],
             ends[1 - side]
         )

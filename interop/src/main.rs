@@ -17,8 +17,11 @@ mod strongswan;
 mod suite;
 mod table;
 mod traffic;
+mod tshark;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 const USAGE: &str = "\
 cargo run --release -p interop -- VERB [--out DIR]
@@ -26,12 +29,14 @@ cargo run --release -p interop -- VERB [--out DIR]
   kernel      transport-mode ESP with a real Linux kernel, on manual keys
   strongswan  IKE and ESP with Debian's strongSwan, both roles, rekeys, deletes, refusals
   hostile     a million bad datagrams, and daemons that are killed
+  tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
+  all         scapy, kernel, strongswan, hostile, tshark
   bench       throughput and latency beside plain veth and strongSwan
 ";
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
-    let mut out = std::path::PathBuf::from("target/interop");
+    let mut out = PathBuf::from("target/interop");
     if let Some(at) = words.iter().position(|word| word == "--out") {
         if at + 1 >= words.len() {
             eprint!("{USAGE}");
@@ -50,6 +55,9 @@ fn main() -> ExitCode {
         ["kernel"] => kernel::run(&out),
         ["strongswan"] => strongswan::run(&out),
         ["hostile"] => hostile::run(&out),
+        ["tshark"] => tshark::run(&out, None),
+        ["tshark", lab] => tshark::run(&out, Some(Path::new(lab))),
+        ["all"] => all(&out),
         ["bench"] => bench::run(&out),
         _ => {
             eprint!("{USAGE}");
@@ -62,5 +70,28 @@ fn main() -> ExitCode {
             eprintln!("{why}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Every verb that judges, one after the other: each has the machine for itself.
+fn all(out: &Path) -> Result<(), String> {
+    type Verb = fn(&Path) -> Result<(), String>;
+    let verbs: [Verb; 5] = [
+        scapy::run,
+        kernel::run,
+        strongswan::run,
+        hostile::run,
+        |out| tshark::run(out, None),
+    ];
+    let begun = Instant::now();
+    let failed: Vec<String> = verbs.iter().filter_map(|verb| verb(out).err()).collect();
+    println!(
+        "interop all: {} failed, {} s",
+        failed.len(),
+        begun.elapsed().as_secs()
+    );
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(failed.join("\n")),
     }
 }

@@ -13,6 +13,7 @@ cargo xtask VERB
   tidy    hold the rules of ARCHITECTURE.md: arrows, sizes, captions, unsafe, circles
   test    install the Debian packages that the tests need, then run every check and test
           (--quick: no packages, no peers, no lab)
+  bench   install them, then measure throughput beside plain veth and strongSwan
 ";
 
 fn main() -> ExitCode {
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["test"] => test::run(test::Extent::Everything),
         ["test", "--quick"] => test::run(test::Extent::Quick),
+        ["bench"] => test::bench(),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

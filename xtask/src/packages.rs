@@ -29,7 +29,6 @@ const NEEDED: &[(&str, &str)] = &[
     ("iperf3", "throughput"),
     ("user-mode-linux", "a Linux kernel with ESP"),
     ("kmod", "its modules"),
-    ("socat", "its control port"),
 ];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";

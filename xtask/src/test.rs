@@ -32,6 +32,9 @@ pub(crate) fn run(extent: Extent) -> Result<(), String> {
     ];
     chore::run("cargo", &lints)?;
     chore::run("cargo", &["test", "--workspace", "--quiet"])?;
+    if extent == Extent::Everything {
+        interop("all")?;
+    }
     let docs = [
         "doc",
         "--workspace",
@@ -41,4 +44,21 @@ pub(crate) fn run(extent: Extent) -> Result<(), String> {
     ];
     chore::run_with("cargo", &docs, &[("RUSTDOCFLAGS", "-D warnings")])?;
     Ok(())
+}
+
+/// Measures throughput beside plain veth and strongSwan; says nothing about good and bad.
+///
+/// # Errors
+/// A sentence, when a package or a measurement is not to be had.
+pub(crate) fn bench() -> Result<(), String> {
+    packages::install()?;
+    interop("bench")
+}
+
+/// Our software against foreign software.
+fn interop(verb: &str) -> Result<(), String> {
+    chore::run(
+        "cargo",
+        &["run", "--quiet", "--release", "-p", "interop", "--", verb],
+    )
 }

@@ -17,7 +17,7 @@ pub(crate) fn run() -> Result<(), String> {
     let mut lengths = Vec::new();
     for krate in folders(Path::new("crates"))?
         .into_iter()
-        .chain([PathBuf::from("xtask")])
+        .chain([PathBuf::from("interop"), PathBuf::from("xtask")])
     {
         let sources = source::read_crate(&krate)?;
         for source in &sources {
