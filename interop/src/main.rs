@@ -45,20 +45,16 @@ fn main() -> ExitCode {
         out = words.remove(at + 1).into();
         words.remove(at);
     }
-    let outcome = match words
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
         ["scapy"] => scapy::run(&out),
-        ["kernel"] => kernel::run(&out),
-        ["strongswan"] => strongswan::run(&out),
-        ["hostile"] => hostile::run(&out),
-        ["tshark"] => tshark::run(&out, None),
+        ["kernel"] => alone(|| kernel::run(&out)),
+        ["strongswan"] => alone(|| strongswan::run(&out)),
+        ["hostile"] => alone(|| hostile::run(&out)),
+        ["tshark"] => alone(|| tshark::run(&out, None)),
         ["tshark", lab] => tshark::run(&out, Some(Path::new(lab))),
-        ["all"] => all(&out),
-        ["bench"] => bench::run(&out),
+        ["all"] => alone(|| all(&out)),
+        ["bench"] => alone(|| bench::run(&out)),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
@@ -71,6 +67,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs a verb that makes namespaces, unless another one runs.
+fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    let _lock = folder::Lock::take()?;
+    verb()
 }
 
 /// Every verb that judges, one after the other: each has the machine for itself.

@@ -1,9 +1,13 @@
 //! Network namespaces of this harness, named `hfi-...`, removed at the end.
 
+use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Command;
 
 use linux::netns::{self, End};
+use linux::process::{self, Signal};
 
 /// What the names of our namespaces begin with.
 const PREFIX: &str = "hfi-";
@@ -16,10 +20,11 @@ pub(crate) struct Space {
 impl Space {
     /// Makes it, in the place of one that a killed predecessor left.
     pub(crate) fn new(name: &str) -> Result<Self, String> {
-        if !linux::process::is_root() {
+        if !process::is_root() {
             return Err("run it as root: it makes network namespaces".into());
         }
         let name = format!("{PREFIX}{name}");
+        end_leftovers(&name);
         netns::delete(&name).map_err(text)?;
         netns::create(&name).map_err(text)?;
         Ok(Space { name })
@@ -87,6 +92,28 @@ pub(crate) fn cable(a: &Space, b: &Space) -> Result<(), String> {
 /// Text as an address.
 pub(crate) fn ip(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|why| format!("{text}: {why}"))
+}
+
+/// Ends the processes that a killed predecessor left in its namespace; it was the only one.
+fn end_leftovers(name: &str) {
+    let inode = |path: &Path| fs::metadata(path).map(|namespace| namespace.ino()).ok();
+    let Some(wanted) = inode(&Path::new("/run/netns").join(name)) else {
+        return;
+    };
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return;
+    };
+    for process in processes.flatten() {
+        let pid = process
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        if let Some(pid) = pid
+            && inode(&process.path().join("ns/net")) == Some(wanted)
+        {
+            let _ = process::kill(pid, Signal::Kill);
+        }
+    }
 }
 
 fn text(error: linux::Error) -> String {

@@ -55,14 +55,22 @@ pub(crate) struct Place<'a> {
 /// Two daemons that have not spoken yet.
 pub(crate) struct Session<'a> {
     hosts: &'a Hosts,
+    /// The group that every new CHILD SA but the first must have.
+    group: Option<&'a str>,
     pub(crate) us: Daemon<'a>,
     pub(crate) them: Charon<'a>,
 }
 
 impl<'a> Session<'a> {
     /// Starts both on the same algorithms and key.
-    pub(crate) fn start(place: &Place<'a>, ike: &str, esp: &str) -> Result<Self, String> {
-        let session = Session::bare(place, &rules(ike, esp, PSK))?;
+    pub(crate) fn start(place: &Place<'a>, ike: &str, esp: &'a str) -> Result<Self, String> {
+        let mut session = Session::bare(place, &rules(ike, esp, PSK))?;
+        let is_group = |word: &&str| {
+            ["ecp", "modp", "x25519"]
+                .iter()
+                .any(|g| word.starts_with(g))
+        };
+        session.group = esp.split('-').find(is_group);
         session.them.load(&connection(ike, esp))?;
         Ok(session)
     }
@@ -86,7 +94,12 @@ impl<'a> Session<'a> {
             name,
         };
         let us = Daemon::start(&ours, rules, None)?;
-        Ok(Session { hosts, us, them })
+        Ok(Session {
+            hosts,
+            group: None,
+            us,
+            them,
+        })
     }
 
     /// The whole life of a session; answers what was seen, or the step that went wrong.
@@ -187,6 +200,17 @@ impl<'a> Session<'a> {
             ));
         }
         let after = self.settled()?;
+        if let (Key::Child, Some(group)) = (key, self.group)
+            && !after
+                .child_sas
+                .iter()
+                .all(|child| child.proposal.contains(group))
+        {
+            return Err(format!(
+                "the new child has no {group}: {:?}",
+                after.child_sas
+            ));
+        }
         let theirs = self.them.sas()?;
         if !theirs
             .ike
