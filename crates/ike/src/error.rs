@@ -275,13 +275,25 @@ impl fmt::Display for Error {
             Error::Incompatible(why) => why.fmt(f),
             Error::Misbehaved(why) => why.fmt(f),
             Error::NotAuthentic(why) => why.fmt(f),
-            Error::Refused(notify) => write!(f, "the peer refused with {notify}"),
+            Error::Refused(notify) => {
+                write!(f, "the peer refused with {notify}{}", advice(*notify))
+            }
             Error::NoSuchPeer => f.write_str("the policy has no such peer at this address"),
             Error::InactiveAddress => f.write_str("the local address is not active on this host"),
             Error::Limit(what) => write!(f, "the limit on {what} is reached"),
             Error::IkeClosed => f.write_str("the IKE SA ended first"),
             Error::PolicyChanged => f.write_str("the policy was changed meanwhile"),
         }
+    }
+}
+
+/// What to do about a refusal. The peer does not say what it wants instead; its log may.
+fn advice(notify: NotifyType) -> &'static str {
+    match notify {
+        NotifyType::NO_PROPOSAL_CHOSEN => ": compare the proposals of both sides",
+        NotifyType::TS_UNACCEPTABLE => ": compare the traffic that the rules of both sides cover",
+        NotifyType::AUTHENTICATION_FAILED => ": compare keys and identities of both sides",
+        _ => "",
     }
 }
 
