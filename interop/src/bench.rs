@@ -115,7 +115,9 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
             }
         }
     }
-    let text = report(&all);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    let text = report(&all) + &format!("  load of the machine at the end: {load}\n");
     print!("{text}");
     folder::write(&folder.join("table.txt"), &text)?;
     let failed: Vec<String> = Way::ALL

@@ -27,7 +27,7 @@ const CASES: [Case; 4] = [
         what: "wrong key",
         change: |connection| connection.psk = "another-key-that-is-as-long-as-the-right-one",
         words: [
-            &["rule net", "swan", "AUTHENTICATION_FAILED"],
+            &["rule net", "swan", "AUTHENTICATION_FAILED", "both sides"],
             &["b.example", "key"],
         ],
     },
@@ -35,7 +35,7 @@ const CASES: [Case; 4] = [
         what: "no common IKE proposal",
         change: |connection| connection.ike = "aes256-sha512-modp4096",
         words: [
-            &["rule net", "swan", "NO_PROPOSAL_CHOSEN"],
+            &["rule net", "swan", "NO_PROPOSAL_CHOSEN", "both sides"],
             &["AES_GCM", "AES_CBC"],
         ],
     },
@@ -43,7 +43,7 @@ const CASES: [Case; 4] = [
         what: "no common ESP proposal",
         change: |connection| connection.esp = "aes256-sha512",
         words: [
-            &["rule net", "swan", "NO_PROPOSAL_CHOSEN"],
+            &["rule net", "swan", "NO_PROPOSAL_CHOSEN", "both sides"],
             &["AES_GCM", "AES_CBC"],
         ],
     },
@@ -54,7 +54,7 @@ const CASES: [Case; 4] = [
             connection.remote_selector = "10.99.8.1";
         },
         words: [
-            &["rule net", "swan", "TS_UNACCEPTABLE"],
+            &["rule net", "swan", "TS_UNACCEPTABLE", "both sides"],
             &["10.99.2.1", "10.99.7.1"],
         ],
     },
