@@ -47,7 +47,15 @@ pub fn run(options: &Options) -> Result<(), Error> {
         warnings
             .iter()
             .for_each(|warning| log.event("warning", warning));
+        let clustered = config.cluster.is_some();
         let (mut daemon, inputs) = Daemon::start(options, config, log)?;
+        if clustered && let Err(error) = linux::process::run_first() {
+            let text = format!(
+                "this thread runs at ordinary priority ({error}): on a busy host heartbeats may \
+                 come late, and a late heartbeat looks like a death"
+            );
+            daemon.log.event("warning", &text);
+        }
         let ended = daemon.serve(inputs).await;
         daemon.end();
         ended

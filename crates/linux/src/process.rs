@@ -72,6 +72,16 @@ pub fn is_root() -> bool {
     sys::effective_user() == 0
 }
 
+/// Lets the calling thread run before every thread of ordinary priority, in the lowest real-time
+/// class (sched(7)): for a thread that does little, and must do it on time. What the thread starts
+/// is ordinary again.
+///
+/// # Errors
+/// CAP_SYS_NICE is missing, or the kernel has no real-time share for this process.
+pub fn run_first() -> io::Result<()> {
+    sys::set_round_robin(1)
+}
+
 /// kill(2) takes 0, 1 with a minus sign and negative ids for whole groups or for everyone: an
 /// id that is not one process's is refused.
 fn one(pid: u32) -> io::Result<i32> {
@@ -100,6 +110,27 @@ mod tests {
         assert!(!exists(child.id()));
         let error = kill(child.id(), Signal::Kill).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ESRCH));
+    }
+
+    #[test]
+    fn a_thread_that_runs_first_starts_ordinary_ones() {
+        let class = || {
+            let line = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+            let fields: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            // Field 41 is the policy: 0 ordinary, 2 round-robin.
+            fields[40].clone()
+        };
+        let seen = std::thread::spawn(move || {
+            if let Err(error) = run_first() {
+                eprintln!("NOT RUN: {error}");
+                return None;
+            }
+            let child = std::thread::spawn(class).join().unwrap();
+            Some((class(), child))
+        });
+        if let Some((own, child)) = seen.join().unwrap() {
+            assert_eq!((own.as_str(), child.as_str()), ("2", "0"));
+        }
     }
 
     #[test]
