@@ -1,6 +1,6 @@
 //! Hosts, links, faults and probes in network namespaces: the demo, the acceptance test, the bench.
 //!
-//! One call of [`run`] builds a client, a front end and two back-end nodes with a virtual IP
+//! One call of [`run()`] builds a client, a front end and two back-end nodes with a virtual IP
 //! address in network namespaces, runs a real mail service behind it, protects it with the
 //! daemon, moves the address, crashes a node, and reports what a client noticed. Everything it
 //! makes carries the prefix [`addresses::PREFIX`]; [`down`] removes it all.
