@@ -18,6 +18,8 @@ const DRAWS: u32 = 64;
 /// A private key and its public value, for one exchange.
 pub struct DhKeyPair {
     group: Group,
+    /// As it was drawn: what another member of a cluster needs to finish the exchange.
+    drawn: Secret,
     private: Private,
     public: Vec<u8>,
 }
@@ -67,7 +69,9 @@ impl DhKeyPair {
 
     /// The pair with this private key: big-endian for MODP and ECP, RFC 7748 order for X25519.
     /// `None` for a key that its group does not have.
-    fn from_private(group: Group, private: Secret) -> Option<Self> {
+    #[must_use]
+    pub fn from_private(group: Group, private: Secret) -> Option<Self> {
+        let drawn = private.duplicate();
         let (private, public) = match arithmetic(group) {
             Arithmetic::Modp(modp) => {
                 let exponent = modp.exponent(private)?;
@@ -82,6 +86,7 @@ impl DhKeyPair {
         };
         Some(DhKeyPair {
             group,
+            drawn,
             private,
             public,
         })
@@ -91,6 +96,13 @@ impl DhKeyPair {
     #[must_use]
     pub fn group(&self) -> Group {
         self.group
+    }
+
+    /// The private key, as [`DhKeyPair::from_private`] takes it: for the member of a cluster that
+    /// may have to finish the exchange.
+    #[must_use]
+    pub fn private(&self) -> &Secret {
+        &self.drawn
     }
 
     /// The public value, as a KE payload carries it: x | y for ECP (RFC 5903 section 7), 32

@@ -125,6 +125,24 @@ pub enum Command {
         /// The local address.
         address: IpAddr,
     },
+    /// Every IKE SA of a local address falls silent, because another member may go on with it and
+    /// cannot be told what happens here; or it may speak again. Its pairs stay with ESP.
+    Freeze {
+        /// The local address.
+        address: IpAddr,
+        /// Whether it is silent.
+        frozen: bool,
+    },
+    /// What frozen IKE SAs of a local address protect is negotiated anew, on keys that no other
+    /// member has; the peers are not told of the old ones.
+    ReplaceFrozen {
+        /// The local address.
+        address: IpAddr,
+        /// At most so many IKE SAs now; the caller comes again for the rest.
+        count: usize,
+    },
+    /// An IKE SA is forgotten without a word to the peer: another member has it.
+    Forget(IkeSaId),
     /// A new policy. SAs stay; who changed a peer or rule deletes what it no longer allows. What is
     /// still being negotiated under a rule or with a peer that is not as it was comes to nothing,
     /// or begins anew.

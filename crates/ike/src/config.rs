@@ -1,11 +1,14 @@
 //! What an endpoint is told once, and by `Command::Reload` again.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use policy::child::ChildTemplate;
 use policy::names::{PeerName, RuleName};
 use policy::pad::Pad;
+use policy::sa::Bucket;
 use policy::selector::Selectors;
 
 use crate::limits;
@@ -47,6 +50,12 @@ pub struct Config {
     pub half_open: usize,
     /// Most half-open responders of one IPv4 /24 or IPv6 /64.
     pub half_open_per_source: usize,
+    /// The local addresses that move between the members of a cluster, each with its bucket: their
+    /// IKE SAs can be recorded, and what is said of them is true of every member that may have
+    /// the address (no INITIAL_CONTACT, RFC 7296 section 2.4).
+    pub buckets: BTreeMap<IpAddr, Bucket>,
+    /// Children are numbered upwards from here; see [`policy::ChildId`].
+    pub first_child: u64,
     /// Whether [`Output::Keys`](crate::Output) reveals the keys of every IKE SA.
     pub export_keys: bool,
     /// How long an address that leaves waits for answers to its Deletes; 100 ms by default.
@@ -65,6 +74,8 @@ impl Config {
             cookies: Cookies::From(limits::HALF_OPEN / 10),
             half_open: limits::HALF_OPEN,
             half_open_per_source: limits::HALF_OPEN_PER_SOURCE,
+            buckets: BTreeMap::new(),
+            first_child: 0,
             export_keys: false,
             release: limits::RELEASE,
             childless: Duration::from_secs(60),

@@ -1,6 +1,7 @@
 //! What every step may use besides its own state: time, randomness, numbers and the output queue.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crypto::Random;
@@ -15,6 +16,10 @@ use crate::v2::nat::Path;
 
 /// ESP SPIs up to this one are reserved (RFC 4303 section 2.1).
 const RESERVED_SPI: u32 = 255;
+
+/// An SPI of a cluster is its bucket in the top octet and 24 random bits.
+const BUCKET_SHIFT: u32 = 24;
+const BUCKET_MASK: u32 = (1 << BUCKET_SHIFT) - 1;
 
 /// Numbers that must be unique within the endpoint, and where each child lives.
 #[derive(Default)]
@@ -41,6 +46,21 @@ impl Registry {
     pub(crate) fn forget(&mut self, child: ChildId, inbound_spi: u32) {
         self.homes.remove(&child);
         self.esp.remove(&inbound_spi);
+    }
+
+    /// An inbound SPI that another member of the cluster chose.
+    pub(crate) fn claim_esp(&mut self, spi: u32) {
+        self.esp.insert(spi);
+    }
+
+    /// The SPI of an IKE SA that another member of the cluster chose.
+    pub(crate) fn claim_ike(&mut self, ike: IkeSaId) {
+        self.ike.insert(ike);
+    }
+
+    /// Children are counted from here on; the count must not have begun.
+    pub(crate) fn number_children_from(&mut self, first: u64) {
+        self.children = first;
     }
 
     /// An inbound SPI that no child came to use.
@@ -130,10 +150,18 @@ impl Context<'_> {
         }
     }
 
-    /// An unused SPI for an inbound ESP SA. It is reserved from here on.
-    pub(crate) fn reserve_esp(&mut self) -> u32 {
+    /// An unused SPI for an inbound ESP SA of a local address. It is reserved from here on. An
+    /// address that moves between the members of a cluster has its bucket in the top octet, so that
+    /// SPIs chosen by different members never meet (RFC 6027 section 3.9).
+    pub(crate) fn reserve_esp(&mut self, local: IpAddr) -> u32 {
+        let bucket = self.config.buckets.get(&local);
         loop {
-            let spi = (self.random_u64() >> 32) as u32;
+            let drawn = (self.random_u64() >> 32) as u32;
+            let spi = match bucket {
+                Some(bucket) => u32::from(bucket.0) << BUCKET_SHIFT | drawn & (BUCKET_MASK),
+                None if self.config.buckets.is_empty() => drawn,
+                None => drawn & BUCKET_MASK,
+            };
             if spi > RESERVED_SPI && self.registry.esp.insert(spi) {
                 return spi;
             }

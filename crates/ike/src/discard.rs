@@ -53,6 +53,7 @@ discards! {
     HintIgnored: "an unprotected notification that we do not act upon",
     RateLimited: "an answer was due and too many were given of late",
     KeyExchange: "the public value is not one of its group",
+    Frozen: "no other member of the cluster could be told, so the IKE SA says nothing more",
     Busy: "the IKE SA is being closed",
 }
 

@@ -10,12 +10,14 @@ mod deadlines;
 mod effects;
 mod half_opens;
 mod handshake;
+mod members;
 mod reload;
 mod responder;
 mod slot;
 mod tables;
 mod way;
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use crypto::Random;
@@ -25,7 +27,9 @@ use crate::config::Config;
 use crate::discard::Discards;
 use crate::endpoint::tables::Tables;
 use crate::error::ApiMisuse;
+use crate::id::IkeSaId;
 use crate::output::{Datagram, Output};
+use crate::record::{BadRecord, Directory, Record, Recorded, Takeover};
 use crate::status::IkeStatus;
 
 /// Every IKE SA of a host.
@@ -70,6 +74,64 @@ impl Endpoint {
             }
         }
         Output::Wait(clock::due(&self.tables))
+    }
+
+    /// IKE SAs of addresses that move between members ([`Config::buckets`]) which have changed
+    /// since this was asked last, with their local addresses. One may be gone.
+    pub fn take_changes(&mut self) -> Vec<(IkeSaId, IpAddr)> {
+        std::mem::take(&mut self.tables.changes)
+            .into_iter()
+            .collect()
+    }
+
+    /// What an IKE SA is now, for the other members; `None` when it is gone.
+    #[must_use]
+    pub fn record(&self, ike: IkeSaId, now: Instant) -> Option<Record> {
+        members::record(&self.tables, ike, now)
+    }
+
+    /// The IKE SAs of these local addresses that come after `after`, in order, at most `count`: a
+    /// walk through all of them that changes in between do not disturb.
+    #[must_use]
+    pub fn following(
+        &self,
+        local: &[IpAddr],
+        after: Option<IkeSaId>,
+        count: usize,
+    ) -> Vec<IkeSaId> {
+        members::following(&self.tables, local, after, count)
+    }
+
+    /// What a record of another member says before its IKE SA is needed.
+    ///
+    /// # Errors
+    /// [`BadRecord`].
+    pub fn inspect(record: &Record, directory: &Directory<'_>) -> Result<Recorded, BadRecord> {
+        members::inspect(record, directory)
+    }
+
+    /// An inbound SPI that another member chose: it is not drawn here.
+    pub fn claim_spi(&mut self, spi: u32) {
+        self.tables.registry.claim_esp(spi);
+    }
+
+    /// The other member uses the SPI no longer.
+    pub fn release_spi(&mut self, spi: u32) {
+        self.tables.registry.release_esp(spi);
+    }
+
+    /// Goes on with an IKE SA that another member had; its pairs must be with ESP already.
+    ///
+    /// # Errors
+    /// [`BadRecord`]; nothing has changed then.
+    pub fn adopt(
+        &mut self,
+        record: &Record,
+        directory: &Directory<'_>,
+        takeover: Takeover,
+        now: Instant,
+    ) -> Result<IkeSaId, BadRecord> {
+        members::adopt(&mut self.tables, record, directory, takeover, now)
     }
 
     /// A picture of every IKE SA and child, ages counted up to `now`.

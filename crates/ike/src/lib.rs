@@ -21,6 +21,7 @@ mod event;
 mod id;
 pub mod limits;
 mod output;
+mod record;
 mod status;
 mod timer;
 mod v2;
@@ -36,5 +37,6 @@ pub use error::{
 pub use event::{Doubt, Event, Reason};
 pub use id::{IkeSaId, Role};
 pub use output::{Datagram, IkeKeys, Install, Outbound, Output};
+pub use record::{BadRecord, Directory, Pair, Record, Recorded, Takeover};
 pub use status::{ChildState, ChildStatus, IkeState, IkeStatus};
 pub use timer::Timer;

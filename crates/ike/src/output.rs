@@ -1,6 +1,7 @@
 //! What the endpoint wants done, in this order and no other.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crypto::Secret;
@@ -34,7 +35,7 @@ pub enum Outbound {
 /// A child SA pair to install.
 pub struct Install {
     /// What was agreed, with its keys.
-    pub spec: SaSpec,
+    pub spec: Arc<SaSpec>,
     /// When its outbound SA carries traffic; the inbound one receives at once.
     pub outbound: Outbound,
     /// The pair that it replaces, which a Delete will remove.

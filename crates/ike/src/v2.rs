@@ -20,6 +20,7 @@ pub(crate) mod proposal;
 pub(crate) mod retransmit;
 pub(crate) mod sa;
 pub(crate) mod selectors;
+pub(crate) mod snapshot;
 pub(crate) mod start;
 pub(crate) mod tasks;
 pub(crate) mod window;

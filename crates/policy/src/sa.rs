@@ -10,14 +10,29 @@ use crate::child::Mode;
 use crate::names::{PeerName, RuleName};
 use crate::selector::Selectors;
 
-/// Number of a CHILD SA pair within one daemon, never used twice.
+/// Number of a CHILD SA pair, never used twice within one daemon. A member of a cluster puts a
+/// number drawn at its start into the upper half, so that pairs keep their numbers when another
+/// member takes them over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChildId(pub u64);
 
 impl fmt::Display for ChildId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        match self.0 >> 32 {
+            0 => write!(f, "{}", self.0),
+            home => write!(f, "{home:08x}-{}", self.0 as u32),
+        }
     }
+}
+
+/// The unit of ownership in a cluster: what one node alone may send for at a time. A group of a
+/// server cluster is one bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bucket(pub u8);
+
+impl Bucket {
+    /// What belongs to the host itself and never moves.
+    pub const HOST: Bucket = Bucket(0);
 }
 
 /// How ESP packets travel between the two hosts.
@@ -40,6 +55,17 @@ pub struct KeyMaterial {
     pub encryption: Secret,
     /// The integrity algorithm's key, empty for an AEAD.
     pub integrity: Secret,
+}
+
+impl KeyMaterial {
+    /// A second copy, for replication and for a pair whose peer has moved.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        KeyMaterial {
+            encryption: self.encryption.duplicate(),
+            integrity: self.integrity.duplicate(),
+        }
+    }
 }
 
 /// A CHILD SA pair as IKE agreed it and ESP runs it. Holds keys, so it has no `Debug` or `Clone`.

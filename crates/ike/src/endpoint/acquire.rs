@@ -112,7 +112,8 @@ fn begin(tables: &mut Tables, wanted: Acquire, now: Instant) {
     }
 }
 
-/// Whether we hold no other IKE SA with a peer, so that INITIAL_CONTACT is true.
+/// Whether we hold no other IKE SA with a peer, so that INITIAL_CONTACT is true. Of an address that
+/// other members of a cluster may have it is never said (RFC 7296 section 2.4).
 pub(crate) fn is_alone(tables: &Tables, peer: &PeerName, local: IpAddr, remote: IpAddr) -> bool {
     let holds = |ike: &IkeSaId| {
         let same = |sa: &Sa| {
@@ -125,9 +126,11 @@ pub(crate) fn is_alone(tables: &Tables, peer: &PeerName, local: IpAddr, remote: 
         .peers
         .get(peer)
         .map(|peer| tables.with_identity(&peer.remote_id));
-    !tables
-        .between(local, remote)
-        .iter()
-        .chain(by_identity.iter().flatten())
-        .any(holds)
+    let replicated = tables.config.buckets.contains_key(&local);
+    !replicated
+        && !tables
+            .between(local, remote)
+            .iter()
+            .chain(by_identity.iter().flatten())
+            .any(holds)
 }

@@ -65,7 +65,7 @@ fn fire_slot(tables: &mut Tables, ike: IkeSaId, now: Instant) {
 
 fn fire_sa(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
     if matches!(sa.stage, Stage::Closed { until } if until <= now) {
-        return tables.discard(sa.id);
+        return tables.discard_sa(sa.id, sa.path.local.ip());
     }
     clock::fire(&mut sa, &mut tables.context(now));
     begin::pump(&mut sa, &mut tables.context(now));

@@ -15,6 +15,7 @@ use crate::endpoint::addresses::Leaving;
 use crate::endpoint::clock::release;
 use crate::endpoint::effects::{released, settle};
 use crate::endpoint::handshake::{abandon, failed_initiator};
+use crate::endpoint::members;
 use crate::endpoint::reload::reload;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
@@ -74,6 +75,11 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         }
         Command::DeleteLocalAddress { address } => leave(tables, address, now),
         Command::ForgetLocalAddress { address } => forget(tables, address, now),
+        Command::Freeze { address, frozen } => members::freeze(tables, address, frozen),
+        Command::ReplaceFrozen { address, count } => {
+            members::replace_frozen(tables, address, count, now);
+        }
+        Command::Forget(ike) => members::forget(tables, ike, now),
         Command::Reload { pad, rules } => reload(tables, pad, rules, now),
     }
     Ok(())

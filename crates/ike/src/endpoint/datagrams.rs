@@ -273,6 +273,7 @@ fn follow(tables: &mut Tables, sa: &mut Sa, way: Way) {
         return;
     }
     sa.path.remote = way.remote;
+    sa.changed = true;
     let (remote, encapsulation) = (way.remote.ip(), sa.path.encapsulation());
     for child in sa.children.iter().filter(|child| child.in_esp) {
         let child = child.id;

@@ -46,7 +46,7 @@ pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
         pump(&mut sa, &mut tables.context(now));
         tables.put(id, Slot::Sa(sa));
     } else {
-        tables.discard(id);
+        tables.discard_sa(id, local);
     }
     if let Some(reason) = ended {
         if let Some(account) = tables.addresses.gone(local, id) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -45,6 +46,8 @@ pub(crate) struct Tables {
     pub(crate) news: Bucket,
     /// When a peer was last called because of an unknown ESP SPI.
     pub(crate) called: BTreeMap<IpAddr, Instant>,
+    /// IKE SAs, with their local addresses, that the other members of a cluster have to hear of.
+    pub(crate) changes: BTreeMap<IkeSaId, IpAddr>,
     slots: BTreeMap<IkeSaId, Slot>,
     /// IKE SAs and own handshakes by the local and the remote address.
     by_addresses: BTreeMap<(IpAddr, IpAddr), BTreeSet<IkeSaId>>,
@@ -53,12 +56,14 @@ pub(crate) struct Tables {
 
 impl Tables {
     pub(crate) fn new(config: Config, random: Box<dyn Random + Send>) -> Self {
+        let mut registry = Registry::default();
+        registry.number_children_from(config.first_child);
         Tables {
             peers: by_name(&config.pad),
             config,
             random,
             outputs: VecDeque::new(),
-            registry: Registry::default(),
+            registry,
             discards: Discards::default(),
             deadlines: Deadlines::default(),
             half_opens: HalfOpens::default(),
@@ -69,6 +74,7 @@ impl Tables {
             hints: Bucket::per_second(limits::HINTS),
             news: Bucket::per_second(limits::UNAUTHENTICATED_NEWS),
             called: BTreeMap::new(),
+            changes: BTreeMap::new(),
             slots: BTreeMap::new(),
             by_addresses: BTreeMap::new(),
             by_identity: BTreeMap::new(),
@@ -103,6 +109,16 @@ impl Tables {
 
     pub(crate) fn slots(&self) -> impl Iterator<Item = (IkeSaId, &Slot)> {
         self.slots.iter().map(|(ike, slot)| (*ike, slot))
+    }
+
+    /// The slots behind one, in the order of their names.
+    pub(crate) fn slots_after(
+        &self,
+        after: Option<IkeSaId>,
+    ) -> impl Iterator<Item = (IkeSaId, &Slot)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let slots = self.slots.range((from, Bound::Unbounded));
+        slots.map(|(ike, slot)| (*ike, slot))
     }
 
     pub(crate) fn slot(&self, ike: IkeSaId) -> Option<&Slot> {
@@ -144,7 +160,12 @@ impl Tables {
     }
 
     /// Puts a slot in, new or back.
-    pub(crate) fn put(&mut self, ike: IkeSaId, slot: Slot) {
+    pub(crate) fn put(&mut self, ike: IkeSaId, mut slot: Slot) {
+        if let Slot::Sa(sa) = &mut slot
+            && std::mem::take(&mut sa.changed)
+        {
+            self.note_change(ike, sa.path.local.ip());
+        }
         self.deadlines.set(ike, slot.due(self.config.childless));
         let addresses = slot.addresses();
         match &slot {
@@ -165,6 +186,18 @@ impl Tables {
             }
         }
         self.slots.insert(ike, slot);
+    }
+
+    /// An IKE SA that was taken out does not come back.
+    pub(crate) fn discard_sa(&mut self, ike: IkeSaId, local: IpAddr) {
+        self.note_change(ike, local);
+        self.discard(ike);
+    }
+
+    fn note_change(&mut self, ike: IkeSaId, local: IpAddr) {
+        if self.config.buckets.contains_key(&local) {
+            self.changes.insert(ike, local);
+        }
     }
 
     /// A slot that was taken out does not come back.

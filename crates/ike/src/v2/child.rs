@@ -41,7 +41,7 @@ pub(crate) struct ChildOffer {
     pub(crate) inbound_spi: u32,
     /// Our nonce; empty in IKE_AUTH.
     pub(crate) nonce: Vec<u8>,
-    dh: Option<DhKeyPair>,
+    pub(crate) dh: Option<DhKeyPair>,
     within: Within,
 }
 
@@ -65,11 +65,27 @@ impl ChildOffer {
             dh = group.and_then(|group| DhKeyPair::generate(group, ctx.random).ok());
         }
         ChildOffer {
+            inbound_spi: ctx.reserve_esp(acquire.local),
             acquire,
-            inbound_spi: ctx.reserve_esp(),
             nonce,
             dh,
             within,
+        }
+    }
+
+    /// The offer of a CREATE_CHILD_SA request that another member of the cluster made.
+    pub(crate) fn again(
+        acquire: Acquire,
+        inbound_spi: u32,
+        nonce: Vec<u8>,
+        dh: Option<DhKeyPair>,
+    ) -> Self {
+        ChildOffer {
+            acquire,
+            inbound_spi,
+            nonce,
+            dh,
+            within: Within::CreateChildSa,
         }
     }
 
@@ -207,7 +223,7 @@ pub(crate) fn answer(
         nonce = ctx.nonce();
         extra.insert(0, Payload::Nonce(Nonce(nonce.clone())));
     }
-    let inbound_spi = ctx.reserve_esp();
+    let inbound_spi = ctx.reserve_esp(path.local.ip());
     let mut payloads = vec![Payload::Sa(
         choice.answer(inbound_spi.to_be_bytes().to_vec()),
     )];

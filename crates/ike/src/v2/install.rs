@@ -1,6 +1,8 @@
 //! The children of an IKE SA: a pair joins it and goes to ESP, and leaves both again (RFC 7296
 //! sections 1.4.1 and 2.17).
 
+use std::sync::Arc;
+
 use policy::names::RuleName;
 use policy::sa::ChildId;
 use wire::ike::{Notify, NotifyType, Payload};
@@ -25,9 +27,10 @@ impl Sa {
         replaces: Option<ChildId>,
         ctx: &mut Context<'_>,
     ) -> ChildId {
-        let mut child = Child::new(agreed, ctx);
+        self.changed = true;
+        let mut child = Child::new(agreed, &self.peer.name, &self.path, keys, ctx);
         child.active = outbound == Outbound::Now;
-        let spec = child.spec(&self.peer.name, &self.path, keys);
+        let spec = Arc::clone(&child.spec);
         ctx.outputs.push_back(Output::Install(Box::new(Install {
             spec,
             outbound,
@@ -71,6 +74,7 @@ impl Sa {
             .filter(|child| !child.active && child.in_esp)
         {
             child.active = true;
+            self.changed = true;
             ctx.outputs.push_back(Output::Activate { child: id });
         }
     }
@@ -78,6 +82,7 @@ impl Sa {
     /// Takes a child away from ESP; the peer may still have to hear of it.
     pub(crate) fn unplug(&mut self, id: ChildId, reason: Reason, ctx: &mut Context<'_>) {
         let peer = self.peer.name.clone();
+        self.changed = true;
         let Some(child) = self.child_mut(id).filter(|child| child.in_esp) else {
             return;
         };
@@ -104,6 +109,7 @@ impl Sa {
             return;
         };
         let child = self.children.remove(at);
+        self.changed = true;
         ctx.registry.forget(id, child.inbound_spi);
         if self.children.is_empty() {
             self.childless_since = ctx.now;

@@ -8,6 +8,10 @@ use policy::proposal::{EspSuite, IkeSuite};
 use policy::sa::KeyMaterial;
 
 use crate::output::IkeKeys;
+use crate::record::codec::{Reader, Writer};
+
+/// Where the epoch of an ownership stands in the number of a message: above 48 bits of count.
+const EPOCH_SHIFT: u32 = 48;
 
 /// Both nonces of an exchange, its initiator's first.
 #[derive(Clone, Copy)]
@@ -144,6 +148,33 @@ impl Keys {
     pub(crate) fn next_number(&mut self) -> u64 {
         self.sealed = self.sealed.wrapping_add(1);
         self.sealed
+    }
+
+    /// Goes on with the keys of another member of the cluster: the epoch in the top 16 bits keeps
+    /// the numbers of both apart, however many the other one has used since it was recorded.
+    pub(crate) fn take_over(&mut self, epoch: u16) {
+        let count = self.sealed & ((1 << EPOCH_SHIFT) - 1);
+        self.sealed = u64::from(epoch) << EPOCH_SHIFT | count;
+    }
+
+    /// Writes the keys down for another member of the cluster.
+    pub(crate) fn write(&self, to: &mut Writer) {
+        to.ike_suite(self.suite);
+        to.octets(self.stream.as_bytes());
+        to.u64(self.sealed);
+    }
+
+    /// Reads what [`Keys::write`] wrote.
+    pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let suite = from.ike_suite()?;
+        let stream = Secret::from_slice(from.octets()?);
+        let fits = stream.len() == Keys::part(suite, Part::Pr).end;
+        let sealed = from.u64()?;
+        fits.then_some(Keys {
+            suite,
+            stream,
+            sealed,
+        })
     }
 
     /// KEYMAT of a child: the keys of what the exchange's initiator sends, then of what its

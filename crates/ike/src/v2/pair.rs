@@ -46,10 +46,12 @@ pub(crate) struct Child {
     /// Whether ESP still has it; a pair that is deleted for a reason other than rekeying loses
     /// it before the peer has answered.
     pub(crate) in_esp: bool,
+    /// What ESP was given, with the keys: the other members of a cluster need them as well.
+    pub(crate) spec: Arc<SaSpec>,
     pub(crate) born: Instant,
-    rekey_at: Option<Instant>,
-    expire_at: Instant,
-    last_inbound: Instant,
+    pub(crate) rekey_at: Option<Instant>,
+    pub(crate) expire_at: Instant,
+    pub(crate) last_inbound: Instant,
 }
 
 /// The keys of a pair, as seen from here.
@@ -60,7 +62,13 @@ pub(crate) struct PairKeys {
 
 impl Child {
     /// A pair that begins now.
-    pub(crate) fn new(agreed: Agreed, ctx: &mut Context<'_>) -> Self {
+    pub(crate) fn new(
+        agreed: Agreed,
+        peer: &PeerName,
+        path: &Path,
+        keys: PairKeys,
+        ctx: &mut Context<'_>,
+    ) -> Self {
         let now = ctx.now;
         let ChildLifetime {
             rekey,
@@ -69,8 +77,10 @@ impl Child {
             ..
         } = agreed.template.lifetime;
         let early = ctx.jitter(jitter);
+        let id = ctx.registry.next_child();
         Child {
-            id: ctx.registry.next_child(),
+            spec: Arc::new(spec(id, &agreed, peer, path, keys)),
+            id,
             rule: agreed.rule,
             template: agreed.template,
             suite: agreed.suite,
@@ -84,28 +94,6 @@ impl Child {
             rekey_at: Some(ctx.after(rekey.saturating_sub(early))),
             expire_at: ctx.after(hard),
             last_inbound: now,
-        }
-    }
-
-    /// What ESP needs to know.
-    pub(crate) fn spec(&self, peer: &PeerName, path: &Path, keys: PairKeys) -> SaSpec {
-        SaSpec {
-            id: self.id,
-            rule: self.rule.clone(),
-            peer: peer.clone(),
-            mode: self.template.mode,
-            encapsulation: path.encapsulation(),
-            local: path.local.ip(),
-            remote: path.remote.ip(),
-            inbound_spi: self.inbound_spi,
-            outbound_spi: self.outbound_spi,
-            encryption: self.suite.encryption,
-            integrity: self.suite.integrity,
-            esn: self.suite.esn,
-            replay_window: self.template.replay_window,
-            selectors: self.selectors.clone(),
-            inbound_keys: keys.inbound,
-            outbound_keys: keys.outbound,
         }
     }
 
@@ -192,5 +180,27 @@ impl Child {
             age: now.saturating_duration_since(self.born),
             rekey_in: self.rekey_at.map(|at| at.saturating_duration_since(now)),
         }
+    }
+}
+
+/// What ESP needs to know.
+fn spec(id: ChildId, agreed: &Agreed, peer: &PeerName, path: &Path, keys: PairKeys) -> SaSpec {
+    SaSpec {
+        id,
+        rule: agreed.rule.clone(),
+        peer: peer.clone(),
+        mode: agreed.template.mode,
+        encapsulation: path.encapsulation(),
+        local: path.local.ip(),
+        remote: path.remote.ip(),
+        inbound_spi: agreed.inbound_spi,
+        outbound_spi: agreed.outbound_spi,
+        encryption: agreed.suite.encryption,
+        integrity: agreed.suite.integrity,
+        esn: agreed.suite.esn,
+        replay_window: agreed.template.replay_window,
+        selectors: agreed.selectors.clone(),
+        inbound_keys: keys.inbound,
+        outbound_keys: keys.outbound,
     }
 }

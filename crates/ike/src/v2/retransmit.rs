@@ -34,6 +34,16 @@ impl Retransmit {
         }
     }
 
+    /// Another member of the cluster may have sent the request: it is sent again now, for nobody
+    /// knows how far the ladder had come.
+    pub(crate) fn at_once(now: Instant) -> Self {
+        Retransmit {
+            attempt: 0,
+            due: Some(now),
+            interval: None,
+        }
+    }
+
     /// When something is to be done about it.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.due

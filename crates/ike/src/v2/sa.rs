@@ -193,6 +193,11 @@ pub(crate) struct Sa {
     pub(crate) next_request: u32,
     pub(crate) expected_request: u32,
     pub(crate) answered: Option<Answered>,
+    /// Whether the other members of the cluster have to hear of a change.
+    pub(crate) changed: bool,
+    /// Nobody else of the cluster can be told what happens here, and another member may go on with
+    /// what it has: this one says nothing more on it.
+    pub(crate) frozen: bool,
 }
 
 /// What a new IKE SA begins with.
@@ -243,6 +248,8 @@ impl Sa {
             next_request: birth.requests.0,
             expected_request: birth.requests.1,
             answered: None,
+            changed: true,
+            frozen: false,
         }
     }
 
@@ -262,7 +269,7 @@ impl Sa {
 
     /// Whether new exchanges may begin here.
     pub(crate) fn is_live(&self) -> bool {
-        self.stage == Stage::Live
+        self.stage == Stage::Live && !self.frozen
     }
 
     /// Whether a request of ours for a child is in flight.

@@ -65,6 +65,9 @@ impl Sa {
             initiator,
             responder,
         } = self.spis();
+        if self.frozen {
+            return Err(Discard::Frozen);
+        }
         if decoded.encrypted.is_none() {
             return self.check_unprotected(decoded);
         }
@@ -139,6 +142,7 @@ impl Sa {
             .exchanges
             .iter()
             .position(|one| one.message_id == message_id)?;
+        self.changed = true;
         Some(self.exchanges.remove(at))
     }
 
@@ -168,6 +172,7 @@ impl Sa {
             return;
         };
         self.next_request = message_id.wrapping_add(1);
+        self.changed = true;
         ctx.transmit(&self.path, bytes.clone());
         self.exchanges.push(Exchange {
             message_id,
@@ -194,6 +199,7 @@ impl Sa {
             return;
         };
         self.expected_request = self.expected_request.wrapping_add(1);
+        self.changed = true;
         ctx.transmit(&to.back, bytes.clone());
         self.answered = Some(Answered {
             digest: to.digest,

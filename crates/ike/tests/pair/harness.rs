@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crypto::{Random, Secret, SeededRandom};
 use ike::{
-    Acquire, ChildRule, Command, Config, Datagram, Endpoint, Event, IkeSaId, IkeState, IkeStatus,
-    Outbound, Output, Timer, Usage,
+    Acquire, ChildRule, Command, Config, Datagram, Directory, Endpoint, Event, IkeSaId, IkeState,
+    IkeStatus, Outbound, Output, Record, Takeover, Timer, Usage,
 };
 use policy::child::ChildTemplate;
 use policy::identity::Identity;
@@ -103,11 +103,8 @@ impl Setup {
             child: Arc::new(self.child[index].clone()),
             selectors: self.selectors(index),
         };
-        let mut config = Config::new(self.pad(index), vec![rule.clone()]);
-        (self.config)(&mut config);
-        let random = SeededRandom::new(self.seed * 2 + index as u64);
         Host {
-            endpoint: Endpoint::new(config, Box::new(random)),
+            endpoint: self.endpoint(index, 0),
             rule,
             sad: BTreeMap::new(),
             events: Vec::new(),
@@ -116,6 +113,21 @@ impl Setup {
             keepalives: Vec::new(),
             wait: None,
         }
+    }
+
+    /// An endpoint of a host; `life` is another for each that the host has.
+    fn endpoint(&self, index: usize, life: u64) -> Endpoint {
+        let rule = ChildRule {
+            rule: "pop3".into(),
+            peer: None,
+            child: Arc::new(self.child[index].clone()),
+            selectors: self.selectors(index),
+        };
+        let mut config = Config::new(self.pad(index), vec![rule]);
+        config.first_child = life << 32;
+        (self.config)(&mut config);
+        let random = SeededRandom::new(self.seed * 2 + index as u64 + (life << 32));
+        Endpoint::new(config, Box::new(random))
     }
 
     pub(crate) fn pair(&self) -> Pair {
@@ -139,7 +151,7 @@ impl Setup {
 
 /// A pair as ESP holds it.
 pub(crate) struct Installed {
-    pub(crate) spec: SaSpec,
+    pub(crate) spec: Arc<SaSpec>,
     pub(crate) active: bool,
     pub(crate) replaces: Option<ChildId>,
 }
@@ -297,6 +309,45 @@ impl Pair {
             .push((at, format!("{} {at:?} crashes\n", ["A", "B"][host])));
     }
 
+    /// Another member of the host's cluster goes on with what it had: the records of its IKE SAs,
+    /// and the pairs that ESP has already.
+    pub(crate) fn survive(&mut self, host: usize, setup: &Setup, takeover: Takeover) {
+        let (now, old) = (self.now, &mut self.hosts[host]);
+        let all = old.endpoint.following(&[ip(ADDRESSES[host])], None, 1000);
+        let records: Vec<Record> = all
+            .into_iter()
+            .filter_map(|ike| old.endpoint.record(ike, now))
+            .map(|record| Record::from_octets(record.octets()))
+            .collect();
+        let mut fresh = setup.host(host);
+        fresh.endpoint = setup.endpoint(host, u64::from(takeover.epoch));
+        fresh.events = std::mem::take(&mut old.events);
+        fresh.sad = std::mem::take(&mut old.sad);
+        let (pad, rule) = (setup.pad(host), fresh.rule.clone());
+        let find = |name: &str| {
+            (name == rule.rule.as_str()).then(|| (rule.rule.clone(), rule.child.clone()))
+        };
+        let directory = Directory {
+            pad: &pad,
+            rule: &find,
+        };
+        for record in &records {
+            let known = Endpoint::inspect(record, &directory).unwrap();
+            for pair in &known.pairs {
+                let here = fresh.sad.get(&pair.spec.id).expect("ESP has the pair");
+                assert_eq!(here.spec.inbound_spi, pair.spec.inbound_spi);
+                assert!(here.active == pair.active);
+            }
+            let adopted = fresh.endpoint.adopt(record, &directory, takeover, now);
+            assert_eq!(adopted, Ok(known.ike));
+        }
+        self.hosts[host] = fresh;
+        self.drain(host);
+        let at = self.elapsed();
+        self.told
+            .push((at, format!("{} {at:?} is taken over\n", ["A", "B"][host])));
+    }
+
     pub(crate) fn acquire(&mut self, host: usize) {
         let wanted = Box::new(self.acquire_of(host));
         self.command(host, Command::Acquire(wanted));
@@ -398,8 +449,7 @@ impl Pair {
                     .sad
                     .get_mut(&child)
                     .expect("redirects what is installed");
-                one.spec.remote = remote;
-                one.spec.encapsulation = encapsulation;
+                one.spec = Arc::new(redirected(&one.spec, remote, encapsulation));
             }
             Output::Event(event) => {
                 if matches!(event, Event::AddressReleased { .. }) {
@@ -643,6 +693,19 @@ impl Pair {
             .iter()
             .filter(|(_, packet)| packet.from == host)
             .count()
+    }
+}
+
+fn redirected(spec: &SaSpec, remote: IpAddr, encapsulation: Encapsulation) -> SaSpec {
+    SaSpec {
+        remote,
+        encapsulation,
+        rule: spec.rule.clone(),
+        peer: spec.peer.clone(),
+        selectors: spec.selectors.clone(),
+        inbound_keys: spec.inbound_keys.duplicate(),
+        outbound_keys: spec.outbound_keys.duplicate(),
+        ..*spec
     }
 }
 

@@ -10,3 +10,4 @@ mod ladder;
 mod network;
 mod rekey;
 mod reload;
+mod takeover;

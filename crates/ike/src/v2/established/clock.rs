@@ -20,6 +20,9 @@ pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
     if let Stage::Closed { until } = sa.stage {
         return Some((until, Timer::Expire));
     }
+    if sa.frozen {
+        return Some((sa.expire_at, Timer::Lifetime));
+    }
     let named = |at: Option<Instant>, timer| at.map(|at| (at, timer));
     let exchanges = sa.exchanges.iter().filter_map(|one| one.retransmit.due());
     let replaced = match sa.stage {
@@ -42,7 +45,7 @@ pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
 
 /// When an IKE SA without a child has been so for too long.
 pub(crate) fn childless_due(sa: &Sa, most: Duration) -> Option<Instant> {
-    let quiet = sa.stage == Stage::Live
+    let quiet = sa.is_live()
         && sa.children.is_empty()
         && sa.exchanges.is_empty()
         && sa.tasks.is_empty()
@@ -54,6 +57,12 @@ pub(crate) fn childless_due(sa: &Sa, most: Duration) -> Option<Instant> {
 pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
     let now = ctx.now;
     if matches!(sa.stage, Stage::Closed { .. }) {
+        return;
+    }
+    if sa.frozen {
+        if sa.expire_at <= now {
+            sa.end(Reason::Lifetime, false, ctx);
+        }
         return;
     }
     if let Err(reason) = retransmit(sa, ctx) {

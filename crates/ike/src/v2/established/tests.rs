@@ -136,7 +136,7 @@ impl Bench {
                     group: None,
                     esn: true,
                 },
-                inbound_spi: ctx.reserve_esp(),
+                inbound_spi: ctx.reserve_esp(sa.path.local.ip()),
                 outbound_spi,
                 selectors: Selectors {
                     local: side.clone(),

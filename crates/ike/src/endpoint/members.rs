@@ -1,0 +1,127 @@
+//! What the members of a cluster tell each other of their IKE SAs, and how one goes on with those
+//! of another (RFC 6027 section 3, RFC 6311 section 3).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::command::Acquire;
+use crate::endpoint::acquire::acquire;
+use crate::endpoint::effects::settle;
+use crate::endpoint::slot::Slot;
+use crate::endpoint::tables::Tables;
+use crate::event::Reason;
+use crate::id::IkeSaId;
+use crate::record::{BadRecord, Directory, Record, Recorded, Takeover};
+use crate::v2::pair::Child;
+use crate::v2::sa::{Sa, Stage};
+use crate::v2::snapshot;
+
+/// What an IKE SA is now, unless it is gone.
+pub(crate) fn record(tables: &Tables, ike: IkeSaId, now: Instant) -> Option<Record> {
+    tables.sa(ike).map(|sa| snapshot::write(sa, now))
+}
+
+/// What a record says before its IKE SA is needed.
+///
+/// # Errors
+/// [`BadRecord`].
+pub(crate) fn inspect(record: &Record, directory: &Directory<'_>) -> Result<Recorded, BadRecord> {
+    snapshot::pairs(record, directory)
+}
+
+/// The IKE SAs of a local address whose names come after `after`, in order, at most `count`.
+pub(crate) fn following(
+    tables: &Tables,
+    local: &[IpAddr],
+    after: Option<IkeSaId>,
+    count: usize,
+) -> Vec<IkeSaId> {
+    let wanted = |slot: &Slot| matches!(slot, Slot::Sa(sa) if local.contains(&sa.path.local.ip()));
+    tables
+        .slots_after(after)
+        .filter(|(_, slot)| wanted(slot))
+        .map(|(ike, _)| ike)
+        .take(count)
+        .collect()
+}
+
+/// Goes on with an IKE SA of another member. Its pairs are with ESP already.
+///
+/// # Errors
+/// [`BadRecord`]; nothing has changed then.
+pub(crate) fn adopt(
+    tables: &mut Tables,
+    record: &Record,
+    directory: &Directory<'_>,
+    takeover: Takeover,
+    now: Instant,
+) -> Result<IkeSaId, BadRecord> {
+    let peers = std::mem::take(&mut tables.peers);
+    let known = |name: &policy::PeerName| peers.get(name).map(Arc::clone);
+    let read = snapshot::read(record, known, directory, takeover, &mut tables.context(now));
+    tables.peers = peers;
+    let sa = read?;
+    let ike = sa.id;
+    settle(tables, sa, now);
+    Ok(ike)
+}
+
+/// Every IKE SA of a local address falls silent, or may speak again.
+pub(crate) fn freeze(tables: &mut Tables, address: IpAddr, frozen: bool) {
+    for ike in of_address(tables, address) {
+        if let Some(mut sa) = tables.take_sa(ike) {
+            sa.frozen = frozen;
+            tables.put(ike, Slot::Sa(sa));
+        }
+    }
+}
+
+/// Begins anew, with fresh keys, what the frozen IKE SAs of an address protect; at most `count` of
+/// them. Answers how many are left.
+pub(crate) fn replace_frozen(
+    tables: &mut Tables,
+    address: IpAddr,
+    count: usize,
+    now: Instant,
+) -> usize {
+    let waits = |ike: &IkeSaId| {
+        let waits = |sa: &Sa| sa.frozen && sa.stage == Stage::Live && !sa.children.is_empty();
+        tables.sa(*ike).is_some_and(waits)
+    };
+    let all: Vec<IkeSaId> = of_address(tables, address);
+    let waiting: Vec<IkeSaId> = all.into_iter().filter(waits).collect();
+    for ike in waiting.iter().take(count) {
+        let Some(mut sa) = tables.take_sa(*ike) else {
+            continue;
+        };
+        // It stays, silent, until its life is over: what the peer still sends to it comes in.
+        sa.stage = Stage::Replaced {
+            until: sa.expire_at,
+        };
+        let wanted = wanted(&sa);
+        tables.put(*ike, Slot::Sa(sa));
+        wanted.into_iter().for_each(|one| acquire(tables, one, now));
+    }
+    waiting.len().saturating_sub(count)
+}
+
+fn wanted(sa: &Sa) -> Vec<Acquire> {
+    let live = sa.children.iter().filter(|child| child.is_live());
+    live.map(|child: &Child| child.again(&sa.peer.name, &sa.path))
+        .collect()
+}
+
+/// Forgets an IKE SA without a word.
+pub(crate) fn forget(tables: &mut Tables, ike: IkeSaId, now: Instant) {
+    if let Some(mut sa) = tables.take_sa(ike) {
+        sa.end(Reason::AddressLeft, false, &mut tables.context(now));
+        settle(tables, sa, now);
+    }
+}
+
+fn of_address(tables: &Tables, address: IpAddr) -> Vec<IkeSaId> {
+    let of_address = |slot: &Slot| slot.local() == address;
+    let slots = tables.slots().filter(|(_, slot)| of_address(slot));
+    slots.map(|(ike, _)| ike).collect()
+}
