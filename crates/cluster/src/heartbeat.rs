@@ -11,6 +11,7 @@
 //! name of length 0. Everything is said in every heartbeat, so losing one loses nothing.
 
 use crate::claim::{Claim, Life};
+use crate::codec::{Reader, put, put_name};
 use crate::discard::Discard;
 use crate::key::{ClusterKey, TAG_LENGTH};
 use crate::limits::{MAX_GROUPS, MAX_HEARTBEAT, MAX_NAME, MAX_PEERS};
@@ -158,9 +159,9 @@ impl Heartbeat {
         if !keys.any(|key| key.verify(body, tag)) {
             return Err(Discard::Tag);
         }
-        let mut reader = Reader(body.get(MAGIC.len()..).ok_or(Discard::Length)?);
+        let mut reader = Reader::new(body.get(MAGIC.len()..).ok_or(Discard::Length)?);
         let heartbeat = reader.heartbeat().ok_or(Discard::Malformed)?;
-        if reader.0.is_empty() {
+        if reader.is_empty() {
             Ok(heartbeat)
         } else {
             Err(Discard::Malformed)
@@ -187,15 +188,6 @@ impl Flags {
             ask: flag(4),
         })
     }
-}
-
-fn put(to: &mut Vec<u8>, number: u64) {
-    to.extend_from_slice(&number.to_be_bytes());
-}
-
-fn put_name(to: &mut Vec<u8>, name: &str) {
-    to.push(name.len() as u8);
-    to.extend_from_slice(name.as_bytes());
 }
 
 fn put_group(to: &mut Vec<u8>, report: &GroupReport) {
@@ -230,51 +222,7 @@ fn put_request(to: &mut Vec<u8>, request: Option<&Request>) {
     }
 }
 
-/// What has not been read yet. Every method answers `None` when there is not enough of it, or
-/// when it is not what may stand there.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.take(1)?.first().copied()
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        Some(u64::from_be_bytes(self.take(8)?.try_into().ok()?))
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        let length = self.byte()?;
-        std::str::from_utf8(self.take(usize::from(length))?).ok()
-    }
-
-    fn node(&mut self) -> Option<NodeName> {
-        NodeName::new(self.text()?).ok()
-    }
-
-    fn group(&mut self) -> Option<GroupName> {
-        GroupName::new(self.text()?).ok()
-    }
-
-    fn truth(&mut self) -> Option<bool> {
-        match self.byte()? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
-    }
-
-    fn count(&mut self, most: usize) -> Option<usize> {
-        let count = usize::from(self.byte()?);
-        (count <= most).then_some(count)
-    }
-
+impl Reader<'_> {
     fn heartbeat(&mut self) -> Option<Heartbeat> {
         let flags = Flags::from_bits(self.byte()?)?;
         let sender = Life {

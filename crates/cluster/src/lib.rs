@@ -19,15 +19,17 @@
 //! * **More than one heartbeat interval late** itself, a node gives the others one more interval
 //!   (up to twice the detection time): their heartbeats may lie unread in its socket.
 //!
-//! Where more will go: a witness decides between claims instead of the tie rules,
-//! since a claim is all that it has to compare and swap; a bucket of a load-balanced address is a
-//! group; replicated records ride beside the heartbeat, under the epoch of their group.
+//! A [`Replicator`] stands beside the member: it keeps copies of what a group's owner knows at the
+//! other members, over ordered links, and says which of them could go on at this moment.
+//!
+//! Where more will go: a bucket of a load-balanced address is a group.
 //!
 //! Without a witness, two nodes that cannot hear each other both own everything: that is what
 //! a group's epoch is for, and what the takeover of live security associations must survive.
 #![forbid(unsafe_code)]
 
 mod claim;
+mod codec;
 mod command;
 mod config;
 mod discard;
@@ -39,10 +41,12 @@ pub mod limits;
 mod member;
 mod names;
 mod output;
+mod parcel;
 mod parts;
 mod peer;
 mod pulse;
 mod reason;
+mod replica;
 mod requests;
 mod settle;
 mod status;
@@ -56,6 +60,8 @@ pub use key::{BadKey, ClusterKey};
 pub use member::Member;
 pub use names::{BadName, GroupName, NodeName};
 pub use output::{Output, Timer};
+pub use parcel::Parcel;
 pub use parts::{Failback, GroupConfig, Peer};
 pub use reason::{DownReason, MoveReason, Refusal, StartReason, StopReason};
+pub use replica::{ReplicaOutput, ReplicaStatus, Replicator, Standing};
 pub use status::{GroupState, GroupStatus, NodeState, NodeStatus, PathStatus, Phase, Status};
