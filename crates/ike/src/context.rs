@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crypto::Random;
-use policy::sa::ChildId;
+use policy::sa::{Bucket, ChildId};
 
 use crate::config::Config;
 use crate::event::Event;
@@ -148,6 +148,12 @@ impl Context<'_> {
                 return ike;
             }
         }
+    }
+
+    /// The bucket of a local address.
+    pub(crate) fn bucket(&self, local: IpAddr) -> Bucket {
+        let bucket = self.config.buckets.get(&local);
+        bucket.copied().unwrap_or(Bucket::HOST)
     }
 
     /// An unused SPI for an inbound ESP SA of a local address. It is reserved from here on. An

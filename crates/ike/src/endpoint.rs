@@ -110,6 +110,12 @@ impl Endpoint {
         members::inspect(record, directory)
     }
 
+    /// How many frozen IKE SAs of a local address have not been replaced.
+    #[must_use]
+    pub fn frozen(&self, local: IpAddr) -> usize {
+        members::frozen(&self.tables, local).len()
+    }
+
     /// An inbound SPI that another member chose: it is not drawn here.
     pub fn claim_spi(&mut self, spi: u32) {
         self.tables.registry.claim_esp(spi);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crypto::Secret;
 use policy::proposal::IkeSuite;
-use policy::sa::{ChildId, Encapsulation, SaSpec};
+use policy::sa::{Bucket, ChildId, Encapsulation, SaSpec};
 
 use crate::event::Event;
 use crate::timer::Timer;
@@ -36,6 +36,8 @@ pub enum Outbound {
 pub struct Install {
     /// What was agreed, with its keys.
     pub spec: Arc<SaSpec>,
+    /// Who may use it: the bucket of its local address.
+    pub bucket: Bucket,
     /// When its outbound SA carries traffic; the inbound one receives at once.
     pub outbound: Outbound,
     /// The pair that it replaces, which a Delete will remove.

@@ -1,8 +1,9 @@
 //! What the driver tells a node, and how the node refuses what breaks the contract.
 
 use crate::config::Config;
-use cluster::{GroupName, NodeName};
-use policy::{ChildId, PeerName, RuleName};
+use crate::replication::parcel::Stray;
+use cluster::{GroupName, NodeName, Parcel};
+use policy::{Bucket, ChildId, PeerName, RuleName};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use wire::ip::Flow;
@@ -81,6 +82,49 @@ pub enum Command {
         /// The group.
         group: GroupName,
     },
+    /// The link to a member stands, or stands no longer.
+    Linked {
+        /// The member.
+        node: NodeName,
+        /// Whether it stands.
+        up: bool,
+    },
+    /// A member says something over its link.
+    LinkMessage {
+        /// The member.
+        from: NodeName,
+        /// The message.
+        message: Parcel,
+    },
+    /// A pair needs more sequence numbers.
+    Refill {
+        /// The pair.
+        child: ChildId,
+        /// The next number that it would use.
+        next: u64,
+        /// Whether a packet waits for it.
+        waiting: bool,
+    },
+    /// A pair comes near the highest number that it may deliver.
+    RefillInbound {
+        /// The pair.
+        child: ChildId,
+        /// The highest number that came.
+        highest: u64,
+    },
+    /// The inbound windows that have moved since this was told last, as images.
+    Windows(Vec<(ChildId, Vec<u8>)>),
+    /// The answer to [`Output::CloseGate`](crate::Output::CloseGate) of a handover.
+    GateClosed {
+        /// The bucket.
+        bucket: Bucket,
+        /// The next number of every pair.
+        next: Vec<(ChildId, u64)>,
+        /// The images of all inbound windows that have moved since they were told last.
+        windows: Vec<(ChildId, Vec<u8>)>,
+    },
+    /// A datagram for a bucket that is handed over.
+    Stray(Stray),
     /// Move a group to a node.
     Move {
         /// The group.

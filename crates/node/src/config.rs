@@ -26,6 +26,17 @@ pub struct ClusterConfig {
     pub member: cluster::Config,
     /// The virtual IP addresses of every group.
     pub groups: Vec<GroupAddresses>,
+    /// Whether SAs survive a change of owner; `None`: the peers negotiate anew.
+    pub replicate: Option<Replicate>,
+}
+
+/// How SAs survive a change of owner.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replicate {
+    /// Nothing inbound is ever delivered twice, at the price of a block of fresh packets that may
+    /// be refused after a takeover. Otherwise what came within the last few milliseconds before a
+    /// crash could be replayed by somebody who recorded it and strikes at that moment.
+    pub strict: bool,
 }
 
 /// What moves with a group, as far as IPsec is concerned.

@@ -1,6 +1,6 @@
 //! What happened, told once: the events of IKE and cluster, and the node's own.
 
-use cluster::GroupName;
+use cluster::{GroupName, NodeName, Standing};
 use policy::RuleName;
 use std::fmt;
 use std::net::IpAddr;
@@ -18,6 +18,46 @@ pub enum Event {
         rule: RuleName,
         /// The host that the packet is for.
         remote: IpAddr,
+    },
+    /// This node owns a group, and goes on with what the owner before had.
+    Inherited {
+        /// The group.
+        group: GroupName,
+        /// IKE SAs that are gone on with; 0 where there is nothing, or no copy in sync.
+        count: usize,
+    },
+    /// This node's copy of a group is in sync: it could go on at any moment.
+    Copy {
+        /// The group.
+        group: GroupName,
+        /// Its owner.
+        owner: NodeName,
+        /// Whether it is in sync.
+        in_sync: bool,
+    },
+    /// Who could go on with a group of this node has changed.
+    Standing {
+        /// The group.
+        group: GroupName,
+        /// Who could.
+        standing: Standing,
+    },
+    /// A member that could go on is lost and has not come back: what it has is replaced.
+    Replacing {
+        /// The group.
+        group: GroupName,
+    },
+    /// A record of another member cannot be used here.
+    BadRecord {
+        /// The group.
+        group: GroupName,
+        /// Why not.
+        why: ike::BadRecord,
+    },
+    /// A member of another version sent something.
+    Unreadable {
+        /// The group.
+        group: GroupName,
     },
     /// The deletes for a group's addresses are sent and answered, or time is up.
     GroupQuiet {
@@ -37,9 +77,66 @@ impl fmt::Display for Event {
                  in clear if the rule only requests protection, and is dropped if not; add the \
                  address to a [[peer]]"
             ),
+            Self::Inherited { group, count: 0 } => {
+                write!(
+                    f,
+                    "{group}: this node begins without SAs of an earlier owner"
+                )
+            }
+            Self::Inherited { group, count } => {
+                write!(f, "{group}: this node goes on with {count} IKE SAs")
+            }
+            Self::Copy {
+                group,
+                owner,
+                in_sync: true,
+            } => write!(f, "{group}: this node's copy is in sync with {owner}"),
+            Self::Copy { group, owner, .. } => {
+                write!(
+                    f,
+                    "{group}: this node's copy is no longer in sync with {owner}"
+                )
+            }
+            Self::Standing { group, standing } => match standing {
+                Standing::Alone => write!(f, "{group}: no other member could go on with its SAs"),
+                Standing::Guarded(by) => {
+                    write!(f, "{group}: {} could go on with its SAs", Names(by))
+                }
+                Standing::Bound(by) => write!(
+                    f,
+                    "{group}: {} is lost and may go on with its SAs: nothing new is sent on them",
+                    Names(by)
+                ),
+            },
+            Self::Replacing { group } => write!(
+                f,
+                "{group}: the lost member has not come back; its SAs are negotiated anew, on keys \
+                 that it has never seen. A witness would make this needless: see [cluster.witness]"
+            ),
+            Self::BadRecord { group, why } => {
+                write!(f, "{group}: an SA of the owner cannot be kept here: {why}")
+            }
+            Self::Unreadable { group } => write!(
+                f,
+                "{group}: the owner sends what this version does not read: run the same version \
+                 on all members"
+            ),
             Self::GroupQuiet { group } => {
                 write!(f, "{group}: peers know that its addresses leave this node")
             }
         }
+    }
+}
+
+/// Names in one line.
+struct Names<'a>(&'a [NodeName]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, name) in self.0.iter().enumerate() {
+            let between = if index == 0 { "" } else { ", " };
+            write!(f, "{between}{name}")?;
+        }
+        Ok(())
     }
 }

@@ -12,6 +12,10 @@ use std::net::IpAddr;
 pub(crate) enum Departure {
     /// In order: the services are stopping.
     Services,
+    /// The same, and a member that has a copy gets the SAs as they are.
+    ServicesThenHandOver,
+    /// The SAs are handed over.
+    HandingOver,
     /// In order: these addresses wait for answers to their Deletes.
     Deletes(BTreeSet<IpAddr>),
     /// In order: the addresses are being taken off.
@@ -29,6 +33,8 @@ pub(crate) enum Step {
     Wait,
     /// Delete the SAs of the group's addresses.
     Delete,
+    /// Hand the SAs over.
+    HandOver,
     /// Take the addresses off.
     Release,
     /// Stop the services.
@@ -46,6 +52,22 @@ impl Departure {
         }
     }
 
+    /// The departure of a group whose SAs go to a member as they are, and its first step.
+    pub(crate) fn hand_over() -> (Self, Step) {
+        (Self::ServicesThenHandOver, Step::Stop)
+    }
+
+    /// The SAs are handed over, and nothing comes to the addresses any more; or that failed.
+    pub(crate) fn handed_over(&mut self) -> Step {
+        match self {
+            Self::HandingOver => {
+                *self = Self::Addresses;
+                Step::Release
+            }
+            _ => Step::Wait,
+        }
+    }
+
     /// The services have stopped. `addresses` are the group's.
     pub(crate) fn services_stopped(&mut self, addresses: &[IpAddr]) -> Step {
         match self {
@@ -56,6 +78,10 @@ impl Departure {
             Self::Services => {
                 *self = Self::Deletes(addresses.iter().copied().collect());
                 Step::Delete
+            }
+            Self::ServicesThenHandOver => {
+                *self = Self::HandingOver;
+                Step::HandOver
             }
             Self::ServicesLast => Step::Done,
             _ => Step::Wait,

@@ -13,10 +13,12 @@ mod event;
 mod group;
 mod node;
 mod output;
+mod replication;
 mod rules;
 
 pub use command::{ApiMisuse, Command, Datagram};
-pub use config::{ClusterConfig, Config, GroupAddresses};
+pub use config::{ClusterConfig, Config, GroupAddresses, Replicate};
 pub use event::Event;
 pub use node::Node;
 pub use output::{Output, Timer};
+pub use replication::parcel::Stray;

@@ -1,7 +1,10 @@
 //! The node: one input goes to the machine it concerns, every effect goes into one queue.
 
+mod copy;
 mod group_work;
+mod hand_over;
 mod operator;
+mod replicate;
 #[cfg(test)]
 mod tests;
 
@@ -11,11 +14,13 @@ use crate::config::{Config, GroupAddresses};
 use crate::event::Event;
 use crate::group::Departure;
 use crate::output::{Output, Timer};
+use crate::replication::parcel::{News, Stray};
+use crate::replication::{Loss, Replication};
 use crate::rules::child_rules;
-use cluster::{GroupName, Member};
+use cluster::{GroupName, Member, NodeName};
 use crypto::Random;
 use ike::Endpoint;
-use policy::{Pad, RuleName, Spd};
+use policy::{Bucket, Pad, RuleName, Spd};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -28,6 +33,12 @@ pub struct Node {
     spd: Arc<Spd>,
     pad: Arc<Pad>,
     cluster: Option<Member>,
+    /// Where the SAs of groups survive a change of owner.
+    replication: Option<Replication>,
+    /// Numbers that the next step's parcels bring.
+    fresh: BTreeMap<GroupName, Vec<News>>,
+    /// Who gets the SAs of groups whose services are stopping.
+    heirs: BTreeMap<GroupName, NodeName>,
     groups: Vec<GroupAddresses>,
     /// The addresses of the host, as far as it has told.
     host_addresses: Vec<IpAddr>,
@@ -51,18 +62,27 @@ impl Node {
         config: Config,
         addresses: &[IpAddr],
         incarnation: u64,
-        random: Box<dyn Random + Send>,
+        mut random: Box<dyn Random + Send>,
         now: Instant,
     ) -> Result<Self, cluster::ConfigError> {
         let spd = Spd::build(config.rules, addresses);
+        let buckets = config.cluster.as_ref().map(buckets).unwrap_or_default();
+        let replicates = !buckets.is_empty();
         let ike = Endpoint::new(
             ike::Config {
                 cookies: config.cookies,
                 export_keys: config.export_keys,
+                first_child: if replicates { draw(&mut *random) } else { 0 },
+                buckets: addresses_of(&buckets),
                 ..ike::Config::new(Arc::clone(&config.pad), child_rules(&spd))
             },
             random,
         );
+        let replication = config
+            .cluster
+            .as_ref()
+            .filter(|_| replicates)
+            .map(|cluster| replication(cluster, buckets));
         let (cluster, groups) = match config.cluster {
             Some(cluster) => (
                 Some(Member::new(cluster.member, now, incarnation)?),
@@ -75,6 +95,9 @@ impl Node {
             spd: Arc::new(spd),
             pad: config.pad,
             cluster,
+            replication,
+            fresh: BTreeMap::new(),
+            heirs: BTreeMap::new(),
             groups,
             host_addresses: addresses.to_vec(),
             claimed: BTreeSet::new(),
@@ -100,12 +123,31 @@ impl Node {
 
     /// Takes a datagram. Whatever it contains, the node goes on.
     pub fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) {
+        self.take_datagram(datagram, now);
+        self.drain(now);
+    }
+
+    pub(crate) fn take_datagram(&mut self, datagram: Datagram<'_>, now: Instant) {
         match datagram {
             Datagram::Ike {
                 local,
                 remote,
                 bytes,
+            } if self.passes_on(local.ip()) => {
+                let bytes = bytes.to_vec();
+                let stray = Stray::Ike {
+                    local,
+                    remote,
+                    bytes,
+                };
+                self.stray(local.ip(), stray);
+            }
+            Datagram::Ike {
+                local,
+                remote,
+                bytes,
             } => {
+                self.adopt_for(local.ip(), remote.ip(), now);
                 self.ike.handle_datagram(
                     ike::Datagram {
                         local,
@@ -121,7 +163,6 @@ impl Node {
                 }
             }
         }
-        self.drain(now);
     }
 
     /// Takes a command.
@@ -150,6 +191,42 @@ impl Node {
                 self.expand(now);
                 Ok(())
             }
+            Command::Linked { node, up } => {
+                self.linked(&node, up);
+                Ok(())
+            }
+            Command::LinkMessage { from, message } => {
+                self.link_message(&from, &message);
+                Ok(())
+            }
+            Command::Refill {
+                child,
+                next,
+                waiting,
+            } => {
+                self.refill(child, next, waiting, now);
+                Ok(())
+            }
+            Command::RefillInbound { child, highest } => {
+                self.refill_inbound(child, highest, now);
+                Ok(())
+            }
+            Command::Windows(windows) => {
+                self.windows_moved(windows);
+                Ok(())
+            }
+            Command::GateClosed {
+                bucket,
+                next,
+                windows,
+            } => {
+                self.gate_closed(bucket, next, windows, now);
+                Ok(())
+            }
+            Command::Stray(stray) => {
+                self.stray(stray.local(), stray);
+                Ok(())
+            }
             Command::Reload(config) => self.reload(*config, now),
             Command::GroupStarted { .. }
             | Command::GroupFailed { .. }
@@ -171,6 +248,7 @@ impl Node {
         {
             member.handle_timeout(now);
         }
+        self.replication_due(now);
         self.drain(now);
     }
 
@@ -183,7 +261,10 @@ impl Node {
         let cluster = self
             .cluster_wait
             .map(|(at, timer)| (at, Timer::Cluster(timer)));
-        Output::Wait(ike.into_iter().chain(cluster).min_by_key(|(at, _)| *at))
+        let replication = self.replication.as_ref().and_then(Replication::deadline);
+        let replication = replication.map(|at| (at, Timer::Replication));
+        let all = ike.into_iter().chain(cluster).chain(replication);
+        Output::Wait(all.min_by_key(|(at, _)| *at))
     }
 
     /// The policy in force.
@@ -216,9 +297,40 @@ impl Node {
         &self.groups
     }
 
+    /// What time does to replication.
+    fn replication_due(&mut self, now: Instant) {
+        let Some(replication) = &self.replication else {
+            return;
+        };
+        let groups: Vec<GroupName> = replication.groups.keys().cloned().collect();
+        for group in groups {
+            let shared = self.replication.as_ref().and_then(|r| r.groups.get(&group));
+            let Some(shared) = shared else { continue };
+            let loss = match shared.loss {
+                Loss::Waiting(at) | Loss::Replacing(Some(at)) => at <= now,
+                _ => false,
+            };
+            let adopt = shared.adopt_at.is_some_and(|at| at <= now);
+            let departure = shared.departure.as_ref();
+            let departure = departure.is_some_and(|one| one.stage.until() <= now);
+            if loss {
+                self.replace_bound(&group, now);
+            }
+            if adopt {
+                self.adopt_some(&group, now);
+            }
+            if departure {
+                self.handover_due(&group, now);
+            }
+        }
+    }
+
     fn acquire(&mut self, rule: &RuleName, flow: &Flow, outer: Option<IpAddr>, now: Instant) {
         match acquire::for_flow(&self.spd, &self.pad, flow, outer) {
-            Ok(acquire) => self.tell_ike(ike::Command::Acquire(Box::new(acquire)), now),
+            Ok(acquire) => {
+                self.adopt_for(acquire.local, acquire.remote, now);
+                self.tell_ike(ike::Command::Acquire(Box::new(acquire)), now);
+            }
             // The policy changed while the packet waited: the data plane judges it again.
             Err(NoAcquire::NotNegotiated) => {}
             Err(NoAcquire::NoPeer) => {
@@ -233,6 +345,7 @@ impl Node {
     /// Only a peer that believes in an SA of this host sends to an SPI unknown here. If it may be
     /// told at all (its timers allow hints), IKE decides whether it is offered a new SA.
     fn unknown_spi(&mut self, local: IpAddr, remote: IpAddr, spi: u32, now: Instant) {
+        self.adopt_for(local, remote, now);
         let acquire = acquire::for_hosts(&self.spd, &self.pad, local, remote).filter(|acquire| {
             self.pad
                 .find_by_name(&acquire.peer)
@@ -283,17 +396,21 @@ impl Node {
         self.outputs.push_back(Output::Event(event));
     }
 
-    /// Moves the effects of both machines into the one queue until both wait.
+    /// Moves the effects of all machines into the one queue until all wait.
     fn drain(&mut self, now: Instant) {
         loop {
             while self.drain_ike(now) {}
-            if !self.drain_cluster(now) {
+            self.replicate(now);
+            let more = self.drain_cluster(now)
+                || self.drain_replicator(now)
+                || self.conclude_handovers(now);
+            if !more {
                 break;
             }
         }
     }
 
-    fn drain_ike(&mut self, now: Instant) -> bool {
+    pub(crate) fn drain_ike(&mut self, now: Instant) -> bool {
         let output = match self.ike.poll_output() {
             ike::Output::Wait(wait) => {
                 self.ike_wait = wait;
@@ -303,14 +420,24 @@ impl Node {
                 local,
                 remote,
                 bytes,
-            } => Output::TransmitIke {
-                local,
-                remote,
-                bytes,
-            },
+            } => {
+                let transmit = Output::TransmitIke {
+                    local,
+                    remote,
+                    bytes,
+                };
+                self.stage(local.ip(), transmit);
+                return true;
+            }
+            ike::Output::Install(install) => {
+                self.install(install, now);
+                return true;
+            }
+            ike::Output::Activate { child } => {
+                self.activate(child);
+                return true;
+            }
             ike::Output::Keepalive { local, remote } => Output::Keepalive { local, remote },
-            ike::Output::Install(install) => Output::Install(install),
-            ike::Output::Activate { child } => Output::Activate { child },
             ike::Output::Redirect {
                 child,
                 remote,
@@ -322,7 +449,10 @@ impl Node {
             },
             ike::Output::Remove {
                 child, inbound_spi, ..
-            } => Output::Remove { child, inbound_spi },
+            } => {
+                self.uninstalled(child);
+                Output::Remove { child, inbound_spi }
+            }
             ike::Output::Keys(keys) => Output::Keys(keys),
             ike::Output::Event(event) => {
                 if let ike::Event::AddressReleased { address, .. } = event {
@@ -348,12 +478,54 @@ impl Node {
                 self.outputs
                     .push_back(Output::TransmitCluster { to, bytes });
             }
-            cluster::Output::Start { group, .. } => self.start(group, now),
-            cluster::Output::Stop { group, reason, .. } => {
-                self.stop(group, reason.still_owner(), now);
+            cluster::Output::Start { group, epoch, .. } => self.start(group, epoch, now),
+            cluster::Output::Stop { group, reason, .. } => self.stop(group, &reason, now),
+            cluster::Output::Event(event) => {
+                self.member_event(&event);
+                self.event(Event::Cluster(event));
             }
-            cluster::Output::Event(event) => self.event(Event::Cluster(event)),
         }
         true
     }
+}
+
+/// The groups whose SAs are replicated, each with its bucket: its place among all of them, by
+/// name, from 1. None where SAs are negotiated anew.
+fn buckets(cluster: &crate::config::ClusterConfig) -> Vec<(GroupName, Bucket, Vec<IpAddr>)> {
+    if cluster.replicate.is_none() {
+        return Vec::new();
+    }
+    let mut groups = cluster.groups.clone();
+    groups.sort_by(|one, other| one.group.cmp(&other.group));
+    let numbered = (1..).map(Bucket).zip(groups);
+    numbered
+        .map(|(bucket, one)| (one.group, bucket, one.addresses))
+        .collect()
+}
+
+fn addresses_of(buckets: &[(GroupName, Bucket, Vec<IpAddr>)]) -> BTreeMap<IpAddr, Bucket> {
+    let all = buckets.iter();
+    all.flat_map(|(_, bucket, addresses)| addresses.iter().map(|one| (*one, *bucket)))
+        .collect()
+}
+
+fn replication(
+    cluster: &crate::config::ClusterConfig,
+    buckets: Vec<(GroupName, Bucket, Vec<IpAddr>)>,
+) -> Replication {
+    let member = &cluster.member;
+    let mut names: Vec<&NodeName> = member.peers.iter().map(|peer| &peer.name).collect();
+    names.push(&member.node);
+    names.sort();
+    let number = names.iter().position(|name| **name == member.node);
+    let number = number.map_or(0, |number| number as u16) + 1;
+    let strict = cluster.replicate.is_some_and(|replicate| replicate.strict);
+    Replication::new(member.node.clone(), number, strict, buckets)
+}
+
+/// A number for the upper half of pairs' numbers.
+fn draw(random: &mut dyn Random) -> u64 {
+    let mut bytes = [0; 8];
+    random.fill(&mut bytes[..4]);
+    u64::from_be_bytes(bytes)
 }

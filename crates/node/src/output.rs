@@ -1,8 +1,8 @@
 //! What a node wants done, in this order and no other.
 
 use crate::event::Event;
-use cluster::GroupName;
-use policy::{ChildId, Encapsulation, Spd};
+use cluster::{GroupName, NodeName, Parcel};
+use policy::{Bucket, ChildId, Encapsulation, Spd};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -55,6 +55,71 @@ pub enum Output {
         /// The SPI of its inbound SA.
         inbound_spi: u32,
     },
+    /// Let a pair use sequence numbers below `ceiling`, and ask for more at `refill_at`.
+    Grant {
+        /// The pair.
+        child: ChildId,
+        /// The first number that it may not use.
+        ceiling: u64,
+        /// When to ask: see [`Command::Refill`](crate::Command::Refill).
+        refill_at: u64,
+    },
+    /// Let a pair deliver what has a sequence number below `ceiling`; only where the inbound
+    /// windows are strict.
+    GrantInbound {
+        /// The pair.
+        child: ChildId,
+        /// The first number that is not delivered.
+        ceiling: u64,
+        /// When to ask: see [`Command::RefillInbound`](crate::Command::RefillInbound).
+        refill_at: u64,
+    },
+    /// The owner of a pair stopped before this number; its gate is closed here.
+    Exact {
+        /// The pair.
+        child: ChildId,
+        /// The next number.
+        next: u64,
+    },
+    /// The inbound window of a pair, as its owner had it.
+    RestoreWindow {
+        /// The pair.
+        child: ChildId,
+        /// The image that the owner's data plane made.
+        image: Vec<u8>,
+    },
+    /// This node owns a bucket: its pairs may send, with this epoch in their IVs, and receive.
+    OpenGate {
+        /// The bucket.
+        bucket: Bucket,
+        /// The epoch.
+        epoch: u16,
+    },
+    /// This node's pairs of a bucket send and receive nothing more. With `hand_over` answer
+    /// [`Command::GateClosed`](crate::Command::GateClosed), and give what comes for the bucket as
+    /// [`Command::Stray`](crate::Command::Stray).
+    CloseGate {
+        /// The bucket.
+        bucket: Bucket,
+        /// Whether another member gets it.
+        hand_over: bool,
+    },
+    /// An ESP datagram that came to another member: take it in as if it had come here.
+    Inject {
+        /// Outer source address.
+        source: IpAddr,
+        /// Outer destination address.
+        destination: IpAddr,
+        /// The datagram, from SPI to ICV.
+        bytes: Vec<u8>,
+    },
+    /// Send a message over the link to a member.
+    TransmitLink {
+        /// The member.
+        to: NodeName,
+        /// The message; it may hold keys.
+        message: Parcel,
+    },
     /// Put this policy into force in the data plane, the capture and the fail-closed rules.
     Policy(Arc<Spd>),
     /// Bring a group up: addresses, announcements, services. Answer: `GroupStarted`/`GroupFailed`.
@@ -87,4 +152,6 @@ pub enum Timer {
     Ike(ike::Timer),
     /// A timer of the cluster.
     Cluster(cluster::Timer),
+    /// Replication: inherited SAs to take over, a copy that is lost, a handover that ends.
+    Replication,
 }

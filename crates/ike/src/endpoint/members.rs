@@ -77,22 +77,21 @@ pub(crate) fn freeze(tables: &mut Tables, address: IpAddr, frozen: bool) {
     }
 }
 
-/// Begins anew, with fresh keys, what the frozen IKE SAs of an address protect; at most `count` of
-/// them. Answers how many are left.
-pub(crate) fn replace_frozen(
-    tables: &mut Tables,
-    address: IpAddr,
-    count: usize,
-    now: Instant,
-) -> usize {
+/// The frozen IKE SAs of a local address that protect something and are not replaced.
+pub(crate) fn frozen(tables: &Tables, address: IpAddr) -> Vec<IkeSaId> {
     let waits = |ike: &IkeSaId| {
         let waits = |sa: &Sa| sa.frozen && sa.stage == Stage::Live && !sa.children.is_empty();
         tables.sa(*ike).is_some_and(waits)
     };
-    let all: Vec<IkeSaId> = of_address(tables, address);
-    let waiting: Vec<IkeSaId> = all.into_iter().filter(waits).collect();
-    for ike in waiting.iter().take(count) {
-        let Some(mut sa) = tables.take_sa(*ike) else {
+    let all = of_address(tables, address).into_iter();
+    all.filter(waits).collect()
+}
+
+/// Begins anew, with fresh keys, what the frozen IKE SAs of an address protect; at most `count` of
+/// them.
+pub(crate) fn replace_frozen(tables: &mut Tables, address: IpAddr, count: usize, now: Instant) {
+    for ike in frozen(tables, address).into_iter().take(count) {
+        let Some(mut sa) = tables.take_sa(ike) else {
             continue;
         };
         // It stays, silent, until its life is over: what the peer still sends to it comes in.
@@ -100,10 +99,9 @@ pub(crate) fn replace_frozen(
             until: sa.expire_at,
         };
         let wanted = wanted(&sa);
-        tables.put(*ike, Slot::Sa(sa));
+        tables.put(ike, Slot::Sa(sa));
         wanted.into_iter().for_each(|one| acquire(tables, one, now));
     }
-    waiting.len().saturating_sub(count)
 }
 
 fn wanted(sa: &Sa) -> Vec<Acquire> {

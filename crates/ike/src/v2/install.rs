@@ -32,6 +32,7 @@ impl Sa {
         child.active = outbound == Outbound::Now;
         let spec = Arc::clone(&child.spec);
         ctx.outputs.push_back(Output::Install(Box::new(Install {
+            bucket: ctx.bucket(spec.local),
             spec,
             outbound,
             replaces,

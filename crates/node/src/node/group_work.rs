@@ -5,15 +5,16 @@ use crate::event::Event;
 use crate::group::{Departure, Step};
 use crate::node::Node;
 use crate::output::Output;
-use cluster::GroupName;
+use cluster::{GroupName, StopReason};
 use std::net::IpAddr;
 use std::time::Instant;
 
 impl Node {
     /// The addresses may be answered for before they are up: whoever sends to them already has
     /// heard the announcement.
-    pub(crate) fn start(&mut self, group: GroupName, now: Instant) {
+    pub(crate) fn start(&mut self, group: GroupName, epoch: u64, now: Instant) {
         self.departures.remove(&group);
+        self.own(&group, epoch, now);
         for address in self.addresses_of(&group) {
             self.tell_ike(
                 ike::Command::SetActive {
@@ -28,13 +29,27 @@ impl Node {
         self.outputs.push_back(Output::StartGroup { group });
     }
 
-    pub(crate) fn stop(&mut self, group: GroupName, still_owner: bool, now: Instant) {
+    pub(crate) fn stop(&mut self, group: GroupName, reason: &StopReason, now: Instant) {
+        let still_owner = reason.still_owner();
         if !still_owner {
+            self.shut_gate(&group);
             for address in self.addresses_of(&group) {
                 self.tell_ike(ike::Command::ForgetLocalAddress { address }, now);
             }
+            self.forget_group(&group, now);
         }
-        let (departure, step) = Departure::begin(still_owner);
+        let heir = match reason {
+            StopReason::Move { to, .. } if self.can_hand_over(&group, to) => Some(to.clone()),
+            _ => None,
+        };
+        self.heirs.remove(&group);
+        let (departure, step) = match heir {
+            Some(to) => {
+                self.heirs.insert(group.clone(), to);
+                Departure::hand_over()
+            }
+            None => Departure::begin(still_owner),
+        };
         self.departures.insert(group.clone(), departure);
         self.step(group, step, now);
     }
@@ -66,6 +81,11 @@ impl Node {
         }
     }
 
+    /// A handover is over.
+    pub(crate) fn handed_over(&mut self, group: GroupName, now: Instant) {
+        self.advance(group, now, Departure::handed_over);
+    }
+
     /// IKE is done with an address that leaves.
     pub(crate) fn address_quiet(&mut self, address: IpAddr, now: Instant) {
         let leaving: Vec<GroupName> = self.departures.keys().cloned().collect();
@@ -95,6 +115,10 @@ impl Node {
                     self.tell_ike(ike::Command::DeleteLocalAddress { address }, now);
                 }
             }
+            Step::HandOver => match self.heirs.remove(&group) {
+                Some(to) => self.begin_handover(&group, to, now),
+                None => self.handed_over(group, now),
+            },
             Step::Release => {
                 self.event(Event::GroupQuiet {
                     group: group.clone(),

@@ -53,6 +53,7 @@ fn config(with_group: bool) -> Config {
         cluster: Some(ClusterConfig {
             member,
             groups: addresses,
+            replicate: None,
         }),
     }
 }

@@ -1,0 +1,373 @@
+//! A member's part in replication: it keeps what the owner has, and goes on with it.
+
+use crate::command::Datagram;
+use crate::event::Event;
+use crate::node::Node;
+use crate::output::Output;
+use crate::replication::parcel::{Ceilings, News, Stray};
+use crate::replication::reserve::Reserve;
+use crate::replication::{
+    ADOPTED_AT_ONCE, ADOPTION_PAUSE, GRACE, Kept, PairState, REKEYS_PER_SECOND, SPREAD, Shared,
+};
+use cluster::{GroupName, Parcel};
+use ike::{Directory, Endpoint, IkeSaId, Record, Recorded, Takeover};
+use policy::{ChildId, ChildTemplate, RuleName, Spd};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A rule that negotiates, by its name, dormant or not.
+pub(crate) fn find_rule(spd: &Spd, name: &str) -> Option<(RuleName, Arc<ChildTemplate>)> {
+    let rule = spd.rules().iter().find(|rule| rule.name.as_str() == name)?;
+    Some((rule.name.clone(), Arc::clone(rule.action.child()?)))
+}
+
+impl Node {
+    /// Takes a change of the owner into the copy.
+    pub(crate) fn apply(&mut self, group: &GroupName, parcel: &Parcel, now: Instant) {
+        match News::decode(parcel) {
+            Some(News::Records(records)) => self.apply_records(group, records, now),
+            Some(News::Ceilings(ceilings)) => self.apply_ceilings(group, ceilings, now),
+            Some(News::Windows(windows)) => {
+                for (child, image) in windows {
+                    if let Some(pair) = self.pair_mut(group, child) {
+                        pair.window.clone_from(&image);
+                        self.outputs
+                            .push_back(Output::RestoreWindow { child, image });
+                    }
+                }
+            }
+            Some(News::Exact(exact)) => {
+                for (child, next) in exact {
+                    if let Some(pair) = self.pair_mut(group, child) {
+                        pair.outbound = Reserve::new(next, now);
+                        self.outputs.push_back(Output::Exact { child, next });
+                    }
+                }
+            }
+            None => self.event(Event::Unreadable {
+                group: group.clone(),
+            }),
+        }
+    }
+
+    fn shared_mut(&mut self, group: &GroupName) -> Option<&mut Shared> {
+        self.replication.as_mut()?.groups.get_mut(group)
+    }
+
+    fn pair_mut(&mut self, group: &GroupName, child: ChildId) -> Option<&mut PairState> {
+        self.shared_mut(group)?.pairs.get_mut(&child)
+    }
+
+    fn apply_ceilings(
+        &mut self,
+        group: &GroupName,
+        ceilings: Vec<(ChildId, Ceilings)>,
+        now: Instant,
+    ) {
+        let strict = self.replication.as_ref().is_some_and(|one| one.strict);
+        for (child, Ceilings { outbound, inbound }) in ceilings {
+            let Some(pair) = self.pair_mut(group, child) else {
+                continue;
+            };
+            pair.outbound = Reserve::new(outbound, now);
+            pair.inbound = Reserve::new(inbound, now);
+            self.outputs.push_back(Output::Grant {
+                child,
+                ceiling: outbound,
+                refill_at: u64::MAX,
+            });
+            if strict {
+                self.outputs.push_back(Output::GrantInbound {
+                    child,
+                    ceiling: inbound,
+                    refill_at: u64::MAX,
+                });
+            }
+        }
+    }
+
+    /// Records of one parcel belong together: a pair that moves from one IKE SA to another is in
+    /// both of them, and is not taken away in between.
+    fn apply_records(
+        &mut self,
+        group: &GroupName,
+        records: Vec<(IkeSaId, Option<Record>)>,
+        now: Instant,
+    ) {
+        let (mut touched, mut present) = (BTreeSet::new(), BTreeSet::new());
+        for (ike, record) in records {
+            touched.insert(ike);
+            let Some(record) = record else {
+                if let Some(shared) = self.shared_mut(group) {
+                    shared.records.remove(&ike);
+                }
+                continue;
+            };
+            let (spd, pad) = (Arc::clone(&self.spd), Arc::clone(&self.pad));
+            let rule = |name: &str| find_rule(&spd, name);
+            let directory = Directory {
+                pad: &pad,
+                rule: &rule,
+            };
+            match Endpoint::inspect(&record, &directory) {
+                Ok(known) => {
+                    present.extend(known.pairs.iter().map(|pair| pair.spec.id));
+                    self.keep(group, &known, record, now);
+                }
+                Err(why) => self.event(Event::BadRecord {
+                    group: group.clone(),
+                    why,
+                }),
+            }
+        }
+        let orphans = self
+            .shared_mut(group)
+            .map(|shared| shared.orphans(&touched, &present))
+            .unwrap_or_default();
+        orphans
+            .into_iter()
+            .for_each(|child| self.drop_copy_of(group, child));
+    }
+
+    /// Keeps a record; ESP gets what is new in it, behind a closed gate.
+    fn keep(&mut self, group: &GroupName, known: &Recorded, record: Record, now: Instant) {
+        for pair in &known.pairs {
+            let (child, spi) = (pair.spec.id, pair.spec.inbound_spi);
+            let Some(shared) = self.shared_mut(group) else {
+                return;
+            };
+            if let Some(here) = shared.pairs.get_mut(&child) {
+                here.ike = known.ike;
+                let activates = pair.active && !std::mem::replace(&mut here.active, pair.active);
+                if activates {
+                    self.outputs.push_back(Output::Activate { child });
+                }
+                self.outputs.push_back(Output::Redirect {
+                    child,
+                    remote: pair.spec.remote,
+                    encapsulation: pair.spec.encapsulation,
+                });
+                continue;
+            }
+            let bucket = shared.bucket;
+            shared.pairs.insert(
+                child,
+                PairState {
+                    ike: known.ike,
+                    inbound_spi: spi,
+                    active: pair.active,
+                    outbound: Reserve::new(1, now),
+                    inbound: Reserve::new(1, now),
+                    window: Vec::new(),
+                    bound: false,
+                },
+            );
+            if let Some(replication) = &mut self.replication {
+                replication.homes.insert(child, group.clone());
+            }
+            self.ike.claim_spi(spi);
+            self.outputs
+                .push_back(Output::Install(Box::new(ike::Install {
+                    spec: Arc::clone(&pair.spec),
+                    bucket,
+                    outbound: match pair.active {
+                        true => ike::Outbound::Now,
+                        false => ike::Outbound::Later,
+                    },
+                    replaces: None,
+                })));
+        }
+        let remote = known.remote;
+        if let Some(shared) = self.shared_mut(group) {
+            shared.records.insert(known.ike, Kept { record, remote });
+        }
+    }
+
+    fn drop_copy_of(&mut self, group: &GroupName, child: ChildId) {
+        let Some(shared) = self.shared_mut(group) else {
+            return;
+        };
+        let Some(pair) = shared.pairs.remove(&child) else {
+            return;
+        };
+        if let Some(replication) = &mut self.replication {
+            replication.homes.remove(&child);
+        }
+        self.ike.release_spi(pair.inbound_spi);
+        self.outputs.push_back(Output::Remove {
+            child,
+            inbound_spi: pair.inbound_spi,
+        });
+    }
+
+    /// The copy is void.
+    pub(crate) fn reset_copy(&mut self, group: &GroupName) {
+        let Some(shared) = self.shared_mut(group) else {
+            return;
+        };
+        shared.records.clear();
+        let children: Vec<ChildId> = shared.pairs.keys().copied().collect();
+        children
+            .into_iter()
+            .for_each(|child| self.drop_copy_of(group, child));
+    }
+
+    /// This node owns a group from now on: it goes on with the copy if it is allowed to, and with
+    /// nothing if not.
+    pub(crate) fn own(&mut self, group: &GroupName, epoch: u64, now: Instant) {
+        let Some(replication) = &mut self.replication else {
+            return;
+        };
+        let before = replication.groups.get(group).and_then(|one| one.epoch);
+        let inherits = replication.replicator.own(group, epoch);
+        let iv_epoch = replication.iv_epoch(epoch);
+        if before.is_none() && !inherits {
+            self.reset_copy(group);
+        }
+        let Some(shared) = self.shared_mut(group) else {
+            return;
+        };
+        shared.epoch = Some(epoch);
+        shared.departure = None;
+        let (bucket, count) = (shared.bucket, shared.records.len());
+        shared.adopt_at = (count > 0).then_some(now);
+        self.outputs.push_back(Output::OpenGate {
+            bucket,
+            epoch: iv_epoch,
+        });
+        if before.is_none() {
+            let group = group.clone();
+            self.event(Event::Inherited { group, count });
+        }
+        let strays = self
+            .shared_mut(group)
+            .map(|shared| std::mem::take(&mut shared.strays))
+            .unwrap_or_default();
+        if let Some(shared) = self.shared_mut(group) {
+            shared.stray_octets = 0;
+        }
+        strays
+            .into_iter()
+            .for_each(|stray| self.take_stray(stray, now));
+    }
+
+    /// How this node goes on with what it inherited in this epoch.
+    fn takeover(&self, shared: &Shared) -> Takeover {
+        let epoch = shared.epoch.unwrap_or_default();
+        let many = Duration::from_secs(shared.pairs.len() as u64 / REKEYS_PER_SECOND);
+        Takeover {
+            epoch: self
+                .replication
+                .as_ref()
+                .map_or(0, |one| one.iv_epoch(epoch)),
+            grace: GRACE,
+            spread: SPREAD.max(many),
+        }
+    }
+
+    /// Takes over some of the inherited IKE SAs.
+    pub(crate) fn adopt_some(&mut self, group: &GroupName, now: Instant) {
+        let Some(shared) = self.shared_mut(group) else {
+            return;
+        };
+        let next = shared.records.keys().take(ADOPTED_AT_ONCE).copied();
+        for ike in next.collect::<Vec<_>>() {
+            self.adopt(group, ike, now);
+        }
+        if let Some(shared) = self.shared_mut(group) {
+            let more = !shared.records.is_empty();
+            shared.adopt_at = more.then_some(now + ADOPTION_PAUSE);
+        }
+    }
+
+    /// Takes over one inherited IKE SA.
+    fn adopt(&mut self, group: &GroupName, ike: IkeSaId, now: Instant) {
+        let Some(shared) = self.shared_mut(group) else {
+            return;
+        };
+        let Some(kept) = shared.records.remove(&ike) else {
+            return;
+        };
+        let Some(shared) = self.replication.as_ref().and_then(|o| o.groups.get(group)) else {
+            return;
+        };
+        let takeover = self.takeover(shared);
+        let (spd, pad) = (Arc::clone(&self.spd), Arc::clone(&self.pad));
+        let rule = |name: &str| find_rule(&spd, name);
+        let directory = Directory {
+            pad: &pad,
+            rule: &rule,
+        };
+        if let Err(why) = self.ike.adopt(&kept.record, &directory, takeover, now) {
+            let group = group.clone();
+            self.event(Event::BadRecord { group, why });
+        }
+    }
+
+    /// What is said to an inherited IKE SA, or asked for with its peer, finds it taken over.
+    pub(crate) fn adopt_for(&mut self, local: IpAddr, remote: IpAddr, now: Instant) {
+        let Some(replication) = &self.replication else {
+            return;
+        };
+        let Some(group) = replication.group_of(local) else {
+            return;
+        };
+        let Some(shared) = replication.groups.get(&group) else {
+            return;
+        };
+        if shared.epoch.is_none() || shared.records.is_empty() {
+            return;
+        }
+        let of_peer = shared
+            .records
+            .iter()
+            .filter(|(_, one)| one.remote == remote);
+        let wanted: Vec<IkeSaId> = of_peer.map(|(ike, _)| *ike).collect();
+        wanted
+            .into_iter()
+            .for_each(|ike| self.adopt(&group, ike, now));
+    }
+
+    /// A datagram for one of this node's groups came to another member.
+    pub(crate) fn stray_came(&mut self, group: &GroupName, parcel: &Parcel, now: Instant) {
+        let Some(stray) = Stray::decode(parcel) else {
+            return;
+        };
+        let Some(shared) = self.shared_mut(group) else {
+            return;
+        };
+        match shared.epoch {
+            Some(_) => self.take_stray(stray, now),
+            None => shared.keep_stray(stray),
+        }
+    }
+
+    fn take_stray(&mut self, stray: Stray, now: Instant) {
+        match stray {
+            Stray::Esp {
+                source,
+                destination,
+                bytes,
+            } => self.outputs.push_back(Output::Inject {
+                source,
+                destination,
+                bytes,
+            }),
+            Stray::Ike {
+                local,
+                remote,
+                bytes,
+            } => {
+                let bytes = &bytes[..];
+                let datagram = Datagram::Ike {
+                    local,
+                    remote,
+                    bytes,
+                };
+                self.take_datagram(datagram, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! The owner's part in replication: what changed is stored elsewhere before it is seen outside.
+
+use crate::event::Event;
+use crate::node::Node;
+use crate::output::Output;
+use crate::replication::parcel::News;
+use crate::replication::reserve::Reserve;
+use crate::replication::{
+    BOUND_GRACE, CHUNK, CHUNK_OF_PAIRS, Cursor, Loss, PairState, REPLACED_AT_ONCE,
+    REPLACEMENT_PAUSE,
+};
+use cluster::{GroupName, NodeName, Parcel, ReplicaOutput, Standing};
+use ike::IkeSaId;
+use policy::ChildId;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Instant;
+
+impl Node {
+    /// Holds back what would be seen outside, if it is of an address that has copies.
+    pub(crate) fn stage(&mut self, local: IpAddr, output: Output) {
+        let replication = self.replication.as_mut();
+        let group = replication.as_ref().and_then(|one| one.group_of(local));
+        match replication.zip(group) {
+            Some((replication, group)) => {
+                if let Some(shared) = replication.groups.get_mut(&group) {
+                    shared.staged.push(output);
+                }
+            }
+            None => self.outputs.push_back(output),
+        }
+    }
+
+    /// A pair of this node's own goes to ESP: the inbound SA at once, the outbound one when the
+    /// members in sync have stored it, with a first block of numbers.
+    pub(crate) fn install(&mut self, mut install: Box<ike::Install>, now: Instant) {
+        let spec = std::sync::Arc::clone(&install.spec);
+        let home = self
+            .replication
+            .as_ref()
+            .and_then(|one| one.group_of(spec.local));
+        let Some((replication, group)) = self.replication.as_mut().zip(home) else {
+            return self.outputs.push_back(Output::Install(install));
+        };
+        let Some(shared) = replication.groups.get_mut(&group) else {
+            return self.outputs.push_back(Output::Install(install));
+        };
+        let at_once = install.outbound == ike::Outbound::Now;
+        let pair = PairState {
+            ike: IkeSaId(0),
+            inbound_spi: spec.inbound_spi,
+            active: at_once,
+            outbound: Reserve::first(now),
+            inbound: Reserve::first(now),
+            window: Vec::new(),
+            bound: false,
+        };
+        let (child, reserve) = (spec.id, pair.outbound);
+        let ceilings = pair.ceilings();
+        shared.pairs.insert(child, pair);
+        replication.homes.insert(child, group.clone());
+        install.outbound = ike::Outbound::Later;
+        self.outputs.push_back(Output::Install(install));
+        let news = News::Ceilings(vec![(child, ceilings)]);
+        self.fresh.entry(group.clone()).or_default().push(news);
+        if let Some(shared) = replication.groups.get_mut(&group) {
+            shared.staged.push(Output::Grant {
+                child,
+                ceiling: reserve.ceiling,
+                refill_at: reserve.refill_at(),
+            });
+            if replication.strict {
+                shared.staged.push(Output::GrantInbound {
+                    child,
+                    ceiling: reserve.ceiling,
+                    refill_at: reserve.refill_at(),
+                });
+            }
+            if at_once {
+                shared.staged.push(Output::Activate { child });
+            }
+        }
+    }
+
+    /// The peer is ready for the outbound SA of a pair.
+    pub(crate) fn activate(&mut self, child: ChildId) {
+        let replication = self.replication.as_mut();
+        let home = replication
+            .as_ref()
+            .and_then(|one| one.homes.get(&child))
+            .cloned();
+        let shared = replication
+            .zip(home)
+            .and_then(|(one, group)| one.groups.get_mut(&group));
+        match shared {
+            Some(shared) => {
+                if let Some(pair) = shared.pairs.get_mut(&child) {
+                    pair.active = true;
+                }
+                shared.staged.push(Output::Activate { child });
+            }
+            None => self.outputs.push_back(Output::Activate { child }),
+        }
+    }
+
+    /// A pair of this node's own is no more.
+    pub(crate) fn uninstalled(&mut self, child: ChildId) {
+        let Some(replication) = &mut self.replication else {
+            return;
+        };
+        if let Some(group) = replication.homes.remove(&child)
+            && let Some(shared) = replication.groups.get_mut(&group)
+        {
+            shared.pairs.remove(&child);
+        }
+    }
+
+    /// After a step: what changed goes to the members, and what was staged waits for that.
+    pub(crate) fn replicate(&mut self, now: Instant) {
+        let Some(replication) = &mut self.replication else {
+            return;
+        };
+        let mut changes: BTreeMap<GroupName, Vec<IkeSaId>> = BTreeMap::new();
+        for (ike, local) in self.ike.take_changes() {
+            if let Some(group) = replication.group_of(local) {
+                changes.entry(group).or_default().push(ike);
+            }
+        }
+        for (group, changed) in changes {
+            let record = |ike: IkeSaId| (ike, self.ike.record(ike, now));
+            let records: Vec<_> = changed.into_iter().map(record).collect();
+            if let Some(shared) = replication.groups.get_mut(&group) {
+                for (ike, record) in &records {
+                    if record.is_none() {
+                        shared.records.remove(ike);
+                    }
+                }
+            }
+            let parcel = News::Records(records).encode();
+            replication.replicator.append(&group, parcel);
+        }
+        for (group, news) in std::mem::take(&mut self.fresh) {
+            for news in news {
+                replication.replicator.append(&group, news.encode());
+            }
+        }
+        for (group, shared) in &mut replication.groups {
+            let position = replication.replicator.position(group);
+            let staged = std::mem::take(&mut shared.staged);
+            shared
+                .held
+                .extend(staged.into_iter().map(|output| (position, output)));
+            let committed = replication.replicator.committed(group);
+            self.outputs.extend(shared.release(committed));
+        }
+    }
+
+    /// The data plane asks for more numbers.
+    pub(crate) fn refill(&mut self, child: ChildId, next: u64, waiting: bool, now: Instant) {
+        let Some(replication) = &mut self.replication else {
+            return;
+        };
+        let Some(group) = replication.homes.get(&child).cloned() else {
+            return;
+        };
+        let Some(shared) = replication.groups.get_mut(&group) else {
+            return;
+        };
+        let Some(pair) = shared.pairs.get_mut(&child) else {
+            return;
+        };
+        if pair.bound || shared.epoch.is_none() {
+            return;
+        }
+        if waiting && matches!(shared.loss, Loss::Waiting(_)) {
+            // Nobody can store another block: this traffic needs keys that only this node has.
+            shared.loss = Loss::Waiting(now);
+            return;
+        }
+        if !pair.outbound.refill(next, waiting, now) {
+            return;
+        }
+        let (ceiling, refill_at) = (pair.outbound.ceiling, pair.outbound.refill_at());
+        let ceilings = pair.ceilings();
+        shared.staged.push(Output::Grant {
+            child,
+            ceiling,
+            refill_at,
+        });
+        let news = News::Ceilings(vec![(child, ceilings)]);
+        self.fresh.entry(group).or_default().push(news);
+    }
+
+    /// The data plane may soon not deliver what comes in, because nobody has stored so high a
+    /// number.
+    pub(crate) fn refill_inbound(&mut self, child: ChildId, highest: u64, now: Instant) {
+        let Some(replication) = &mut self.replication else {
+            return;
+        };
+        let Some(group) = replication.homes.get(&child).cloned() else {
+            return;
+        };
+        let Some(shared) = replication.groups.get_mut(&group) else {
+            return;
+        };
+        let Some(pair) = shared.pairs.get_mut(&child).filter(|pair| !pair.bound) else {
+            return;
+        };
+        if shared.epoch.is_none() || !pair.inbound.refill(highest, true, now) {
+            return;
+        }
+        let (ceiling, refill_at) = (pair.inbound.ceiling, pair.inbound.refill_at());
+        let ceilings = pair.ceilings();
+        shared.staged.push(Output::GrantInbound {
+            child,
+            ceiling,
+            refill_at,
+        });
+        let news = News::Ceilings(vec![(child, ceilings)]);
+        self.fresh.entry(group).or_default().push(news);
+    }
+
+    /// Inbound windows of pairs have moved.
+    pub(crate) fn windows_moved(&mut self, windows: Vec<(ChildId, Vec<u8>)>) {
+        let Some(replication) = &mut self.replication else {
+            return;
+        };
+        let mut by_group: BTreeMap<GroupName, Vec<(ChildId, Vec<u8>)>> = BTreeMap::new();
+        for (child, image) in windows {
+            let Some(group) = replication.homes.get(&child) else {
+                continue;
+            };
+            let shared = replication.groups.get_mut(group);
+            if let Some(pair) = shared.and_then(|shared| shared.pairs.get_mut(&child)) {
+                pair.window.clone_from(&image);
+            }
+            by_group
+                .entry(group.clone())
+                .or_default()
+                .push((child, image));
+        }
+        for (group, windows) in by_group {
+            let parcel = News::Windows(windows).encode();
+            replication.replicator.append_loose(&group, &parcel);
+        }
+    }
+
+    /// What the replicator wants done; answers whether there was something.
+    pub(crate) fn drain_replicator(&mut self, now: Instant) -> bool {
+        let output = match &mut self.replication {
+            Some(replication) => replication.replicator.poll_output(),
+            None => None,
+        };
+        let Some(output) = output else { return false };
+        match output {
+            ReplicaOutput::Send { to, message } => {
+                self.outputs.push_back(Output::TransmitLink { to, message });
+            }
+            ReplicaOutput::Fill { group, to, first } => self.fill(&group, &to, first, now),
+            ReplicaOutput::Reset { group } => self.reset_copy(&group),
+            ReplicaOutput::Apply { group, parcel } => self.apply(&group, &parcel, now),
+            // What is held is looked at after every step.
+            ReplicaOutput::Committed { .. } => {}
+            ReplicaOutput::Standing { group, standing } => self.standing(group, standing, now),
+            ReplicaOutput::Copy {
+                group,
+                owner,
+                in_sync,
+            } => self.event(Event::Copy {
+                group,
+                owner,
+                in_sync,
+            }),
+            ReplicaOutput::Stray { group, parcel } => self.stray_came(&group, &parcel, now),
+        }
+        true
+    }
+
+    /// The next part of a copy: what is inherited and not taken over yet, then the IKE SAs, then
+    /// the numbers of the pairs. What changes meanwhile is sent as a change.
+    fn fill(&mut self, group: &GroupName, to: &NodeName, first: bool, now: Instant) {
+        let Some(replication) = &mut self.replication else {
+            return;
+        };
+        let Some(shared) = replication.groups.get_mut(group) else {
+            return;
+        };
+        let cursor = match shared.cursors.get(to) {
+            Some(cursor) if !first => *cursor,
+            _ => Cursor::Inherited(None),
+        };
+        let (news, next) = match cursor {
+            Cursor::Inherited(after) => {
+                let range = shared.records.range(range_after(after)).take(CHUNK);
+                let copy = |kept: &crate::replication::Kept| {
+                    Some(ike::Record::from_octets(kept.record.octets()))
+                };
+                let records: Vec<_> = range.map(|(ike, kept)| (*ike, copy(kept))).collect();
+                let next = match records.last() {
+                    Some((ike, _)) if records.len() == CHUNK => Cursor::Inherited(Some(*ike)),
+                    _ => Cursor::Live(None),
+                };
+                (News::Records(records), Some(next))
+            }
+            Cursor::Live(after) => {
+                let all = self.ike.following(&shared.addresses, after, CHUNK);
+                let next = match all.last() {
+                    Some(ike) if all.len() == CHUNK => Cursor::Live(Some(*ike)),
+                    _ => Cursor::Pairs(None),
+                };
+                let record = |ike| (ike, self.ike.record(ike, now));
+                let records = all.into_iter().map(record).collect();
+                (News::Records(records), Some(next))
+            }
+            Cursor::Pairs(after) => {
+                let range = shared.pairs.range(range_after(after)).take(CHUNK_OF_PAIRS);
+                let pairs: Vec<_> = range.collect();
+                let ceilings = pairs.iter().map(|(child, pair)| (**child, pair.ceilings()));
+                let news = News::Ceilings(ceilings.collect());
+                let windows = pairs.iter().filter(|(_, pair)| !pair.window.is_empty());
+                let windows = windows.map(|(child, pair)| (**child, pair.window.clone()));
+                let windows = News::Windows(windows.collect()).encode();
+                replication.replicator.append_loose(group, &windows);
+                let next = pairs.last().map(|(child, _)| Cursor::Pairs(Some(**child)));
+                (news, next.filter(|_| pairs.len() == CHUNK_OF_PAIRS))
+            }
+        };
+        match next {
+            Some(next) => {
+                shared.cursors.insert(to.clone(), next);
+            }
+            None => {
+                shared.cursors.remove(to);
+            }
+        }
+        let (parcel, last) = (Some(news.encode()), next.is_none());
+        replication.replicator.chunk(group, to, parcel, last);
+    }
+
+    /// Another member could go on with what this owner has, or may have begun to.
+    fn standing(&mut self, group: GroupName, standing: Standing, now: Instant) {
+        let replication = self.replication.as_mut();
+        let shared = replication.and_then(|one| one.groups.get_mut(&group));
+        let Some(shared) = shared else { return };
+        match &standing {
+            Standing::Bound(_) if shared.loss == Loss::None => {
+                shared.loss = Loss::Waiting(now + BOUND_GRACE);
+            }
+            Standing::Bound(_) => {}
+            _ => {
+                let silent = matches!(shared.loss, Loss::Replacing(_));
+                shared.loss = Loss::None;
+                shared
+                    .pairs
+                    .values_mut()
+                    .for_each(|pair| pair.bound = false);
+                let addresses = shared.addresses.clone();
+                for address in addresses.into_iter().filter(|_| silent) {
+                    let frozen = false;
+                    self.tell_ike(ike::Command::Freeze { address, frozen }, now);
+                }
+            }
+        }
+        self.event(Event::Standing { group, standing });
+    }
+
+    /// The lost member has not come back: what it may go on with falls silent, and is replaced on
+    /// keys that it has never seen.
+    pub(crate) fn replace_bound(&mut self, group: &GroupName, now: Instant) {
+        let replication = self.replication.as_mut();
+        let shared = replication.and_then(|one| one.groups.get_mut(group));
+        let Some(shared) = shared else { return };
+        let addresses = shared.addresses.clone();
+        if let Loss::Waiting(_) = shared.loss {
+            // What could not be stored is not sent: its exchange begins again, or its peer asks
+            // again, should the member come back.
+            shared.held.clear();
+            shared.pairs.values_mut().for_each(|pair| pair.bound = true);
+            for address in &addresses {
+                let (address, frozen) = (*address, true);
+                self.tell_ike(ike::Command::Freeze { address, frozen }, now);
+            }
+            let group = group.clone();
+            self.event(Event::Replacing { group });
+        }
+        let mut left = 0;
+        for address in addresses {
+            left += self.ike.frozen(address);
+            let count = REPLACED_AT_ONCE;
+            self.tell_ike(ike::Command::ReplaceFrozen { address, count }, now);
+        }
+        let next = (left > REPLACED_AT_ONCE).then_some(now + REPLACEMENT_PAUSE);
+        let replication = self.replication.as_mut();
+        if let Some(shared) = replication.and_then(|one| one.groups.get_mut(group)) {
+            shared.loss = Loss::Replacing(next);
+        }
+    }
+
+    /// A link to a member stands, or stands no longer.
+    pub(crate) fn linked(&mut self, node: &NodeName, up: bool) {
+        if let Some(replication) = &mut self.replication {
+            replication.replicator.set_linked(node, up);
+        }
+    }
+
+    /// A member says something over its link.
+    pub(crate) fn link_message(&mut self, from: &NodeName, message: &Parcel) {
+        if let Some(replication) = &mut self.replication {
+            let replicator = &mut replication.replicator;
+            replicator.handle_message(from, message.octets());
+        }
+    }
+
+    /// What a cluster event means for the copies.
+    pub(crate) fn member_event(&mut self, event: &cluster::Event) {
+        let Some(replication) = &mut self.replication else {
+            return;
+        };
+        let replicator = &mut replication.replicator;
+        match event {
+            cluster::Event::NodeUp { node } => replicator.set_heard(node, true),
+            cluster::Event::NodeDown { node, why, .. } => {
+                replicator.set_heard(node, false);
+                let ended = [cluster::DownReason::Restarted, cluster::DownReason::Left];
+                if ended.contains(why) {
+                    replicator.set_ended(node);
+                }
+            }
+            cluster::Event::GroupMoved {
+                group, to, epoch, ..
+            } => replicator.note_claim(group, *epoch, to),
+            _ => {}
+        }
+    }
+}
+
+fn range_after<T>(after: Option<T>) -> (std::ops::Bound<T>, std::ops::Bound<T>) {
+    let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+    (from, std::ops::Bound::Unbounded)
+}

@@ -1,0 +1,262 @@
+//! What a node keeps of the groups whose SAs survive a change of owner, as their owner and as a
+//! member that could become it.
+
+pub(crate) mod parcel;
+pub(crate) mod reserve;
+
+use crate::output::Output;
+use cluster::{GroupName, NodeName, Replicator};
+use ike::{IkeSaId, Record};
+use parcel::{Ceilings, Stray};
+use policy::{Bucket, ChildId};
+use reserve::Reserve;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// IKE SAs that are taken over at a time; the rest of the node has its turn in between.
+pub(crate) const ADOPTED_AT_ONCE: usize = 64;
+/// Pause between two lots of them.
+pub(crate) const ADOPTION_PAUSE: Duration = Duration::from_millis(1);
+/// IKE SAs in one part of a copy.
+pub(crate) const CHUNK: usize = 128;
+/// Pairs in one part of a copy.
+pub(crate) const CHUNK_OF_PAIRS: usize = 1024;
+/// How long an owner that has lost its copy waits for the member to come back before it replaces
+/// what that member may go on with.
+pub(crate) const BOUND_GRACE: Duration = Duration::from_secs(1);
+/// IKE SAs that are replaced at a time, and the pause after: 500 a second.
+pub(crate) const REPLACED_AT_ONCE: usize = 5;
+/// See [`REPLACED_AT_ONCE`].
+pub(crate) const REPLACEMENT_PAUSE: Duration = Duration::from_millis(10);
+/// How long the address stays after a planned move, and what comes to it is passed on: until the
+/// neighbours have heard where it is now.
+pub(crate) const LINGER: Duration = Duration::from_millis(150);
+/// How long the last parcel of a planned move may take.
+pub(crate) const HANDOVER: Duration = Duration::from_millis(500);
+/// Strays kept for a group that is about to start here, in octets.
+pub(crate) const STRAYS: usize = 4 << 20;
+/// Nothing but what was under way is asked of inherited peers for so long.
+pub(crate) const GRACE: Duration = Duration::from_secs(30);
+/// Inherited SAs are rekeyed within this time after the grace; longer where there are many.
+pub(crate) const SPREAD: Duration = Duration::from_secs(60);
+/// Rekeyings per second after a takeover at most.
+pub(crate) const REKEYS_PER_SECOND: u64 = 500;
+
+/// Replication as this node takes part in it.
+pub(crate) struct Replication {
+    pub(crate) replicator: Replicator,
+    /// Number of this node among the members, from 1: the top six bits of every epoch in an IV.
+    pub(crate) number: u16,
+    /// Whether a datagram is never delivered twice, at the price of a block of fresh ones.
+    pub(crate) strict: bool,
+    pub(crate) groups: BTreeMap<GroupName, Shared>,
+    /// The group of every pair that is replicated.
+    pub(crate) homes: BTreeMap<ChildId, GroupName>,
+}
+
+/// A group whose state has copies.
+pub(crate) struct Shared {
+    pub(crate) bucket: Bucket,
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) pairs: BTreeMap<ChildId, PairState>,
+    /// IKE SAs of the owner (on a member with a copy), or inherited and not yet taken over.
+    pub(crate) records: BTreeMap<IkeSaId, Kept>,
+    /// What may not be seen outside yet, by the position that it waits for.
+    pub(crate) held: VecDeque<(u64, Output)>,
+    /// What this step wants seen outside.
+    pub(crate) staged: Vec<Output>,
+    /// The epoch of this node's ownership.
+    pub(crate) epoch: Option<u64>,
+    pub(crate) loss: Loss,
+    /// How far the copy for each member has come.
+    pub(crate) cursors: BTreeMap<NodeName, Cursor>,
+    pub(crate) strays: VecDeque<Stray>,
+    pub(crate) stray_octets: usize,
+    pub(crate) departure: Option<HandingOver>,
+    /// When the next lot of inherited IKE SAs is taken over.
+    pub(crate) adopt_at: Option<Instant>,
+}
+
+/// A pair, as far as its numbers are concerned.
+pub(crate) struct PairState {
+    pub(crate) ike: IkeSaId,
+    pub(crate) inbound_spi: u32,
+    pub(crate) active: bool,
+    pub(crate) outbound: Reserve,
+    pub(crate) inbound: Reserve,
+    /// The last image of its inbound window.
+    pub(crate) window: Vec<u8>,
+    /// A member that is lost may go on with it: it gets no more numbers.
+    pub(crate) bound: bool,
+}
+
+impl PairState {
+    pub(crate) fn ceilings(&self) -> Ceilings {
+        Ceilings {
+            outbound: self.outbound.ceiling,
+            inbound: self.inbound.ceiling,
+        }
+    }
+}
+
+/// A record with its peer's address.
+pub(crate) struct Kept {
+    pub(crate) record: Record,
+    pub(crate) remote: IpAddr,
+}
+
+/// What an owner does that has lost a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// It has lost none.
+    None,
+    /// It waits until then.
+    Waiting(Instant),
+    /// It is silent on what it shared, and replaces that; the next lot then, if there is one.
+    Replacing(Option<Instant>),
+}
+
+/// How far a copy has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cursor {
+    /// Records that are inherited and not taken over yet.
+    Inherited(Option<IkeSaId>),
+    /// IKE SAs.
+    Live(Option<IkeSaId>),
+    /// Numbers of pairs.
+    Pairs(Option<ChildId>),
+}
+
+/// A planned move on its way.
+pub(crate) struct HandingOver {
+    pub(crate) to: NodeName,
+    pub(crate) stage: Handover,
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handover {
+    /// The data plane closes the gate and says where it stopped.
+    Closing(Instant),
+    /// The members store that; `.0` is its position.
+    Storing(u64, Instant),
+    /// It is given; what still comes here is passed on until then.
+    Lingering(Instant),
+}
+
+impl Handover {
+    /// How long this stage may take.
+    pub(crate) fn until(self) -> Instant {
+        match self {
+            Handover::Closing(at) | Handover::Storing(_, at) | Handover::Lingering(at) => at,
+        }
+    }
+}
+
+impl Replication {
+    pub(crate) fn new(
+        me: NodeName,
+        number: u16,
+        strict: bool,
+        groups: impl IntoIterator<Item = (GroupName, Bucket, Vec<IpAddr>)>,
+    ) -> Self {
+        let shared = |(name, bucket, addresses)| (name, Shared::new(bucket, addresses));
+        Replication {
+            replicator: Replicator::new(me),
+            number,
+            strict,
+            groups: groups.into_iter().map(shared).collect(),
+            homes: BTreeMap::new(),
+        }
+    }
+
+    /// The group that has a local address.
+    pub(crate) fn group_of(&self, address: IpAddr) -> Option<GroupName> {
+        let has = |shared: &Shared| shared.addresses.contains(&address);
+        let mut groups = self.groups.iter();
+        groups
+            .find(|(_, shared)| has(shared))
+            .map(|(name, _)| name.clone())
+    }
+
+    /// What stands in the IVs of an ownership: the member's number and ten bits of the epoch. Two
+    /// members never share one, whatever they believe of each other.
+    pub(crate) fn iv_epoch(&self, epoch: u64) -> u16 {
+        self.number << 10 | (epoch & 0x3ff) as u16
+    }
+
+    /// The next thing that time does.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let of = |shared: &Shared| {
+            let loss = match shared.loss {
+                Loss::Waiting(at) => Some(at),
+                Loss::Replacing(at) => at,
+                Loss::None => None,
+            };
+            let departure = shared.departure.as_ref().map(|one| one.stage.until());
+            [loss, departure, shared.adopt_at]
+                .into_iter()
+                .flatten()
+                .min()
+        };
+        self.groups.values().filter_map(of).min()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(bucket: Bucket, addresses: Vec<IpAddr>) -> Self {
+        Shared {
+            bucket,
+            addresses,
+            pairs: BTreeMap::new(),
+            records: BTreeMap::new(),
+            held: VecDeque::new(),
+            staged: Vec::new(),
+            epoch: None,
+            loss: Loss::None,
+            cursors: BTreeMap::new(),
+            strays: VecDeque::new(),
+            stray_octets: 0,
+            departure: None,
+            adopt_at: None,
+        }
+    }
+
+    /// What may be seen outside now that everything up to `committed` is stored.
+    pub(crate) fn release(&mut self, committed: u64) -> Vec<Output> {
+        let mut free = Vec::new();
+        let replaces = matches!(self.loss, Loss::Replacing(_));
+        while let Some((position, _)) = self.held.front() {
+            if *position > committed && !replaces {
+                break;
+            }
+            free.extend(self.held.pop_front().map(|(_, output)| output));
+        }
+        free
+    }
+
+    /// Keeps a datagram for a moment, unless there are too many.
+    pub(crate) fn keep_stray(&mut self, stray: Stray) {
+        let length = match &stray {
+            Stray::Esp { bytes, .. } | Stray::Ike { bytes, .. } => bytes.len(),
+        };
+        if self.stray_octets + length <= STRAYS {
+            self.stray_octets += length;
+            self.strays.push_back(stray);
+        }
+    }
+
+    /// The children that records had and have no longer.
+    pub(crate) fn orphans(
+        &self,
+        touched: &BTreeSet<IkeSaId>,
+        present: &BTreeSet<ChildId>,
+    ) -> Vec<ChildId> {
+        let gone = |(child, pair): &(&ChildId, &PairState)| {
+            touched.contains(&pair.ike) && !present.contains(child)
+        };
+        let orphans = self.pairs.iter().filter(gone);
+        orphans.map(|(child, _)| *child).collect()
+    }
+}
