@@ -126,7 +126,9 @@ impl ReplayWindow {
         if self.check(sequence).is_err() {
             return;
         }
-        self.make_ring();
+        if self.ring.is_empty() {
+            self.make_ring();
+        }
         if sequence > self.highest {
             let from = self.highest / WORD_BITS;
             let steps = (sequence / WORD_BITS - from).min(self.ring.len() as u64);
@@ -159,7 +161,9 @@ impl ReplayWindow {
     /// Takes in what another holder of the SA had seen. Never goes back: what either has seen, or
     /// counted as too old, is refused from now on.
     pub fn restore(&mut self, image: &WindowImage) {
-        self.make_ring();
+        if self.ring.is_empty() {
+            self.make_ring();
+        }
         let highest = self.highest.max(image.highest());
         let blocks = (0..=highest / WORD_BITS).rev();
         // Downwards, and no block twice: what is written was read, or belongs to no block any more.
@@ -185,11 +189,10 @@ impl ReplayWindow {
         }
     }
 
+    #[cold]
     fn make_ring(&mut self) {
-        if self.ring.is_empty() {
-            let words = (self.size / u64::BITS + 1).next_power_of_two();
-            self.ring = vec![0; words as usize].into_boxed_slice();
-        }
+        let words = (self.size / u64::BITS + 1).next_power_of_two();
+        self.ring = vec![0; words as usize].into_boxed_slice();
     }
 
     fn place(&self, sequence: u64) -> (usize, u64) {

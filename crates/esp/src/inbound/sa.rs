@@ -303,7 +303,13 @@ impl InboundSa {
         self.window
             .check(sequence)
             .map_err(|refused| self.refuse(refused))?;
-        let key = prepared(&mut self.key, &self.spec).ok_or(Discard::Authentication)?;
+        let key = match &self.key {
+            Some(key) => key,
+            None => {
+                let key = prepare(&self.spec).map_err(|_| Discard::Authentication)?;
+                self.key.insert(key)
+            }
+        };
         let cover = Cover::new(spi, sequence, self.spec.esn, key.encryption().is_aead());
         let opened = key.open(iv, cover.aad(), cover.suffix(), text, icv);
         Ok((sequence, opened.is_ok()))
@@ -319,20 +325,16 @@ impl InboundSa {
     }
 }
 
-/// The key, prepared if it was not yet; that it fits was checked when the SA was made.
-#[inline]
-fn prepared<'k>(key: &'k mut Option<OpeningKey>, spec: &SaSpec) -> Option<&'k OpeningKey> {
-    if key.is_none() {
-        let keys = &spec.inbound_keys;
-        *key = OpeningKey::new(
-            spec.encryption,
-            spec.integrity,
-            keys.encryption.as_bytes(),
-            keys.integrity.as_bytes(),
-        )
-        .ok();
-    }
-    key.as_ref()
+/// Prepares the key; that it fits was checked when the SA was made.
+#[cold]
+fn prepare(spec: &SaSpec) -> Result<OpeningKey, KeyError> {
+    let keys = &spec.inbound_keys;
+    OpeningKey::new(
+        spec.encryption,
+        spec.integrity,
+        keys.encryption.as_bytes(),
+        keys.integrity.as_bytes(),
+    )
 }
 
 /// Takes trailer and padding off a plaintext (RFC 4303 2.4 to 2.6).

@@ -379,6 +379,8 @@ fn limit(esn: bool) -> u64 {
     }
 }
 
+/// Prepares the key; that it fits was checked when the SA was made.
+#[cold]
 fn prepare(spec: &SaSpec) -> Result<SealingKey, KeyError> {
     let keys = &spec.outbound_keys;
     SealingKey::new(
