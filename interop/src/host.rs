@@ -12,14 +12,14 @@ use policy::child::ChildTemplate;
 use policy::names::RuleName;
 use policy::range::AddressRange;
 use policy::rule::{Action, AddressSpec, Filter, Negotiate, Rule};
-use policy::sa::SaSpec;
+use policy::sa::{Bucket, SaSpec};
 use policy::spd::Spd;
 
 use crate::suite::RULE;
 
 /// One end of one SA pair.
 pub(crate) struct Host {
-    spec: SaSpec,
+    spec: Arc<SaSpec>,
     outbound: Outbound,
     inbound: Inbound,
     out: OutboundBatch,
@@ -48,17 +48,19 @@ impl Host {
             out: OutboundBatch::new(1 << 17),
             arrived: InboundBatch::new(),
             begun: Instant::now(),
-            spec,
+            spec: Arc::new(spec),
         };
         host.continue_at(1)?;
-        let inbound = InboundSa::new(&host.spec).map_err(|why| why.to_string())?;
+        let inbound =
+            InboundSa::new(Arc::clone(&host.spec), Bucket::HOST).map_err(|why| why.to_string())?;
         host.inbound.install(inbound);
         Ok(host)
     }
 
     /// Goes on at this sequence number.
     pub(crate) fn continue_at(&mut self, sequence: u64) -> Result<(), String> {
-        let mut sa = OutboundSa::new(&self.spec, 0).map_err(|why| why.to_string())?;
+        let mut sa =
+            OutboundSa::new(Arc::clone(&self.spec), Bucket::HOST).map_err(|why| why.to_string())?;
         sa.advance_to(sequence);
         let now = self.now();
         self.outbound.remove(self.spec.id);

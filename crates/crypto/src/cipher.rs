@@ -230,6 +230,20 @@ impl OpeningKey {
     }
 }
 
+/// Checks that the arguments of [`SealingKey::new`] and [`OpeningKey::new`] go together, without
+/// the work and the memory of preparing a key.
+///
+/// # Errors
+/// [`KeyError`] when they would fail.
+pub fn check_keys(
+    encryption: Encryption,
+    integrity: Option<Integrity>,
+    key_material: &[u8],
+    integrity_key: &[u8],
+) -> Result<(), KeyError> {
+    check(encryption, integrity, key_material, integrity_key).map(|_| ())
+}
+
 /// The integrity algorithm that CBC must have and an AEAD must not, once all lengths are right.
 fn check(
     encryption: Encryption,

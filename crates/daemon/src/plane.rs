@@ -15,7 +15,7 @@ use ike::{Install, Outbound as When};
 use linux::tun::{Tun, TunOptions};
 use linux::{Error, Family};
 use order::{InboundOrder, Orders, OutboundOrder};
-use policy::{AddressRange, ChildId, Encapsulation, RuleName, Spd};
+use policy::{AddressRange, Bucket, ChildId, Encapsulation, RuleName, Spd};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -165,13 +165,12 @@ impl Plane {
     ///
     /// # Errors
     /// When a key does not fit its algorithm, which a correct negotiation excludes.
-    pub(crate) fn install(&mut self, install: &Install) -> Result<(), crypto::cipher::KeyError> {
-        let spec = &install.spec;
-        let inbound = InboundSa::new(spec)?;
-        // The user-space plane of one host has one epoch; takeover will count further.
-        let outbound = OutboundSa::new(spec, 0)?;
+    pub(crate) fn install(&mut self, install: Install) -> Result<(), crypto::cipher::KeyError> {
+        let spec = Arc::new(install.spec);
+        let inbound = InboundSa::new(Arc::clone(&spec), Bucket::HOST)?;
+        let outbound = OutboundSa::new(Arc::clone(&spec), Bucket::HOST)?;
         self.book
-            .enter(spec, inbound.counters(), outbound.counters(), self.begun);
+            .enter(&spec, inbound.counters(), outbound.counters(), self.begun);
         self.inbound.give(InboundOrder::Install(Box::new(inbound)));
         match install.outbound {
             When::Now => self

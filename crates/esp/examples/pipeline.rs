@@ -14,6 +14,7 @@ use esp::{
 };
 use policy::child::ChildTemplate;
 use policy::rule::{Action, AddressSpec, Filter, Negotiate, Rule};
+use policy::sa::Bucket;
 use policy::spd::Spd;
 
 #[path = "../src/fixtures.rs"]
@@ -62,8 +63,11 @@ fn measure(pair: Pair) -> (f64, f64) {
     let mut into = InboundBatch::new();
     let spec = pair.spec();
     let made = "the suites above are all offered";
-    outbound.install(OutboundSa::new(&spec, 0).expect(made), 1, &mut out);
-    inbound.install(InboundSa::new(&mirrored(&spec)).expect(made));
+    let receiver = Arc::new(mirrored(&spec));
+    let receiver = InboundSa::new(receiver, Bucket::HOST).expect(made);
+    let sender = OutboundSa::new(Arc::new(spec), Bucket::HOST).expect(made);
+    outbound.install(sender, 1, &mut out);
+    inbound.install(receiver);
 
     let packet = TcpPacket::new(pair.ipv6, bytes(65_000, 1, 1)).emit_partial();
     let offload = Offload {

@@ -19,6 +19,8 @@ pub enum Discard {
     OutboundBlocked,
     /// Out: every sequence number below the ceiling is used (RFC 4303 3.3.3).
     OutboundCeiling,
+    /// Out: another host owns the SA's bucket.
+    OutboundGate,
     /// Out: the packet would not fit an ESP datagram.
     OutboundTooLong,
     /// Out: pushed out of the pending queue by younger packets.
@@ -35,6 +37,10 @@ pub enum Discard {
     InboundTooLong,
     /// In: no SA with this SPI.
     UnknownSpi,
+    /// In: this host does not own the SA's bucket.
+    InboundGate,
+    /// In: the SA's bucket was handed over; the datagram is for the new owner.
+    InboundElsewhere,
     /// In: the ciphertext is no multiple of the block (RFC 4303 2.4).
     InboundAlignment,
     /// In: sequence number zero.
@@ -45,6 +51,8 @@ pub enum Discard {
     ReplaySeen,
     /// In: the integrity check value is wrong.
     Authentication,
+    /// In: authentic, but its sequence number was not granted yet to a strict SA.
+    InboundCeiling,
     /// In: pad length beyond the payload, or pad bytes other than 1, 2, 3 (RFC 4303 2.4).
     Padding,
     /// In: a dummy packet, next header 59 (RFC 4303 2.6); not an error.
@@ -63,13 +71,14 @@ pub enum Discard {
 
 impl Discard {
     /// Every reason, in the order of their counters.
-    pub const ALL: [Discard; 26] = [
+    pub const ALL: [Discard; 30] = [
         Discard::OutboundMalformed,
         Discard::OutboundOffload,
         Discard::OutboundFragment,
         Discard::OutboundHeaders,
         Discard::OutboundBlocked,
         Discard::OutboundCeiling,
+        Discard::OutboundGate,
         Discard::OutboundTooLong,
         Discard::PendingOverflow,
         Discard::PendingExpired,
@@ -78,11 +87,14 @@ impl Discard {
         Discard::InboundShort,
         Discard::InboundTooLong,
         Discard::UnknownSpi,
+        Discard::InboundGate,
+        Discard::InboundElsewhere,
         Discard::InboundAlignment,
         Discard::SequenceZero,
         Discard::ReplayOld,
         Discard::ReplaySeen,
         Discard::Authentication,
+        Discard::InboundCeiling,
         Discard::Padding,
         Discard::Dummy,
         Discard::NextHeader,
@@ -108,6 +120,7 @@ impl Discard {
             Discard::OutboundHeaders => "outbound_headers",
             Discard::OutboundBlocked => "outbound_blocked",
             Discard::OutboundCeiling => "outbound_ceiling",
+            Discard::OutboundGate => "outbound_gate",
             Discard::OutboundTooLong => "outbound_too_long",
             Discard::PendingOverflow => "pending_overflow",
             Discard::PendingExpired => "pending_expired",
@@ -116,11 +129,14 @@ impl Discard {
             Discard::InboundShort => "inbound_short",
             Discard::InboundTooLong => "inbound_too_long",
             Discard::UnknownSpi => "unknown_spi",
+            Discard::InboundGate => "inbound_gate",
+            Discard::InboundElsewhere => "inbound_elsewhere",
             Discard::InboundAlignment => "inbound_alignment",
             Discard::SequenceZero => "sequence_zero",
             Discard::ReplayOld => "replay_old",
             Discard::ReplaySeen => "replay_seen",
             Discard::Authentication => "authentication",
+            Discard::InboundCeiling => "inbound_ceiling",
             Discard::Padding => "padding",
             Discard::Dummy => "dummy",
             Discard::NextHeader => "next_header",

@@ -5,6 +5,7 @@ mod coalesce;
 mod decapsulate;
 mod sa;
 mod segment;
+mod strict;
 mod unknown;
 
 #[cfg(test)]
@@ -15,10 +16,14 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use policy::sa::ChildId;
+use policy::sa::{Bucket, ChildId};
 use wire::esp::Header;
 
 use crate::discard::{Counts, Discard};
+use crate::due::Due;
+use crate::gate::{Gate, Gates};
+use crate::replay::WindowImage;
+use crate::reservation::{NotGranted, Refill};
 use crate::sad::Sad;
 
 pub use batch::{InboundBatch, Write};
@@ -27,6 +32,7 @@ pub use sa::{InboundSa, Payload};
 pub use unknown::{UNKNOWN_SPI_INTERVAL, UnknownSpi};
 
 use decapsulate::decapsulate;
+use strict::Strict;
 use unknown::UnknownSpis;
 
 /// An ESP datagram in the receive buffer, without UDP or IP header.
@@ -45,9 +51,17 @@ pub struct Arrival {
 /// The inbound half of the data plane. It belongs to one thread: no lock is taken per packet.
 ///
 /// `now` is everywhere the caller's monotonic clock in nanoseconds.
+///
+/// An SA is used while the gate of its [`Bucket`] is open. All gates but that of [`Bucket::HOST`]
+/// begin closed.
 pub struct Inbound {
     sad: Sad<InboundSa>,
-    by_id: BTreeMap<ChildId, Vec<u32>>,
+    by_id: BTreeMap<ChildId, u32>,
+    gates: Gates,
+    /// SPIs of SAs whose windows have moved, each once.
+    moved: Due<u32>,
+    /// SPIs of SAs that ask for more numbers.
+    refills: Due<u32>,
     unknown: UnknownSpis,
     counts: Arc<Counts>,
 }
@@ -59,33 +73,133 @@ impl Inbound {
         Inbound {
             sad: Sad::new(),
             by_id: BTreeMap::new(),
+            gates: Gates::new(),
+            moved: Due::new(),
+            refills: Due::new(),
             unknown: UnknownSpis::default(),
             counts,
         }
     }
 
-    /// Installs an SA. One with the same SPI, which only we can have chosen, is replaced.
+    /// Installs an SA. One with the same SPI, which only we can have chosen, is replaced, and so is
+    /// one of the same pair.
     pub fn install(&mut self, sa: InboundSa) {
-        let (spi, id) = (sa.spi(), sa.id());
-        if let Some(old) = self.sad.insert(spi, sa) {
-            self.forget(old.id(), spi);
+        let (spi, id, bucket) = (sa.spi(), sa.id(), sa.bucket());
+        let strict = sa.is_strict();
+        if self.by_id.get(&id).is_some_and(|other| *other != spi) {
+            self.remove(id);
         }
-        self.by_id.entry(id).or_default().push(spi);
+        if let Some(old) = self.sad.insert(spi, sa) {
+            self.by_id.remove(&old.id());
+        }
+        self.by_id.insert(id, spi);
+        if !bucket.is_host() {
+            self.make_room(strict);
+        }
     }
 
-    /// Removes every inbound SA of a pair. Says whether there was one.
+    /// Removes the inbound SA of a pair. Says whether there was one.
     pub fn remove(&mut self, id: ChildId) -> bool {
-        let spis = self.by_id.remove(&id).unwrap_or_default();
-        spis.iter().filter_map(|spi| self.sad.remove(*spi)).count() > 0
+        let spi = self.by_id.remove(&id);
+        spi.and_then(|spi| self.sad.remove(spi)).is_some()
     }
 
     /// Removes the SA with this SPI. Says whether there was one.
     pub fn remove_spi(&mut self, spi: u32) -> bool {
         let removed = self.sad.remove(spi);
         if let Some(sa) = &removed {
-            self.forget(sa.id(), spi);
+            self.by_id.remove(&sa.id());
         }
         removed.is_some()
+    }
+
+    /// This host owns a bucket from now on, in this epoch: its SAs receive. Everything that another
+    /// owner has told about them was taken in before.
+    pub fn open_gate(&mut self, bucket: Bucket, epoch: u16) {
+        self.gates.set(bucket, Gate::Open(epoch));
+    }
+
+    /// This host does not own a bucket: what comes for its SAs is [`Discard::InboundGate`].
+    pub fn close_gate(&mut self, bucket: Bucket) {
+        self.gates.set(bucket, Gate::Closed);
+    }
+
+    /// This host has handed a bucket over: what still comes for its SAs is
+    /// [`Discard::InboundElsewhere`], and the caller sends the datagram, untouched, to the new
+    /// owner.
+    pub fn hand_over_gate(&mut self, bucket: Bucket) {
+        self.gates.set(bucket, Gate::Elsewhere);
+    }
+
+    /// Raises the ceiling of a strict SA, and sets the number from which on more is asked for. While
+    /// the gate is closed the ceiling is only remembered: that is how a standby follows the owner.
+    ///
+    /// # Errors
+    /// [`NotGranted`] when there is no such SA, or it is not strict.
+    pub fn grant(
+        &mut self,
+        child: ChildId,
+        ceiling: u64,
+        refill_at: u64,
+    ) -> Result<(), NotGranted> {
+        let spi = self.by_id.get(&child);
+        let sa = spi.and_then(|spi| self.sad.get_mut(*spi));
+        let sa = sa.ok_or(NotGranted::UnknownSa(child))?;
+        let gate = self.gates.get(sa.bucket());
+        if let Gate::Open(epoch) = gate {
+            sa.enter(epoch);
+        }
+        let strict = sa.strictness().ok_or(NotGranted::NotReserved(child))?;
+        match gate {
+            Gate::Open(_) => strict.grant(ceiling, refill_at),
+            Gate::Closed | Gate::Elsewhere => strict.follow(ceiling),
+        }
+        Ok(())
+    }
+
+    /// The next strict SA that needs a higher ceiling.
+    pub fn poll_refill(&mut self) -> Option<Refill> {
+        while let Some(spi) = self.refills.pop() {
+            let Some(sa) = self.sad.get_mut(spi) else {
+                continue;
+            };
+            let (child, next, bucket) = (sa.id(), sa.next(), sa.bucket());
+            let Some(waiting) = sa.strictness().map(Strict::ask) else {
+                continue;
+            };
+            if matches!(self.gates.get(bucket), Gate::Open(_)) {
+                return Some(Refill {
+                    child,
+                    next,
+                    waiting,
+                });
+            }
+        }
+        None
+    }
+
+    /// Adds to `images` the windows that have moved since they were last asked for, at most `limit`
+    /// of them, those that have waited longest first. The cost is that of the windows that moved.
+    /// SAs of [`Bucket::HOST`] are nobody else's and never among them.
+    pub fn poll_windows(&mut self, limit: usize, images: &mut Vec<(ChildId, WindowImage)>) {
+        for _ in 0..limit {
+            let Some(spi) = self.moved.pop() else {
+                return;
+            };
+            if let Some(sa) = self.sad.get_mut(spi)
+                && let Some(image) = sa.take_news()
+            {
+                images.push((sa.id(), image));
+            }
+        }
+    }
+
+    /// Takes in what the owner of an SA had seen. Windows never go back: what either has seen stays
+    /// seen. Says whether there is such an SA.
+    pub fn restore_window(&mut self, child: ChildId, image: &WindowImage) -> bool {
+        let spi = self.by_id.get(&child);
+        let sa = spi.and_then(|spi| self.sad.get_mut(*spi));
+        sa.map(|sa| sa.restore(image)).is_some()
     }
 
     /// The SA with this SPI.
@@ -156,7 +270,18 @@ impl Inbound {
             );
             return Err(Discard::UnknownSpi);
         };
-        let payload = sa.open(datagram, now)?;
+        if !sa.bucket().is_host() {
+            match self.gates.get(sa.bucket()) {
+                Gate::Open(epoch) => sa.enter(epoch),
+                Gate::Closed => return Err(Discard::InboundGate),
+                Gate::Elsewhere => return Err(Discard::InboundElsewhere),
+            }
+        }
+        let opened = sa.open(datagram, now);
+        if !sa.bucket().is_host() {
+            note(sa, now, &mut self.moved, &mut self.refills);
+        }
+        let payload = opened?;
         let inner = decapsulate(sa, datagram, payload, arrival.traffic_class)
             .inspect_err(|_| sa.count_dropped())?;
         let start = arrival.place.start;
@@ -165,12 +290,29 @@ impl Inbound {
         Ok(())
     }
 
-    fn forget(&mut self, id: ChildId, spi: u32) {
-        if let Some(spis) = self.by_id.get_mut(&id) {
-            spis.retain(|other| *other != spi);
-            if spis.is_empty() {
-                self.by_id.remove(&id);
-            }
+    /// Makes room for every SA on the lists, so that no packet has to.
+    fn make_room(&mut self, strict: bool) {
+        let sad = &self.sad;
+        let on = |spi, listed: fn(&InboundSa) -> bool| sad.get(spi).is_some_and(listed);
+        self.moved
+            .make_room(sad.len(), |spi| on(spi, InboundSa::is_listed));
+        if strict {
+            self.refills
+                .make_room(sad.len(), |spi| on(spi, InboundSa::is_asking));
         }
+    }
+}
+
+/// Puts an SA that has just been used on the lists on which it belongs.
+fn note(sa: &mut InboundSa, now: u64, moved: &mut Due<u32>, refills: &mut Due<u32>) {
+    let spi = sa.spi();
+    if sa.is_news() {
+        moved.push(spi);
+    }
+    let highest = sa.window().highest();
+    if let Some(strict) = sa.strictness()
+        && strict.asks(highest, now)
+    {
+        refills.push(spi);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! - [`outbound`]: from a packet of the host to sealed datagrams: policy, SAs, segmentation.
 //! - [`inbound`]: from a datagram to packets for the host: replay, ICV, selectors, coalescing.
+//! - [`reservation`]: sequence numbers reserved before they are used. Who may use an SA is decided
+//!   per bucket, by gates in [`outbound`] and [`inbound`].
 //! - [`outer`]: the header around a datagram. [`mtu`]: what fits.
 //! - [`replay`]: the anti-replay window. [`sad`]: SAs by SPI. [`offload`]: what a TUN device says
 //!   beside a packet. [`discard`] and [`counters`]: everything that is counted.
@@ -13,12 +15,15 @@
 pub mod counters;
 mod cover;
 pub mod discard;
+mod due;
+mod gate;
 pub mod inbound;
 pub mod mtu;
 pub mod offload;
 pub mod outbound;
 pub mod outer;
 pub mod replay;
+pub mod reservation;
 pub mod sad;
 
 #[cfg(test)]
@@ -30,3 +35,5 @@ pub use inbound::{Arrival, Inbound, InboundBatch, InboundSa, UnknownSpi, Write};
 pub use mtu::Overhead;
 pub use offload::{Offload, Segmentation};
 pub use outbound::{Acquire, Outbound, OutboundBatch, OutboundSa, Path, Run, Sent};
+pub use replay::WindowImage;
+pub use reservation::{NotGranted, Refill};

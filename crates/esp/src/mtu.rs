@@ -49,6 +49,10 @@ impl Overhead {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use policy::sa::Bucket;
+
     use super::*;
     use crate::fixtures::Pair;
     use crate::outbound::OutboundSa;
@@ -75,7 +79,7 @@ mod tests {
                     encryption,
                     integrity,
                 };
-                let sa = OutboundSa::new(&pair.spec(), 0).unwrap();
+                let sa = OutboundSa::new(Arc::new(pair.spec()), Bucket::HOST).unwrap();
                 let ip = if ipv6 { 40 } else { 20 };
                 let outer = |packet: usize| match mode {
                     Mode::Transport => ip + udp + sa.sealed_length(packet - ip),

@@ -5,8 +5,10 @@ mod database;
 mod fall_back;
 mod flows;
 mod pending;
+mod reserve;
 mod sa;
 mod segment;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -19,26 +21,28 @@ use policy::entry::Entry;
 use policy::names::RuleName;
 use policy::range::AddressRange;
 use policy::rule::{Action, Negotiate};
-use policy::sa::{ChildId, Encapsulation};
+use policy::sa::{Bucket, ChildId, Encapsulation};
 use policy::selector::{Direction, TrafficSelector};
 use policy::spd::{Spd, Verdict};
 use wire::ip::Flow;
 
 use crate::discard::{Counts, Discard};
 use crate::offload::Offload;
+use crate::reservation::{NotGranted, Refill};
 
 pub use batch::{MAX_RUN_BYTES, MAX_RUN_DATAGRAMS, OutboundBatch, Path, Run};
-pub use pending::{
-    ACQUIRE_INTERVAL, Acquire, MAX_NEGOTIATIONS, MAX_PENDING_AGE, MAX_PENDING_BYTES,
-    MAX_PENDING_PACKETS,
-};
+pub use pending::{ACQUIRE_INTERVAL, Acquire, MAX_NEGOTIATIONS};
 pub use sa::OutboundSa;
 pub use segment::{Carried, MAX_SEGMENTS, Segments};
+pub use waiting::{MAX_PENDING_AGE, MAX_PENDING_BYTES, MAX_PENDING_PACKETS};
 
 use database::Database;
 use fall_back::{FallBack, Standing};
 use flows::{Decision, FlowCache};
-use pending::{Pending, Waiting};
+use pending::Pending;
+use reserve::{Admission, Reserve};
+use sa::Room;
+use waiting::Waiting;
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +51,8 @@ pub enum Sent {
     Sealed(usize),
     /// Permitted in clear text; this many IP packets are in the batch.
     Clear(usize),
-    /// Waits for an SA. [`Outbound::poll_acquire`] says which.
+    /// Waits for an SA, which [`Outbound::poll_acquire`] names, or for sequence numbers of one,
+    /// which [`Outbound::poll_refill`] names.
     Queued,
     /// Dropped and counted.
     Discarded(Discard),
@@ -56,11 +61,18 @@ pub enum Sent {
 /// The outbound half of the data plane. It belongs to one thread: no lock is taken per packet.
 ///
 /// `now` is everywhere the caller's monotonic clock in nanoseconds.
+///
+/// An SA is used while the gate of its [`Bucket`] is open. All gates but that of [`Bucket::HOST`]
+/// begin closed. What an SA of another bucket may send is reserved beforehand: a standby that has
+/// stored a ceiling lets the owner go up to it, by [`grant`](Self::grant) first there and then here.
+/// When the standby becomes the owner, it goes on at the ceiling that it has stored, so that no
+/// sequence number and no IV is used twice, however the owner before it ended.
 pub struct Outbound {
     spd: Arc<Spd>,
     database: Database,
     flows: FlowCache,
     pending: Pending,
+    reserve: Reserve,
     fall_back: FallBack,
     counts: Arc<Counts>,
 }
@@ -73,7 +85,8 @@ impl Outbound {
             spd,
             database: Database::default(),
             flows: FlowCache::new(),
-            pending: Pending::default(),
+            pending: Pending::new(),
+            reserve: Reserve::new(),
             fall_back: FallBack::default(),
             counts,
         }
@@ -111,18 +124,26 @@ impl Outbound {
             Err(rule) => return self.queue(&rule, flow, packet, offload, now),
         };
         match decision {
-            Decision::Seal(place) => self.seal(place, &segments, now, batch),
+            Decision::Seal(place) => match self.seal(place, &segments, now, batch) {
+                Some(sent) => sent,
+                None => self.hold(place, packet, offload, now),
+            },
             Decision::Clear => clear(&segments, batch),
             Decision::Block => self.discard(Discard::OutboundBlocked, 1),
         }
     }
 
     /// Installs an SA and sends what waited for it into the batch. Among SAs whose selectors hold
-    /// a packet the youngest is used, so that a rekeyed SA takes over with this call.
+    /// a packet the youngest is used, so that a rekeyed SA takes over with this call. One of the
+    /// same pair is replaced.
     pub fn install(&mut self, sa: OutboundSa, now: u64, batch: &mut OutboundBatch) {
         let (rule, selectors) = (sa.rule().clone(), sa.selectors().clone());
+        let reserved = !sa.bucket().is_host();
         self.database.insert(sa);
         self.flows.invalidate();
+        if reserved {
+            self.reserve.make_room(&self.database);
+        }
         let waiting = self.pending.take(|key| {
             let holds = |side: &[TrafficSelector], address| {
                 side.iter()
@@ -135,7 +156,8 @@ impl Outbound {
         self.resend(waiting, now, batch);
     }
 
-    /// Installs an SA in the place of another: not one packet goes without.
+    /// Installs an SA in the place of another: not one packet goes without, and what waited for
+    /// numbers of the old one leaves through the new one.
     pub fn replace(
         &mut self,
         old: ChildId,
@@ -144,18 +166,116 @@ impl Outbound {
         batch: &mut OutboundBatch,
     ) -> bool {
         self.install(sa, now, batch);
-        self.remove(old)
+        let waiting = self.reserve.take(old);
+        let removed = self.remove(old);
+        self.resend(waiting, now, batch);
+        removed
     }
 
-    /// Removes every outbound SA of a pair. Says whether there was one.
+    /// Removes the outbound SA of a pair, and with it what waited for numbers of it. Says whether
+    /// there was one.
     pub fn remove(&mut self, id: ChildId) -> bool {
         self.flows.invalidate();
+        let waiting = self.reserve.take(id).len();
+        self.counts
+            .add_many(Discard::PendingRefused, waiting as u64);
         self.database.remove(id)
     }
 
-    /// Sets the first sequence number that an SA may not use. Says whether there is such an SA.
+    /// This host owns a bucket from now on, in this epoch: its SAs send, first those at hand that
+    /// another host has used, from the ceilings that are stored. From now on grants are this
+    /// owner's: whatever another owner was granted must have been stored before.
+    ///
+    /// The cost does not depend on the number of SAs.
+    pub fn open_gate(&mut self, bucket: Bucket, epoch: u16) {
+        self.reserve.open_gate(bucket, epoch);
+    }
+
+    /// This host does not own a bucket any more: packets that its SAs would seal are dropped as
+    /// [`Discard::OutboundGate`], and so is what waits for numbers of theirs.
+    pub fn close_gate(&mut self, bucket: Bucket) {
+        let dropped = self.reserve.close_gate(bucket, &self.database);
+        self.counts.add_many(Discard::OutboundGate, dropped as u64);
+    }
+
+    /// Lets an SA use the sequence numbers below `ceiling`, and ask for more from number
+    /// `refill_at` on. Ceilings are raised, never lowered, and end where the counter does. What
+    /// waited for the numbers goes into the batch.
+    ///
+    /// While the gate is closed the ceiling is only remembered: that is how a standby follows the
+    /// owner.
+    ///
+    /// # Errors
+    /// [`NotGranted`] when there is no such SA, its numbers are not reserved, or the owner would go
+    /// further ahead than its receiver could follow ([`MAX_AHEAD`](crate::reservation::MAX_AHEAD)).
+    pub fn grant(
+        &mut self,
+        child: ChildId,
+        ceiling: u64,
+        refill_at: u64,
+        now: u64,
+        batch: &mut OutboundBatch,
+    ) -> Result<(), NotGranted> {
+        let sa = self.database.find_mut(child);
+        let sa = sa.ok_or(NotGranted::UnknownSa(child))?;
+        self.reserve.grant(sa, ceiling, refill_at)?;
+        while let Some(waiting) = self.reserve.release(sa, now) {
+            let Ok(segments) = Segments::parse(&waiting.packet, &waiting.offload) else {
+                continue;
+            };
+            let count = segments.count();
+            let sealed = match sa.room(count) {
+                Room::Enough => seal(sa, &segments, now, batch),
+                _ => Err((Discard::OutboundCeiling, count)),
+            };
+            if let Err((discard, packets)) = sealed {
+                self.counts.add_many(discard, packets as u64);
+            }
+            self.reserve.sealed(sa);
+        }
+        Ok(())
+    }
+
+    /// A planned handover tells where the old owner stopped: its next sequence number, from
+    /// [`next_of`](Self::next_of) there. This is where the SA goes on here, even if the stored
+    /// ceiling is higher, so that no number is lost.
+    ///
+    /// # Errors
+    /// [`NotGranted`] when there is no such SA, its numbers are not reserved, or the gate is open.
+    pub fn set_exact(&mut self, child: ChildId, next: u64) -> Result<(), NotGranted> {
+        let sa = self.database.find_mut(child);
+        let sa = sa.ok_or(NotGranted::UnknownSa(child))?;
+        self.reserve.set_exact(sa, next)
+    }
+
+    /// Where the SAs of a bucket have stopped, for a planned handover: the next sequence number of
+    /// each that has used any, or may have. While the gate is open nothing has stopped and the list
+    /// is empty; an SA that is not in it goes on from its ceiling.
+    #[must_use]
+    pub fn next_of(&self, bucket: Bucket) -> Vec<(ChildId, u64)> {
+        self.reserve.next_of(bucket, &self.database)
+    }
+
+    /// The next SA that needs more sequence numbers: because packets wait for them (asked for again
+    /// every [`REFILL_INTERVAL`](crate::reservation::REFILL_INTERVAL) while more come), or because
+    /// it has reached `refill_at` (asked for once per grant).
+    pub fn poll_refill(&mut self) -> Option<Refill> {
+        self.reserve.poll_refill(&mut self.database)
+    }
+
+    /// Switches the reservation off, to prove that a test which should find repeated numbers can
+    /// find them: nothing else may call this. From now on ceilings are not enforced, an SA goes on
+    /// at its own number after a takeover whatever the owner before it has sent, and the epoch in
+    /// its IV is always 0, as a naive implementation would have it.
+    pub fn sabotage_reservation(&mut self) {
+        self.reserve.sabotage();
+    }
+
+    /// Sets the first sequence number that an SA of [`Bucket::HOST`] may not use. Says whether there
+    /// is such an SA.
     pub fn set_ceiling(&mut self, id: ChildId, ceiling: u64) -> bool {
         let sa = self.database.find_mut(id);
+        let sa = sa.filter(|sa| sa.bucket().is_host());
         sa.map(|sa| sa.set_ceiling(ceiling)).is_some()
     }
 
@@ -184,10 +304,10 @@ impl Outbound {
         self.database.len() == 0
     }
 
-    /// How many packets wait for an SA.
+    /// How many packets wait for an SA or for sequence numbers.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.pending.len()
+        self.pending.len() + self.reserve.len()
     }
 
     /// Puts another policy into force. What waits is judged again, but never leaves in clear text
@@ -196,7 +316,8 @@ impl Outbound {
     pub fn set_policy(&mut self, spd: Arc<Spd>, now: u64, batch: &mut OutboundBatch) {
         self.spd = spd;
         self.flows.invalidate();
-        let mut waiting = self.pending.take(|_| true);
+        let mut waiting = self.reserve.take_all();
+        waiting.extend(self.pending.take(|_| true));
         let count = waiting.len();
         waiting.retain(|waiting| self.is_ruled(&waiting.packet));
         let refused = count - waiting.len();
@@ -242,7 +363,7 @@ impl Outbound {
     /// Drops what has waited too long and ends what was permitted for a time. To be called about
     /// once a second.
     pub fn handle_timeout(&mut self, now: u64) {
-        let expired = self.pending.expire(now);
+        let expired = self.pending.expire(now) + self.reserve.expire(now);
         self.counts.add_many(Discard::PendingExpired, expired);
         if self.fall_back.expire(now) {
             self.flows.invalidate();
@@ -326,11 +447,7 @@ impl Outbound {
         offload: &Offload,
         now: u64,
     ) -> Sent {
-        let waiting = Waiting {
-            packet: packet.into(),
-            offload: *offload,
-            since: now,
-        };
+        let waiting = Waiting::new(packet, offload, now);
         let dropped = self.pending.push(rule, flow, waiting);
         self.counts.add_many(Discard::PendingOverflow, dropped);
         Sent::Queued
@@ -342,20 +459,43 @@ impl Outbound {
         }
     }
 
+    /// `None` when the packet must wait for sequence numbers.
     fn seal(
         &mut self,
         place: usize,
         segments: &Segments<'_>,
         now: u64,
         batch: &mut OutboundBatch,
-    ) -> Sent {
+    ) -> Option<Sent> {
+        let Some(sa) = self.database.get_mut(place) else {
+            return Some(self.discard(Discard::OutboundBlocked, 1));
+        };
+        let reserved = !sa.bucket().is_host();
+        if reserved {
+            match self.reserve.admit(sa, segments.count()) {
+                Admission::Go => {}
+                Admission::Wait => return None,
+                Admission::Refuse(discard) => return Some(self.discard(discard, segments.count())),
+            }
+        }
+        let sealed = seal(sa, segments, now, batch);
+        if reserved {
+            self.reserve.sealed(sa);
+        }
+        Some(match sealed {
+            Ok(datagrams) => Sent::Sealed(datagrams),
+            Err((discard, packets)) => self.discard(discard, packets),
+        })
+    }
+
+    /// Keeps a packet until its SA has numbers for it.
+    fn hold(&mut self, place: usize, packet: &[u8], offload: &Offload, now: u64) -> Sent {
         let Some(sa) = self.database.get_mut(place) else {
             return self.discard(Discard::OutboundBlocked, 1);
         };
-        match seal(sa, segments, now, batch) {
-            Ok(datagrams) => Sent::Sealed(datagrams),
-            Err((discard, packets)) => self.discard(discard, packets),
-        }
+        let dropped = self.reserve.hold(sa, Waiting::new(packet, offload, now));
+        self.counts.add_many(Discard::PendingOverflow, dropped);
+        Sent::Queued
     }
 
     fn discard(&self, discard: Discard, packets: usize) -> Sent {

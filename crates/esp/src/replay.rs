@@ -1,14 +1,18 @@
 //! The anti-replay window, with and without extended numbers (RFC 4303 3.4.3, App. A; RFC 6479).
 
+mod image;
+
 #[cfg(test)]
 mod tests;
+
+pub use image::WindowImage;
+
+use image::WORD_BITS;
 
 /// Smallest window kept, in packets: RFC 4303 requires 32, one word of the ring holds 64.
 pub const MIN_WINDOW: u32 = 64;
 /// Largest window kept, in packets: 4 KiB of bits for one SA.
 pub const MAX_WINDOW: u32 = 1 << 15;
-
-const WORD_BITS: u64 = 64;
 
 /// Why the window refused a sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +30,11 @@ pub enum Refused {
 /// The bits live in a ring that is one word longer than the window, so that moving forward clears
 /// whole words and never shifts (RFC 6479). [`infer`](Self::infer) and [`check`](Self::check) are
 /// asked before the ICV is verified and change nothing; [`accept`](Self::accept) is called after.
+///
+/// The ring is made when the first number is recorded: an SA that a standby only holds has none.
 pub struct ReplayWindow {
     esn: bool,
-    size: u64,
+    size: u32,
     highest: u64,
     ring: Box<[u64]>,
 }
@@ -38,14 +44,13 @@ impl ReplayWindow {
     /// multiple of 64; `esn` says whether the SA uses 64-bit numbers.
     #[must_use]
     pub fn new(size: u32, esn: bool) -> Self {
-        let size = u64::from(size.clamp(MIN_WINDOW, MAX_WINDOW)).next_multiple_of(WORD_BITS);
-        let words = (size / WORD_BITS + 1).next_power_of_two();
-        let ring = vec![0; usize::try_from(words).unwrap_or(usize::MAX)].into_boxed_slice();
         ReplayWindow {
             esn,
-            size,
+            size: size
+                .clamp(MIN_WINDOW, MAX_WINDOW)
+                .next_multiple_of(u64::BITS),
             highest: 0,
-            ring,
+            ring: Box::default(),
         }
     }
 
@@ -58,7 +63,7 @@ impl ReplayWindow {
     /// The number of packets the window covers.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.size
+        self.size.into()
     }
 
     /// The full sequence number that the 32 bits of a packet stand for (RFC 4303 App. A2.2).
@@ -75,14 +80,14 @@ impl ReplayWindow {
         }
         let top_high = self.highest >> 32;
         let top_low = self.highest & 0xffff_ffff;
-        let low = u64::from(low);
-        let high = if top_low >= self.size - 1 {
-            if low + self.size > top_low {
+        let (low, size) = (u64::from(low), self.size());
+        let high = if top_low >= size - 1 {
+            if low + size > top_low {
                 top_high
             } else {
                 top_high + 1
             }
-        } else if low >= (top_low + (1 << 32)) - (self.size - 1) {
+        } else if low >= (top_low + (1 << 32)) - (size - 1) {
             top_high.checked_sub(1).ok_or(Refused::TooOld)?
         } else {
             top_high
@@ -105,7 +110,7 @@ impl ReplayWindow {
         if sequence > self.highest {
             return Ok(());
         }
-        if self.highest - sequence >= self.size {
+        if self.highest - sequence >= self.size() {
             return Err(Refused::TooOld);
         }
         let (word, bit) = self.place(sequence);
@@ -120,6 +125,9 @@ impl ReplayWindow {
     pub fn accept(&mut self, sequence: u64) {
         if self.check(sequence).is_err() {
             return;
+        }
+        if self.ring.is_empty() {
+            self.make_ring();
         }
         if sequence > self.highest {
             let from = self.highest / WORD_BITS;
@@ -141,14 +149,50 @@ impl ReplayWindow {
     /// Refuses every number up to and including this one from now on: for a holder of the SA who
     /// takes over from another and does not know exactly what that one received. Never goes back.
     pub fn set_floor(&mut self, sequence: u64) {
-        if sequence >= self.highest {
-            self.highest = sequence;
-            self.ring.fill(u64::MAX);
-            let word = self.index(sequence / WORD_BITS);
-            if let Some(bits) = self.ring.get_mut(word) {
-                *bits = u64::MAX >> (WORD_BITS - 1 - sequence % WORD_BITS);
+        self.restore(&WindowImage::all_seen(sequence));
+    }
+
+    /// What has been seen, for another holder of the SA.
+    #[must_use]
+    pub fn image(&self) -> WindowImage {
+        WindowImage::new(self.highest, |block| self.word(block))
+    }
+
+    /// Takes in what another holder of the SA had seen. Never goes back: what either has seen, or
+    /// counted as too old, is refused from now on.
+    pub fn restore(&mut self, image: &WindowImage) {
+        if self.ring.is_empty() {
+            self.make_ring();
+        }
+        let highest = self.highest.max(image.highest());
+        let blocks = (0..=highest / WORD_BITS).rev();
+        // Downwards, and no block twice: what is written was read, or belongs to no block any more.
+        for block in blocks.take(self.ring.len()) {
+            let merged = self.word(block) | image.word(block);
+            let place = self.index(block);
+            if let Some(bits) = self.ring.get_mut(place) {
+                *bits = merged;
             }
         }
+        self.highest = highest;
+    }
+
+    /// The bits of one block of 64 numbers.
+    fn word(&self, block: u64) -> u64 {
+        match (self.highest / WORD_BITS).checked_sub(block) {
+            Some(age) if age < self.ring.len() as u64 => {
+                let word = self.ring.get(self.index(block));
+                word.copied().unwrap_or(u64::MAX)
+            }
+            Some(_) if !self.ring.is_empty() => u64::MAX,
+            _ => 0,
+        }
+    }
+
+    #[cold]
+    fn make_ring(&mut self) {
+        let words = (self.size / u64::BITS + 1).next_power_of_two();
+        self.ring = vec![0; words as usize].into_boxed_slice();
     }
 
     fn place(&self, sequence: u64) -> (usize, u64) {

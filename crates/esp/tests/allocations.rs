@@ -14,6 +14,7 @@ use esp::{
 use policy::child::ChildTemplate;
 use policy::range::AddressRange;
 use policy::rule::{Action, AddressSpec, Filter, Negotiate, Rule};
+use policy::sa::Bucket;
 use policy::selector::{Selectors, TrafficSelector};
 use policy::spd::Spd;
 
@@ -89,8 +90,10 @@ impl Ends {
                 remote: host(remote),
             };
             let spec = pair.spec_for(selectors, number + 1);
-            outbound.install(OutboundSa::new(&spec, 0).unwrap(), 1, &mut out);
-            inbound.install(InboundSa::new(&mirrored(&spec)).unwrap());
+            let receiver = Arc::new(mirrored(&spec));
+            inbound.install(InboundSa::new(receiver, Bucket::HOST).unwrap());
+            let sender = OutboundSa::new(Arc::new(spec), Bucket::HOST).unwrap();
+            outbound.install(sender, 1, &mut out);
         }
         let buffer = vec![0; 1 << 18];
         Ends {

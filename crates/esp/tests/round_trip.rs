@@ -8,6 +8,7 @@ use esp::outbound::{Outbound, OutboundBatch, Path, Sent};
 use esp::{Counts, Discard, Inbound, InboundBatch, InboundSa, Offload, OutboundSa, Segmentation};
 use policy::child::ChildTemplate;
 use policy::rule::{Action, AddressSpec, Filter, Negotiate, Rule};
+use policy::sa::Bucket;
 use policy::spd::Spd;
 use proptest::prelude::*;
 use wire::ip::protocol;
@@ -40,10 +41,14 @@ impl Ends {
         let spd = Arc::new(Spd::build(vec![rule], &[pair.here()]));
         let mut outbound = Outbound::new(spd, Arc::clone(&counts));
         let spec = pair.spec();
-        let sender = OutboundSa::new(&spec, 3).unwrap();
-        outbound.install(sender, 1, &mut OutboundBatch::new(0));
         let mut inbound = Inbound::new(Arc::clone(&counts));
-        inbound.install(InboundSa::new(&mirrored(&spec)).unwrap());
+        let receiver = Arc::new(mirrored(&spec));
+        inbound.install(InboundSa::new(receiver, Bucket::HOST).unwrap());
+        let (id, mut batch) = (spec.id, OutboundBatch::new(0));
+        let sender = OutboundSa::new(Arc::new(spec), Bucket(1)).unwrap();
+        outbound.install(sender, 1, &mut batch);
+        outbound.open_gate(Bucket(1), 3);
+        outbound.grant(id, 1 << 30, 1 << 30, 1, &mut batch).unwrap();
         Ends {
             pair,
             outbound,

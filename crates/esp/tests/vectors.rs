@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used)] // Tests.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crypto::{Encryption, Integrity, Secret};
 use esp::{Discard, InboundSa};
 use policy::child::Mode;
-use policy::sa::{KeyMaterial, SaSpec};
+use policy::sa::{Bucket, KeyMaterial, SaSpec};
 use serde_json::Value;
 use wire::esp::Trailer;
 
@@ -42,7 +43,7 @@ fn inbound(pair: Pair, test: &Value, keys: KeyMaterial) -> Option<InboundSa> {
         remote: IpAddr::from([192, 0, 2, 2]),
         ..pair.spec()
     };
-    let mut sa = InboundSa::new(&spec).ok()?;
+    let mut sa = InboundSa::new(Arc::new(spec), Bucket::HOST).ok()?;
     sa.set_floor(sequence - 1);
     Some(sa)
 }

@@ -25,14 +25,33 @@ impl fmt::Display for ChildId {
     }
 }
 
-/// The unit of ownership in a cluster: what one node alone may send for at a time. A group of a
-/// server cluster is one bucket.
+/// The unit of ownership: of all SAs in a bucket the same one host may send, and when the owner
+/// changes, it changes for the whole bucket at once.
+///
+/// A group of a cluster is one bucket, a load-balanced address is many. Which number means what is
+/// the cluster's affair; only [`Bucket::HOST`] means the same everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bucket(pub u8);
 
 impl Bucket {
-    /// What belongs to the host itself and never moves.
+    /// The host's own SAs, which nobody else holds: they may always be used, and their numbers
+    /// need not be reserved.
     pub const HOST: Bucket = Bucket(0);
+
+    /// How many buckets there are.
+    pub const COUNT: usize = 1 << u8::BITS;
+
+    /// Whether this is [`Bucket::HOST`].
+    #[must_use]
+    pub fn is_host(self) -> bool {
+        self == Bucket::HOST
+    }
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
 }
 
 /// How ESP packets travel between the two hosts.

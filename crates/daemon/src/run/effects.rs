@@ -40,7 +40,7 @@ impl Daemon {
                     sockets.send(to, &bytes);
                 }
             }
-            Output::Install(install) => self.install(&install),
+            Output::Install(install) => self.install(*install),
             Output::Activate { child } => self.plane.activate(child),
             Output::Redirect {
                 child,
@@ -78,12 +78,13 @@ impl Daemon {
         }
     }
 
-    fn install(&mut self, install: &ike::Install) {
+    fn install(&mut self, install: ike::Install) {
+        let id = install.spec.id;
         if let Some(log) = &mut self.keys {
             log.esp(&install.spec);
         }
         if let Err(error) = self.plane.install(install) {
-            let text = format!("SA {} cannot be installed: {error}", install.spec.id);
+            let text = format!("SA {id} cannot be installed: {error}");
             self.log.failure("plane", &text);
         }
     }

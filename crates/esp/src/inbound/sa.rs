@@ -1,14 +1,15 @@
 //! One inbound SA: replay check, ICV, window, padding, next header, in that order (RFC 4303 3.4).
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crypto::OpeningKey;
-use crypto::cipher::KeyError;
+use crypto::cipher::{KeyError, check_keys};
 use policy::child::Mode;
 use policy::names::RuleName;
-use policy::sa::{ChildId, Encapsulation, SaSpec};
+use policy::sa::{Bucket, ChildId, Encapsulation, SaSpec};
 use policy::selector::Selectors;
 use wire::esp::{HEADER, Header, TRAILER, Trailer};
 use wire::ip::protocol::NO_NEXT_HEADER;
@@ -16,10 +17,13 @@ use wire::ip::protocol::NO_NEXT_HEADER;
 use crate::counters::SaCounters;
 use crate::cover::Cover;
 use crate::discard::Discard;
-use crate::replay::{Refused, ReplayWindow};
+use crate::inbound::strict::Strict;
+use crate::replay::{Refused, ReplayWindow, WindowImage};
 
 /// Longest datagram looked at: what an IP packet can carry.
 const MAX_DATAGRAM: usize = 65_535;
+/// The ICV begins on such a boundary, whatever the cipher's block (RFC 4303 2.4).
+const ALIGNMENT: usize = 4;
 
 /// What an ESP datagram carried, as places in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,102 +35,117 @@ pub struct Payload {
 }
 
 /// An inbound SA. It belongs to one thread.
+///
+/// A standby holds very many and uses none, so an SA shares its specification with the other
+/// direction, and its key, window and counters are made when they are first needed.
 pub struct InboundSa {
-    id: ChildId,
-    rule: RuleName,
-    mode: Mode,
-    encapsulation: Encapsulation,
-    local: IpAddr,
-    remote: IpAddr,
-    spi: u32,
-    selectors: Selectors,
-    key: OpeningKey,
-    iv_length: usize,
-    block_length: usize,
-    alignment: usize,
-    esn: bool,
+    spec: Arc<SaSpec>,
+    key: Option<OpeningKey>,
     window: ReplayWindow,
-    counters: Arc<SaCounters>,
+    /// Present when nothing may be delivered twice, even if the bucket changes its owner.
+    strict: Option<Box<Strict>>,
+    counters: OnceCell<Arc<SaCounters>>,
+    bucket: Bucket,
+    iv_length: u8,
+    block_length: u8,
+    icv_length: u8,
+    /// The window has moved since its image was taken last.
+    moved: bool,
+    /// It is on the list of those that have moved.
+    listed: bool,
 }
 
 impl InboundSa {
-    /// Takes the inbound half of what was agreed.
+    /// Takes the inbound half of what was agreed. It is used while the gate of its bucket is open.
     ///
     /// # Errors
     /// [`KeyError`] when algorithms and keys do not fit one another.
-    pub fn new(spec: &SaSpec) -> Result<Self, KeyError> {
+    pub fn new(spec: Arc<SaSpec>, bucket: Bucket) -> Result<Self, KeyError> {
         let keys = &spec.inbound_keys;
-        let key = OpeningKey::new(
+        check_keys(
             spec.encryption,
             spec.integrity,
             keys.encryption.as_bytes(),
             keys.integrity.as_bytes(),
         )?;
         Ok(InboundSa {
-            id: spec.id,
-            rule: spec.rule.clone(),
-            mode: spec.mode,
-            encapsulation: spec.encapsulation,
-            local: spec.local,
-            remote: spec.remote,
-            spi: spec.inbound_spi,
-            selectors: spec.selectors.clone(),
-            key,
-            iv_length: spec.encryption.iv_length(),
-            block_length: spec.encryption.block_length(),
-            alignment: spec.encryption.block_length().max(4),
-            esn: spec.esn,
+            key: None,
             window: ReplayWindow::new(spec.replay_window, spec.esn),
-            counters: Arc::default(),
+            strict: None,
+            counters: OnceCell::new(),
+            bucket,
+            iv_length: spec.encryption.iv_length() as u8,
+            block_length: spec.encryption.block_length() as u8,
+            icv_length: spec.encryption.icv_length_with(spec.integrity) as u8,
+            moved: false,
+            listed: false,
+            spec,
         })
+    }
+
+    /// The same SA, strict: it delivers only what lies below a ceiling that was granted, beginning
+    /// with nothing, so that a survivor knows a number above everything that was delivered. One of
+    /// [`Bucket::HOST`] has no survivor and stays as it is.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        if !self.bucket.is_host() {
+            self.strict = Some(Box::default());
+        }
+        self
     }
 
     /// The pair it belongs to.
     #[must_use]
     pub fn id(&self) -> ChildId {
-        self.id
+        self.spec.id
+    }
+
+    /// Who may use it.
+    #[must_use]
+    pub fn bucket(&self) -> Bucket {
+        self.bucket
     }
 
     /// The rule that asked for it.
     #[must_use]
     pub fn rule(&self) -> &RuleName {
-        &self.rule
+        &self.spec.rule
     }
 
     /// Transport or tunnel mode.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.mode
+        self.spec.mode
     }
 
     /// Raw or in UDP, as agreed.
     #[must_use]
     pub fn encapsulation(&self) -> Encapsulation {
-        self.encapsulation
+        self.spec.encapsulation
     }
 
     /// Our outer address, as agreed.
     #[must_use]
     pub fn local(&self) -> IpAddr {
-        self.local
+        self.spec.local
     }
 
     /// The peer's outer address, as agreed.
     #[must_use]
     pub fn remote(&self) -> IpAddr {
-        self.remote
+        self.spec.remote
     }
 
     /// The SPI that we chose.
     #[must_use]
     pub fn spi(&self) -> u32 {
-        self.spi
+        self.spec.inbound_spi
     }
 
     /// The traffic it carries.
     #[must_use]
     pub fn selectors(&self) -> &Selectors {
-        &self.selectors
+        &self.spec.selectors
     }
 
     /// The anti-replay window.
@@ -143,7 +162,7 @@ impl InboundSa {
     /// Its statistics, shared with whoever reports them.
     #[must_use]
     pub fn counters(&self) -> Arc<SaCounters> {
-        Arc::clone(&self.counters)
+        Arc::clone(self.count())
     }
 
     /// Verifies and decrypts a datagram in place.
@@ -156,38 +175,106 @@ impl InboundSa {
     pub fn open(&mut self, datagram: &mut [u8], now: u64) -> Result<Payload, Discard> {
         let length = datagram.len();
         self.check_lengths(length)?;
-        let start = HEADER + self.iv_length;
-        let end = length - self.key.icv_length();
+        let start = HEADER + usize::from(self.iv_length);
+        let end = length - usize::from(self.icv_length);
         let (sequence, verified) = self.verify(datagram, start, end)?;
         if !verified {
-            self.counters.unauthentic();
+            self.count().unauthentic();
             return Err(Discard::Authentication);
         }
+        if let Some(strict) = &mut self.strict
+            && !strict.admit(sequence)
+        {
+            self.count_dropped();
+            return Err(Discard::InboundCeiling);
+        }
         self.window.accept(sequence);
-        self.counters
+        self.moved = true;
+        self.count()
             .passed(1, length as u64, self.window.highest(), now);
         let payload = unpad(datagram, start..end);
         if matches!(payload, Err(discard) if discard != Discard::Dummy) {
-            self.counters.dropped(1);
+            self.count_dropped();
         }
         payload
     }
 
     /// Counts a packet that was authentic and dropped all the same.
     pub(crate) fn count_dropped(&self) {
-        self.counters.dropped(1);
+        self.count().dropped(1);
+    }
+
+    /// Called before it is used in an epoch: a strict SA that another owner had used takes
+    /// everything below its ceiling as seen.
+    #[inline]
+    pub(crate) fn enter(&mut self, epoch: u16) {
+        if let Some(strict) = &mut self.strict
+            && let Some(floor) = strict.enter(epoch)
+        {
+            self.window.set_floor(floor);
+        }
+    }
+
+    /// Whether it delivers only what lies below a granted ceiling.
+    #[must_use]
+    pub fn is_strict(&self) -> bool {
+        self.strict.is_some()
+    }
+
+    /// Whether it is on the list of those that ask for a higher ceiling.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.strict
+            .as_ref()
+            .is_some_and(|strict| strict.is_listed())
+    }
+
+    /// What makes it strict, if it is.
+    pub(crate) fn strictness(&mut self) -> Option<&mut Strict> {
+        self.strict.as_deref_mut()
+    }
+
+    /// The first number above all that came: to ask for more from there.
+    pub(crate) fn next(&self) -> u64 {
+        let refused = self.strict.as_ref().map_or(0, |strict| strict.refused());
+        self.window.highest().max(refused).saturating_add(1)
+    }
+
+    /// Whether it is to be put on the list of windows that have moved.
+    pub(crate) fn is_news(&mut self) -> bool {
+        self.moved && !std::mem::replace(&mut self.listed, self.moved)
+    }
+
+    /// Its window, if it is on the list of those that have moved; then it no longer is.
+    pub(crate) fn take_news(&mut self) -> Option<WindowImage> {
+        self.moved = false;
+        std::mem::take(&mut self.listed).then(|| self.window.image())
+    }
+
+    /// Whether it is on the list of windows that have moved.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.listed
+    }
+
+    /// Takes in what another holder of the SA had seen.
+    pub(crate) fn restore(&mut self, image: &WindowImage) {
+        self.window.restore(image);
+    }
+
+    fn count(&self) -> &Arc<SaCounters> {
+        self.counters.get_or_init(Arc::default)
     }
 
     fn check_lengths(&self, length: usize) -> Result<(), Discard> {
         if length > MAX_DATAGRAM {
             return Err(Discard::InboundTooLong);
         }
-        let fixed = HEADER + self.iv_length + self.key.icv_length();
+        let fixed = HEADER + usize::from(self.iv_length) + usize::from(self.icv_length);
         let text = length.checked_sub(fixed).ok_or(Discard::InboundShort)?;
-        if text < TRAILER.max(self.block_length) {
+        let block = usize::from(self.block_length);
+        if text < TRAILER.max(block) {
             return Err(Discard::InboundShort);
         }
-        if text % self.alignment == 0 {
+        if text % block.max(ALIGNMENT) == 0 {
             Ok(())
         } else {
             Err(Discard::InboundAlignment)
@@ -196,7 +283,7 @@ impl InboundSa {
 
     /// Asks the window and then the cipher.
     fn verify(
-        &self,
+        &mut self,
         datagram: &mut [u8],
         start: usize,
         end: usize,
@@ -216,19 +303,38 @@ impl InboundSa {
         self.window
             .check(sequence)
             .map_err(|refused| self.refuse(refused))?;
-        let cover = Cover::new(spi, sequence, self.esn, self.key.encryption().is_aead());
-        let opened = self.key.open(iv, cover.aad(), cover.suffix(), text, icv);
+        let key = match &self.key {
+            Some(key) => key,
+            None => {
+                let key = prepare(&self.spec).map_err(|_| Discard::Authentication)?;
+                self.key.insert(key)
+            }
+        };
+        let cover = Cover::new(spi, sequence, self.spec.esn, key.encryption().is_aead());
+        let opened = key.open(iv, cover.aad(), cover.suffix(), text, icv);
         Ok((sequence, opened.is_ok()))
     }
 
     fn refuse(&self, refused: Refused) -> Discard {
-        self.counters.replayed();
+        self.count().replayed();
         match refused {
             Refused::Zero => Discard::SequenceZero,
             Refused::TooOld => Discard::ReplayOld,
             Refused::Seen => Discard::ReplaySeen,
         }
     }
+}
+
+/// Prepares the key; that it fits was checked when the SA was made.
+#[cold]
+fn prepare(spec: &SaSpec) -> Result<OpeningKey, KeyError> {
+    let keys = &spec.inbound_keys;
+    OpeningKey::new(
+        spec.encryption,
+        spec.integrity,
+        keys.encryption.as_bytes(),
+        keys.integrity.as_bytes(),
+    )
 }
 
 /// Takes trailer and padding off a plaintext (RFC 4303 2.4 to 2.6).

@@ -16,7 +16,7 @@ const NOW: u64 = 5_000_000_000;
 
 /// The peer's sender and our receiver of one SA pair.
 struct Ends {
-    spec: SaSpec,
+    spec: Arc<SaSpec>,
     sender: OutboundSa,
     inbound: Inbound,
     counts: Arc<Counts>,
@@ -31,12 +31,13 @@ impl Ends {
     }
 
     fn with(spec: SaSpec) -> Self {
+        let spec = Arc::new(spec);
         let counts = Arc::new(Counts::new());
         let mut inbound = Inbound::new(Arc::clone(&counts));
-        let sa = InboundSa::new(&spec).unwrap();
+        let sa = InboundSa::new(Arc::clone(&spec), Bucket::HOST).unwrap();
         let counters = sa.counters();
         inbound.install(sa);
-        let sender = OutboundSa::new(&mirrored(&spec), 0).unwrap();
+        let sender = OutboundSa::new(Arc::new(mirrored(&spec)), Bucket::HOST).unwrap();
         let (batch, buffer) = (InboundBatch::new(), Vec::new());
         Ends {
             spec,
@@ -468,7 +469,8 @@ fn removed_is_unknown() {
     assert!(!ends.inbound.remove(id));
     assert!(ends.inbound.is_empty());
     assert_eq!(ends.receive(&datagram), Err(Discard::UnknownSpi));
-    ends.inbound.install(InboundSa::new(&ends.spec).unwrap());
+    ends.inbound
+        .install(InboundSa::new(Arc::clone(&ends.spec), Bucket::HOST).unwrap());
     assert_eq!(ends.inbound.len(), 1);
     assert!(ends.inbound.remove_spi(ends.spec.inbound_spi));
     assert!(!ends.inbound.remove(id));

@@ -12,57 +12,84 @@ use crate::outbound::sa::OutboundSa;
 
 /// Outbound SAs in places that do not move while they live, so that a flow can remember one.
 ///
-/// Most SAs are for one remote host and are found by its address; what remains is a list.
+/// Most SAs are for one remote host and are found by its address; what remains is a list. Those for
+/// one host are chained, so that a host with one SA costs no more than a place.
 #[derive(Default)]
 pub(crate) struct Database {
-    places: Vec<Option<OutboundSa>>,
-    free: Vec<usize>,
+    places: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    by_id: BTreeMap<ChildId, u32>,
+    /// The youngest SA for each host.
+    by_remote: BTreeMap<IpAddr, u32>,
     /// Youngest last.
-    by_id: BTreeMap<ChildId, Vec<usize>>,
-    by_remote: BTreeMap<IpAddr, Vec<usize>>,
-    wide: Vec<usize>,
+    wide: Vec<u32>,
+}
+
+struct Entry {
+    sa: OutboundSa,
+    /// The next older SA for the same host.
+    older: Option<u32>,
 }
 
 impl Database {
-    /// Puts an SA into a free place; it is now the youngest.
+    /// Puts an SA into a free place; it is now the youngest. It replaces one of the same pair.
     pub(crate) fn insert(&mut self, sa: OutboundSa) {
+        self.remove(sa.id());
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
-            self.places.len() - 1
+            (self.places.len() - 1) as u32
         });
-        self.by_id.entry(sa.id()).or_default().push(place);
-        match remote_host(&sa) {
-            Some(remote) => self.by_remote.entry(remote).or_default().push(place),
-            None => self.wide.push(place),
-        }
-        if let Some(entry) = self.places.get_mut(place) {
-            *entry = Some(sa);
+        self.by_id.insert(sa.id(), place);
+        let older = match remote_host(&sa) {
+            Some(remote) => self.by_remote.insert(remote, place),
+            None => {
+                self.wide.push(place);
+                None
+            }
+        };
+        if let Some(entry) = self.places.get_mut(place as usize) {
+            *entry = Some(Entry { sa, older });
         }
     }
 
-    /// Removes every SA of a pair. Says whether there was one.
+    /// Removes the SA of a pair. Says whether there was one.
     pub(crate) fn remove(&mut self, id: ChildId) -> bool {
-        let Some(places) = self.by_id.remove(&id) else {
+        let Some(place) = self.by_id.remove(&id) else {
             return false;
         };
-        for place in places {
-            let Some(sa) = self.places.get_mut(place).and_then(Option::take) else {
-                continue;
-            };
+        let taken = self.places.get_mut(place as usize).and_then(Option::take);
+        if let Some(Entry { sa, older }) = taken {
             self.free.push(place);
             match remote_host(&sa) {
                 None => self.wide.retain(|other| *other != place),
-                Some(remote) => {
-                    if let Some(list) = self.by_remote.get_mut(&remote) {
-                        list.retain(|other| *other != place);
-                        if list.is_empty() {
-                            self.by_remote.remove(&remote);
-                        }
-                    }
-                }
+                Some(remote) => self.unchain(remote, place, older),
             }
         }
         true
+    }
+
+    /// Takes a place, which is empty already, out of the chain of a host.
+    fn unchain(&mut self, remote: IpAddr, place: u32, older: Option<u32>) {
+        let Some(youngest) = self.by_remote.get_mut(&remote) else {
+            return;
+        };
+        if *youngest == place {
+            match older {
+                Some(older) => *youngest = older,
+                None => {
+                    self.by_remote.remove(&remote);
+                }
+            }
+            return;
+        }
+        let mut at = Some(*youngest);
+        while let Some(entry) = at.and_then(|at| self.places.get_mut(at as usize)?.as_mut()) {
+            if entry.older == Some(place) {
+                entry.older = older;
+                return;
+            }
+            at = entry.older;
+        }
     }
 
     /// The place of the youngest SA of this rule that carries this flow. The rule must be the
@@ -79,29 +106,45 @@ impl Database {
     /// The places to look into for packets to a host: SAs for that host, youngest first, then SAs
     /// for more than one host.
     fn candidates(&self, to: IpAddr) -> impl Iterator<Item = usize> {
-        let narrow = self.by_remote.get(&to).map_or(&[][..], Vec::as_slice);
-        narrow.iter().rev().chain(self.wide.iter().rev()).copied()
+        let youngest = self.by_remote.get(&to).copied();
+        let older = |place: &u32| self.places.get(*place as usize)?.as_ref()?.older;
+        let narrow = std::iter::successors(youngest, older);
+        narrow
+            .chain(self.wide.iter().rev().copied())
+            .map(|place| place as usize)
     }
 
     /// The SA in a place.
     pub(crate) fn get(&self, place: usize) -> Option<&OutboundSa> {
-        self.places.get(place)?.as_ref()
+        self.places.get(place)?.as_ref().map(|entry| &entry.sa)
     }
 
     /// The SA in a place, to seal with.
     pub(crate) fn get_mut(&mut self, place: usize) -> Option<&mut OutboundSa> {
-        self.places.get_mut(place)?.as_mut()
+        self.places
+            .get_mut(place)?
+            .as_mut()
+            .map(|entry| &mut entry.sa)
     }
 
-    /// The youngest SA of a pair.
+    /// The place of the SA of a pair.
+    pub(crate) fn place(&self, id: ChildId) -> Option<usize> {
+        self.by_id.get(&id).map(|place| *place as usize)
+    }
+
+    /// The SA of a pair.
     pub(crate) fn find(&self, id: ChildId) -> Option<&OutboundSa> {
-        self.get(*self.by_id.get(&id)?.last()?)
+        self.get(self.place(id)?)
     }
 
-    /// The youngest SA of a pair, to be changed.
+    /// The SA of a pair, to be changed.
     pub(crate) fn find_mut(&mut self, id: ChildId) -> Option<&mut OutboundSa> {
-        let place = *self.by_id.get(&id)?.last()?;
-        self.get_mut(place)
+        self.get_mut(self.place(id)?)
+    }
+
+    /// Every SA.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &OutboundSa> {
+        self.places.iter().flatten().map(|entry| &entry.sa)
     }
 
     /// How many there are.
@@ -123,7 +166,10 @@ fn remote_host(sa: &OutboundSa) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use policy::range::AddressRange;
+    use policy::sa::Bucket;
     use policy::selector::{Selectors, TrafficSelector};
 
     use super::*;
@@ -136,7 +182,11 @@ mod tests {
             local,
             remote: side(remote),
         };
-        OutboundSa::new(&Pair::PLAIN.spec_for(selectors, number), 0).unwrap()
+        OutboundSa::new(
+            Arc::new(Pair::PLAIN.spec_for(selectors, number)),
+            Bucket::HOST,
+        )
+        .unwrap()
     }
 
     fn host(number: u32) -> IpAddr {
@@ -201,7 +251,8 @@ mod tests {
             local: vec![tcp_port(host(9), 1)],
             remote: two.to_vec(),
         };
-        let sa = OutboundSa::new(&Pair::PLAIN.spec_for(selectors, 1), 0).unwrap();
+        let sa =
+            OutboundSa::new(Arc::new(Pair::PLAIN.spec_for(selectors, 1)), Bucket::HOST).unwrap();
         assert_eq!(remote_host(&sa), None);
     }
 }

@@ -1,13 +1,14 @@
 //! One outbound SA: sequence numbers under a ceiling, and sealing in place (RFC 4303 3.3).
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use crypto::SealingKey;
-use crypto::cipher::KeyError;
+use crypto::cipher::{KeyError, check_keys};
 use policy::child::Mode;
 use policy::names::RuleName;
-use policy::sa::{ChildId, Encapsulation, SaSpec};
+use policy::sa::{Bucket, ChildId, Encapsulation, SaSpec};
 use policy::selector::Selectors;
 use wire::esp::{HEADER, Header, TRAILER, padding, write_trailer};
 
@@ -15,115 +16,146 @@ use crate::counters::SaCounters;
 use crate::cover::Cover;
 use crate::discard::Discard;
 use crate::outbound::batch::Path;
+use crate::reservation::{MAX_AHEAD, NotGranted};
 
 /// No sequence number reaches this: the IV holds 48 bits of it, and no IV may repeat under a key.
 const SEQUENCE_LIMIT: u64 = 1 << 48;
 /// The same without extended numbers: the counter must not cycle (RFC 4303 3.3.3).
 const SHORT_SEQUENCE_LIMIT: u64 = u32::MAX as u64;
 
+/// Whether numbers for a packet are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// They are.
+    Enough,
+    /// They must be granted first.
+    Later,
+    /// The counter has not as many left.
+    Never,
+}
+
 /// An outbound SA. It belongs to one thread.
 ///
 /// The IV of an AEAD is `epoch (16 bits) | low 48 bits of the sequence number`: unique under the
 /// key as long as no two holders of the key send under one epoch and one number. CBC encrypts that
 /// number under the key, which makes it unpredictable (RFC 3602 section 3).
+///
+/// In [`Bucket::HOST`] it may use every number, in epoch 0. In any other bucket it uses what was
+/// reserved: `next <= ceiling`, and a survivor, which knows the ceiling, begins there.
+///
+/// A standby holds very many and uses none, so an SA shares its specification with the other
+/// direction, and its key and its counters are made when they are first needed.
 pub struct OutboundSa {
-    id: ChildId,
-    rule: RuleName,
-    mode: Mode,
-    path: Path,
-    spi: u32,
-    selectors: Selectors,
-    key: SealingKey,
-    iv_length: usize,
-    block_length: usize,
-    esn: bool,
-    epoch: u16,
+    spec: Arc<SaSpec>,
+    key: Option<SealingKey>,
+    counters: OnceCell<Arc<SaCounters>>,
     next: u64,
     ceiling: u64,
-    counters: Arc<SaCounters>,
+    /// The number from which on more is asked for.
+    refill_at: u64,
+    remote: IpAddr,
+    encapsulation: Encapsulation,
+    /// The epoch in which it was used last; `None` if another owner may have used it since.
+    epoch: Option<u16>,
+    bucket: Bucket,
+    iv_length: u8,
+    block_length: u8,
+    icv_length: u8,
+    /// More was asked for because the ceiling is near.
+    asked: bool,
+    /// It is on the list of those that ask.
+    listed: bool,
 }
 
 impl OutboundSa {
-    /// Takes the outbound half of what was agreed. The first sequence number is 1. `epoch` is 0
-    /// unless several hosts hold the key, and then it names the one that sends.
+    /// Takes the outbound half of what was agreed. The first sequence number is 1. In
+    /// [`Bucket::HOST`] it may be used at once; in another bucket it begins with ceiling 1: nothing
+    /// may be sent before numbers are granted, and only while the bucket's gate is open.
     ///
     /// # Errors
     /// [`KeyError`] when algorithms and keys do not fit one another.
-    pub fn new(spec: &SaSpec, epoch: u16) -> Result<Self, KeyError> {
+    pub fn new(spec: Arc<SaSpec>, bucket: Bucket) -> Result<Self, KeyError> {
         let keys = &spec.outbound_keys;
-        let key = SealingKey::new(
+        check_keys(
             spec.encryption,
             spec.integrity,
             keys.encryption.as_bytes(),
             keys.integrity.as_bytes(),
         )?;
+        let (ceiling, epoch) = match bucket.is_host() {
+            true => (limit(spec.esn), Some(0)),
+            false => (1, None),
+        };
         Ok(OutboundSa {
-            id: spec.id,
-            rule: spec.rule.clone(),
-            mode: spec.mode,
-            path: Path::Esp {
-                local: spec.local,
-                remote: spec.remote,
-                encapsulation: spec.encapsulation,
-                traffic_class: 0,
-            },
-            spi: spec.outbound_spi,
-            selectors: spec.selectors.clone(),
-            key,
-            iv_length: spec.encryption.iv_length(),
-            block_length: spec.encryption.block_length(),
-            esn: spec.esn,
-            epoch,
+            key: None,
+            counters: OnceCell::new(),
             next: 1,
-            ceiling: if spec.esn {
-                SEQUENCE_LIMIT
-            } else {
-                SHORT_SEQUENCE_LIMIT
-            },
-            counters: Arc::default(),
+            ceiling,
+            refill_at: u64::MAX,
+            remote: spec.remote,
+            encapsulation: spec.encapsulation,
+            epoch,
+            bucket,
+            iv_length: spec.encryption.iv_length() as u8,
+            block_length: spec.encryption.block_length() as u8,
+            icv_length: spec.encryption.icv_length_with(spec.integrity) as u8,
+            asked: false,
+            listed: false,
+            spec,
         })
     }
 
     /// The pair it belongs to.
     #[must_use]
     pub fn id(&self) -> ChildId {
-        self.id
+        self.spec.id
+    }
+
+    /// Who may use it.
+    #[must_use]
+    pub fn bucket(&self) -> Bucket {
+        self.bucket
     }
 
     /// The rule that asked for it.
     #[must_use]
     pub fn rule(&self) -> &RuleName {
-        &self.rule
+        &self.spec.rule
     }
 
     /// Transport or tunnel mode.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.mode
+        self.spec.mode
     }
 
     /// The SPI that the peer chose.
     #[must_use]
     pub fn spi(&self) -> u32 {
-        self.spi
+        self.spec.outbound_spi
     }
 
     /// The traffic it carries.
     #[must_use]
     pub fn selectors(&self) -> &Selectors {
-        &self.selectors
+        &self.spec.selectors
     }
 
     /// Where its datagrams go; the traffic class is 0.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn path(&self) -> Path {
+        Path::Esp {
+            local: self.spec.local,
+            remote: self.remote,
+            encapsulation: self.encapsulation,
+            traffic_class: 0,
+        }
     }
 
     /// Its statistics, shared with whoever reports them.
     #[must_use]
     pub fn counters(&self) -> Arc<SaCounters> {
-        Arc::clone(&self.counters)
+        Arc::clone(self.counted())
     }
 
     /// The next sequence number.
@@ -139,27 +171,117 @@ impl OutboundSa {
     }
 
     /// Sets the first sequence number that may not be used, never beyond what the counter holds:
-    /// 2^32 - 1, or 2^48 with extended numbers, because the IV has 48 bits for it.
+    /// 2^32 - 1, with extended numbers 2^48. Of an SA whose numbers are reserved nothing changes:
+    /// its ceiling is granted.
     pub fn set_ceiling(&mut self, ceiling: u64) {
-        let limit = if self.esn {
-            SEQUENCE_LIMIT
+        if self.bucket.is_host() {
+            self.ceiling = ceiling.min(self.limit());
+        }
+    }
+
+    /// Takes over how far the owner of the SA may go; that is another host. Below this ceiling
+    /// everything may have been sent: here the first number is the ceiling, once the gate is open.
+    /// Never goes back; of an SA of [`Bucket::HOST`] nothing changes.
+    pub fn follow(&mut self, ceiling: u64) {
+        if !self.bucket.is_host() {
+            self.ceiling = self.ceiling.max(ceiling).min(self.limit());
+            self.epoch = None;
+        }
+    }
+
+    /// The owner has stopped, with this as its next number: everything below was sent, nothing
+    /// above, whatever its ceiling was. Not below what was sent here.
+    pub(crate) fn set_exact(&mut self, next: u64) {
+        self.ceiling = next.min(self.limit()).max(self.next);
+        self.epoch = None;
+    }
+
+    /// Called before it is used in an epoch. If it was used in another before, or another owner may
+    /// have used it, it goes on at the ceiling: whatever was sent lies below.
+    ///
+    /// Any other epoch counts, not only a higher one, because an epoch may name a node and the
+    /// times that it became the owner. A jump is always safe: numbers only go up.
+    #[inline]
+    pub(crate) fn enter(&mut self, epoch: u16) {
+        if self.epoch != Some(epoch) {
+            self.next = self.next.max(self.ceiling);
+            self.epoch = Some(epoch);
+            self.asked = false;
+        }
+    }
+
+    /// Raises the ceiling, never lowers it, and says from which number on more is to be asked for.
+    pub(crate) fn grant(&mut self, ceiling: u64, refill_at: u64) -> Result<(), NotGranted> {
+        let sent = self.next - 1;
+        if self.spec.esn && ceiling.saturating_sub(sent) >= MAX_AHEAD {
+            return Err(NotGranted::TooFar {
+                child: self.id(),
+                ceiling,
+                sent,
+            });
+        }
+        self.ceiling = self.ceiling.max(ceiling).min(self.limit());
+        self.refill_at = refill_at;
+        self.asked = false;
+        Ok(())
+    }
+
+    /// What a naive implementation would do after a takeover: see `Outbound::sabotage_reservation`.
+    pub(crate) fn ignore_reservation(&mut self) {
+        self.ceiling = self.limit();
+        self.epoch = Some(0);
+    }
+
+    /// Whether numbers for this many segments are there.
+    #[inline]
+    pub(crate) fn room(&self, segments: usize) -> Room {
+        let end = self.next.saturating_add(segments as u64);
+        if end <= self.ceiling {
+            Room::Enough
+        } else if end <= self.limit() {
+            Room::Later
         } else {
-            SHORT_SEQUENCE_LIMIT
-        };
-        self.ceiling = ceiling.min(limit);
+            Room::Never
+        }
+    }
+
+    /// Whether it is time, for the first time since the last grant, to ask for more numbers. There
+    /// are no more to ask for when the ceiling is what the counter holds.
+    #[inline]
+    pub(crate) fn nears_ceiling(&mut self) -> bool {
+        let near = self.next >= self.refill_at && !self.asked && self.ceiling < self.limit();
+        self.asked |= near;
+        near
+    }
+
+    /// Puts it on the list of those that ask; says whether it was not there.
+    pub(crate) fn list(&mut self) -> bool {
+        !std::mem::replace(&mut self.listed, true)
+    }
+
+    /// Takes it from the list of those that ask.
+    pub(crate) fn unlist(&mut self) {
+        self.listed = false;
+    }
+
+    /// Whether it is on the list of those that ask.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.listed
+    }
+
+    /// The first number that cannot have been sent. Exactly the next one if it was used in the last
+    /// epoch in which this host owned it; otherwise all that is known is the ceiling.
+    pub(crate) fn first_unused(&self, last_epoch: Option<u16>) -> u64 {
+        match self.epoch {
+            Some(epoch) if Some(epoch) == last_epoch => self.next,
+            _ => self.next.max(self.ceiling),
+        }
     }
 
     /// Sends to another address or in another encapsulation from now on: the peer has moved, as an
     /// authentic IKE message said (RFC 7296 2.23).
     pub fn redirect(&mut self, to: IpAddr, encapsulation: Encapsulation) {
-        if let Path::Esp {
-            remote,
-            encapsulation: current,
-            ..
-        } = &mut self.path
-        {
-            (*remote, *current) = (to, encapsulation);
-        }
+        (self.remote, self.encapsulation) = (to, encapsulation);
     }
 
     /// Continues at a later sequence number. Numbers never go back: an earlier one changes nothing.
@@ -170,14 +292,14 @@ impl OutboundSa {
     /// Where the payload lies in a datagram: behind SPI, sequence number and IV.
     #[must_use]
     pub fn payload_offset(&self) -> usize {
-        HEADER + self.iv_length
+        HEADER + usize::from(self.iv_length)
     }
 
     /// Length of the datagram that carries `payload` bytes.
     #[must_use]
     pub fn sealed_length(&self, payload: usize) -> usize {
-        let trailer = padding(payload, self.block_length) + TRAILER;
-        HEADER + self.iv_length + payload + trailer + self.key.icv_length()
+        let trailer = padding(payload, self.block_length.into()) + TRAILER;
+        self.payload_offset() + payload + trailer + usize::from(self.icv_length)
     }
 
     /// Makes an ESP datagram of a payload that already lies at [`Self::payload_offset`] in
@@ -199,6 +321,9 @@ impl OutboundSa {
         if sequence >= self.ceiling {
             return Err(Discard::OutboundCeiling);
         }
+        if self.key.is_none() {
+            self.key = Some(prepare(&self.spec).map_err(|_| Discard::SealFailed)?);
+        }
         self.next += 1;
         self.fill(datagram, payload, next_header, sequence)
             .ok_or(Discard::SealFailed)
@@ -206,37 +331,62 @@ impl OutboundSa {
 
     /// Counts datagrams that were sealed.
     pub(crate) fn count(&self, packets: u64, bytes: u64, now: u64) {
-        self.counters.passed(packets, bytes, self.next - 1, now);
+        self.counted().passed(packets, bytes, self.next - 1, now);
     }
 
     /// Counts packets that could not be sealed.
     pub(crate) fn count_dropped(&self, packets: u64) {
-        self.counters.dropped(packets);
+        self.counted().dropped(packets);
+    }
+
+    fn counted(&self) -> &Arc<SaCounters> {
+        self.counters.get_or_init(Arc::default)
+    }
+
+    fn limit(&self) -> u64 {
+        limit(self.spec.esn)
     }
 
     fn fill(&self, datagram: &mut [u8], payload: usize, next: u8, sequence: u64) -> Option<()> {
+        let key = self.key.as_ref()?;
         let (header, rest) = datagram.split_first_chunk_mut::<HEADER>()?;
-        let (iv, rest) = rest.split_at_mut_checked(self.iv_length)?;
-        let text_length = rest.len().checked_sub(self.key.icv_length())?;
+        let (iv, rest) = rest.split_at_mut_checked(self.iv_length.into())?;
+        let text_length = rest.len().checked_sub(self.icv_length.into())?;
         let (text, icv) = rest.split_at_mut_checked(text_length)?;
+        let spi = self.spec.outbound_spi;
         *header = Header {
-            spi: self.spi,
+            spi,
             sequence: sequence as u32,
         }
         .emit();
-        let number = u64::from(self.epoch) << 48 | sequence & (SEQUENCE_LIMIT - 1);
-        self.key.write_iv(number, iv).ok()?;
+        let epoch = u64::from(self.epoch.unwrap_or(0));
+        let number = epoch << 48 | sequence & (SEQUENCE_LIMIT - 1);
+        key.write_iv(number, iv).ok()?;
         if !write_trailer(text.get_mut(payload..)?, next) {
             return None;
         }
-        let cover = Cover::new(
-            self.spi,
-            sequence,
-            self.esn,
-            self.key.encryption().is_aead(),
-        );
-        self.key
-            .seal(iv, cover.aad(), cover.suffix(), text, icv)
-            .ok()
+        let cover = Cover::new(spi, sequence, self.spec.esn, key.encryption().is_aead());
+        key.seal(iv, cover.aad(), cover.suffix(), text, icv).ok()
     }
+}
+
+/// The first number that an SA never uses.
+fn limit(esn: bool) -> u64 {
+    if esn {
+        SEQUENCE_LIMIT
+    } else {
+        SHORT_SEQUENCE_LIMIT
+    }
+}
+
+/// Prepares the key; that it fits was checked when the SA was made.
+#[cold]
+fn prepare(spec: &SaSpec) -> Result<SealingKey, KeyError> {
+    let keys = &spec.outbound_keys;
+    SealingKey::new(
+        spec.encryption,
+        spec.integrity,
+        keys.encryption.as_bytes(),
+        keys.integrity.as_bytes(),
+    )
 }

@@ -67,8 +67,8 @@ impl Way {
             .send(&packet(port), &Offload::NONE, NOW, &mut self.batch)
     }
 
-    fn install(&mut self, spec: &SaSpec) {
-        let sa = OutboundSa::new(spec, 0).unwrap();
+    fn install(&mut self, spec: SaSpec) {
+        let sa = OutboundSa::new(Arc::new(spec), Bucket::HOST).unwrap();
         self.outbound.install(sa, NOW, &mut self.batch);
     }
 
@@ -123,7 +123,7 @@ fn each_action_does_what_it_says() {
     assert_eq!(way.send(8080), Sent::Clear(1));
     assert_eq!(way.send(110), Sent::Queued);
     assert_eq!(way.clear_packets(), [packet(80), packet(8080)]);
-    way.install(&spec("mail", 110, 1));
+    way.install(spec("mail", 110, 1));
     assert_eq!(way.send(110), Sent::Sealed(1));
     assert_eq!(way.sealed(), [(0x2000_0001, 1), (0x2000_0001, 2)]);
     assert_eq!(way.counts.get(Discard::OutboundBlocked), 1);
@@ -140,7 +140,7 @@ fn the_first_packet_is_kept_and_the_sa_asked_for_once() {
     assert_eq!(acquire.flow, Flow::of(&packet(110)).unwrap());
     assert_eq!(way.outbound.poll_acquire(), None);
     assert!(way.batch.is_empty());
-    way.install(&spec("mail", 110, 1));
+    way.install(spec("mail", 110, 1));
     assert_eq!(way.sealed().len(), 5);
     assert_eq!(way.outbound.pending(), 0);
 }
@@ -192,23 +192,23 @@ fn what_waits_has_a_bound_in_bytes() {
 #[test]
 fn an_sa_of_another_rule_or_port_does_not_serve() {
     let mut way = Way::new();
-    way.install(&spec("imap", 110, 1));
-    way.install(&spec("mail", 995, 2));
+    way.install(spec("imap", 110, 1));
+    way.install(spec("mail", 995, 2));
     assert_eq!(way.send(110), Sent::Queued);
-    way.install(&spec("mail", 110, 3));
+    way.install(spec("mail", 110, 3));
     assert_eq!(way.sealed(), [(0x2000_0003, 1)]);
 }
 
 #[test]
 fn the_youngest_sa_takes_over_and_the_older_one_back() {
     let mut way = Way::new();
-    way.install(&spec("mail", 110, 1));
+    way.install(spec("mail", 110, 1));
     way.send(110);
-    way.install(&spec("mail", 110, 2));
+    way.install(spec("mail", 110, 2));
     way.send(110);
     assert!(way.outbound.remove(ChildId(2)));
     way.send(110);
-    let sa = OutboundSa::new(&spec("mail", 110, 3), 0).unwrap();
+    let sa = OutboundSa::new(Arc::new(spec("mail", 110, 3)), Bucket::HOST).unwrap();
     assert!(way.outbound.replace(ChildId(1), sa, NOW, &mut way.batch));
     way.send(110);
     let spis = [
@@ -227,7 +227,7 @@ fn the_youngest_sa_takes_over_and_the_older_one_back() {
 #[test]
 fn nothing_is_sent_at_the_ceiling() {
     let mut way = Way::new();
-    way.install(&spec("mail", 110, 1));
+    way.install(spec("mail", 110, 1));
     assert!(way.outbound.set_ceiling(ChildId(1), 3));
     assert_eq!(way.send(110), Sent::Sealed(1));
     assert_eq!(way.send(110), Sent::Sealed(1));
@@ -249,7 +249,7 @@ fn nothing_is_sent_at_the_ceiling() {
 #[test]
 fn a_large_packet_that_meets_the_ceiling_is_sent_in_part() {
     let mut way = Way::new();
-    way.install(&spec("mail", 110, 1));
+    way.install(spec("mail", 110, 1));
     way.outbound.set_ceiling(ChildId(1), 3);
     let octets = TcpPacket::new(false, vec![1; 500]).emit_partial();
     let offload = Offload {
@@ -267,7 +267,7 @@ fn a_large_packet_that_meets_the_ceiling_is_sent_in_part() {
 fn the_counter_never_wraps() {
     for (esn, limit) in [(false, u64::from(u32::MAX)), (true, 1 << 48)] {
         let pair = Pair { esn, ..Pair::PLAIN };
-        let mut sa = OutboundSa::new(&pair.spec(), 0).unwrap();
+        let mut sa = OutboundSa::new(Arc::new(pair.spec()), Bucket::HOST).unwrap();
         sa.set_ceiling(u64::MAX);
         assert_eq!(sa.ceiling(), limit);
         sa.advance_to(limit - 1);
@@ -284,7 +284,10 @@ fn the_counter_never_wraps() {
 
 #[test]
 fn the_iv_is_epoch_and_sequence_number() {
-    let mut sa = OutboundSa::new(&Pair::PLAIN.spec(), 0xabcd).unwrap();
+    let spec = Arc::new(Pair::PLAIN.spec());
+    let mut sa = OutboundSa::new(spec, Bucket(9)).unwrap();
+    sa.enter(0xabcd);
+    sa.grant(0x1234_5679, 0).unwrap();
     sa.advance_to(0x1234_5678);
     let mut datagram = vec![0; sa.sealed_length(10)];
     sa.seal(&mut datagram, 10, protocol::TCP).unwrap();
@@ -491,7 +494,7 @@ fn a_fragment_of_protected_traffic_does_not_leave_in_clear() {
         .outbound
         .send(&fragment, &Offload::NONE, NOW, &mut way.batch);
     assert_eq!(sent, Sent::Clear(1));
-    way.install(&spec("mail", 110, 1));
+    way.install(spec("mail", 110, 1));
     let mut first = packet(110);
     first[6..8].copy_from_slice(&0x2000u16.to_be_bytes());
     let sent = way
@@ -507,7 +510,7 @@ fn datagrams_of_one_size_and_path_make_one_run() {
         local_port: 4500,
         remote_port: 4500,
     };
-    way.install(&SaSpec {
+    way.install(SaSpec {
         encapsulation,
         ..spec("mail", 110, 1)
     });
@@ -541,7 +544,7 @@ fn datagrams_of_one_size_and_path_make_one_run() {
 #[test]
 fn the_outer_traffic_class_is_that_of_the_packet() {
     let mut way = Way::new();
-    way.install(&spec("mail", 110, 1));
+    way.install(spec("mail", 110, 1));
     let mut packet = TcpPacket::new(false, vec![1; 10]);
     packet.traffic_class = 0xba;
     way.outbound
@@ -559,7 +562,7 @@ fn the_outer_traffic_class_is_that_of_the_packet() {
 #[test]
 fn a_peer_that_moved_is_followed() {
     let mut way = Way::new();
-    way.install(&spec("mail", 110, 1));
+    way.install(spec("mail", 110, 1));
     way.send(110);
     let encapsulation = Encapsulation::Udp {
         local_port: 4500,
@@ -628,7 +631,7 @@ proptest! {
             ..Offload::NONE
         };
         let mut way = Way::new();
-        way.install(&spec("mail", 110, 1));
+        way.install(spec("mail", 110, 1));
         let sent = way.outbound.send(&octets, &offload, NOW, &mut way.batch);
         let datagrams = way.batch.datagrams().count();
         match sent {

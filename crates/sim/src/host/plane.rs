@@ -9,7 +9,7 @@ use esp::{
     OutboundSa, Path, SaCounters, UnknownSpi,
 };
 use ike::Install;
-use policy::{AddressRange, ChildId, Encapsulation, KeyMaterial, RuleName, SaSpec, Spd};
+use policy::{AddressRange, Bucket, ChildId, Encapsulation, KeyMaterial, RuleName, SaSpec, Spd};
 
 use crate::frame::{Content, Frame, KeyLabel};
 use crate::host::effect::PairView;
@@ -21,7 +21,7 @@ struct Pair {
     inbound: Arc<SaCounters>,
     outbound: Arc<SaCounters>,
     /// For the sabotage that forgets windows.
-    install: Box<Install>,
+    spec: Arc<SaSpec>,
 }
 
 /// ESP of one host.
@@ -99,18 +99,18 @@ impl Plane {
         install: Box<Install>,
         now: u64,
     ) -> Result<(PairView, Vec<Frame>), String> {
-        let spec = &install.spec;
+        let (spec, when) = (Arc::new(install.spec), install.outbound);
         let refuse = |why| format!("the keys of pair {} do not fit: {why}", spec.id);
-        let inbound = InboundSa::new(spec).map_err(refuse)?;
-        let outbound = OutboundSa::new(spec, 0).map_err(refuse)?;
+        let inbound = InboundSa::new(Arc::clone(&spec), Bucket::HOST).map_err(refuse)?;
+        let outbound = OutboundSa::new(Arc::clone(&spec), Bucket::HOST).map_err(refuse)?;
         let id = spec.id;
         let pair = Pair {
-            view: view(spec),
+            view: view(&spec),
             inbound: inbound.counters(),
             outbound: outbound.counters(),
-            install,
+            spec,
         };
-        let (view, when) = (pair.view, pair.install.outbound);
+        let view = pair.view;
         self.pairs.insert(id, pair);
         self.inbound.install(inbound);
         match when {
@@ -257,7 +257,7 @@ impl Plane {
 
     fn forget_windows(&mut self) {
         for pair in self.pairs.values() {
-            if let Ok(fresh) = InboundSa::new(&pair.install.spec) {
+            if let Ok(fresh) = InboundSa::new(Arc::clone(&pair.spec), Bucket::HOST) {
                 self.inbound.install(fresh);
             }
         }
