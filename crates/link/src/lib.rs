@@ -25,6 +25,8 @@ mod settings;
 mod socket;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use error::{Error, NotSent};

@@ -19,7 +19,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
-/// The links of a node to its peers. Dropping it ends them and all their tasks.
+/// The links of a node to its peers. Dropping it ends them and all their tasks as soon as the
+/// runtime gets its turn; all sockets are closed when the [`Inbox`] gives `None`.
 pub struct Links {
     streams: Arc<Streams>,
     listening: Vec<SocketAddr>,
