@@ -66,9 +66,8 @@ async fn prove(context: &Context, stream: TcpStream, expected: &[Expected]) -> R
     let proven = context.tls.acceptor.accept(stream).await.map_err(refusal)?;
     let stream = Stream::from(proven);
     let connections = recognise(context, &stream, expected)?;
-    // The task takes it soon, or its news wait for their owner: then this times out.
-    let given = connections.send(stream).await;
-    given.map_err(|_| Refusal::Lost(std::io::ErrorKind::NotConnected))
+    // One that still waits there is as new as this one, and the peer will try again.
+    connections.try_send(stream).map_err(|_| Refusal::Busy)
 }
 
 /// Where the connections of this proven member go.
@@ -110,7 +109,8 @@ pub(crate) async fn take(context: Arc<Context>, peer: Arc<str>, mut connections:
         let Some(mut stream) = waiting else {
             return;
         };
-        if welcome(&mut stream).await.is_err() {
+        let welcoming = timeout(context.timing.handshake, welcome(&mut stream));
+        if !matches!(welcoming.await, Ok(Ok(()))) {
             continue;
         }
         match serve(&context, &peer, stream, connections.recv()).await {

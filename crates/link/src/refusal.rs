@@ -7,7 +7,7 @@ use std::io;
 /// Why a peer did not prove to be a member, or did not accept our proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Too many handshakes were running.
+    /// Too many handshakes were running, or an earlier connection of the peer was still waiting.
     Busy,
     /// The handshake took too long.
     Slow,
@@ -84,10 +84,14 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy => f.write_str("too many connections were being proven at the time"),
+            Self::Busy => f.write_str("too many connections were waiting at the time"),
             Self::Slow => f.write_str("it did not prove itself in time"),
             Self::Lost(kind) => {
-                write!(f, "the connection broke before it was proven: {kind}")
+                write!(
+                    f,
+                    "the connection ended before it was proven ({kind}): the other side's log \
+                     may say why"
+                )
             }
             Self::NotTls => f.write_str("it does not speak TLS"),
             Self::NotTls13 => f.write_str("it does not speak TLS 1.3 with our algorithms"),

@@ -1,7 +1,7 @@
 //! One connection between two proven members, from its first message to its end.
 
 use crate::context::Context;
-use crate::frame::Deframer;
+use crate::frame::{Deframer, Message};
 use crate::inbox::Item;
 use crate::limits::{MAX_BATCH, READ_BUFFER};
 use crate::news::Down;
@@ -11,6 +11,7 @@ use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc::Sender;
+use tokio::task::yield_now;
 use zeroize::{Zeroize, Zeroizing};
 
 /// The first bytes from the side that accepts. In TLS 1.3 the side that connects is done before
@@ -68,8 +69,8 @@ pub(crate) async fn serve<T>(
 
 async fn carry(stream: Stream, peer: &Arc<str>, outbox: &Outbox, news: &Sender<Item>) -> Down {
     let (reader, writer) = tokio::io::split(stream);
-    // The order matters to nobody but the reader, which can fill any time that there is: it is
-    // last. Tokio's budget makes all three give way to other tasks.
+    // The reader is last because it could use up all the budget that tokio gives a task before
+    // others get their turn.
     tokio::select! {
         biased;
         () = outbox.overflowed() => Down::Overflow,
@@ -88,20 +89,31 @@ async fn send(mut writer: WriteHalf<Stream>, outbox: &Outbox) -> Down {
             if !any {
                 break;
             }
-            let written = async {
-                writer.write_all(&batch).await?;
-                if let Some(tail) = &tail {
-                    writer.write_all(tail).await?;
-                }
-                writer.flush().await
-            };
-            if let Err(error) = written.await {
+            if let Err(error) = write(&mut writer, &batch, tail).await {
                 return error.into();
             }
             batch.as_mut_slice().zeroize();
             batch.clear();
         }
     }
+}
+
+/// Writes a batch and the long message behind it, in parts: sealing takes time, and other tasks
+/// get their turn after each.
+async fn write(
+    writer: &mut WriteHalf<Stream>,
+    batch: &[u8],
+    tail: Option<Message>,
+) -> io::Result<()> {
+    writer.write_all(batch).await?;
+    writer.flush().await?;
+    yield_now().await;
+    for part in tail.iter().flat_map(|tail| tail.chunks(MAX_BATCH)) {
+        writer.write_all(part).await?;
+        writer.flush().await?;
+        yield_now().await;
+    }
+    Ok(())
 }
 
 /// Receives messages, as fast as they are taken and no faster.

@@ -94,3 +94,44 @@ impl Options {
         self.tune(&SockRef::from(stream))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn both_ends_of_a_connection_are_tuned() {
+        let timing = Timing {
+            user_timeout: Duration::from_millis(1500),
+            keepalive: Duration::from_millis(10),
+            ..Timing::default()
+        };
+        let plain = Options::new(None, &timing).unwrap();
+        // Whoever may not mark sockets is told so, and nothing starts.
+        let options = match Options::new(Some(77), &timing) {
+            Ok(options) => options,
+            Err(Error::Mark(source)) => {
+                assert_eq!(source.kind(), io::ErrorKind::PermissionDenied);
+                plain
+            }
+            Err(other) => panic!("{other}"),
+        };
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = options.listen(address.parse().unwrap()).unwrap();
+            let connected = options.connect(listener.local_addr().unwrap()).await;
+            let connected = connected.unwrap();
+            let (accepted, _) = listener.accept().await.unwrap();
+            options.accepted(&accepted).unwrap();
+            for stream in [&connected, &accepted] {
+                let socket = SockRef::from(stream);
+                assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+                assert_eq!(
+                    socket.tcp_user_timeout().unwrap(),
+                    Some(timing.user_timeout)
+                );
+                assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(1));
+                assert_eq!(socket.mark().unwrap(), options.mark.unwrap_or(0));
+            }
+        }
+    }
+}
