@@ -41,6 +41,13 @@ pub enum Error {
         /// The one that is missing.
         missing: PathBuf,
     },
+    /// The authority cannot vouch for anybody any more.
+    AuthorityExpired {
+        /// Its certificate.
+        path: PathBuf,
+        /// When it expired, in seconds since 1970.
+        until: u64,
+    },
     /// A certificate, or what belongs to it, cannot be used.
     Certificate {
         /// The file with the certificate.
@@ -122,6 +129,13 @@ impl fmt::Display for Error {
                 "{} is missing while the authority's other file is there: bring it back, or \
                  remove both and run `holdfast cluster init` anew for all nodes",
                 missing.display()
+            ),
+            Self::AuthorityExpired { path, until } => write!(
+                f,
+                "the authority in {} expired at {}: remove `ca.pem` and `ca.key` and run \
+                 `holdfast cluster init` anew for all nodes, or correct this machine's clock",
+                path.display(),
+                moment(*until)
             ),
             Self::Certificate { path, fault } => {
                 write!(

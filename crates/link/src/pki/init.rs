@@ -1,8 +1,8 @@
 //! `holdfast cluster init`: the authority, and a file for every node.
 
-use crate::pki::authority::Authority;
+use crate::pki::authority::{self, Authority};
 use crate::pki::error::{Error, moment};
-use crate::pki::{files, names};
+use crate::pki::{files, names, papers};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -21,7 +21,8 @@ pub struct Made {
 /// Makes, in `folder`, a cluster's authority (`ca.pem`, `ca.key`) unless there is one, and for
 /// every node a file `NAME.join` that proves it to the others. `now` is the time of day.
 ///
-/// All names are checked before anything is written.
+/// All names are checked before anything is written. Renewal gives a node a new key, and does not
+/// take back the old certificate: only a new authority shuts out whoever has a copy of that.
 ///
 /// # Errors
 /// [`Error::Exists`] for a node that has its file already, unless `renew` is set; and whatever
@@ -41,6 +42,12 @@ pub fn init(folder: &Path, nodes: &[String], renew: bool, now: SystemTime) -> Re
         Some(authority) => (authority, false),
         None => (Authority::make(folder, now)?, true),
     };
+    if authority.until <= papers::seconds(now) {
+        return Err(Error::AuthorityExpired {
+            path: folder.join(authority::CERTIFICATE),
+            until: authority.until,
+        });
+    }
     let mut made = Vec::with_capacity(nodes.len());
     for name in nodes {
         let text = authority.issue(name, now)?;

@@ -97,6 +97,8 @@ fn a_second_run_adds_nodes_of_the_same_authority() {
     assert_eq!(std::fs::read(ca.join("ca.pem")).unwrap(), before);
     let later = join(&ca.join("b.join"), &folder.path("b"), now + 9 * YEAR).unwrap();
     assert_eq!(later.until, made.until);
+    let error = init(&ca, &names(&["c"]), false, now + 11 * YEAR).unwrap_err();
+    assert!(matches!(error, Error::AuthorityExpired { .. }), "{error}");
     let first = std::fs::read(ca.join("a.join")).unwrap();
     init(&ca, &names(&["a"]), true, now).unwrap();
     assert_ne!(std::fs::read(ca.join("a.join")).unwrap(), first);

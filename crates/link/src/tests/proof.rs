@@ -99,6 +99,11 @@ async fn an_authority_of_another_cluster_proves_nothing() {
         "{error}"
     );
     assert_eq!(refused(&mut inbox).await, Refusal::OtherAuthority);
+    // In TLS 1.3 it has done its part by then, and must not believe that there is a link.
+    let (_a, mut a_inbox) = Links::start(settings(mixed, &[("b", &[address])])).unwrap();
+    for _ in 0..3 {
+        assert!(matches!(refused(&mut a_inbox).await, Refusal::ByPeer(_)));
+    }
 }
 
 #[tokio::test]
