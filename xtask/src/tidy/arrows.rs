@@ -4,14 +4,15 @@ use std::path::Path;
 
 /// A crate, and those of ours that it may use. Arrows run down only.
 const TABLE: &[(&str, &[&str])] = &[
-    ("cli", &["api", "daemon", "lab"]),
+    ("cli", &["api", "daemon", "lab", "link"]),
     (
         "daemon",
         &[
-            "node", "esp", "linux", "policy", "cluster", "api", "crypto", "ike", "wire",
+            "node", "esp", "link", "linux", "policy", "cluster", "api", "crypto", "ike", "wire",
         ],
     ),
-    ("lab", &["linux", "api", "wire"]),
+    ("lab", &["link", "linux", "api", "wire"]),
+    ("link", &[]),
     (
         "sim",
         &["node", "esp", "policy", "cluster", "crypto", "ike", "wire"],
@@ -30,9 +31,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("api", &[]),
 ];
 
-/// What only the daemon, the lab and the binary may use: they wait, log and read the clock.
+/// What only the edge may use: it waits, logs and reads the clock.
 const EDGE_ONLY: &[&str] = &["tokio", "tracing", "log", "clap", "mio", "async-std"];
-const EDGE: &[&str] = &["daemon", "lab", "cli"];
+const EDGE: &[&str] = &["daemon", "lab", "cli", "link"];
 
 /// Compares every manifest below `crates` with the table.
 ///
@@ -59,7 +60,7 @@ pub(crate) fn check(crates: &Path) -> Result<Vec<String>, String> {
                 ));
             }
             if EDGE_ONLY.contains(&used.as_str()) && !EDGE.contains(name) {
-                let why = "only daemon, lab and cli wait, log or read the clock";
+                let why = "only daemon, lab, cli and link wait, log or read the clock";
                 breaches.push(format!(
                     "{}: `{name}` uses `{used}`: {why}.",
                     path.display()
