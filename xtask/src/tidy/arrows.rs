@@ -8,10 +8,10 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "node", "esp", "linux", "policy", "cluster", "api", "crypto", "ike", "wire",
+            "node", "esp", "linux", "policy", "cluster", "api", "crypto", "ike", "wire", "witness",
         ],
     ),
-    ("lab", &["linux", "api", "wire"]),
+    ("lab", &["linux", "api", "wire", "witness"]),
     (
         "sim",
         &["node", "esp", "policy", "cluster", "crypto", "ike", "wire"],
@@ -20,6 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "node",
         &["ike", "esp", "cluster", "policy", "crypto", "wire"],
     ),
+    ("witness", &[]),
     ("ike", &["policy", "crypto", "wire"]),
     ("esp", &["policy", "crypto", "wire"]),
     ("linux", &["policy", "wire"]),
@@ -30,9 +31,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("api", &[]),
 ];
 
-/// What only the daemon, the lab and the binary may use: they wait, log and read the clock.
+/// What only the daemon, the lab, the witness and the binary may use: they wait, log and read the clock.
 const EDGE_ONLY: &[&str] = &["tokio", "tracing", "log", "clap", "mio", "async-std"];
-const EDGE: &[&str] = &["daemon", "lab", "cli"];
+const EDGE: &[&str] = &["daemon", "lab", "cli", "witness"];
 
 /// Compares every manifest below `crates` with the table.
 ///
@@ -59,7 +60,7 @@ pub(crate) fn check(crates: &Path) -> Result<Vec<String>, String> {
                 ));
             }
             if EDGE_ONLY.contains(&used.as_str()) && !EDGE.contains(name) {
-                let why = "only daemon, lab and cli wait, log or read the clock";
+                let why = "only daemon, lab, witness and cli wait, log or read the clock";
                 breaches.push(format!(
                     "{}: `{name}` uses `{used}`: {why}.",
                     path.display()
