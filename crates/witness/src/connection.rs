@@ -139,7 +139,12 @@ impl Answers {
                         .map_err(lost)?;
                 }
                 None => {
-                    let trailers = self.body.trailers().await.map_err(lost)?.unwrap_or_default();
+                    let trailers = self
+                        .body
+                        .trailers()
+                        .await
+                        .map_err(lost)?
+                        .unwrap_or_default();
                     return match Status::read(&trailers) {
                         Some(status) => Err(Failure::refused(&self.endpoint, &status)),
                         None => Ok(None),

@@ -83,15 +83,17 @@ pub(crate) fn io_clause(error: &std::io::Error) -> String {
     if let Some(tls) = tls {
         return tls_clause(tls);
     }
-    let text = words(error.to_string().as_bytes());
     match error.kind() {
         ErrorKind::ConnectionRefused => {
             "refuses the connection; is etcd running, and is this its client port?".to_owned()
         }
-        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => format!(
-            "has closed the connection ({text}); it has stopped, or speaks TLS where we do not"
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
+            "has cut the connection; it has stopped, or speaks TLS where we do not".to_owned()
+        }
+        _ => format!(
+            "cannot be reached ({})",
+            words(error.to_string().as_bytes())
         ),
-        _ => format!("cannot be reached ({text})"),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::connect::Route;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Refused};
 use crate::limits::{
-    ENDPOINTS_MAX, KEY_MAX, NEWS_MAX, PROPOSALS_MAX, REQUEST_TIMEOUT, VALUE_MAX,
+    CHECK_PATIENCE, ENDPOINTS_MAX, KEY_MAX, NEWS_MAX, PROPOSALS_MAX, REQUEST_TIMEOUT, VALUE_MAX,
 };
 use crate::member::Keeper;
 use crate::members::board;
@@ -65,7 +65,7 @@ impl Witness {
                 board: Arc::clone(&board),
                 cluster: Arc::clone(&cluster),
                 prefix: prefix.clone(),
-                request_timeout,
+                patience: request_timeout.min(CHECK_PATIENCE),
             };
             tasks.spawn_on(keeper.run(), &runtime);
         }
@@ -131,9 +131,7 @@ impl Witness {
             deadline: Instant::now() + self.request_timeout,
         };
         let proposal = Proposal { tag, task, place };
-        self.proposals
-            .send(proposal)
-            .map_err(|_| Refused::Ended)
+        self.proposals.send(proposal).map_err(|_| Refused::Ended)
     }
 }
 

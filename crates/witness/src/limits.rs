@@ -25,8 +25,16 @@ pub(crate) const WORDS_MAX: usize = 300;
 /// A proposal is also sent to the next member when one has not answered for this long: several
 /// times what a healthy cluster needs, and what a dead member costs at most.
 pub const HEDGE: Duration = Duration::from_millis(75);
+/// A member that has not answered a proposal for this long is sent it again: what it passed on to a
+/// leader that died is lost.
+pub(crate) const RESEND: Duration = Duration::from_millis(250);
+/// Copies of one proposal: three members, for more than five seconds.
+pub(crate) const COPIES_MAX: usize = 64;
 /// How often an idle connection proves that its member has a majority.
 pub const CHECK: Duration = Duration::from_secs(1);
+/// A check that takes longer fails, and the watch moves to another member: with [`CHECK`] it bounds
+/// how long a frozen member can keep changes from us.
+pub const CHECK_PATIENCE: Duration = Duration::from_millis(500);
 /// How often a member in trouble is asked again: an election lasts about a second.
 pub(crate) const RECHECK: Duration = Duration::from_millis(200);
 /// First and longest pause between attempts to connect.

@@ -20,7 +20,8 @@ pub(crate) struct Keeper {
     /// The cluster that answered first, for all members.
     pub(crate) cluster: Arc<OnceLock<u64>>,
     pub(crate) prefix: String,
-    pub(crate) request_timeout: Duration,
+    /// How long a check may take.
+    pub(crate) patience: Duration,
 }
 
 impl Keeper {
@@ -83,7 +84,7 @@ impl Keeper {
         loop {
             let verified = was_up.then(|| connection.clone());
             let asked = self.ask(&connection, false);
-            match timeout(self.request_timeout, asked).await {
+            match timeout(self.patience, asked).await {
                 Ok(Ok(answer)) => {
                     let cluster = answer.header.cluster;
                     if *self.cluster.get_or_init(|| cluster) != cluster {
@@ -108,10 +109,10 @@ impl Keeper {
                     );
                     self.post(Link::Stuck(verified, why));
                     // Alone it would answer this; else it is dead, and so is the connection.
-                    let alone = timeout(self.request_timeout, self.ask(&connection, true)).await;
-                    if !matches!(alone, Ok(ref asked) if asked.as_ref().is_ok_and(|_| true)
-                        || asked.as_ref().is_err_and(|failure| failure.answered))
-                    {
+                    let alone = timeout(self.patience, self.ask(&connection, true)).await;
+                    let alive = alone
+                        .is_ok_and(|asked| asked.map_or_else(|failure| failure.answered, |_| true));
+                    if !alive {
                         return self.sentence("has stopped answering");
                     }
                 }

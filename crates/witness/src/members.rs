@@ -50,7 +50,9 @@ impl Members {
             may(index).then_some(((trouble, index != preferred), (index, connection)))
         };
         let candidates = board.iter().enumerate().filter_map(rank);
-        candidates.min_by_key(|(rank, _)| *rank).map(|(_, best)| best)
+        candidates
+            .min_by_key(|(rank, _)| *rank)
+            .map(|(_, best)| best)
     }
 
     /// Says who has answered.

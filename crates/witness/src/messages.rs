@@ -3,7 +3,7 @@
 mod answers;
 mod requests;
 
-pub(crate) use answers::{Change, Header, Range, Record, Swap, WatchNote};
+pub(crate) use answers::{Change, Range, Record, Swap, WatchNote};
 pub(crate) use requests::{RangeRequest, end_of_prefix, swap, watch};
 
 /// Paths of the procedures.

@@ -200,7 +200,10 @@ mod tests {
         let mut bytes = vec![0x08];
         bytes.extend([0xff; 9]);
         bytes.push(0x01);
-        assert_eq!(Fields(&bytes).next(), Some(Ok((1, Value::Number(u64::MAX)))));
+        assert_eq!(
+            Fields(&bytes).next(),
+            Some(Ok((1, Value::Number(u64::MAX))))
+        );
         *bytes.last_mut().unwrap() = 0x02;
         assert!(Fields(&bytes).next().unwrap().is_err());
     }

@@ -2,14 +2,17 @@
 //! fails or is slow.
 //!
 //! Sending a compare-and-swap again is safe: a revision is never used twice, so that of all copies
-//! at most one succeeds.
+//! at most one succeeds. It is also needed: what a follower has passed on to a leader that just died
+//! is lost, and the follower says so only after seven seconds. A copy that is not answered is left
+//! in its place nevertheless, since a slow answer is better than none.
 
 use crate::connection::Connection;
 use crate::failure::Failure;
-use crate::limits::HEDGE;
+use crate::limits::{COPIES_MAX, HEDGE, RESEND};
 use crate::members::Members;
 use crate::messages::{Record, Swap, path, swap};
 use crate::news::NotDone;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -29,8 +32,8 @@ pub(crate) struct Race {
     members: Members,
     message: Arc<[u8]>,
     copies: JoinSet<(usize, Result<Swap, Failure>)>,
-    /// Per member: not to be asked before; nothing while a copy is there.
-    rest: Vec<(usize, Option<Instant>)>,
+    /// When each member that has been asked may be asked again.
+    rest: HashMap<usize, Instant>,
     sent: usize,
     /// A copy failed, and may yet have succeeded.
     doubtful: bool,
@@ -44,7 +47,7 @@ impl Race {
             task,
             members,
             copies: JoinSet::new(),
-            rest: Vec::new(),
+            rest: HashMap::new(),
             sent: 0,
             doubtful: false,
             last: None,
@@ -82,16 +85,14 @@ impl Race {
 
     fn send_next(&mut self) {
         let now = Instant::now();
-        let rest = &self.rest;
-        let may = |index| {
-            let found = rest.iter().find(|(member, _)| *member == index);
-            found.is_none_or(|(_, until)| until.is_some_and(|until| until <= now))
-        };
+        let may = |member| self.rest.get(&member).is_none_or(|until| *until <= now);
+        if self.sent >= COPIES_MAX {
+            return;
+        }
         let Some((member, connection)) = self.members.best(may) else {
             return;
         };
-        self.rest.retain(|(other, _)| *other != member);
-        self.rest.push((member, None));
+        self.rest.insert(member, now + RESEND);
         self.sent += 1;
         let message = Arc::clone(&self.message);
         self.copies
@@ -114,8 +115,7 @@ impl Race {
                 Some(self.compare(current))
             }
             Err(failure) => {
-                self.rest.retain(|(other, _)| *other != member);
-                self.rest.push((member, Some(Instant::now() + HEDGE)));
+                self.rest.insert(member, Instant::now() + HEDGE);
                 self.doubtful |= !failure.nothing_happened;
                 self.last = Some(failure.sentence.clone());
                 let settled = failure.is_final && !self.doubtful && self.copies.is_empty();

@@ -31,7 +31,10 @@ impl Status {
 
     /// Whether another member would refuse as well.
     pub(crate) fn is_final(&self) -> bool {
-        matches!(self.code, INVALID | DENIED | UNIMPLEMENTED | UNAUTHENTICATED)
+        matches!(
+            self.code,
+            INVALID | DENIED | UNIMPLEMENTED | UNAUTHENTICATED
+        )
     }
 
     /// What etcd says and what to do, as a clause.
@@ -74,13 +77,13 @@ pub(crate) fn words(raw: &[u8]) -> String {
     let mut bytes = Vec::new();
     let mut rest = raw;
     while let Some((&first, tail)) = rest.split_first() {
-        let escaped = tail
-            .split_at_checked(2)
-            .filter(|_| first == b'%')
-            .and_then(|(digits, tail)| {
-                let digits = std::str::from_utf8(digits).ok()?;
-                Some((u8::from_str_radix(digits, 16).ok()?, tail))
-            });
+        let escaped =
+            tail.split_at_checked(2)
+                .filter(|_| first == b'%')
+                .and_then(|(digits, tail)| {
+                    let digits = std::str::from_utf8(digits).ok()?;
+                    Some((u8::from_str_radix(digits, 16).ok()?, tail))
+                });
         let (byte, tail) = escaped.unwrap_or((first, tail));
         bytes.push(byte);
         rest = tail;

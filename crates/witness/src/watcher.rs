@@ -150,10 +150,7 @@ impl Watcher {
     }
 
     /// Reads everything at one revision, and begins to watch right after it.
-    async fn begin(
-        &self,
-        connection: &Connection,
-    ) -> Result<(u64, Vec<Record>, Answers), Failure> {
+    async fn begin(&self, connection: &Connection) -> Result<(u64, Vec<Record>, Answers), Failure> {
         let (revision, records) = self.read(connection).await?;
         let end = end_of_prefix(&self.prefix);
         let request = watch(self.prefix.as_bytes(), &end, revision.saturating_add(1));
@@ -257,8 +254,8 @@ fn note(connection: &Connection, message: Option<bytes::Bytes>) -> Result<WatchN
     let Some(message) = message else {
         return Err(Failure::of(endpoint, "has ended the watch"));
     };
-    let note = WatchNote::decode(&message)
-        .map_err(|malformed| Failure::malformed(endpoint, malformed))?;
+    let note =
+        WatchNote::decode(&message).map_err(|malformed| Failure::malformed(endpoint, malformed))?;
     if note.compacted != 0 {
         let clause = "has compacted away what we had not read yet; everything is read again";
         return Err(Failure::of(endpoint, clause));
