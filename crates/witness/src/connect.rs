@@ -2,8 +2,8 @@
 
 use crate::connection::Connection;
 use crate::endpoint::Endpoint;
-use crate::failure::{broken, io_clause};
-use crate::limits::{HEADERS_MAX, RECONNECT};
+use crate::failure::{CLOSED, broken, io_clause};
+use crate::limits::{FIRST_WORD, HEADERS_MAX, UNACKNOWLEDGED};
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use rustls::ClientConfig;
@@ -13,8 +13,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 /// What moves a connection's octets; ends, with the reason as a clause, when the connection does.
@@ -50,7 +51,7 @@ impl Route {
                 if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
                     return Err("does not speak HTTP/2; is this etcd's client port?".to_owned());
                 }
-                http2(stream).await?
+                http2(spoken(stream).await).await?
             }
         };
         Ok((Connection::new(Arc::clone(&self.endpoint), sender), driver))
@@ -78,13 +79,22 @@ impl Route {
         let domain = Domain::for_address(address);
         let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
-        // The kernel gives up on what is not acknowledged soon after we have.
-        socket.set_tcp_user_timeout(Some(RECONNECT.1 * 10))?;
+        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
         if let Some(mark) = self.mark {
             socket.set_mark(mark)?;
         }
         Ok(TcpSocket::from_std_stream(socket.into()))
     }
+}
+
+/// Lets the member speak first, as etcd does. In TLS 1.3 our side of the handshake is complete
+/// before the member has looked at our certificate; if it refuses, and we have already sent more,
+/// the kernel resets the connection and its reason is lost.
+async fn spoken<S: AsyncRead + Unpin>(stream: S) -> BufReader<S> {
+    let mut stream = BufReader::new(stream);
+    // What fill_buf has met, an end or an error, it meets again when HTTP/2 reads.
+    let _ = timeout(FIRST_WORD, stream.fill_buf()).await;
+    stream
 }
 
 async fn http2<S>(stream: S) -> Result<(SendRequest<Bytes>, Driver), String>
@@ -99,9 +109,33 @@ where
         .map_err(|error| broken(&error))?;
     let driver = async move {
         match connection.await {
-            Ok(()) => "has closed the connection; it may be stopping".to_owned(),
+            Ok(()) => CLOSED.to_owned(),
             Err(error) => broken(&error),
         }
     };
     Ok((sender, Box::pin(driver)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_bears_the_mark_and_does_not_wait() {
+        let route = Route {
+            endpoint: Arc::new(Endpoint::parse("http://127.0.0.1:1").unwrap()),
+            tls: None,
+            mark: Some(7),
+        };
+        match route.socket(([127, 0, 0, 1], 1).into()) {
+            Ok(socket) => {
+                assert!(socket.nodelay().unwrap());
+                assert_eq!(socket2::SockRef::from(&socket).mark().unwrap(), 7);
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+                eprintln!("only root may mark a socket");
+            }
+        }
+    }
 }

@@ -54,7 +54,7 @@ impl fmt::Display for Error {
             ),
             Self::File { path, why } => write!(f, "{} cannot be used: {why}", path.display()),
             Self::NoRuntime => f.write_str(
-                "the witness was started outside of a tokio runtime; this is a fault of the program",
+                "the witness was started outside of a tokio runtime; that is the program's fault",
             ),
         }
     }

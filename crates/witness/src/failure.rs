@@ -60,13 +60,16 @@ impl Failure {
     }
 }
 
+/// The clause for a connection that the member has ended.
+pub(crate) const CLOSED: &str = "has closed the connection; it may be stopping";
+
 /// Why a connection ended, as a clause.
 pub(crate) fn broken(error: &h2::Error) -> String {
     if let Some(error) = error.get_io() {
         return io_clause(error);
     }
     if error.is_go_away() && error.is_remote() {
-        return "has closed the connection; it may be stopping".to_owned();
+        return CLOSED.to_owned();
     }
     format!(
         "does not speak HTTP/2 as etcd does ({}); check the port, and whether it should be https",
@@ -88,7 +91,7 @@ pub(crate) fn io_clause(error: &std::io::Error) -> String {
             "refuses the connection; is etcd running, and is this its client port?".to_owned()
         }
         ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
-            "has cut the connection; it has stopped, or speaks TLS where we do not".to_owned()
+            CLOSED.to_owned()
         }
         _ => format!(
             "cannot be reached ({})",
@@ -101,11 +104,11 @@ fn tls_clause(error: &rustls::Error) -> String {
     use rustls::{AlertDescription, CertificateError, Error};
     let text = words(error.to_string().as_bytes());
     match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "shows a certificate that our CA file does not vouch for; put the CA that signed \
+        Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => "shows a certificate that our CA file does not vouch for; put the CA that signed \
              etcd's certificates there"
-                .to_owned()
-        }
+            .to_owned(),
         Error::InvalidCertificate(_) => {
             format!("shows a certificate that is not good for this address ({text})")
         }

@@ -42,6 +42,11 @@ pub(crate) const RECONNECT: (Duration, Duration) =
     (Duration::from_millis(100), Duration::from_secs(1));
 /// For TCP, TLS and HTTP/2 together; a member in the same site needs a few milliseconds.
 pub(crate) const CONNECT: Duration = Duration::from_secs(2);
+/// How long etcd may take for its first word after the handshake of TLS, before we speak.
+pub(crate) const FIRST_WORD: Duration = Duration::from_millis(250);
+/// The kernel gives up a connection whose octets are not acknowledged for this long; the checks
+/// have given it up long before.
+pub(crate) const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 /// Shortest and longest time that a request may be given.
 pub(crate) const REQUEST_TIMEOUT: (Duration, Duration) =
     (Duration::from_millis(50), Duration::from_secs(60));

@@ -3,7 +3,7 @@
 use crate::connect::{Driver, Route};
 use crate::connection::Connection;
 use crate::endpoint::Endpoint;
-use crate::failure::Failure;
+use crate::failure::{CLOSED, Failure};
 use crate::limits::{CHECK, CONNECT, RECHECK, RECONNECT};
 use crate::members::Link;
 use crate::messages::{Range, RangeRequest, end_of_prefix, path};
@@ -77,7 +77,16 @@ impl Keeper {
             clause = driver => self.sentence(&clause),
             why = self.check(connection, &mut was_up) => why,
         };
-        (why, was_up)
+        if was_up || why != self.sentence(CLOSED) {
+            return (why, was_up);
+        }
+        let advice = match self.endpoint().tls {
+            true => {
+                "closes every connection at once; its log says whether it refuses our certificate"
+            }
+            false => "closes every connection at once; if it speaks TLS there, write https://",
+        };
+        (self.sentence(advice), false)
     }
 
     async fn check(&self, connection: Connection, was_up: &mut bool) -> String {

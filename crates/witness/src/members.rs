@@ -65,6 +65,13 @@ impl Members {
         matches!(self.board.borrow().get(member), Some(Link::Up(_)))
     }
 
+    /// Returns when the member no longer has a majority.
+    pub(crate) async fn fall(mut self, member: usize) {
+        while self.is_up(member) {
+            self.changed().await;
+        }
+    }
+
     /// Why no member has a majority, as a sentence; nothing if one has, or might.
     pub(crate) fn trouble(&self) -> Option<String> {
         let board = self.board.borrow();

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-/// What happened. States come in the order of their revisions; an outcome may come before or after
-/// the state that it is about.
+/// What happened. States come in the order of their revisions, except that all of them come once
+/// more, in that order, when the watch begins again; an outcome may come before or after the state
+/// that it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// What stands under a key now: all of them at the start and whenever the watch has begun

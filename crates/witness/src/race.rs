@@ -2,9 +2,9 @@
 //! fails or is slow.
 //!
 //! Sending a compare-and-swap again is safe: a revision is never used twice, so that of all copies
-//! at most one succeeds. It is also needed: what a follower has passed on to a leader that just died
-//! is lost, and the follower says so only after seven seconds. A copy that is not answered is left
-//! in its place nevertheless, since a slow answer is better than none.
+//! at most one succeeds. It is also needed: what a follower has passed on to a leader that just
+//! died is lost, and the follower says so only after seven seconds. A copy that is not answered is
+//! left in its place nevertheless, since a slow answer is better than none.
 
 use crate::connection::Connection;
 use crate::failure::Failure;

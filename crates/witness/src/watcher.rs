@@ -10,6 +10,7 @@ use crate::news::News;
 use crate::protobuf::Malformed;
 use crate::status::words;
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -122,8 +123,12 @@ impl Watcher {
 
     /// Everything, then every change, from one member, for as long as it lasts.
     async fn session(&mut self, member: usize, connection: &Connection) -> Result<(), End> {
+        let mut fall = pin!(self.members.clone().fall(member));
         let late = || Failure::of(connection.endpoint(), "has not answered in time");
-        let begun = timeout(self.request_timeout, self.begin(connection)).await;
+        let begun = tokio::select! {
+            begun = timeout(self.request_timeout, self.begin(connection)) => begun,
+            () = &mut fall => return Err(End::Again),
+        };
         let (revision, records, mut answers) = begun.map_err(|_| late())??;
         self.tell_all(revision, records).await?;
         self.trouble = None;
@@ -139,11 +144,7 @@ impl Watcher {
                         self.tell(connection, change).await?;
                     }
                 }
-                () = self.members.changed() => {
-                    if !self.members.is_up(member) {
-                        return Err(End::Again);
-                    }
-                }
+                () = &mut fall => return Err(End::Again),
                 () = read_again.notified() => return Err(End::Again),
             }
         }
@@ -204,7 +205,7 @@ impl Watcher {
         Err(Failure::of(connection.endpoint(), &clause))
     }
 
-    async fn tell_all(&mut self, revision: u64, records: Vec<Record>) -> Result<(), End> {
+    async fn tell_all(&mut self, revision: u64, mut records: Vec<Record>) -> Result<(), End> {
         let stand: BTreeSet<String> = records.iter().map(|record| record.key.clone()).collect();
         let gone: Vec<String> = self.told.difference(&stand).cloned().collect();
         self.told = stand;
@@ -212,6 +213,7 @@ impl Watcher {
             let key = self.bare(&key);
             self.news.send(News::Gone { key, revision }).await?;
         }
+        records.sort_unstable_by_key(|record| record.revision);
         for record in records {
             self.news.send(self.state(record)).await?;
         }

@@ -31,7 +31,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("api", &[]),
 ];
 
-/// What only the daemon, the lab, the witness and the binary may use: they wait, log and read the clock.
+/// What only the daemon, the lab, the witness and the binary may use: they wait, log and read the
+/// clock.
 const EDGE_ONLY: &[&str] = &["tokio", "tracing", "log", "clap", "mio", "async-std"];
 const EDGE: &[&str] = &["daemon", "lab", "cli", "witness"];
 

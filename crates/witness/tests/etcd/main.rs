@@ -1,5 +1,6 @@
 //! The witness against real etcd: a cluster of three on loopback, its members killed, frozen,
 //! silenced and brought back.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 /// A cluster, or an end of the test with a word where there is no etcd.
 macro_rules! cluster {

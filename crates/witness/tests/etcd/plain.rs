@@ -1,6 +1,7 @@
 //! What a healthy cluster does: compare, swap, watch.
 
 use crate::reader::Reader;
+use std::collections::HashSet;
 use witness::{News, NotDone};
 
 #[tokio::test]
@@ -98,13 +99,12 @@ async fn proposals_for_one_key_keep_their_order_and_changes_theirs() {
         last = revision;
     }
     let mut late = Reader::reachable(cluster.settings()).await;
-    for i in 0..304 {
-        let (key, ..) = late.state().await;
-        let expected = match i {
-            0..4 => keys[i].to_owned(),
-            _ => format!("many/{:03}", i - 4),
-        };
-        assert_eq!(key, expected);
+    let mut found = HashSet::new();
+    last = 0;
+    for _ in 0..304 {
+        let (key, _, revision) = late.state().await;
+        assert!(found.insert(key) && revision > last);
+        last = revision;
     }
 }
 

@@ -1,6 +1,6 @@
 //! A witness and its news, read with a bound on time.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
@@ -14,6 +14,8 @@ pub(crate) struct Reader {
     news: Receiver<News>,
     /// Passed over while something else was waited for.
     kept: VecDeque<News>,
+    /// Revisions of the keys that [`Reader::state`] has shown.
+    told: HashMap<String, u64>,
     tag: u64,
 }
 
@@ -24,6 +26,7 @@ impl Reader {
             witness,
             news,
             kept: VecDeque::new(),
+            told: HashMap::new(),
             tag: 0,
         }
     }
@@ -88,15 +91,21 @@ impl Reader {
         }
     }
 
-    /// The next state of any key, as it came.
+    /// The next state of any key that is news: on a busy machine the watch may begin again.
     pub(crate) async fn state(&mut self) -> (String, String, u64) {
-        match self.wait(|news| matches!(news, News::State { .. })).await {
-            News::State {
+        loop {
+            let news = self.wait(|news| matches!(news, News::State { .. })).await;
+            let News::State {
                 key,
                 value,
                 revision,
-            } => (key, String::from_utf8(value).unwrap(), revision),
-            _ => unreachable!(),
+            } = news
+            else {
+                unreachable!()
+            };
+            if self.told.insert(key.clone(), revision) < Some(revision) {
+                return (key, String::from_utf8(value).unwrap(), revision);
+            }
         }
     }
 
