@@ -29,6 +29,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("iperf3", "throughput"),
     ("user-mode-linux", "a Linux kernel with ESP"),
     ("kmod", "its modules"),
+    ("etcd-server", "the witness of a cluster"),
 ];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";

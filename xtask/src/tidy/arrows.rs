@@ -9,9 +9,10 @@ const TABLE: &[(&str, &[&str])] = &[
         "daemon",
         &[
             "node", "esp", "link", "linux", "policy", "cluster", "api", "crypto", "ike", "wire",
+            "witness",
         ],
     ),
-    ("lab", &["link", "linux", "api", "wire"]),
+    ("lab", &["link", "linux", "api", "wire", "witness"]),
     ("link", &[]),
     (
         "sim",
@@ -21,6 +22,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "node",
         &["ike", "esp", "cluster", "policy", "crypto", "wire"],
     ),
+    ("witness", &[]),
     ("ike", &["policy", "crypto", "wire"]),
     ("esp", &["policy", "crypto", "wire"]),
     ("linux", &["policy", "wire"]),
@@ -33,7 +35,7 @@ const TABLE: &[(&str, &[&str])] = &[
 
 /// What only the edge may use: it waits, logs and reads the clock.
 const EDGE_ONLY: &[&str] = &["tokio", "tracing", "log", "clap", "mio", "async-std"];
-const EDGE: &[&str] = &["daemon", "lab", "cli", "link"];
+const EDGE: &[&str] = &["daemon", "lab", "cli", "link", "witness"];
 
 /// Compares every manifest below `crates` with the table.
 ///
@@ -60,7 +62,7 @@ pub(crate) fn check(crates: &Path) -> Result<Vec<String>, String> {
                 ));
             }
             if EDGE_ONLY.contains(&used.as_str()) && !EDGE.contains(name) {
-                let why = "only daemon, lab, cli and link wait, log or read the clock";
+                let why = "only daemon, lab, cli, link and witness wait, log or read the clock";
                 breaches.push(format!(
                     "{}: `{name}` uses `{used}`: {why}.",
                     path.display()
