@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 const YEARS: Duration = Duration::from_secs(11 * 365 * 24 * 3600);
@@ -40,7 +41,8 @@ async fn connect(tls: &TlsConnector, address: SocketAddr) -> io::Result<Stream> 
 async fn connect_as(identity: &Identity, address: SocketAddr) -> io::Result<Stream> {
     let tls = Tls::new(identity).unwrap().connector;
     let mut stream = connect(&tls, address).await?;
-    assert!(welcomed(&mut stream).await?);
+    let welcome = timeout(Duration::from_secs(10), welcomed(&mut stream));
+    assert!(welcome.await.expect("an answer within ten seconds")?);
     Ok(stream)
 }
 

@@ -122,9 +122,8 @@ async fn a_restart_of_the_peer_is_down_then_up_and_nothing_stale() {
         settings.listen = vec![address];
         let (links, mut inbox) = Links::start(settings).unwrap();
         up(&mut inbox, "a").await;
-        // a may be connected anew by now; until its owner knows, nothing is sent on the new
-        // stream.
-        let _ = a.send("b", b"stale".to_vec());
+        // a is connected anew by now; until its owner knows, nothing is sent on the new stream.
+        assert_eq!(a.send("b", b"stale".to_vec()), Err(NotSent::Down));
         let why = down(&mut a_inbox, "b").await;
         assert!(matches!(why, Down::Closed | Down::Lost(_)), "{why}");
         assert_eq!(a.send("b", b"stale".to_vec()), Err(NotSent::Down));
