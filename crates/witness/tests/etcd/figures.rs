@@ -10,6 +10,22 @@ async fn figures() {
     latency(true).await;
     latency(false).await;
     deaths().await;
+    idle().await;
+}
+
+/// What a session costs when nothing happens: its thread's time on a processor.
+async fn idle() {
+    let cluster = cluster!(3, true);
+    let one = Reader::reachable(cluster.settings()).await;
+    let used = || -> u64 {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        text.split(' ').next().unwrap().parse().unwrap()
+    };
+    let before = used();
+    sleep(Duration::from_secs(10)).await;
+    let took = Duration::from_nanos(used() - before) / 10;
+    eprintln!("idle, three members, TLS: {took:?} of processor time a second");
+    drop(one);
 }
 
 fn show(what: &str, mut took: Vec<Duration>) {
