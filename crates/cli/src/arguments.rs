@@ -58,6 +58,9 @@ pub(crate) struct DaemonOptions {
     /// Write session keys for Wireshark to this folder: whoever reads it can read the traffic
     #[arg(long, value_name = "DIR")]
     pub(crate) wireshark_keys: Option<PathBuf>,
+    /// Do not reserve sequence numbers: for tests that prove that repeated ones would be found
+    #[arg(long, hide = true)]
+    pub(crate) sabotage_reservation: bool,
     /// Write events as lines of JSON
     #[arg(long)]
     pub(crate) log_json: bool,

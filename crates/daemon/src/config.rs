@@ -28,7 +28,7 @@ pub use diagnostic::{Diagnostic, Report, Severity};
 pub use diff::{Changes, diff};
 pub use settings::{
     ClusterGroup, ClusterNode, ClusterSettings, Config, NodeSettings, PlaneSettings,
-    ServiceCommand, Takeover,
+    ServiceCommand, Takeover, WitnessSettings,
 };
 
 /// Longest policy file in bytes; far more than anybody writes.

@@ -23,6 +23,10 @@ pub enum Error {
     Plane(String),
     /// The cluster's configuration contradicts itself.
     Cluster(cluster::ConfigError),
+    /// This node has no certificate for the links to the other members.
+    Certificates(link::pki::Error),
+    /// The links to the other members cannot be made.
+    Link(link::Error),
     /// The runtime of the control plane cannot start.
     Runtime(std::io::Error),
 }
@@ -44,6 +48,12 @@ impl fmt::Display for Error {
                 "{why}; protected traffic stays blocked until the daemon runs again"
             ),
             Self::Cluster(error) => error.fmt(f),
+            Self::Certificates(error) => write!(
+                f,
+                "takeover = \"replicate\" needs a certificate for the links between the nodes: \
+                 {error}"
+            ),
+            Self::Link(error) => error.fmt(f),
             Self::Runtime(error) => write!(f, "the control plane cannot start: {error}"),
         }
     }

@@ -15,6 +15,7 @@ mod explain;
 mod groups;
 mod heartbeat;
 mod key_log;
+mod links;
 mod log;
 mod options;
 mod plane;

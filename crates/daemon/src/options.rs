@@ -11,6 +11,9 @@ pub struct Options {
     pub socket: Option<PathBuf>,
     /// A folder for Wireshark key tables. Whoever reads it can read the traffic.
     pub wireshark_keys: Option<PathBuf>,
+    /// Sequence numbers are not reserved, to prove that a test which should find repeated ones
+    /// can: never for anything else.
+    pub sabotage_reservation: bool,
     /// Events as lines of JSON.
     pub log_json: bool,
 }

@@ -10,7 +10,7 @@ mod outbound;
 mod sockets;
 mod usage;
 
-use esp::{Counts, Discard, InboundSa, OutboundSa};
+use esp::{Counts, Discard, InboundSa, OutboundSa, Refill, WindowImage};
 use ike::{Install, Outbound as When};
 use linux::tun::{Tun, TunOptions};
 use linux::{Error, Family};
@@ -58,6 +58,35 @@ pub(crate) enum Report {
         /// The SPI.
         spi: u32,
     },
+    /// An outbound SA needs more sequence numbers.
+    Refill(Refill),
+    /// An inbound SA comes near the highest number that it may deliver.
+    RefillInbound(Refill),
+    /// Inbound windows have moved.
+    Windows(Vec<(ChildId, WindowImage)>),
+    /// The gate of a bucket is closed on the way out: where its SAs have stopped.
+    Stopped {
+        /// The bucket.
+        bucket: Bucket,
+        /// The next number of each.
+        next: Vec<(ChildId, u64)>,
+    },
+    /// The gate of a bucket is closed on the way in: what its windows have come to.
+    Passing {
+        /// The bucket.
+        bucket: Bucket,
+        /// Those that have moved since they were told last.
+        windows: Vec<(ChildId, WindowImage)>,
+    },
+    /// ESP for a bucket that is handed over.
+    Stray {
+        /// Whence it came.
+        source: IpAddr,
+        /// Our address.
+        destination: IpAddr,
+        /// The datagram.
+        bytes: Vec<u8>,
+    },
     /// A worker had to end: the plane is dead.
     Failed(String),
 }
@@ -70,6 +99,31 @@ pub(crate) struct Settings {
     pub(crate) mtu: u32,
     /// The mark of the daemon's own packets.
     pub(crate) mark: u32,
+    /// Whether inbound SAs of groups are strict.
+    pub(crate) strict: bool,
+    /// A test's wish, see [`crate::Options::sabotage_reservation`].
+    pub(crate) sabotage: bool,
+}
+
+/// An outbound SA that waits.
+struct Later {
+    sa: Box<OutboundSa>,
+    /// Ceiling, and where to ask for more.
+    granted: Option<(u64, u64)>,
+}
+
+/// A gate that closes for a handover: what each direction has said.
+#[derive(Default)]
+struct Closing {
+    next: Option<Vec<(ChildId, u64)>>,
+    windows: Option<Vec<(ChildId, WindowImage)>>,
+}
+
+/// Where both directions of a bucket have stopped.
+pub(crate) struct Closed {
+    pub(crate) bucket: Bucket,
+    pub(crate) next: Vec<(ChildId, u64)>,
+    pub(crate) windows: Vec<(ChildId, WindowImage)>,
 }
 
 /// The control thread's side of the plane.
@@ -79,8 +133,12 @@ pub(crate) struct Plane {
     threads: Vec<JoinHandle<()>>,
     counts: Arc<Counts>,
     book: Book,
-    /// Outbound SAs that wait until the peer is ready for them.
-    later: BTreeMap<ChildId, OutboundSa>,
+    /// Outbound SAs that wait until the peer is ready for them, each with what it was granted.
+    later: BTreeMap<ChildId, Later>,
+    /// What the workers have said of gates that close for a handover.
+    closing: BTreeMap<Bucket, Closing>,
+    /// Whether inbound SAs of groups never deliver anything twice, whoever owns the group.
+    strict: bool,
     sockets: Arc<Sockets>,
     begun: Instant,
     device: String,
@@ -107,6 +165,7 @@ impl Plane {
         let (inbound_orders, inbound_queue) = order::channel()?;
         let (device, index) = (tun.name().to_owned(), tun.index());
         let outbound = outbound::Worker {
+            sabotage: settings.sabotage,
             tun: Arc::clone(&tun),
             sockets: Arc::clone(&sockets),
             orders: outbound_queue,
@@ -133,6 +192,8 @@ impl Plane {
             counts,
             book: Book::default(),
             later: BTreeMap::new(),
+            closing: BTreeMap::new(),
+            strict: settings.strict,
             sockets,
             begun,
             device,
@@ -165,19 +226,24 @@ impl Plane {
     ///
     /// # Errors
     /// When a key does not fit its algorithm, which a correct negotiation excludes.
-    pub(crate) fn install(&mut self, install: Install) -> Result<(), crypto::cipher::KeyError> {
-        let spec = Arc::new(install.spec);
-        let inbound = InboundSa::new(Arc::clone(&spec), Bucket::HOST)?;
-        let outbound = OutboundSa::new(Arc::clone(&spec), Bucket::HOST)?;
+    pub(crate) fn install(&mut self, install: &Install) -> Result<(), crypto::cipher::KeyError> {
+        let (spec, bucket) = (&install.spec, install.bucket);
+        let mut inbound = InboundSa::new(Arc::clone(spec), bucket)?;
+        if self.strict && !bucket.is_host() {
+            inbound = inbound.strict();
+        }
+        let outbound = Box::new(OutboundSa::new(Arc::clone(spec), bucket)?);
         self.book
-            .enter(&spec, inbound.counters(), outbound.counters(), self.begun);
+            .enter(spec, inbound.counters(), outbound.counters(), self.begun);
         self.inbound.give(InboundOrder::Install(Box::new(inbound)));
         match install.outbound {
-            When::Now => self
-                .outbound
-                .give(OutboundOrder::Install(Box::new(outbound))),
+            When::Now => self.outbound.give(OutboundOrder::Install(outbound)),
             When::Later => {
-                self.later.insert(spec.id, outbound);
+                let later = Later {
+                    sa: outbound,
+                    granted: None,
+                };
+                self.later.insert(spec.id, later);
             }
         }
         Ok(())
@@ -185,10 +251,106 @@ impl Plane {
 
     /// Lets the outbound SA of a pair carry traffic.
     pub(crate) fn activate(&mut self, child: ChildId) {
-        if let Some(outbound) = self.later.remove(&child) {
-            self.outbound
-                .give(OutboundOrder::Install(Box::new(outbound)));
+        if let Some(Later { sa, granted }) = self.later.remove(&child) {
+            self.outbound.give(OutboundOrder::Install(sa));
+            if let Some((ceiling, refill_at)) = granted {
+                self.grant(child, ceiling, refill_at);
+            }
         }
+    }
+
+    /// Lets the outbound SA of a pair use the numbers below a ceiling.
+    pub(crate) fn grant(&mut self, child: ChildId, ceiling: u64, refill_at: u64) {
+        match self.later.get_mut(&child) {
+            Some(later) => later.granted = Some((ceiling, refill_at)),
+            None => self.outbound.give(OutboundOrder::Grant {
+                child,
+                ceiling,
+                refill_at,
+            }),
+        }
+    }
+
+    /// Lets the inbound SA of a pair deliver what has a number below a ceiling.
+    pub(crate) fn grant_inbound(&self, child: ChildId, ceiling: u64, refill_at: u64) {
+        self.inbound.give(InboundOrder::Grant {
+            child,
+            ceiling,
+            refill_at,
+        });
+    }
+
+    /// The owner of a pair has stopped before this number.
+    pub(crate) fn set_exact(&mut self, child: ChildId, next: u64) {
+        match self.later.get_mut(&child) {
+            // It has never sent.
+            Some(later) => later.granted = None,
+            None => self.outbound.give(OutboundOrder::Exact { child, next }),
+        }
+    }
+
+    /// The owner of a pair has seen so much.
+    pub(crate) fn restore_window(&self, child: ChildId, image: &[u8]) {
+        if let Some((image, _)) = WindowImage::decode(image) {
+            self.inbound.give(InboundOrder::Restore { child, image });
+        }
+    }
+
+    /// This host owns a bucket.
+    pub(crate) fn open_gate(&mut self, bucket: Bucket, epoch: u16) {
+        self.closing.remove(&bucket);
+        self.inbound.give(InboundOrder::OpenGate { bucket, epoch });
+        self.outbound
+            .give(OutboundOrder::OpenGate { bucket, epoch });
+    }
+
+    /// This host does not own a bucket any more. With `hand_over` both directions say where they
+    /// have stopped, and what comes in is passed on.
+    pub(crate) fn close_gate(&mut self, bucket: Bucket, hand_over: bool) {
+        let tell = hand_over;
+        self.outbound
+            .give(OutboundOrder::CloseGate { bucket, tell });
+        match hand_over {
+            true => {
+                self.closing.insert(bucket, Closing::default());
+                self.inbound.give(InboundOrder::HandOver(bucket));
+            }
+            false => {
+                self.closing.remove(&bucket);
+                self.inbound.give(InboundOrder::CloseGate(bucket));
+            }
+        }
+    }
+
+    /// One direction of a bucket has stopped; the answer when both have.
+    pub(crate) fn stopped(
+        &mut self,
+        bucket: Bucket,
+        next: Option<Vec<(ChildId, u64)>>,
+        windows: Option<Vec<(ChildId, WindowImage)>>,
+    ) -> Option<Closed> {
+        let closing = self.closing.get_mut(&bucket)?;
+        closing.next = next.or(closing.next.take());
+        closing.windows = windows.or(closing.windows.take());
+        let both = closing.next.is_some() && closing.windows.is_some();
+        if !both {
+            return None;
+        }
+        let closing = self.closing.remove(&bucket)?;
+        Some(Closed {
+            bucket,
+            next: closing.next?,
+            windows: closing.windows?,
+        })
+    }
+
+    /// Takes in a datagram that came to another member.
+    pub(crate) fn inject(&self, source: IpAddr, destination: IpAddr, bytes: Vec<u8>) {
+        self.inbound.give(InboundOrder::Inject {
+            source,
+            destination,
+            bytes,
+        });
     }
 
     /// The peer's address or ports have changed. An SA that still waits is told as well.
@@ -198,8 +360,8 @@ impl Plane {
         remote: IpAddr,
         encapsulation: Encapsulation,
     ) {
-        if let Some(outbound) = self.later.get_mut(&child) {
-            outbound.redirect(remote, encapsulation);
+        if let Some(later) = self.later.get_mut(&child) {
+            later.sa.redirect(remote, encapsulation);
             return;
         }
         self.outbound.give(OutboundOrder::Redirect {

@@ -5,12 +5,13 @@ mod effects;
 mod inputs;
 
 use crate::capture::{Applied, Capture};
-use crate::config::Config;
+use crate::config::{Config, Takeover};
 use crate::control::{Control, Question};
 use crate::error::Error;
 use crate::groups::{Done, Groups};
 use crate::heartbeat::{Heartbeat, Heartbeats};
 use crate::key_log::KeyLog;
+use crate::links;
 use crate::log::Log;
 use crate::options::Options;
 use crate::plane::{Plane, Report};
@@ -18,6 +19,7 @@ use crate::random::OsRandom;
 use crate::setup;
 use crate::watch::watch;
 use answers::Waiting;
+use link::{Inbox, Links, News};
 use linux::netlink::{Monitor, Netlink};
 use node::{Node, Output};
 use policy::Spd;
@@ -72,6 +74,7 @@ pub(crate) struct Daemon {
     capture: Capture,
     groups: Groups,
     heartbeats: Option<Heartbeats>,
+    links: Option<Links>,
     netlink: Netlink,
     keys: Option<KeyLog>,
     log: Log,
@@ -86,6 +89,7 @@ struct Inputs {
     reports: mpsc::Receiver<Report>,
     filter: mpsc::UnboundedReceiver<Applied>,
     heartbeats: Option<mpsc::Receiver<Heartbeat>>,
+    links: Option<Inbox>,
     services: mpsc::Receiver<Done>,
     questions: mpsc::Receiver<Question>,
     addresses: AsyncFd<Monitor>,
@@ -112,8 +116,8 @@ impl Signals {
 
 impl Daemon {
     /// Brings everything up; the control socket last, so that who reaches it finds all in place.
-    fn start(options: &Options, config: Config, log: Log) -> Result<(Self, Inputs), Error> {
-        let (plane, reports) = Plane::start(&setup::plane(&config))?;
+    fn start(options: &Options, config: Config, mut log: Log) -> Result<(Self, Inputs), Error> {
+        let (plane, reports) = Plane::start(&setup::plane(&config, options.sabotage_reservation))?;
         let (groups, services) = Groups::new(setup::groups(&config))?;
         let monitor = Monitor::open()?;
         let mut netlink = Netlink::open()?;
@@ -127,6 +131,7 @@ impl Daemon {
             }
             None => (None, None),
         };
+        let (links, inbox) = open_links(&config, &mut log)?;
         let folder = options
             .wireshark_keys
             .as_ref()
@@ -150,6 +155,7 @@ impl Daemon {
             capture,
             groups,
             heartbeats,
+            links,
             netlink,
             keys,
             log,
@@ -169,6 +175,7 @@ impl Daemon {
             reports,
             filter,
             heartbeats: heartbeat_inputs,
+            links: inbox,
             services,
             questions,
             addresses: watch(monitor).map_err(Error::Runtime)?,
@@ -207,6 +214,7 @@ impl Daemon {
                 () = tokio::time::sleep_until(due.into()) => {
                     self.node.handle_timeout(Instant::now());
                 }
+                Some(news) = news(&mut inputs.links) => self.link_news(news, &mut inputs.links),
                 report = inputs.reports.recv() => match report {
                     Some(report) => self.report(report)?,
                     None => return Err(Error::Plane("the data plane ended".to_owned())),
@@ -265,6 +273,27 @@ async fn receive(inputs: &mut Option<mpsc::Receiver<Heartbeat>>) -> Option<Heart
         Some(inputs) => inputs.recv().await,
         None => std::future::pending().await,
     }
+}
+
+async fn news(inbox: &mut Option<Inbox>) -> Option<News> {
+    match inbox {
+        Some(inbox) => inbox.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The links to the other members, where SAs are replicated.
+fn open_links(config: &Config, log: &mut Log) -> Result<(Option<Links>, Option<Inbox>), Error> {
+    let cluster = config.cluster.as_ref();
+    let Some(cluster) = cluster.filter(|one| one.takeover == Takeover::Replicate) else {
+        return Ok((None, None));
+    };
+    let name = setup::node_name(config);
+    let (links, inbox, warning) = links::open(cluster, &name, config.plane.mark)?;
+    if let Some(warning) = warning {
+        log.event("warning", &warning);
+    }
+    Ok((Some(links), Some(inbox)))
 }
 
 /// Grows with every start of this node, as long as the clock does not go back between two.

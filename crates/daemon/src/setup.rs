@@ -1,12 +1,12 @@
 //! From the configuration file to what node, plane and groups are told.
 
 use crate::capture;
-use crate::config::{self, ClusterSettings, Config};
+use crate::config::{self, ClusterSettings, Config, Takeover};
 use crate::error::Error;
 use crate::groups::{Command, Group};
 use crate::plane;
 use linux::{Family, Prefix};
-use node::{ClusterConfig, GroupAddresses};
+use node::{ClusterConfig, GroupAddresses, Replicate};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -68,9 +68,16 @@ fn cluster_config(cluster: &ClusterSettings, name: &str) -> Result<ClusterConfig
             .map(|(address, _)| *address)
             .collect(),
     });
+    let replicate = match cluster.takeover {
+        Takeover::Replicate => Some(Replicate {
+            strict: cluster.strict,
+        }),
+        Takeover::Renegotiate => None,
+    };
     Ok(ClusterConfig {
         member,
         groups: groups.collect(),
+        replicate,
     })
 }
 
@@ -115,8 +122,10 @@ pub(crate) fn heartbeat_paths(config: &Config) -> Option<(u16, Vec<Family>)> {
 }
 
 /// The plane's settings.
-pub(crate) fn plane(config: &Config) -> plane::Settings {
+pub(crate) fn plane(config: &Config, sabotage: bool) -> plane::Settings {
     plane::Settings {
+        strict: config.cluster.as_ref().is_some_and(|one| one.strict),
+        sabotage,
         tun: config.plane.tun.clone(),
         mtu: u32::from(config.plane.mtu),
         mark: config.plane.mark,

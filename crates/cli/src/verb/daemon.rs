@@ -14,6 +14,7 @@ pub(crate) fn run(options: &DaemonOptions, socket: Option<&Path>) -> Result<(), 
         config: options.config.clone(),
         socket: socket.map(Path::to_owned),
         wireshark_keys: options.wireshark_keys.clone(),
+        sabotage_reservation: options.sabotage_reservation,
         log_json: options.log_json,
     };
     daemon::run(&options).map_err(|error| Failure::new(ErrorCode::Failed, error.to_string()))

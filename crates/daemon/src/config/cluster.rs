@@ -1,11 +1,14 @@
 //! `[cluster]`, `[[cluster.node]]` and `[[cluster.group]]`.
 
+mod witness;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::cluster::{Failback, GroupName, NodeName};
 
-use crate::config::diagnostic::Problems;
+use crate::config::diagnostic::{Problems, Span};
 use crate::config::key::{self, Keys};
 use crate::config::node::interface;
 use crate::config::section::{Bad, Section, Value};
@@ -17,8 +20,14 @@ use crate::config::value;
 
 /// UDP port of the heartbeats.
 const PORT: u16 = 4511;
-/// Exactly this many nodes: without a witness, three cannot agree on more than two can.
+/// TCP port of the links.
+const LINK_PORT: u16 = 4512;
+/// Where `holdfast cluster join` puts certificates.
+const CERTIFICATES: &str = "/etc/holdfast/cluster";
+/// Exactly this many nodes without a witness: three cannot agree on more than two can.
 const NODES: usize = 2;
+/// Most nodes with a witness.
+const NODES_WITH_WITNESS: usize = ::cluster::limits::MAX_PEERS + 1;
 const MAX_ADDRESSES: usize = 32;
 const MAX_PATHS: usize = 8;
 
@@ -45,8 +54,21 @@ pub(crate) fn read(
             }
         }
     }
-    let ways = [("renegotiate", Takeover::Renegotiate)];
+    let ways = [
+        ("replicate", Takeover::Replicate),
+        ("renegotiate", Takeover::Renegotiate),
+    ];
     let takeover = section.read(problems, "takeover", |value| value::word(value, &ways));
+    let windows = [("bounded", false), ("strict", true)];
+    let strict = section.read(problems, "inbound_window", |value| {
+        value::word(value, &windows)
+    });
+    let certificates = section.read(problems, "certificates", path);
+    let link_port = section.read(problems, "link_port", |value| {
+        value::number(value, 1..=65_535)
+    });
+    let link_port = link_port.and_then(|port| u16::try_from(port).ok());
+    let witness = witness::read(&mut section, problems);
     let bounds = Duration::from_millis(5)..=10 * SECOND;
     let heartbeat = section
         .read(problems, "heartbeat", |value| {
@@ -67,11 +89,7 @@ pub(crate) fn read(
         .into_iter()
         .filter_map(|table| read_node(table, problems, port))
         .collect();
-    if count != NODES {
-        let message = format!("the cluster has {count} nodes, and it must have {NODES}");
-        let remedy = "write a `[[cluster.node]]` for this node and one for the other".to_owned();
-        problems.error(span.clone(), message, "in [cluster]".to_owned(), remedy);
-    }
+    check_count(count, witness.is_some(), &span, problems);
     let tables = section.tables(problems, "group", "[[cluster.group]]");
     if tables.is_empty() {
         let remedy = "write a `[[cluster.group]]` with the virtual address".to_owned();
@@ -85,12 +103,46 @@ pub(crate) fn read(
     section.finish(problems);
     Some(ClusterSettings {
         key: Arc::new(key?.secret),
-        takeover: takeover.unwrap_or(Takeover::Renegotiate),
+        takeover: takeover.unwrap_or(Takeover::Replicate),
+        strict: strict.unwrap_or(false),
+        certificates: certificates.unwrap_or_else(|| CERTIFICATES.into()),
+        link_port: link_port.unwrap_or(LINK_PORT),
+        witness,
         heartbeat,
         missed,
         nodes,
         groups,
     })
+}
+
+/// How many nodes there may be depends on whether somebody decides between them.
+fn check_count(count: usize, witness: bool, span: &Span, problems: &mut Problems) {
+    let (message, remedy) = match (count, witness) {
+        (NODES, _) => return,
+        (NODES..=NODES_WITH_WITNESS, true) => return,
+        (_, true) => (
+            format!("the cluster has {count} nodes, and it may have 2 to {NODES_WITH_WITNESS}"),
+            "write a `[[cluster.node]]` for each node",
+        ),
+        (NODES.., false) => (
+            format!("the cluster has {count} nodes, and without a witness it must have {NODES}"),
+            "write a `[cluster.witness]`, or a `[[cluster.node]]` for this node and one other",
+        ),
+        (_, false) => (
+            format!("the cluster has {count} nodes, and it must have {NODES}"),
+            "write a `[[cluster.node]]` for this node and one for the other",
+        ),
+    };
+    problems.error(
+        span.clone(),
+        message,
+        "in [cluster]".to_owned(),
+        remedy.to_owned(),
+    );
+}
+
+fn path(value: &Value<'_>) -> Result<PathBuf, Bad> {
+    value::short_text(value, 4096).map(PathBuf::from)
 }
 
 fn read_node(mut section: Section<'_>, problems: &mut Problems, port: u16) -> Option<ClusterNode> {
@@ -144,7 +196,7 @@ fn read_group(
         value::duration(value, bounds)
     });
     let preferred = section.read(problems, "preferred", |value| {
-        value::list(value, NODES, |item| {
+        value::list(value, NODES_WITH_WITNESS, |item| {
             let name = node_name(item)?;
             if nodes.iter().any(|node| node.name == name) {
                 return Ok(name);

@@ -60,6 +60,14 @@ pub struct ClusterSettings {
     pub key: Arc<Secret>,
     /// How peers get to the new owner.
     pub takeover: Takeover,
+    /// Whether a datagram is never delivered twice, at the price of a block of fresh ones.
+    pub strict: bool,
+    /// Where this node's certificate is, which `holdfast cluster join` puts there.
+    pub certificates: PathBuf,
+    /// TCP port of the links between the nodes.
+    pub link_port: u16,
+    /// What decides between nodes that do not hear each other.
+    pub witness: Option<WitnessSettings>,
     /// How often nodes greet each other.
     pub heartbeat: Duration,
     /// Missing greetings that make a node count as gone.
@@ -73,6 +81,8 @@ pub struct ClusterSettings {
 /// How peers get to the new owner of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takeover {
+    /// They notice nothing: the new owner goes on with their SAs.
+    Replicate,
     /// They negotiate anew.
     Renegotiate,
 }
@@ -82,9 +92,23 @@ impl Takeover {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Takeover::Replicate => "replicate",
             Takeover::Renegotiate => "renegotiate",
         }
     }
+}
+
+/// `[cluster.witness]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessSettings {
+    /// The client addresses of etcd's members, as URLs.
+    pub etcd: Vec<String>,
+    /// PEM files, where they are `https`: the authority, our certificate and our key.
+    pub tls: Option<(PathBuf, PathBuf, PathBuf)>,
+    /// What this cluster's keys in etcd begin with.
+    pub prefix: String,
+    /// How long a question may take.
+    pub timeout: Duration,
 }
 
 /// `[[cluster.node]]`.
@@ -189,6 +213,10 @@ impl ClusterSettings {
     #[must_use]
     pub fn same(&self, other: &ClusterSettings) -> bool {
         self.takeover == other.takeover
+            && self.strict == other.strict
+            && self.certificates == other.certificates
+            && self.link_port == other.link_port
+            && self.witness == other.witness
             && self.heartbeat == other.heartbeat
             && self.missed == other.missed
             && self.nodes == other.nodes

@@ -9,8 +9,9 @@ use linux::raw::EspSocket;
 use linux::tun::{MAX_SLICES, Tun};
 use linux::udp::UdpSocket;
 use linux::{Place, RecvBatch};
+use policy::Bucket;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -24,6 +25,11 @@ const BUDGET: usize = 4;
 /// a second, a flood meets this bound.
 const MAX_UNKNOWN: u32 = 256;
 const UNKNOWN_WINDOW: Duration = Duration::from_secs(1);
+/// How often the members of a cluster hear how far inbound windows have come: what arrived since
+/// is what could be replayed after a crash.
+const WINDOWS: Duration = Duration::from_millis(10);
+/// Windows told at a time.
+const MAX_WINDOWS: usize = 4096;
 /// The token of the orders; sockets have the smaller ones.
 const ORDERS: u64 = 6;
 
@@ -52,6 +58,11 @@ struct Work {
     /// Unknown SPIs reported since `window` began.
     unknown: u32,
     window: Instant,
+    /// When the windows of groups were told last, and whether one may have moved since.
+    told: Instant,
+    moved: bool,
+    /// Buckets that are handed over: what comes for them is passed on.
+    passing: [bool; Bucket::COUNT],
 }
 
 impl Worker {
@@ -81,17 +92,40 @@ impl Worker {
             batch: InboundBatch::new(),
             unknown: 0,
             window: self.begun,
+            told: self.begun,
+            moved: false,
+            passing: [false; Bucket::COUNT],
         };
         loop {
-            poller.wait(&mut events, None)?;
+            let wait = work
+                .moved
+                .then(|| WINDOWS.saturating_sub(work.told.elapsed()));
+            poller.wait(&mut events, wait)?;
             let _ = self.orders.wake.clear();
-            if !self.obey(&mut work.inbound) {
+            if !self.obey(&mut work)? {
                 return Ok(());
             }
             for ready in events.iter() {
                 if let Some(source) = self.source(ready.token) {
                     self.drain(&source, &mut work)?;
                 }
+            }
+            self.tell(&mut work);
+        }
+    }
+
+    /// Tells of windows that have moved, and of strict SAs that need higher ceilings.
+    fn tell(&self, work: &mut Work) {
+        while let Some(refill) = work.inbound.poll_refill() {
+            let _ = self.report.try_send(Report::RefillInbound(refill));
+        }
+        if work.moved && work.told.elapsed() >= WINDOWS {
+            let mut windows = Vec::new();
+            work.inbound.poll_windows(MAX_WINDOWS, &mut windows);
+            work.told = Instant::now();
+            work.moved = windows.len() == MAX_WINDOWS;
+            if !windows.is_empty() {
+                let _ = self.report.try_send(Report::Windows(windows));
             }
         }
     }
@@ -124,7 +158,7 @@ impl Worker {
             }
             // An SA is installed before the message that lets the peer use it leaves, so it is
             // installed before what has just been received was sent.
-            if !self.obey(&mut work.inbound) {
+            if !self.obey(work)? {
                 return Ok(());
             }
             for index in 0..work.received.len() {
@@ -188,10 +222,43 @@ impl Worker {
             place: range,
         };
         let now = nanoseconds(self.begun);
+        let buffer = work.received.buffer_mut();
+        if passes(&work.passing, buffer.get(arrival.place.clone())) {
+            let bytes = buffer.get(arrival.place).unwrap_or_default().to_vec();
+            let (source, destination) = (arrival.source, arrival.destination);
+            // More than the link can take is lost, as on any other way.
+            let _ = self.report.try_send(Report::Stray {
+                source,
+                destination,
+                bytes,
+            });
+            return;
+        }
         // Why one was refused is counted where it was refused.
-        let _ = work
-            .inbound
-            .receive(&arrival, work.received.buffer_mut(), now, &mut work.batch);
+        let taken = work.inbound.receive(&arrival, buffer, now, &mut work.batch);
+        work.moved |= taken.is_ok();
+    }
+
+    /// Takes in a datagram that came to another member.
+    fn inject(
+        &self,
+        source: IpAddr,
+        destination: IpAddr,
+        bytes: Vec<u8>,
+        work: &mut Work,
+    ) -> io::Result<()> {
+        let arrival = Arrival {
+            source,
+            destination,
+            traffic_class: 0,
+            place: 0..bytes.len(),
+        };
+        let mut bytes = bytes;
+        let now = nanoseconds(self.begun);
+        let mut batch = InboundBatch::new();
+        let taken = work.inbound.receive(&arrival, &mut bytes, now, &mut batch);
+        work.moved |= taken.is_ok();
+        self.write(&mut batch, &bytes)
     }
 
     /// A flood that the control thread cannot follow is dropped here: IKE sends again.
@@ -204,9 +271,12 @@ impl Worker {
     }
 
     fn write_out(&self, work: &mut Work) -> io::Result<()> {
-        work.batch.finish();
-        let buffer = &*work.received.buffer_mut();
-        for write in work.batch.writes() {
+        self.write(&mut work.batch, work.received.buffer_mut())
+    }
+
+    fn write(&self, batch: &mut InboundBatch, buffer: &[u8]) -> io::Result<()> {
+        batch.finish();
+        for write in batch.writes() {
             let mut slices: [&[u8]; MAX_SLICES] = [&[]; MAX_SLICES];
             let mut used = 1;
             slices[0] = write.header();
@@ -225,21 +295,65 @@ impl Worker {
                 Err(error) => return Err(error),
             }
         }
-        work.batch.clear();
+        batch.clear();
         Ok(())
     }
 
     /// Carries out what was ordered; false when the end was.
-    fn obey(&self, inbound: &mut Inbound) -> bool {
+    fn obey(&self, work: &mut Work) -> io::Result<bool> {
         loop {
+            let inbound = &mut work.inbound;
             match self.orders.next() {
-                Ok(None) => return true,
+                Ok(None) => return Ok(true),
                 Ok(Some(InboundOrder::Install(sa))) => inbound.install(*sa),
                 Ok(Some(InboundOrder::Remove(child))) => {
                     inbound.remove(child);
                 }
-                Ok(Some(InboundOrder::Stop)) | Err(()) => return false,
+                Ok(Some(InboundOrder::Grant {
+                    child,
+                    ceiling,
+                    refill_at,
+                })) => {
+                    // What is refused belongs to a pair that has just gone.
+                    let _ = inbound.grant(child, ceiling, refill_at);
+                }
+                Ok(Some(InboundOrder::Restore { child, image })) => {
+                    inbound.restore_window(child, &image);
+                }
+                Ok(Some(InboundOrder::OpenGate { bucket, epoch })) => {
+                    inbound.open_gate(bucket, epoch);
+                    set(&mut work.passing, bucket, false);
+                }
+                Ok(Some(InboundOrder::CloseGate(bucket))) => {
+                    inbound.close_gate(bucket);
+                    set(&mut work.passing, bucket, false);
+                }
+                Ok(Some(InboundOrder::HandOver(bucket))) => {
+                    inbound.hand_over_gate(bucket);
+                    set(&mut work.passing, bucket, true);
+                    let mut windows = Vec::new();
+                    inbound.poll_windows(usize::MAX, &mut windows);
+                    let report = Report::Passing { bucket, windows };
+                    let _ = self.report.blocking_send(report);
+                }
+                Ok(Some(InboundOrder::Inject {
+                    source,
+                    destination,
+                    bytes,
+                })) => self.inject(source, destination, bytes, work)?,
+                Ok(Some(InboundOrder::Stop)) | Err(()) => return Ok(false),
             }
         }
     }
+}
+
+fn set(passing: &mut [bool; Bucket::COUNT], bucket: Bucket, passes: bool) {
+    passing[usize::from(bucket.0)] = passes;
+}
+
+/// Whether a datagram is for a bucket that is handed over: the top octet of an SPI of a group is
+/// its bucket, so that this is known of SAs which are no longer here as well.
+fn passes(passing: &[bool; Bucket::COUNT], datagram: Option<&[u8]>) -> bool {
+    let bucket = datagram.and_then(|datagram| datagram.first());
+    bucket.is_some_and(|bucket| passing[usize::from(*bucket)])
 }

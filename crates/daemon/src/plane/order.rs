@@ -1,9 +1,9 @@
 //! Orders of the control thread to the workers: a channel, and a wake-up.
 
-use esp::{InboundSa, OutboundSa};
+use esp::{InboundSa, OutboundSa, WindowImage};
 use linux::Error;
 use linux::poll::EventFd;
-use policy::{AddressRange, ChildId, Encapsulation, RuleName, Spd};
+use policy::{AddressRange, Bucket, ChildId, Encapsulation, RuleName, Spd};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel as queue};
@@ -18,6 +18,24 @@ pub(crate) enum OutboundOrder {
         remote: IpAddr,
         encapsulation: Encapsulation,
     },
+    Grant {
+        child: ChildId,
+        ceiling: u64,
+        refill_at: u64,
+    },
+    Exact {
+        child: ChildId,
+        next: u64,
+    },
+    OpenGate {
+        bucket: Bucket,
+        epoch: u16,
+    },
+    /// With `tell` the worker says where the bucket's SAs have stopped.
+    CloseGate {
+        bucket: Bucket,
+        tell: bool,
+    },
     Policy(Arc<Spd>),
     Failed {
         rule: RuleName,
@@ -31,6 +49,28 @@ pub(crate) enum OutboundOrder {
 pub(crate) enum InboundOrder {
     Install(Box<InboundSa>),
     Remove(ChildId),
+    Grant {
+        child: ChildId,
+        ceiling: u64,
+        refill_at: u64,
+    },
+    Restore {
+        child: ChildId,
+        image: WindowImage,
+    },
+    OpenGate {
+        bucket: Bucket,
+        epoch: u16,
+    },
+    CloseGate(Bucket),
+    /// What comes for the bucket is passed on, and the worker tells of its windows.
+    HandOver(Bucket),
+    /// A datagram that came to another member.
+    Inject {
+        source: IpAddr,
+        destination: IpAddr,
+        bytes: Vec<u8>,
+    },
     Stop,
 }
 

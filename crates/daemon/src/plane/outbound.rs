@@ -5,7 +5,7 @@ use crate::plane::{Report, Sockets, nanoseconds, offload};
 use esp::{Counts, Discard, Outbound, OutboundBatch, Path};
 use linux::poll::{Events, Interest, Poller};
 use linux::tun::{MAX_READ, Tun, VirtioNetHeader};
-use policy::{Encapsulation, Spd};
+use policy::{Bucket, Encapsulation, Spd};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,6 +29,7 @@ pub(crate) struct Worker {
     pub(crate) report: mpsc::Sender<Report>,
     pub(crate) counts: Arc<Counts>,
     pub(crate) begun: Instant,
+    pub(crate) sabotage: bool,
 }
 
 impl Worker {
@@ -46,6 +47,9 @@ impl Worker {
         poller.add(self.orders.wake.as_ref(), ORDERS, Interest::Read)?;
         let mut events = Events::with_capacity(2);
         let mut outbound = Outbound::new(Arc::new(Spd::default()), Arc::clone(&self.counts));
+        if self.sabotage {
+            outbound.sabotage_reservation();
+        }
         let mut batch = OutboundBatch::new(BATCH_BYTES);
         let mut buffer = vec![0; MAX_READ];
         let mut tick = self.begun;
@@ -57,6 +61,10 @@ impl Worker {
             }
             self.flush(&mut batch);
             self.carry(&mut outbound, &mut batch, &mut buffer)?;
+            while let Some(refill) = outbound.poll_refill() {
+                // When nobody listens, it is asked for again while packets wait.
+                let _ = self.report.try_send(Report::Refill(refill));
+            }
             while let Some(acquire) = outbound.poll_acquire() {
                 let report = Report::Acquire {
                     rule: acquire.rule,
@@ -119,6 +127,23 @@ impl Worker {
                 })) => {
                     outbound.redirect(child, remote, encapsulation);
                 }
+                Ok(Some(OutboundOrder::Grant {
+                    child,
+                    ceiling,
+                    refill_at,
+                })) => {
+                    // What is refused belongs to a pair that has just gone.
+                    let _ = outbound.grant(child, ceiling, refill_at, now, batch);
+                }
+                Ok(Some(OutboundOrder::Exact { child, next })) => {
+                    let _ = outbound.set_exact(child, next);
+                }
+                Ok(Some(OutboundOrder::OpenGate { bucket, epoch })) => {
+                    outbound.open_gate(bucket, epoch);
+                }
+                Ok(Some(OutboundOrder::CloseGate { bucket, tell })) => {
+                    self.close_gate(outbound, bucket, tell, batch);
+                }
                 Ok(Some(OutboundOrder::Policy(spd))) => outbound.set_policy(spd, now, batch),
                 Ok(Some(OutboundOrder::Failed {
                     rule,
@@ -131,6 +156,22 @@ impl Worker {
                 }
                 Ok(Some(OutboundOrder::Stop)) | Err(()) => return false,
             }
+        }
+    }
+
+    /// What was sealed before leaves before the word that nothing more does.
+    fn close_gate(
+        &self,
+        outbound: &mut Outbound,
+        bucket: Bucket,
+        tell: bool,
+        batch: &mut OutboundBatch,
+    ) {
+        outbound.close_gate(bucket);
+        if tell {
+            self.flush(batch);
+            let next = outbound.next_of(bucket);
+            let _ = self.report.blocking_send(Report::Stopped { bucket, next });
         }
     }
 

@@ -40,7 +40,7 @@ impl Daemon {
                     sockets.send(to, &bytes);
                 }
             }
-            Output::Install(install) => self.install(*install),
+            Output::Install(install) => self.install(&install),
             Output::Activate { child } => self.plane.activate(child),
             Output::Redirect {
                 child,
@@ -75,17 +75,49 @@ impl Daemon {
             }
             Output::Event(event) => self.event(&event),
             Output::Wait(_) => {}
+            other => self.replicate(other),
         }
     }
 
-    fn install(&mut self, install: ike::Install) {
-        let id = install.spec.id;
+    fn install(&mut self, install: &ike::Install) {
         if let Some(log) = &mut self.keys {
             log.esp(&install.spec);
         }
         if let Err(error) = self.plane.install(install) {
-            let text = format!("SA {id} cannot be installed: {error}");
+            let text = format!("SA {} cannot be installed: {error}", install.spec.id);
             self.log.failure("plane", &text);
+        }
+    }
+
+    /// What replication wants done.
+    fn replicate(&mut self, output: Output) {
+        match output {
+            Output::Grant {
+                child,
+                ceiling,
+                refill_at,
+            } => self.plane.grant(child, ceiling, refill_at),
+            Output::GrantInbound {
+                child,
+                ceiling,
+                refill_at,
+            } => self.plane.grant_inbound(child, ceiling, refill_at),
+            Output::Exact { child, next } => self.plane.set_exact(child, next),
+            Output::RestoreWindow { child, image } => self.plane.restore_window(child, &image),
+            Output::OpenGate { bucket, epoch } => self.plane.open_gate(bucket, epoch),
+            Output::CloseGate { bucket, hand_over } => self.plane.close_gate(bucket, hand_over),
+            Output::Inject {
+                source,
+                destination,
+                bytes,
+            } => self.plane.inject(source, destination, bytes),
+            Output::TransmitLink { to, message } => {
+                if let Some(links) = &self.links {
+                    // A link that is down, or goes down because it cannot follow, tells of it.
+                    let _ = links.send(to.as_str(), message.octets().to_vec());
+                }
+            }
+            _ => {}
         }
     }
 
@@ -118,7 +150,10 @@ impl Daemon {
                 self.left = true;
                 self.log.event("cluster", &text);
             }
-            Event::Cluster(_) | Event::GroupQuiet { .. } => self.log.event("cluster", &text),
+            Event::BadRecord { .. } | Event::Unreadable { .. } => {
+                self.log.failure("cluster", &text);
+            }
+            _ => self.log.event("cluster", &text),
         }
         self.answer_waiting(event);
     }

@@ -4,16 +4,22 @@ use crate::capture::Applied;
 use crate::error::Error;
 use crate::groups::{Done, Groups, What};
 use crate::heartbeat::Heartbeat;
-use crate::plane::Report;
+use crate::plane::{Closed, Report};
 use crate::run::Daemon;
 use crate::setup;
+use cluster::{NodeName, Parcel};
+use esp::WindowImage;
+use link::{Inbox, News};
 use linux::netlink::Monitor;
-use node::{Command, Datagram};
-use policy::Mode;
+use node::{Command, Datagram, Stray};
+use policy::{ChildId, Mode};
 use std::net::IpAddr;
 use std::time::Instant;
 use tokio::io::unix::AsyncFdReadyMutGuard;
 use wire::ip::Flow;
+
+/// Messages of links that are taken before other inputs have their turn.
+const LINK_BATCH: usize = 64;
 
 impl Daemon {
     pub(crate) fn heartbeat(&mut self, heartbeat: &Heartbeat) {
@@ -53,8 +59,90 @@ impl Daemon {
                 let _ = self.node.handle_command(command, now);
             }
             Report::Failed(why) => return Err(Error::Plane(why)),
+            other => self.replication_report(other, now),
         }
         Ok(())
+    }
+
+    /// What the plane says that replication needs to know.
+    fn replication_report(&mut self, report: Report, now: Instant) {
+        let command = match report {
+            Report::Refill(refill) => Command::Refill {
+                child: refill.child,
+                next: refill.next,
+                waiting: refill.waiting,
+            },
+            Report::RefillInbound(refill) => Command::RefillInbound {
+                child: refill.child,
+                highest: refill.next,
+            },
+            Report::Windows(windows) => Command::Windows(images(&windows)),
+            Report::Stopped { bucket, next } => {
+                match self.plane.stopped(bucket, Some(next), None) {
+                    Some(closed) => gate_closed(closed),
+                    None => return,
+                }
+            }
+            Report::Passing { bucket, windows } => {
+                match self.plane.stopped(bucket, None, Some(windows)) {
+                    Some(closed) => gate_closed(closed),
+                    None => return,
+                }
+            }
+            Report::Stray {
+                source,
+                destination,
+                bytes,
+            } => Command::Stray(Stray::Esp {
+                source,
+                destination,
+                bytes,
+            }),
+            _ => return,
+        };
+        let _ = self.node.handle_command(command, now);
+    }
+
+    /// A link tells something; a few more are taken at once, so that many small messages do not
+    /// each cost a turn of the loop.
+    pub(crate) fn link_news(&mut self, news: News, inbox: &mut Option<Inbox>) {
+        let mut next = Some(news);
+        for _ in 0..LINK_BATCH {
+            let Some(news) = next.take() else { return };
+            self.one_link_news(news);
+            self.carry_out();
+            next = inbox.as_mut().and_then(Inbox::try_recv);
+        }
+        if let Some(news) = next {
+            self.one_link_news(news);
+        }
+    }
+
+    fn one_link_news(&mut self, news: News) {
+        let named = |name: &str| NodeName::new(name).ok();
+        let command = match news {
+            News::Up { node } => {
+                self.log.event("link", &format!("the link to {node} stands"));
+                named(&node).map(|node| Command::Linked { node, up: true })
+            }
+            News::Down { node, why } => {
+                let text = format!("the link to {node} is down: {why}");
+                self.log.event("link", &text);
+                named(&node).map(|node| Command::Linked { node, up: false })
+            }
+            News::Message { node, message } => named(&node).map(|from| Command::LinkMessage {
+                from,
+                message: Parcel::new(message),
+            }),
+            News::Refused { from, why } => {
+                let text = format!("a connection of {from} is no link: {why}");
+                self.log.failure("link", &text);
+                None
+            }
+        };
+        if let Some(command) = command {
+            let _ = self.node.handle_command(command, Instant::now());
+        }
     }
 
     pub(crate) fn service_done(&mut self, done: Done) {
@@ -194,5 +282,22 @@ impl Daemon {
             .route_get(remote, self.config.plane.mark)
             .ok()?
             .source
+    }
+}
+
+fn images(windows: &[(ChildId, WindowImage)]) -> Vec<(ChildId, Vec<u8>)> {
+    let encode = |(child, image): &(ChildId, WindowImage)| {
+        let mut octets = Vec::with_capacity(WindowImage::MAX_LENGTH);
+        image.encode(&mut octets);
+        (*child, octets)
+    };
+    windows.iter().map(encode).collect()
+}
+
+fn gate_closed(closed: Closed) -> Command {
+    Command::GateClosed {
+        bucket: closed.bucket,
+        next: closed.next,
+        windows: images(&closed.windows),
     }
 }
