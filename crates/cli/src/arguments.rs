@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// IPsec that holds when a node lets go.
 #[derive(Parser)]
@@ -138,7 +139,8 @@ pub(crate) enum ClusterAction {
 
 #[derive(Args)]
 pub(crate) struct LabOptions {
-    /// protect, planned-move, crash; all when none is named
+    /// protect, planned-move, crash (these three when none is named), process-kill, link-loss,
+    /// freeze, partition, one-way, rejoin, double
     pub(crate) scenarios: Vec<lab::Scenario>,
     /// How often each scenario is run
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -161,6 +163,18 @@ pub(crate) struct LabOptions {
     /// The ESP proposal, for example aes256-sha256, which tshark decrypts
     #[arg(long, value_name = "PROPOSAL", conflicts_with = "plain")]
     pub(crate) esp: Option<String>,
+    /// How SAs survive their node: replicate or renegotiate
+    #[arg(long, value_name = "WAY", default_value = lab::TAKEOVER.name())]
+    pub(crate) takeover: lab::Takeover,
+    /// Time between two probes, in milliseconds
+    #[arg(long, value_name = "MS", default_value = "1", value_parser = milliseconds)]
+    pub(crate) probe_interval: Duration,
+    /// How long the scenario freeze stops a daemon, in milliseconds
+    #[arg(long, value_name = "MS", default_value = "10000", value_parser = milliseconds)]
+    pub(crate) freeze: Duration,
+    /// Measure foreign software in the same way: keepalived moves a plain address
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) beside: Option<lab::Beside>,
     /// The control experiment: no IPsec, so clear packets must be seen
     #[arg(long)]
     pub(crate) plain: bool,
@@ -179,6 +193,14 @@ pub(crate) struct LabOptions {
     /// No progress lines
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// A time in milliseconds, which may have a fraction: a microsecond to an hour.
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(ms) if (0.001..=3_600_000.0).contains(&ms) => Ok(Duration::from_secs_f64(ms / 1e3)),
+        _ => Err("give milliseconds, from 0.001 to 3600000".to_owned()),
+    }
 }
 
 #[derive(Args)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::addresses::*;
+use crate::kinds::Takeover;
 
 /// The key between front end and nodes: good for a lab on one machine, nowhere else.
 const PSK: &str = "pB7wq2ZkT9sXf4LrVn6YhJc3GdMa8eUo5iRtK1xQ0Ew";
@@ -16,6 +17,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) udp_encap: bool,
     /// The ESP proposal, if not the daemon's own.
     pub(crate) esp: Option<&'a str>,
+    /// How SAs survive their node.
+    pub(crate) takeover: Takeover,
     /// The daemon's folder for sockets and state.
     pub(crate) run_dir: &'a Path,
 }
@@ -50,17 +53,15 @@ pub(crate) fn node(name: &str, settings: Settings<'_>) -> String {
         format!("[[cluster.node]]\nname = \"{name}\"\naddress = [\"{near}\", \"{far}\"]\n\n")
     })
     .collect();
+    let takeover = settings.takeover.name();
     let cluster = format!(
-        "[cluster]\nkey = \"{CLUSTER_KEY}\"\ntakeover = \"{TAKEOVER}\"\n\n{nodes}\
+        "[cluster]\nkey = \"{CLUSTER_KEY}\"\ntakeover = \"{takeover}\"\n\n{nodes}\
          [[cluster.group]]\nname = \"{GROUP}\"\n\
          addresses = [\"{VIP}/{PREFIX_LEN}\", \"{VIP6}/{PREFIX_LEN6}\"]\n\
          interface = \"{BACK_IF}\"\npreferred = [\"be1\", \"be2\"]\n"
     );
     head(name, settings) + &peers + &rules + &cluster
 }
-
-/// How SAs survive their node in the lab.
-pub(crate) const TAKEOVER: &str = "renegotiate";
 
 fn head(name: &str, settings: Settings<'_>) -> String {
     let encapsulation = if settings.udp_encap { "udp" } else { "auto" };
@@ -125,6 +126,7 @@ mod tests {
         let settings = Settings {
             udp_encap: true,
             esp: Some("aes256-sha256"),
+            takeover: Takeover::Replicate,
             run_dir,
         };
         let (fe, be) = (front_end(settings), node("be1", settings));
@@ -139,6 +141,6 @@ mod tests {
         assert!(fe.contains("remote_ports = 7") && be.contains("local_ports = 7"));
         assert!(be.contains("side = \"server\"") && !fe.contains("side"));
         assert!(be.contains("local = \"fd77::100\"") && be.contains("remote = \"fd77::10\""));
-        assert!(!fe.contains("[cluster]"));
+        assert!(be.contains("takeover = \"replicate\"") && !fe.contains("[cluster]"));
     }
 }

@@ -11,17 +11,25 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // The lab has a clock and waits: that is its trade.
 
+mod acts;
 pub mod addresses;
+mod bench;
 mod capture;
+mod classify;
 mod client;
 mod config;
 mod control;
 mod dovecot;
 mod error;
+mod fault;
+mod flow;
 mod hosts;
+mod kinds;
 mod leftovers;
 mod lock;
 mod options;
+mod oracle;
+mod picture;
 mod probe;
 mod program;
 mod progress;
@@ -30,12 +38,14 @@ mod run;
 mod scenario;
 pub mod service;
 mod setup;
+mod statistics;
 mod stop;
 mod table;
 mod topology;
 mod verdict;
 
 pub use error::Error;
-pub use options::{Options, Scenario};
-pub use report::{Host, KB_FIGURES, KbFigure, Outcome, Report};
+pub use options::{Beside, Options, Scenario, TAKEOVER, Takeover};
+pub use oracle::Findings;
+pub use report::{Event, Host, KB_FIGURES, KbFigure, Outcome, Report};
 pub use run::{down, run};

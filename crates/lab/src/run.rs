@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use linux::process;
 
 use crate::addresses::*;
-use crate::config::TAKEOVER;
+use crate::bench::Bench;
 use crate::error::{Error, file};
 use crate::hosts::{Mail, socket};
 use crate::leftovers;
 use crate::lock::Lock;
 use crate::options::{Options, Scenario};
 use crate::progress::Progress;
-use crate::report::{Host, Outcome, Report};
-use crate::scenario::{Bench, folder};
+use crate::report::{Event, Host, Outcome, Report};
+use crate::scenario::{self, folder};
 use crate::setup;
+use crate::statistics::quantile;
 use crate::stop::Stop;
 use crate::verdict::Run;
 
@@ -31,6 +32,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     if !process::is_root() {
         return Err(Error::NotRoot);
     }
+    refuse(options)?;
     let progress = Progress::new(options.progress);
     let _lock = Lock::take()?;
     let stop = Stop::listen()?;
@@ -84,6 +86,19 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     Ok(report)
 }
 
+/// What cannot be had together.
+fn refuse(options: &Options) -> Result<(), Error> {
+    let needs_daemons = options.chosen().into_iter().find(|s| !s.works_plain());
+    match needs_daemons.filter(|_| options.plain) {
+        Some(scenario) => Err(Error::Usage(format!(
+            "the scenario {} is about the daemons, which --plain does without; leave one of \
+             them out",
+            scenario.name()
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Removes every namespace and process of the lab, whoever left it.
 ///
 /// # Errors
@@ -109,25 +124,26 @@ fn series(
         takeover: if bench.options.plain {
             "none"
         } else {
-            TAKEOVER
+            bench.options.takeover.name()
         }
         .to_owned(),
         service: bench.mail.service().to_owned(),
         proxy: bench.mail.proxy().to_owned(),
         transport: transport(bench.options).to_owned(),
+        probe_interval_ms: bench.options.probe_interval.as_secs_f64() * 1e3,
         ok: true,
         ..Outcome::default()
     };
     let mut mail_always = true;
     for number in 1..=runs {
         progress.say(format!("{}: run {number} of {runs}", scenario.name()));
-        let run = bench.run(scenario, &folder(out, scenario, number, runs))?;
-        let outage_ms = milliseconds(run.probe.outage);
+        let run = scenario::run(bench, scenario, &folder(out, scenario, number, runs))?;
+        let outage_ms = milliseconds(run.outage);
         progress.say(format!(
             "{}: outage {outage_ms} ms, {} of {} probes lost, {} clear, {} ESP, {} IKE after",
             scenario.name(),
-            run.probe.lost,
-            run.probe.sent,
+            run.lost,
+            run.sent,
             run.counts.clear,
             run.counts.esp,
             run.ike_after,
@@ -150,11 +166,25 @@ fn series(
 
 /// Adds one run to the outcome: the worst of what should be small, the sum of what is counted.
 fn add(outcome: &mut Outcome, run: Run, number: Option<u32>) {
-    let outage_ms = milliseconds(run.probe.outage);
+    let outage_ms = milliseconds(run.outage);
     outcome.outages_ms.push(outage_ms);
     outcome.outage_ms = outcome.outage_ms.max(outage_ms);
-    outcome.probes_sent += run.probe.sent;
-    outcome.probes_lost += run.probe.lost;
+    outcome.p50_ms = quantile(&outcome.outages_ms, 0.5);
+    outcome.p99_ms = quantile(&outcome.outages_ms, 0.99);
+    for (place, after) in run.gaps.iter().enumerate() {
+        if outcome.events.len() <= place {
+            outcome.events.push(Event {
+                name: after.what.to_owned(),
+                ..Event::default()
+            });
+        }
+        if let Some(event) = outcome.events.get_mut(place) {
+            event.add(milliseconds(after.gap.length), after.lost);
+        }
+    }
+    outcome.oracle.add(run.findings);
+    outcome.probes_sent += run.sent;
+    outcome.probes_lost += run.lost;
     outcome.clear_packets += run.counts.clear;
     outcome.esp_packets += run.counts.esp;
     outcome.capture_dropped += run.counts.dropped;
