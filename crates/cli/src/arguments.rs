@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// IPsec that holds when a node lets go.
@@ -140,8 +141,14 @@ pub(crate) enum ClusterAction {
 #[derive(Args)]
 pub(crate) struct LabOptions {
     /// protect, planned-move, crash (these three when none is named), process-kill, link-loss,
-    /// freeze, partition, one-way, rejoin, double
-    pub(crate) scenarios: Vec<lab::Scenario>,
+    /// freeze, partition, one-way, rejoin, double; or chaos: random faults, one after the other
+    pub(crate) scenarios: Vec<LabWork>,
+    /// How many faults of chaos
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) faults: u32,
+    /// What decides the faults of chaos
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
     /// How often each scenario is run
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) runs: u32,
@@ -193,6 +200,26 @@ pub(crate) struct LabOptions {
     /// No progress lines
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// What the lab is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LabWork {
+    /// One scenario.
+    Scenario(lab::Scenario),
+    /// Many faults in a row.
+    Chaos,
+}
+
+impl FromStr for LabWork {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "chaos" => Ok(LabWork::Chaos),
+            _ => text.parse().map(LabWork::Scenario),
+        }
+    }
 }
 
 /// A time in milliseconds, which may have a fraction: a microsecond to an hour.

@@ -120,10 +120,7 @@ impl Stage<'_> {
         match scenario {
             Scenario::Protect => Ok(()),
             Scenario::PlannedMove | Scenario::PowerCut | Scenario::ProcessKill => self.taken(BE2),
-            Scenario::LinkLoss => {
-                self.alone(BE2, AGREE, "after its rival lost its link")?;
-                self.taken(BE2)
-            }
+            Scenario::LinkLoss => self.link_loss(),
             Scenario::Freeze => self.freeze(),
             Scenario::Partition => self.partition(),
             Scenario::OneWay => self.one_way(),
@@ -139,6 +136,14 @@ impl Stage<'_> {
 
     fn cure(&mut self, fault: Fault, node: &'static str) -> Result<(), Error> {
         self.bench.cure(self.lab, fault, node)
+    }
+
+    fn link_loss(&mut self) -> Result<(), Error> {
+        if !self.alone(BE2, AGREE, "after its rival lost its link")? {
+            self.story.moment("mended");
+            self.cure(Fault::LinkLoss, BE1)?;
+        }
+        self.answers()
     }
 
     fn freeze(&mut self) -> Result<(), Error> {
@@ -218,8 +223,8 @@ impl Stage<'_> {
         self.answers()
     }
 
-    /// Waits until `node` has the address and the other one has not.
-    fn alone(&mut self, node: &'static str, time: Duration, when: &str) -> Result<(), Error> {
+    /// Waits until `node` has the address and the other one has not; says whether that came.
+    fn alone(&mut self, node: &'static str, time: Duration, when: &str) -> Result<bool, Error> {
         let mut owners = Vec::new();
         let alone = self.bench.stop.until(time, || {
             owners = topology::owners().unwrap_or_default();
@@ -232,7 +237,7 @@ impl Stage<'_> {
                 "{node} did not have {VIP} alone within {time:?} {when}; who has it: {owners:?}"
             )
         });
-        Ok(())
+        Ok(alone)
     }
 
     /// Waits until `node` knows that the other one owns the group, and has no address of it.

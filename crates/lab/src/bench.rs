@@ -30,11 +30,11 @@ pub(crate) struct Bench<'a> {
     /// The caller's wishes.
     pub(crate) options: &'a Options,
     /// The program with the verbs `daemon` and `lab-service`.
-    pub(crate) program: &'a Path,
+    pub(crate) program: PathBuf,
     /// What serves mail.
-    pub(crate) mail: &'a Mail,
+    pub(crate) mail: Mail,
     /// Whether somebody asked to stop.
-    pub(crate) stop: &'a Stop,
+    pub(crate) stop: Stop,
 }
 
 /// What a lab is built for.
@@ -108,15 +108,15 @@ impl Bench<'_> {
         if self.options.plain {
             topology::take_vip(BE1)?;
         }
-        hosts.wait(&plan, self.stop)?;
+        hosts.wait(&plan, &self.stop)?;
         Ok(hosts)
     }
 
     fn plan<'b>(&'b self, logs: &'b Path, serves_mail: bool) -> Plan<'b> {
         Plan {
             options: self.options,
-            program: self.program,
-            mail: self.mail,
+            program: &self.program,
+            mail: &self.mail,
             logs,
             serves_mail,
             keep: false,

@@ -13,6 +13,7 @@ pub(crate) mod keys;
 mod repeat;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -164,6 +165,26 @@ impl Findings {
         self.unwatched += other.unwatched;
         self.first.extend(other.first);
         self.first.truncate(2 * TOLD);
+    }
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nodes = self
+            .packets
+            .iter()
+            .map(|(node, packets)| format!("{packets} from {node}"));
+        writeln!(
+            f,
+            "wire oracle: ESP {}, {} SAs, {} IKE messages; came twice: {} sequence numbers, {} \
+             IVs, {} IKE messages that differ",
+            nodes.collect::<Vec<_>>().join(" and "),
+            self.sas,
+            self.ike_messages,
+            self.sequence_repeats,
+            self.iv_repeats,
+            self.ike_conflicts,
+        )
     }
 }
 

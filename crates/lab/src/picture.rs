@@ -24,7 +24,7 @@ const LOWER: (f64, f64) = (470.0, 330.0);
 /// The nodes, each with the class of its colour.
 const NODES: [&str; 2] = ["be1", "be2"];
 /// A silence shorter than this, in which nothing was lost, is not shaded.
-const SHADED: Duration = Duration::from_millis(10);
+const SHADED: Duration = Duration::from_millis(20);
 
 /// Colours for light paper, and for dark.
 const STYLE: &str = "\

@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 
 /// After the last probe, answers are awaited this long.
 const LATE: Duration = Duration::from_millis(200);
+/// An answer that takes longer than this is none.
+const LATEST: Duration = Duration::from_secs(10);
+/// A silence that an event caused begins at most this long before it, and a probe's interval.
+const UNSEEN: Duration = Duration::from_millis(20);
 /// The first bytes of a probe; what begins otherwise is no answer.
 const MAGIC: [u8; 8] = *b"hf-probe";
 
@@ -199,14 +203,20 @@ impl Seen {
         seen
     }
 
-    /// The longest silence of those that end after `since` and begin before `until`. It is
-    /// measured between arrivals, whatever probe they answer; the last one ends with the probe.
+    /// The longest silence of those that begin between two times, or shortly before the first:
+    /// what happens then cannot be seen before an answer is missing. It is measured between
+    /// arrivals, whatever probe they answer; the last one ends with the probe.
     pub(crate) fn gap(&self, since: Instant, until: Instant) -> Gap {
-        let arrivals = self.answers.iter().map(|answer| answer.at);
+        let earliest = since.checked_sub(UNSEEN + self.interval).unwrap_or(since);
+        let begin = self.answers.partition_point(|answer| answer.at < earliest);
+        let end = self.answers.partition_point(|answer| answer.at < until);
+        let some = self.answers.get(begin..).unwrap_or_default();
+        let arrivals = some.iter().map(|answer| answer.at);
         let next = arrivals.clone().skip(1).chain([self.end]);
         arrivals
             .zip(next)
-            .filter(|(from, to)| *to > since && *from < until)
+            .take(end.saturating_sub(begin))
+            .filter(|(_, to)| *to > since)
             .map(|(from, to)| Gap {
                 from,
                 length: to.saturating_duration_since(from),
@@ -234,7 +244,15 @@ impl Seen {
 
     /// How many of the probes from number `first` to before `end` were never answered.
     fn lost_of(&self, first: u64, end: u64) -> u64 {
-        let numbers = self.answers.iter().map(|answer| answer.number);
+        // Looked for where it can be: not before it was sent, and not too long after.
+        let sent = |number: u64| self.start + self.interval * number.min(1 << 31) as u32;
+        let begin = self
+            .answers
+            .partition_point(|answer| answer.at < sent(first));
+        let after = sent(end) + LATEST;
+        let last = self.answers.partition_point(|answer| answer.at < after);
+        let some = self.answers.get(begin..last).unwrap_or_default();
+        let numbers = some.iter().map(|answer| answer.number);
         let mut answered: Vec<u64> = numbers.filter(|n| (first..end).contains(n)).collect();
         answered.sort_unstable();
         answered.dedup();

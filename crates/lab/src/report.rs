@@ -1,5 +1,8 @@
 //! What a run of the lab found: one JSON object for programs, one table for people.
 
+use std::fs;
+use std::thread;
+
 use serde::Serialize;
 
 use crate::oracle::Findings;
@@ -121,6 +124,18 @@ pub struct Event {
     pub max_ms: f64,
     /// Probes lost in these silences.
     pub probes_lost: u64,
+}
+
+impl Host {
+    /// This machine.
+    pub(crate) fn this() -> Self {
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Self {
+            kernel: kernel.trim().to_owned(),
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            holdfast: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
 }
 
 impl Event {

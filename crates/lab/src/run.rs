@@ -1,23 +1,22 @@
 //! From options to report: the order in which the lab does things.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use linux::process;
 
 use crate::addresses::*;
 use crate::bench::Bench;
 use crate::error::{Error, file};
-use crate::hosts::{Mail, socket};
+use crate::ground::Ground;
+use crate::hosts::socket;
 use crate::leftovers;
 use crate::lock::Lock;
 use crate::options::{Options, Scenario};
 use crate::progress::Progress;
 use crate::report::{Event, Host, Outcome, Report};
 use crate::scenario::{self, folder};
-use crate::setup;
 use crate::statistics::quantile;
-use crate::stop::Stop;
 use crate::verdict::Run;
 
 /// Builds the lab, runs the chosen scenarios, takes it down and reports; the report is also
@@ -29,45 +28,28 @@ use crate::verdict::Run;
 /// # Errors
 /// When the lab could not be built or measured; a scenario that missed its goal is in the report.
 pub fn run(options: &Options) -> Result<Report, Error> {
-    if !process::is_root() {
-        return Err(Error::NotRoot);
-    }
     refuse(options)?;
-    let progress = Progress::new(options.progress);
-    let _lock = Lock::take()?;
-    let stop = Stop::listen()?;
-    if options.setup {
-        setup::install(&options.out, &progress)?;
-    }
-    match leftovers::remove()? {
-        0 => {}
-        n => progress.say(format!("removed {n} namespaces that an earlier lab left")),
-    }
-    fs::create_dir_all(&options.out).map_err(file(&options.out))?;
-    let out = options.out.canonicalize().map_err(file(&options.out))?;
-    let mail = Mail::choose(options);
-    let program = program(options)?;
-    let bench = Bench {
-        options,
-        program: &program,
-        mail: &mail,
-        stop: &stop,
-    };
+    let Ground {
+        bench,
+        out,
+        progress,
+        ..
+    } = &Ground::prepare(options)?;
     progress.say(format!(
         "mail service: {}; front-end proxy: {}",
-        mail.service(),
-        mail.proxy()
+        bench.mail.service(),
+        bench.mail.proxy()
     ));
 
     let mut report = Report {
         schema: 1,
-        host: host(),
+        host: Host::this(),
         scenarios: Vec::new(),
     };
     for scenario in options.chosen() {
         report
             .scenarios
-            .push(series(&bench, scenario, &out, &progress)?);
+            .push(series(bench, scenario, out, progress)?);
     }
     let path = out.join("report.json");
     let json = serde_json::to_string_pretty(&report).unwrap_or_default();
@@ -77,7 +59,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
         out.display()
     ));
     if options.keys && !options.plain {
-        progress.say(how_to_decrypt(options, &out));
+        progress.say(how_to_decrypt(options, out));
     }
     if options.keep {
         bench.leave_standing(&out.join("standing"))?;
@@ -209,22 +191,6 @@ fn transport(options: &Options) -> &'static str {
         (true, _) => "none",
         (false, true) => "udp",
         (false, false) => "raw",
-    }
-}
-
-fn program(options: &Options) -> Result<PathBuf, Error> {
-    match &options.program {
-        Some(program) => Ok(program.clone()),
-        None => std::env::current_exe().map_err(file("/proc/self/exe")),
-    }
-}
-
-fn host() -> Host {
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    Host {
-        kernel: kernel.trim().to_owned(),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
-        holdfast: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
 

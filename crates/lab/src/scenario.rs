@@ -70,11 +70,16 @@ fn watch(
     stage.go_on(scenario)?;
     let mail = mail.wait(bench, "mail", &mut story.failures)?;
     six.wait(bench, "mail over IPv6", &mut story.failures)?;
+    if story.moments.len() > 1 {
+        // What moved again is learned by traffic, and over IPv6 nothing else sends any.
+        let six = MailBack::start(FE, VIP6.into(), None);
+        six.wait(bench, "mail over IPv6 at the end", &mut story.failures)?;
+    }
     bench.stop.sleep(QUIET)?;
     let seen = probe.stop();
     if !bench.options.plain {
         let (owner, rival) = end_of(scenario);
-        let odd = verdict::negotiated(owner, rival, bench.stop)?;
+        let odd = verdict::negotiated(owner, rival, &bench.stop)?;
         story.failures.extend(odd);
     }
     let run = finish(lab, (story, mark), &seen, mail, (scenario, folder))?;

@@ -97,19 +97,22 @@ pub(crate) fn judge(options: &Options, scenario: Scenario, mut run: Run) -> Run 
         }
         true => {}
         false => {
-            if counts.clear > 0 {
-                let first = counts.first_clear.as_deref().unwrap_or("?");
-                run.failures.push(format!(
-                    "{} packets of protected ports travelled in clear; the first is {first}",
-                    counts.clear
-                ));
-            }
+            run.failures.extend(in_clear(counts));
             if counts.esp == 0 {
                 run.failures.push("no ESP packet was seen".into());
             }
         }
     }
     run
+}
+
+/// S3: nothing protected travelled in clear.
+pub(crate) fn in_clear(counts: &Counts) -> Option<String> {
+    let first = counts.first_clear.as_deref()?;
+    Some(format!(
+        "{} packets of protected ports travelled in clear; the first is {first}",
+        counts.clear
+    ))
 }
 
 /// A node that does not have the address says nothing to the front end: be2 before `mark`.
