@@ -129,7 +129,11 @@ impl Stage<'_> {
         }
     }
 
-    fn inflict(&mut self, fault: Fault, node: &'static str) -> Result<(), Error> {
+    /// Lets a fault happen, and notes when.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn inflict(&mut self, fault: Fault, node: &'static str) -> Result<(), Error> {
         self.story.moment(fault.name());
         self.bench.inflict(self.lab, fault, node)
     }
@@ -212,7 +216,10 @@ impl Stage<'_> {
     }
 
     /// Waits until `node` has the address and answers come again.
-    fn taken(&mut self, node: &'static str) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// When interrupted.
+    pub(crate) fn taken(&mut self, node: &'static str) -> Result<(), Error> {
         let mut has = false;
         self.bench.stop.until(PATIENCE, || {
             has = topology::has_vip(node).unwrap_or(false);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use linux::netns;
@@ -44,8 +45,16 @@ pub(crate) enum Purpose {
     Scenario,
     /// Many faults in a row: without mail, and the captures keep no files.
     Chaos,
+    /// Foreign software in the daemons' place: without mail, and nobody has the address yet.
+    Foreign,
     /// To be left standing: with mail, without captures.
     Play,
+}
+
+impl Purpose {
+    fn serves_mail(self) -> bool {
+        matches!(self, Purpose::Scenario | Purpose::Play)
+    }
 }
 
 /// A lab that stands.
@@ -74,7 +83,7 @@ impl Bench<'_> {
             fs::remove_dir_all(&logs).map_err(file(&logs))?;
         }
         topology::build()?;
-        let files = (purpose == Purpose::Scenario).then_some(folder);
+        let files = (purpose != Purpose::Chaos).then_some(folder);
         let captures = Captures::start(files, self.iv_length())?;
         let faults = Faults::open()?;
         let hosts = self.start_hosts(purpose, &logs)?;
@@ -83,7 +92,7 @@ impl Bench<'_> {
             captures,
             faults,
             logs,
-            serves_mail: purpose != Purpose::Chaos,
+            serves_mail: purpose.serves_mail(),
         })
     }
 
@@ -102,10 +111,10 @@ impl Bench<'_> {
     fn start_hosts(&self, purpose: Purpose, logs: &Path) -> Result<Hosts, Error> {
         let plan = Plan {
             keep: purpose == Purpose::Play,
-            ..self.plan(logs, purpose != Purpose::Chaos)
+            ..self.plan(logs, purpose.serves_mail())
         };
         let mut hosts = Hosts::start(&plan)?;
-        if self.options.plain {
+        if self.options.plain && purpose != Purpose::Foreign {
             topology::take_vip(BE1)?;
         }
         hosts.wait(&plan, &self.stop)?;
@@ -121,6 +130,21 @@ impl Bench<'_> {
             serves_mail,
             keep: false,
         }
+    }
+
+    /// Starts a foreign program at a node; it sees nothing in the folders `empty`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn foreign(
+        &self,
+        lab: &mut Standing,
+        node: (&str, &str),
+        command: Command,
+        empty: &[&str],
+    ) -> Result<(), Error> {
+        let plan = self.plan(&lab.logs, lab.serves_mail);
+        lab.hosts.foreign(&plan, node, command, empty)
     }
 
     /// Lets `fault` happen to `node`.

@@ -279,7 +279,18 @@ impl Hosts {
         plan: &Plan<'_>,
         namespace: &str,
         title: &str,
+        command: Command,
+    ) -> Result<(), Error> {
+        self.spawn_in(plan, namespace, title, command, Surroundings::default())
+    }
+
+    fn spawn_in(
+        &mut self,
+        plan: &Plan<'_>,
+        namespace: &str,
+        title: &str,
         mut command: Command,
+        surroundings: Surroundings,
     ) -> Result<(), Error> {
         let log = log_file(plan, title);
         let words = fs::OpenOptions::new().create(true).append(true).open(&log);
@@ -294,7 +305,7 @@ impl Hosts {
         let surroundings = Surroundings {
             namespace: Some(namespace.to_owned()),
             death_signal: (!plan.keep).then_some(Signal::Kill),
-            ..Surroundings::default()
+            ..surroundings
         };
         netns::surround(&mut command, &surroundings)?;
         let child = command.spawn().map_err(|error| Error::Program {
@@ -340,6 +351,24 @@ impl Hosts {
             self.node(plan, node)?;
         }
         self.daemon(plan, node, name)
+    }
+
+    /// Starts a program of a node in its namespace; it sees nothing in `empty`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn foreign(
+        &mut self,
+        plan: &Plan<'_>,
+        (node, title): (&str, &str),
+        command: Command,
+        empty: &[&str],
+    ) -> Result<(), Error> {
+        let surroundings = Surroundings {
+            empty: empty.iter().map(PathBuf::from).collect(),
+            ..Surroundings::default()
+        };
+        self.spawn_in(plan, node, title, command, surroundings)
     }
 
     /// Forgets the programs without ending them.

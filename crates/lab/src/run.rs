@@ -10,14 +10,14 @@ use crate::bench::Bench;
 use crate::error::{Error, file};
 use crate::ground::Ground;
 use crate::hosts::socket;
+use crate::keepalived;
 use crate::leftovers;
 use crate::lock::Lock;
-use crate::options::{Options, Scenario};
+use crate::options::{Beside, Options, Scenario};
+use crate::outcome;
 use crate::progress::Progress;
-use crate::report::{Event, Host, Outcome, Report};
+use crate::report::{Host, Outcome, Report};
 use crate::scenario::{self, folder};
-use crate::statistics::quantile;
-use crate::verdict::Run;
 
 /// Builds the lab, runs the chosen scenarios, takes it down and reports; the report is also
 /// written as `report.json` into the result folder.
@@ -50,6 +50,11 @@ pub fn run(options: &Options) -> Result<Report, Error> {
         report
             .scenarios
             .push(series(bench, scenario, out, progress)?);
+    }
+    if options.beside == Some(Beside::Keepalived) {
+        report
+            .scenarios
+            .extend(keepalived::series(bench, out, progress)?);
     }
     let path = out.join("report.json");
     let json = serde_json::to_string_pretty(&report).unwrap_or_default();
@@ -101,44 +106,14 @@ fn series(
     progress: &Progress,
 ) -> Result<Outcome, Error> {
     let runs = bench.options.runs.max(1);
-    let mut outcome = Outcome {
-        name: scenario.name().to_owned(),
-        takeover: if bench.options.plain {
-            "none"
-        } else {
-            bench.options.takeover.name()
-        }
-        .to_owned(),
-        service: bench.mail.service().to_owned(),
-        proxy: bench.mail.proxy().to_owned(),
-        transport: transport(bench.options).to_owned(),
-        probe_interval_ms: bench.options.probe_interval.as_secs_f64() * 1e3,
-        ok: true,
-        ..Outcome::default()
-    };
+    let mut outcome = outcome::new(scenario.name(), bench.options, &bench.mail);
     let mut mail_always = true;
     for number in 1..=runs {
         progress.say(format!("{}: run {number} of {runs}", scenario.name()));
-        let run = scenario::run(bench, scenario, &folder(out, scenario, number, runs))?;
-        let outage_ms = milliseconds(run.outage);
-        progress.say(format!(
-            "{}: outage {outage_ms} ms, {} of {} probes lost, {} clear, {} ESP, {} IKE after",
-            scenario.name(),
-            run.lost,
-            run.sent,
-            run.counts.clear,
-            run.counts.esp,
-            run.ike_after,
-        ));
-        for failure in &run.failures {
-            progress.say(format!("{}: FAILED: {failure}", scenario.name()));
-        }
+        let run = scenario::run(bench, scenario, &folder(out, scenario.name(), number, runs))?;
+        progress.say(outcome::told(scenario.name(), &run));
         mail_always &= run.mail.is_some();
-        add(
-            &mut outcome,
-            run,
-            if runs > 1 { Some(number) } else { None },
-        );
+        outcome::add(&mut outcome, run, (runs > 1).then_some(number));
     }
     if !mail_always {
         outcome.mail_ms = None;
@@ -146,60 +121,12 @@ fn series(
     Ok(outcome)
 }
 
-/// Adds one run to the outcome: the worst of what should be small, the sum of what is counted.
-fn add(outcome: &mut Outcome, run: Run, number: Option<u32>) {
-    let outage_ms = milliseconds(run.outage);
-    outcome.outages_ms.push(outage_ms);
-    outcome.outage_ms = outcome.outage_ms.max(outage_ms);
-    outcome.p50_ms = quantile(&outcome.outages_ms, 0.5);
-    outcome.p99_ms = quantile(&outcome.outages_ms, 0.99);
-    for (place, after) in run.gaps.iter().enumerate() {
-        if outcome.events.len() <= place {
-            outcome.events.push(Event {
-                name: after.what.to_owned(),
-                ..Event::default()
-            });
-        }
-        if let Some(event) = outcome.events.get_mut(place) {
-            event.add(milliseconds(after.gap.length), after.lost);
-        }
-    }
-    outcome.oracle.add(run.findings);
-    outcome.probes_sent += run.sent;
-    outcome.probes_lost += run.lost;
-    outcome.clear_packets += run.counts.clear;
-    outcome.esp_packets += run.counts.esp;
-    outcome.capture_dropped += run.counts.dropped;
-    outcome.ike_messages_after = outcome.ike_messages_after.max(run.ike_after);
-    let mail_ms = run.mail.map(milliseconds);
-    outcome.mail_ms = mail_ms.into_iter().chain(outcome.mail_ms).reduce(f64::max);
-    outcome.ok &= run.failures.is_empty();
-    let named = |failure| match number {
-        Some(number) => format!("run {number}: {failure}"),
-        None => failure,
-    };
-    outcome.failures.extend(run.failures.into_iter().map(named));
-}
-
-/// Milliseconds with one decimal; a silence without end is the largest number JSON can carry.
-fn milliseconds(time: std::time::Duration) -> f64 {
-    (time.as_secs_f64() * 10_000.0).round() / 10.0
-}
-
-fn transport(options: &Options) -> &'static str {
-    match (options.plain, options.udp_encap) {
-        (true, _) => "none",
-        (false, true) => "udp",
-        (false, false) => "raw",
-    }
-}
-
 /// The front end is one end of every SA, so its keys open every capture.
 fn how_to_decrypt(options: &Options, out: &Path) -> String {
     let chosen = options.chosen();
     let scenario = chosen.last().copied().unwrap_or(Scenario::Protect);
     let runs = options.runs.max(1);
-    let folder = folder(out, scenario, runs, runs);
+    let folder = folder(out, scenario.name(), runs, runs);
     format!(
         "whoever reads the key tables can read the traffic, for example with\n\
          \x20 WIRESHARK_CONFIG_DIR={keys} tshark -o esp.enable_encryption_decode:TRUE -r {capture}",

@@ -82,17 +82,24 @@ fn watch(
         let odd = verdict::negotiated(owner, rival, &bench.stop)?;
         story.failures.extend(odd);
     }
-    let run = finish(lab, (story, mark), &seen, mail, (scenario, folder))?;
-    Ok(verdict::judge(bench.options, scenario, run))
+    let run = finish(lab, (story, mark), &seen, mail, (scenario.title(), folder))?;
+    Ok(verdict::judge(
+        bench.options,
+        bench.options.bound_ms(scenario),
+        run,
+    ))
 }
 
 /// Ends the programs and the captures, draws the picture, and puts together what was seen.
-fn finish(
+///
+/// # Errors
+/// When a capture failed, or the picture cannot be written.
+pub(crate) fn finish(
     mut lab: Standing,
     (story, mark): (Story, SystemTime),
     seen: &Seen,
     mail: Option<Duration>,
-    (scenario, folder): (Scenario, &Path),
+    (title, folder): (&str, &Path),
 ) -> Result<Run, Error> {
     let generations = lab.generations();
     drop(lab.hosts);
@@ -105,7 +112,7 @@ fn finish(
     failures.extend(findings.failures());
     let gaps = verdict::gaps(&story.moments, seen);
     let scene = picture::Scene {
-        title: scenario.title(),
+        title,
         start: lab.captures.start_time().0,
         moments: &story.moments,
         gaps: &gaps,
@@ -202,8 +209,8 @@ impl MailBack {
 }
 
 /// Where the results of one run go.
-pub(crate) fn folder(out: &Path, scenario: Scenario, run: u32, runs: u32) -> PathBuf {
-    let folder = out.join(scenario.name());
+pub(crate) fn folder(out: &Path, name: &str, run: u32, runs: u32) -> PathBuf {
+    let folder = out.join(name);
     if runs > 1 {
         folder.join(format!("run-{run:02}"))
     } else {

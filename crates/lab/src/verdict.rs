@@ -11,7 +11,7 @@ use crate::capture::Counts;
 use crate::control;
 use crate::error::Error;
 use crate::hosts::socket;
-use crate::options::{Options, Scenario};
+use crate::options::Options;
 use crate::oracle::Findings;
 use crate::probe::{Gap, Seen};
 use crate::stop::Stop;
@@ -75,10 +75,10 @@ pub(crate) fn gaps(moments: &[Moment], seen: &Seen) -> Vec<After> {
     .collect()
 }
 
-/// Holds what was seen against what must be.
-pub(crate) fn judge(options: &Options, scenario: Scenario, mut run: Run) -> Run {
+/// Holds what was seen against what must be; an outage above the bound fails.
+pub(crate) fn judge(options: &Options, bound_ms: Option<f64>, mut run: Run) -> Run {
     let outage_ms = run.outage.as_secs_f64() * 1000.0;
-    if let Some(bound) = options.bound_ms(scenario)
+    if let Some(bound) = bound_ms
         && outage_ms > bound
     {
         run.failures.push(format!(

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::oracle::Findings;
 use crate::report::{Event, Host};
-use crate::statistics::quantile;
+use crate::statistics::{milliseconds, quantile};
 use crate::verdict::After;
 
 /// The whole result.
@@ -109,10 +109,6 @@ impl ChaosReport {
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
     }
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
 impl fmt::Display for ChaosReport {
