@@ -17,6 +17,7 @@ use crate::leftovers;
 use crate::options::Scenario;
 use crate::picture;
 use crate::probe::Seen;
+use crate::topology;
 use crate::verdict::{self, Run};
 
 /// Quiet time that is watched before an event and after recovery.
@@ -78,7 +79,12 @@ fn watch(
     bench.stop.sleep(QUIET)?;
     let seen = probe.stop();
     if !bench.options.plain {
-        let (owner, rival) = end_of(scenario);
+        // Who owns it is judged elsewhere; here it is that nobody else keeps SAs.
+        let (expected, rival) = end_of(scenario);
+        let owner = match topology::owners()?.as_slice() {
+            &[owner] => owner,
+            _ => expected,
+        };
         let odd = verdict::negotiated(owner, rival, &bench.stop)?;
         story.failures.extend(odd);
     }
