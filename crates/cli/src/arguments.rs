@@ -179,6 +179,10 @@ pub(crate) struct LabOptions {
     /// How long the scenario freeze stops a daemon, in milliseconds
     #[arg(long, value_name = "MS", default_value = "10000", value_parser = milliseconds)]
     pub(crate) freeze: Duration,
+    /// Have so many SAs besides those of mail and probe
+    #[arg(long, value_name = "N", default_value_t = 0,
+        value_parser = clap::value_parser!(u16).range(..=i64::from(lab::MOST_SAS)))]
+    pub(crate) sas: u16,
     /// Measure foreign software in the same way: keepalived moves a plain address
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) beside: Option<lab::Beside>,

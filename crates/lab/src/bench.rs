@@ -1,18 +1,21 @@
 //! The lab as it stands: hosts, cables, programs and captures, built for one measurement.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use api::{Request, Status};
 use linux::netns;
 
 use crate::addresses::*;
 use crate::capture::Captures;
+use crate::control;
 use crate::error::{Error, file, kernel};
 use crate::fault::{Fault, Faults};
-use crate::hosts::{Hosts, Mail, Plan};
+use crate::hosts::{Hosts, Mail, Plan, socket};
 use crate::leftovers;
 use crate::options::Options;
 use crate::oracle::esp::IvLength;
@@ -23,6 +26,12 @@ use crate::topology;
 
 /// How long the first answer through the lab, and recovery after an event, may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it may take until all SAs that are wanted exist.
+const MORE_PATIENCE: Duration = Duration::from_secs(60);
+/// So many datagrams that ask for an SA go out at once, and so long is the pause after them: a
+/// daemon keeps only some packets that wait for IKE.
+const MORE_BURST: u16 = 50;
+const MORE_PAUSE: Duration = Duration::from_millis(20);
 /// Answers that the probe must have before the lab counts as steady.
 const STEADY: u64 = 10;
 
@@ -198,16 +207,16 @@ impl Bench<'_> {
         Probe::start(socket, target, interval).map_err(kernel("start the probe"))
     }
 
-    /// Waits until probes are answered: SAs exist from here on.
+    /// Waits until probes are answered, and all SAs that are wanted exist.
     ///
     /// # Errors
-    /// When none is in time.
+    /// When that does not come in time.
     pub(crate) fn answered(&self) -> Result<(), Error> {
         let warm_up = self.probe()?;
         let answered = self.stop.until(PATIENCE, || warm_up.answers() >= STEADY)?;
         warm_up.stop();
         match answered {
-            true => Ok(()),
+            true => self.more_sas(),
             false => Err(Error::Program {
                 name: "the probe".into(),
                 detail: format!(
@@ -217,6 +226,53 @@ impl Bench<'_> {
                 ),
             }),
         }
+    }
+
+    /// Makes the SAs that the probe does not need: a datagram to each of their ports.
+    fn more_sas(&self) -> Result<(), Error> {
+        let wanted = if self.options.plain {
+            0
+        } else {
+            self.options.more_sas
+        };
+        if wanted == 0 {
+            return Ok(());
+        }
+        let own = SocketAddr::new(FE_BACK.into(), 0);
+        let socket = netns::run(FE, || UdpSocket::bind(own))?.map_err(kernel("open a socket"))?;
+        let end = Instant::now() + MORE_PATIENCE;
+        let mut there = 0;
+        while Instant::now() < end {
+            for port in (MORE..).take(wanted.into()) {
+                // One that is lost or refused goes out again in the next round.
+                let _ = socket.send_to(b"more", SocketAddr::new(VIP.into(), port));
+                if port % MORE_BURST == 0 {
+                    self.stop.sleep(MORE_PAUSE)?;
+                }
+            }
+            there = self.children().unwrap_or(there);
+            if there >= usize::from(wanted) {
+                return Ok(());
+            }
+        }
+        Err(Error::Program {
+            name: "the front end".into(),
+            detail: format!(
+                "has {there} of {wanted} more SAs after {} s",
+                MORE_PATIENCE.as_secs()
+            ),
+        })
+    }
+
+    /// How many SAs the front end has for the ports that want more of them.
+    fn children(&self) -> Option<usize> {
+        let status: Status = control::ask(&socket("fe"), &Request::Status, PATIENCE).ok()?;
+        let children = status.ike_sas.iter().flat_map(|sa| &sa.child_sas);
+        let more: BTreeSet<&str> = children
+            .map(|child| child.rule.as_str())
+            .filter(|rule| rule.starts_with("more-"))
+            .collect();
+        Some(more.len())
     }
 
     /// The explicit IV of the transforms that the lab's daemons may agree on: all that they

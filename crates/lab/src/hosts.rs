@@ -22,6 +22,8 @@ use crate::topology::{NODES, short};
 
 /// How long a program may take until it serves.
 const START: Duration = Duration::from_secs(15);
+/// How much longer for each SA that is wanted besides the usual ones: it has rules to set up.
+const START_MORE: Duration = Duration::from_millis(20);
 
 /// The hosts that run a daemon: (namespace, name).
 pub(crate) const DAEMONS: [(&str, &str); 3] = [(FE, "fe"), (BE1, "be1"), (BE2, "be2")];
@@ -126,36 +128,43 @@ impl Hosts {
             true => (&PROTECTED, &[POP3, IMAP]),
             false => (&[ECHO], &[]),
         };
+        let patience = START + START_MORE * plan.options.more_sas.into();
         for (namespace, ports) in [(BE1, node), (BE2, node), (FE, proxy)] {
             let what = format!("what serves in {namespace}");
-            self.until(stop, &what, || listening(namespace, ports))?;
+            self.until(stop, patience, &what, || listening(namespace, ports))?;
         }
         if plan.options.plain {
             return Ok(());
         }
         for (_, name) in DAEMONS {
             let socket = socket(name);
-            self.until(stop, &format!("the daemon of {name}"), || {
+            self.until(stop, patience, &format!("the daemon of {name}"), || {
                 let patience = Duration::from_millis(500);
                 control::ask::<serde_json::Value>(&socket, &api::Request::Status, patience).is_ok()
             })?;
         }
-        self.until(stop, "the cluster, with the group on be1,", || {
-            ["be1", "be2"]
-                .iter()
-                .all(|n| control::owner(&socket(n), GROUP).as_deref() == Some("be1"))
-        })
+        self.until(
+            stop,
+            patience,
+            "the cluster, with the group on be1,",
+            || {
+                ["be1", "be2"]
+                    .iter()
+                    .all(|n| control::owner(&socket(n), GROUP).as_deref() == Some("be1"))
+            },
+        )
     }
 
     /// Waits for `ready` while all programs live.
     fn until(
         &mut self,
         stop: &Stop,
+        patience: Duration,
         what: &str,
         mut ready: impl FnMut() -> bool,
     ) -> Result<(), Error> {
         let mut ended = None;
-        let done = stop.until(START, || {
+        let done = stop.until(patience, || {
             ended = self.ended();
             ended.is_some() || ready()
         })?;
@@ -164,7 +173,7 @@ impl Hosts {
             None if done => Ok(()),
             None => Err(Error::Program {
                 name: what.to_owned(),
-                detail: format!("was not ready within {} s", START.as_secs()),
+                detail: format!("was not ready within {} s", patience.as_secs()),
             }),
         }
     }
@@ -247,6 +256,7 @@ impl Hosts {
             udp_encap: plan.options.udp_encap,
             esp: plan.options.esp.as_deref(),
             takeover: plan.options.takeover,
+            more_sas: plan.options.more_sas,
             run_dir: &run_dir,
         };
         let text = if name == "fe" {

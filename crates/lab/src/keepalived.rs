@@ -96,7 +96,11 @@ fn run(bench: &Bench<'_>, program: &Path, folder: &Path) -> Result<Run, Error> {
     bench.stop.sleep(QUIET)?;
     let seen = probe.stop();
     let title = "beside ours: keepalived, without IPsec, after a power cut";
-    let run = scenario::finish(lab, (story, mark), &seen, None, (title, folder))?;
+    let note = format!(
+        "keepalived, adverts each {ADVERT} s; {}",
+        outcome::note(bench.options)
+    );
+    let run = scenario::finish(lab, (story, mark), &seen, None, (title, &note, folder))?;
     Ok(verdict::judge(bench.options, None, run))
 }
 

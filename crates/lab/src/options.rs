@@ -8,6 +8,9 @@ pub use crate::kinds::{Beside, Scenario, Takeover};
 /// How SAs survive their node unless the caller says otherwise.
 pub const TAKEOVER: Takeover = Takeover::Renegotiate;
 
+/// More SAs than this cannot be wanted: each needs a rule, and a daemon takes 4,096 of them.
+pub const MOST_SAS: u16 = 4000;
+
 /// Time between two probes.
 const PROBE_INTERVAL: Duration = Duration::from_millis(1);
 /// How long the active node's daemon is frozen.
@@ -34,6 +37,8 @@ pub struct Options {
     pub takeover: Takeover,
     /// Time between two probes; above zero.
     pub probe_interval: Duration,
+    /// How many SAs there are besides those of mail and probe, at most [`MOST_SAS`].
+    pub more_sas: u16,
     /// How long [`Scenario::Freeze`] stops the active node's daemon.
     pub freeze: Duration,
     /// What is measured beside the scenarios, in the same way.
@@ -69,6 +74,7 @@ impl Default for Options {
             esp: None,
             takeover: TAKEOVER,
             probe_interval: PROBE_INTERVAL,
+            more_sas: 0,
             freeze: FREEZE,
             beside: None,
             plain: false,

@@ -26,9 +26,26 @@ pub(crate) fn new(name: &str, options: &Options, mail: &Mail) -> Outcome {
         service: mail.service().to_owned(),
         proxy: mail.proxy().to_owned(),
         transport: transport.to_owned(),
+        more_sas: if options.plain { 0 } else { options.more_sas },
         probe_interval_ms: options.probe_interval.as_secs_f64() * 1e3,
         ok: true,
         ..Outcome::default()
+    }
+}
+
+/// The conditions of a run in one line.
+pub(crate) fn note(options: &Options) -> String {
+    let probe = format!(
+        "a probe each {} ms",
+        options.probe_interval.as_secs_f64() * 1e3
+    );
+    match options.plain {
+        true => format!("no IPsec; {probe}"),
+        false => format!(
+            "takeover {}, {} more SAs; {probe}",
+            options.takeover.name(),
+            options.more_sas
+        ),
     }
 }
 

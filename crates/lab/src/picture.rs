@@ -60,6 +60,8 @@ text { fill: #c8cdd8; }
 pub(crate) struct Scene<'a> {
     /// What happens, in one line.
     pub(crate) title: &'a str,
+    /// Under which conditions, in one line.
+    pub(crate) note: &'a str,
     /// When the flow began.
     pub(crate) start: Instant,
     /// The events.
@@ -75,6 +77,7 @@ pub(crate) fn draw(scene: &Scene<'_>, flow: &Flow) -> String {
     let mut svg = Svg::new((WIDTH, HEIGHT), scene.title, STYLE);
     let time = scene.time();
     svg.text("title", Anchor::Start, (ACROSS.0, 34.0), scene.title);
+    svg.text("name", Anchor::Start, (ACROSS.0, 53.0), scene.note);
     legend(&mut svg);
     shade(&mut svg, scene, &time);
     throughput(&mut svg, scene, flow, &time);

@@ -77,6 +77,8 @@ pub struct Outcome {
     pub p99_ms: f64,
     /// What each event of the scenario cost, in order.
     pub events: Vec<Event>,
+    /// SAs besides those of mail and probe.
+    pub more_sas: u16,
     /// Time between two probes, in milliseconds.
     pub probe_interval_ms: f64,
     /// Probes sent, in all runs.

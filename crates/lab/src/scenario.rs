@@ -15,6 +15,7 @@ use crate::client;
 use crate::error::{Error, file};
 use crate::leftovers;
 use crate::options::Scenario;
+use crate::outcome;
 use crate::picture;
 use crate::probe::Seen;
 use crate::topology;
@@ -88,7 +89,13 @@ fn watch(
         let odd = verdict::negotiated(owner, rival, &bench.stop)?;
         story.failures.extend(odd);
     }
-    let run = finish(lab, (story, mark), &seen, mail, (scenario.title(), folder))?;
+    let run = finish(
+        lab,
+        (story, mark),
+        &seen,
+        mail,
+        (scenario.title(), &outcome::note(bench.options), folder),
+    )?;
     Ok(verdict::judge(
         bench.options,
         bench.options.bound_ms(scenario),
@@ -105,7 +112,7 @@ pub(crate) fn finish(
     (story, mark): (Story, SystemTime),
     seen: &Seen,
     mail: Option<Duration>,
-    (title, folder): (&str, &Path),
+    (title, note, folder): (&str, &str, &Path),
 ) -> Result<Run, Error> {
     let generations = lab.generations();
     drop(lab.hosts);
@@ -119,6 +126,7 @@ pub(crate) fn finish(
     let gaps = verdict::gaps(&story.moments, seen);
     let scene = picture::Scene {
         title,
+        note,
         start: lab.captures.start_time().0,
         moments: &story.moments,
         gaps: &gaps,

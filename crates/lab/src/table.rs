@@ -56,10 +56,11 @@ impl fmt::Display for Report {
         if let Some(s) = self.scenarios.first() {
             writeln!(
                 f,
-                "takeover {}, ESP {}, mail by {}, front-end proxy {}; holdfast {} on Linux {}, \
+                "takeover {}, ESP {}, {} more SAs, mail by {}, front-end proxy {}; holdfast {} on Linux {}, \
                  {} cores",
                 s.takeover,
                 s.transport,
+                s.more_sas,
                 s.service,
                 s.proxy,
                 self.host.holdfast,

@@ -27,6 +27,7 @@ pub(crate) fn run(options: &LabOptions, json: bool) -> Result<(), Failure> {
         esp: options.esp.clone(),
         takeover: options.takeover,
         probe_interval: options.probe_interval,
+        more_sas: options.sas,
         freeze: options.freeze,
         beside: options.beside,
         plain: options.plain,

@@ -44,6 +44,7 @@ fn a_run_with_a_gap_is_drawn() {
     }
     let scene = Scene {
         title: "the active node loses its power",
+        note: "takeover renegotiate",
         start,
         moments: &moments,
         gaps: &gaps,
