@@ -11,8 +11,6 @@ const MOST_SAS: usize = 1 << 17;
 /// Runs of numbers kept per SA and node; what comes then is not watched. Numbers in a row make
 /// one run, but every random IV makes one.
 const MOST_RUNS: usize = 1 << 20;
-/// A packet longer than this, in bytes, is a train of packets that the kernel has not cut yet.
-const MTU: usize = 1500;
 /// SPI, sequence number and the shortest explicit IV.
 const SHORTEST: usize = 16;
 
@@ -159,21 +157,20 @@ impl Used {
     }
 }
 
-/// The size of the packets of a train (UDP_SEGMENT, udp(7)): the distance at which the same SPI
-/// stands again with the next sequence number, all the way. A packet of its own is one segment.
+/// The size of the packets of a train, which the kernel has not cut yet where we look
+/// (UDP_SEGMENT, udp(7)): the distance at which the same SPI stands again with the next sequence
+/// number, all the way to the last packet, which may be shorter. A packet alone is one segment.
 fn segment(bytes: &[u8]) -> usize {
     let whole = bytes.len().max(1);
-    let Some((spi, sequence)) = head(bytes).filter(|_| whole > MTU) else {
+    let Some((spi, sequence)) = head(bytes) else {
         return whole;
     };
     let is_size = |&size: &usize| {
-        let heads = bytes.chunks(size).zip(0u32..).skip(1);
-        heads
-            .map(|(packet, n)| head(packet) == Some((spi, sequence.wrapping_add(n))))
-            .all(|fits| fits)
+        let mut heads = bytes.chunks(size).zip(0u32..).skip(1);
+        heads.all(|(packet, n)| head(packet) == Some((spi, sequence.wrapping_add(n))))
     };
     // RFC 4303 §2.4: packets end on a boundary of four octets.
-    (SHORTEST..=whole / 2)
+    (SHORTEST..=whole.saturating_sub(SHORTEST))
         .step_by(4)
         .find(is_size)
         .unwrap_or(whole)

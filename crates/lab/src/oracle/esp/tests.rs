@@ -84,11 +84,15 @@ fn a_train_is_cut_into_its_packets() {
         let found = look(&mut esp, "be2", 1, &packet(9, n, 99 + u64::from(n)));
         assert_eq!(found.len(), 1, "{n}");
     }
+    // Two short ones, the second of which is shorter.
+    let pair = [packet(9, 41, 41), packet(9, 42, 42)[..36].to_vec()].concat();
+    assert_eq!(look(&mut esp, "be1", 1, &pair), []);
+    assert_eq!(esp.packets["be1"], 36);
     // A long packet alone is one packet.
     let mut jumbo = packet(8, 1, 1);
     jumbo.extend(vec![0; 3000]);
     assert_eq!(look(&mut esp, "be1", 2, &jumbo), []);
-    assert_eq!(esp.packets["be1"], 35);
+    assert_eq!(esp.packets["be1"], 37);
 }
 
 #[test]
