@@ -2,6 +2,8 @@
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 /// IPsec that holds when a node lets go.
 #[derive(Parser)]
@@ -141,8 +143,15 @@ pub(crate) enum ClusterAction {
 
 #[derive(Args)]
 pub(crate) struct LabOptions {
-    /// protect, planned-move, crash; all when none is named
-    pub(crate) scenarios: Vec<lab::Scenario>,
+    /// protect, planned-move, crash (these three when none is named), process-kill, link-loss,
+    /// freeze, partition, one-way, rejoin, double; or chaos: random faults, one after the other
+    pub(crate) scenarios: Vec<LabWork>,
+    /// How many faults of chaos
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) faults: u32,
+    /// What decides the faults of chaos
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
     /// How often each scenario is run
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) runs: u32,
@@ -164,6 +173,22 @@ pub(crate) struct LabOptions {
     /// The ESP proposal, for example aes256-sha256, which tshark decrypts
     #[arg(long, value_name = "PROPOSAL", conflicts_with = "plain")]
     pub(crate) esp: Option<String>,
+    /// How SAs survive their node: replicate or renegotiate
+    #[arg(long, value_name = "WAY", default_value = lab::TAKEOVER.name())]
+    pub(crate) takeover: lab::Takeover,
+    /// Time between two probes, in milliseconds
+    #[arg(long, value_name = "MS", default_value = "1", value_parser = milliseconds)]
+    pub(crate) probe_interval: Duration,
+    /// How long the scenario freeze stops a daemon, in milliseconds
+    #[arg(long, value_name = "MS", default_value = "10000", value_parser = milliseconds)]
+    pub(crate) freeze: Duration,
+    /// Have so many SAs besides those of mail and probe
+    #[arg(long, value_name = "N", default_value_t = 0,
+        value_parser = clap::value_parser!(u16).range(..=i64::from(lab::MOST_SAS)))]
+    pub(crate) sas: u16,
+    /// Measure foreign software in the same way: keepalived moves a plain address
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) beside: Option<lab::Beside>,
     /// The control experiment: no IPsec, so clear packets must be seen
     #[arg(long)]
     pub(crate) plain: bool,
@@ -182,6 +207,34 @@ pub(crate) struct LabOptions {
     /// No progress lines
     #[arg(long)]
     pub(crate) quiet: bool,
+}
+
+/// What the lab is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LabWork {
+    /// One scenario.
+    Scenario(lab::Scenario),
+    /// Many faults in a row.
+    Chaos,
+}
+
+impl FromStr for LabWork {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "chaos" => Ok(LabWork::Chaos),
+            _ => text.parse().map(LabWork::Scenario),
+        }
+    }
+}
+
+/// A time in milliseconds, which may have a fraction: a microsecond to an hour.
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(ms) if (0.001..=3_600_000.0).contains(&ms) => Ok(Duration::from_secs_f64(ms / 1e3)),
+        _ => Err("give milliseconds, from 0.001 to 3600000".to_owned()),
+    }
 }
 
 #[derive(Args)]

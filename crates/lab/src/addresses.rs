@@ -80,6 +80,10 @@ pub const IMAP: u16 = 143;
 pub const ECHO: u16 = 7;
 /// The ports that must never be seen in clear on the back network.
 pub const PROTECTED: [u16; 3] = [POP3, IMAP, ECHO];
+/// The first of the UDP ports that have SAs of their own, where more SAs are wanted.
+pub const MORE: u16 = 20_000;
+/// The UDP port of the nodes' heartbeats.
+pub const HEARTBEATS: u16 = 4511;
 /// The fixed source port of the probe.
 pub const PROBE_SOURCE: u16 = 7007;
 

@@ -5,25 +5,27 @@
 //! a host that dies does not end the capture of its wire. The heartbeat link has no switch; it
 //! is captured at its first end, in both directions.
 
-pub(crate) mod classify;
 pub(crate) mod pcap;
 
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use linux::netns;
 use linux::packet::{FrameBatch, PacketSocket};
 use linux::poll::{Events, Interest, Poller};
 
 use crate::addresses::*;
+use crate::classify::{Ipsec, Kind, Part, classify, ipsec};
 use crate::error::{Error, file, kernel};
-use crate::topology::PORTS;
-use classify::{Kind, classify};
+use crate::flow::Flow;
+use crate::oracle::Oracle;
+use crate::oracle::esp::IvLength;
+use crate::topology::{PORTS, short};
 
 /// The kernel's buffer per wire, in bytes.
 const BUFFER: usize = 16 << 20;
@@ -50,6 +52,16 @@ enum Counted {
     All,
     /// None: the client's own network, which no policy covers.
     None,
+}
+
+impl Counted {
+    fn counts(self, outgoing: bool) -> bool {
+        match self {
+            Counted::Incoming => !outgoing,
+            Counted::All => true,
+            Counted::None => false,
+        }
+    }
 }
 
 const HEARTBEAT: Wire = Wire {
@@ -107,20 +119,57 @@ impl Counts {
     }
 }
 
+/// What is learned of the nodes' wires together, while packets pass.
+pub(crate) struct Sight {
+    /// Holds the nodes to what they may never do.
+    pub(crate) oracle: Oracle,
+    /// How much passed, and when.
+    pub(crate) flow: Flow,
+}
+
+impl Sight {
+    /// Looks at a packet on the wire of a node.
+    fn packet(&mut self, wire: &Wire, outgoing: bool, time: SystemTime, packet: &Ipsec<'_>) {
+        // A switch's port sends what its host is to get.
+        let inner = match outgoing {
+            true => packet.destination,
+            false => packet.source,
+        };
+        if let Part::Esp(bytes) = packet.part
+            && [VIP.into(), VIP6.into()].contains(&inner)
+        {
+            self.flow.add(wire.name, time, outgoing, bytes.len());
+        }
+        if !outgoing {
+            self.oracle.packet(wire.name, time, packet);
+        }
+    }
+}
+
 /// Captures that run until they are stopped.
 pub(crate) struct Captures {
+    start: (Instant, SystemTime),
     stop: Arc<AtomicBool>,
+    sight: Arc<Mutex<Sight>>,
     threads: Vec<JoinHandle<Result<Counts, Error>>>,
 }
 
 impl Captures {
-    /// Starts to capture every wire into `folder`.
+    /// Starts to capture every wire into `folder`, or into no file at all; the agreed transform
+    /// has explicit IVs of length `iv`.
     ///
     /// # Errors
     /// When a socket or a file cannot be had.
-    pub(crate) fn start(folder: &Path) -> Result<Self, Error> {
+    pub(crate) fn start(folder: Option<&Path>, iv: IvLength) -> Result<Self, Error> {
+        let start = SystemTime::now();
+        let sight = Sight {
+            oracle: Oracle::new(start, iv),
+            flow: Flow::new(start),
+        };
         let mut captures = Self {
+            start: (Instant::now(), start),
             stop: Arc::new(AtomicBool::new(false)),
+            sight: Arc::new(Mutex::new(sight)),
             threads: Vec::new(),
         };
         let ports = PORTS.iter().map(|&(host, interface)| Wire {
@@ -130,25 +179,33 @@ impl Captures {
             counted: Counted::Incoming,
         });
         for wire in ports.chain([HEARTBEAT, FRONT]) {
-            let path = folder.join(format!("{}.pcap", wire.name));
-            let out = File::create(&path).map_err(file(&path))?;
-            let writer = pcap::Writer::new(BufWriter::new(out)).map_err(file(&path))?;
+            let writer = folder.map(|folder| writer(folder, wire.name)).transpose()?;
             let open = || PacketSocket::capture(wire.interface, BUFFER);
             let socket = netns::run(wire.namespace, open)??;
-            let stop = Arc::clone(&captures.stop);
+            let (stop, sight) = (Arc::clone(&captures.stop), Arc::clone(&captures.sight));
             captures.threads.push(thread::spawn(move || {
-                let counts = capture(&socket, writer, &wire, &stop);
+                let counts = capture(&socket, writer, &wire, &stop, &sight);
                 counts.map_err(kernel(format!("capture the wire of {}", wire.name)))
             }));
         }
         Ok(captures)
     }
 
+    /// When the captures began, by both clocks.
+    pub(crate) fn start_time(&self) -> (Instant, SystemTime) {
+        self.start
+    }
+
+    /// Lets `look` see what was learned so far; packets wait meanwhile.
+    pub(crate) fn sight<T>(&self, look: impl FnOnce(&Sight) -> T) -> T {
+        look(&self.sight.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Ends the captures and adds up their counts.
     ///
     /// # Errors
     /// When a capture failed: its counts would prove nothing.
-    pub(crate) fn stop(mut self) -> Result<Counts, Error> {
+    pub(crate) fn stop(&mut self) -> Result<Counts, Error> {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Counts::default();
         for thread in self.threads.drain(..) {
@@ -166,17 +223,21 @@ impl Drop for Captures {
     }
 }
 
-/// A namespace's name without the lab's prefix: the name of its host's wire.
-fn short(host: &str) -> &str {
-    host.strip_prefix(PREFIX).unwrap_or(host)
+type Writer = pcap::Writer<BufWriter<File>>;
+
+fn writer(folder: &Path, name: &str) -> Result<Writer, Error> {
+    let path = folder.join(format!("{name}.pcap"));
+    let out = File::create(&path).map_err(file(&path))?;
+    pcap::Writer::new(BufWriter::new(out)).map_err(file(&path))
 }
 
 /// Captures one wire.
 fn capture(
     socket: &PacketSocket,
-    mut out: pcap::Writer<impl std::io::Write>,
+    mut out: Option<Writer>,
     wire: &Wire,
     stop: &AtomicBool,
+    sight: &Mutex<Sight>,
 ) -> std::io::Result<Counts> {
     let poller = Poller::new()?;
     poller.add(socket, 0, Interest::Read)?;
@@ -188,16 +249,20 @@ fn capture(
         let last = stop.load(Ordering::Relaxed);
         match socket.receive(&mut batch) {
             Ok(_) => {
+                let mut sight = (wire.counted == Counted::Incoming)
+                    .then(|| sight.lock().unwrap_or_else(PoisonError::into_inner));
                 for frame in batch.iter() {
                     let since = frame.time.duration_since(UNIX_EPOCH).unwrap_or_default();
-                    out.frame(since, frame.bytes, frame.length)?;
-                    let counted = match wire.counted {
-                        Counted::Incoming => !frame.outgoing,
-                        Counted::All => true,
-                        Counted::None => false,
-                    };
-                    if counted {
+                    if let Some(out) = &mut out {
+                        out.frame(since, frame.bytes, frame.length)?;
+                    }
+                    if wire.counted.counts(frame.outgoing) {
                         count(&mut counts, frame.bytes, frame.time, wire.name);
+                    }
+                    if let Some(sight) = &mut sight
+                        && let Some(packet) = ipsec(frame.bytes)
+                    {
+                        sight.packet(wire, frame.outgoing, frame.time, &packet);
                     }
                 }
             }
@@ -213,7 +278,9 @@ fn capture(
         }
     }
     counts.dropped = socket.statistics()?.dropped;
-    out.flush()?;
+    if let Some(mut out) = out {
+        out.flush()?;
+    }
     Ok(counts)
 }
 

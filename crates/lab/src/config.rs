@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::addresses::*;
+use crate::kinds::Takeover;
 
 /// The key between front end and nodes: good for a lab on one machine, nowhere else.
 const PSK: &str = "pB7wq2ZkT9sXf4LrVn6YhJc3GdMa8eUo5iRtK1xQ0Ew";
@@ -16,6 +17,10 @@ pub(crate) struct Settings<'a> {
     pub(crate) udp_encap: bool,
     /// The ESP proposal, if not the daemon's own.
     pub(crate) esp: Option<&'a str>,
+    /// How SAs survive their node.
+    pub(crate) takeover: Takeover,
+    /// How many more SAs there are, each under a rule and on a port of its own.
+    pub(crate) more_sas: u16,
     /// The daemon's folder for sockets and state.
     pub(crate) run_dir: &'a Path,
 }
@@ -25,9 +30,8 @@ pub(crate) fn front_end(settings: Settings<'_>) -> String {
     let peers = peers(&[("mail", VIP.to_string()), ("mail6", VIP6.to_string())]);
     let rules = rules(
         |what, vip, _| format!("remote = \"{vip}\"\n{what}"),
-        "remote_ports",
-        "",
-        settings.esp,
+        ("remote_ports", ""),
+        settings,
     );
     head("fe", settings) + &peers + &rules
 }
@@ -37,9 +41,8 @@ pub(crate) fn node(name: &str, settings: Settings<'_>) -> String {
     let peers = peers(&[("fe", FE_BACK.to_string()), ("fe6", FE_BACK6.to_string())]);
     let rules = rules(
         |what, vip, fe| format!("local = \"{vip}\"\nremote = \"{fe}\"\n{what}"),
-        "local_ports",
-        "side = \"server\"\n",
-        settings.esp,
+        ("local_ports", "side = \"server\"\n"),
+        settings,
     );
     let nodes: String = [
         ("be1", BE1_HEARTBEAT, BE1_BACK),
@@ -50,17 +53,15 @@ pub(crate) fn node(name: &str, settings: Settings<'_>) -> String {
         format!("[[cluster.node]]\nname = \"{name}\"\naddress = [\"{near}\", \"{far}\"]\n\n")
     })
     .collect();
+    let takeover = settings.takeover.name();
     let cluster = format!(
-        "[cluster]\nkey = \"{CLUSTER_KEY}\"\ntakeover = \"{TAKEOVER}\"\n\n{nodes}\
+        "[cluster]\nkey = \"{CLUSTER_KEY}\"\ntakeover = \"{takeover}\"\n\n{nodes}\
          [[cluster.group]]\nname = \"{GROUP}\"\n\
          addresses = [\"{VIP}/{PREFIX_LEN}\", \"{VIP6}/{PREFIX_LEN6}\"]\n\
          interface = \"{BACK_IF}\"\npreferred = [\"be1\", \"be2\"]\n"
     );
     head(name, settings) + &peers + &rules + &cluster
 }
-
-/// How SAs survive their node in the lab.
-pub(crate) const TAKEOVER: &str = "renegotiate";
 
 fn head(name: &str, settings: Settings<'_>) -> String {
     let encapsulation = if settings.udp_encap { "udp" } else { "auto" };
@@ -80,13 +81,14 @@ fn peers(peers: &[(&str, String)]) -> String {
         .collect()
 }
 
-/// Rules for mail and for the probe, IPv4 and IPv6. `sides` puts the addresses before the rest.
+/// Rules for mail and for the probe, IPv4 and IPv6, and more if wanted, IPv4. `sides` puts the
+/// addresses before the rest.
 fn rules(
     sides: impl Fn(&str, &str, &str) -> String,
-    ports: &str,
-    side: &str,
-    esp: Option<&str>,
+    (ports, side): (&str, &str),
+    settings: Settings<'_>,
 ) -> String {
+    let esp = settings.esp;
     let esp = esp.map_or_else(String::new, |esp| format!("esp_proposals = [{esp:?}]\n"));
     let whats = [
         ("mail", format!("profile = \"passwords\"\n{side}")),
@@ -103,14 +105,20 @@ fn rules(
         ("", VIP.to_string(), FE_BACK.to_string()),
         ("6", VIP6.to_string(), FE_BACK6.to_string()),
     ];
+    let rule = |name: String, text: &str, vip: &str, fe: &str| {
+        let sides = sides(text, vip, fe);
+        format!("[[rule]]\nname = \"{name}\"\naction = \"require\"\n{esp}{sides}\n")
+    };
     let mut out = String::new();
     for (what, text) in &whats {
         for (family, vip, fe) in &families {
-            out.push_str(&format!(
-                "[[rule]]\nname = \"{what}{family}\"\naction = \"require\"\n{esp}{}\n",
-                sides(text, vip, fe)
-            ));
+            out.push_str(&rule(format!("{what}{family}"), text, vip, fe));
         }
+    }
+    let [(_, vip, fe), _] = &families;
+    for port in (MORE..).take(settings.more_sas.into()) {
+        let text = format!("protocol = \"udp\"\n{ports} = {port}\n");
+        out.push_str(&rule(format!("more-{port}"), &text, vip, fe));
     }
     out
 }
@@ -125,20 +133,24 @@ mod tests {
         let settings = Settings {
             udp_encap: true,
             esp: Some("aes256-sha256"),
+            takeover: Takeover::Replicate,
+            more_sas: 2,
             run_dir,
         };
         let (fe, be) = (front_end(settings), node("be1", settings));
         for text in [
             "name = \"probe-udp6\"",
+            "name = \"more-20001\"",
             "encapsulation = \"udp\"",
             "profile = \"passwords\"",
             "esp_proposals = [\"aes256-sha256\"]",
         ] {
             assert!(fe.contains(text) && be.contains(text), "{text}\n{fe}\n{be}");
         }
+        assert!(be.contains("local_ports = 20001") && !be.contains("20002"));
         assert!(fe.contains("remote_ports = 7") && be.contains("local_ports = 7"));
         assert!(be.contains("side = \"server\"") && !fe.contains("side"));
         assert!(be.contains("local = \"fd77::100\"") && be.contains("remote = \"fd77::10\""));
-        assert!(!fe.contains("[cluster]"));
+        assert!(be.contains("takeover = \"replicate\"") && !fe.contains("[cluster]"));
     }
 }

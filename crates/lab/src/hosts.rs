@@ -18,9 +18,12 @@ use crate::error::{Error, file};
 use crate::options::Options;
 use crate::service::VERB;
 use crate::stop::Stop;
+use crate::topology::{NODES, short};
 
 /// How long a program may take until it serves.
 const START: Duration = Duration::from_secs(15);
+/// How much longer for each SA that is wanted besides the usual ones: it has rules to set up.
+const START_MORE: Duration = Duration::from_millis(20);
 
 /// The hosts that run a daemon: (namespace, name).
 pub(crate) const DAEMONS: [(&str, &str); 3] = [(FE, "fe"), (BE1, "be1"), (BE2, "be2")];
@@ -33,6 +36,7 @@ pub(crate) struct Hosts {
 /// One program.
 struct Running {
     name: String,
+    namespace: String,
     child: Child,
     log: PathBuf,
 }
@@ -85,6 +89,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) mail: &'a Mail,
     /// Where logs go.
     pub(crate) logs: &'a Path,
+    /// There is mail at all; else only the echo that the probe needs.
+    pub(crate) serves_mail: bool,
     /// The programs live on when the lab ends.
     pub(crate) keep: bool,
 }
@@ -99,11 +105,12 @@ impl Hosts {
             children: Vec::new(),
         };
         fs::create_dir_all(plan.logs).map_err(file(plan.logs))?;
-        for (node, name) in [(BE1, "be1"), (BE2, "be2")] {
-            hosts.echo(plan, node, name)?;
-            hosts.mail(plan, node, name)?;
+        for node in NODES {
+            hosts.node(plan, node)?;
         }
-        hosts.proxy(plan)?;
+        if plan.serves_mail {
+            hosts.proxy(plan)?;
+        }
         if !plan.options.plain {
             for (namespace, name) in DAEMONS {
                 hosts.daemon(plan, namespace, name)?;
@@ -117,40 +124,47 @@ impl Hosts {
     /// # Errors
     /// When a program ended or is not ready in time; when interrupted.
     pub(crate) fn wait(&mut self, plan: &Plan<'_>, stop: &Stop) -> Result<(), Error> {
-        for (namespace, ports) in [
-            (BE1, &PROTECTED[..]),
-            (BE2, &PROTECTED),
-            (FE, &[POP3, IMAP]),
-        ] {
-            let what = format!("the mail service in {namespace}");
-            self.until(stop, &what, || listening(namespace, ports))?;
+        let (node, proxy): (&[u16], &[u16]) = match plan.serves_mail {
+            true => (&PROTECTED, &[POP3, IMAP]),
+            false => (&[ECHO], &[]),
+        };
+        let patience = START + START_MORE * plan.options.more_sas.into();
+        for (namespace, ports) in [(BE1, node), (BE2, node), (FE, proxy)] {
+            let what = format!("what serves in {namespace}");
+            self.until(stop, patience, &what, || listening(namespace, ports))?;
         }
         if plan.options.plain {
             return Ok(());
         }
         for (_, name) in DAEMONS {
             let socket = socket(name);
-            self.until(stop, &format!("the daemon of {name}"), || {
+            self.until(stop, patience, &format!("the daemon of {name}"), || {
                 let patience = Duration::from_millis(500);
                 control::ask::<serde_json::Value>(&socket, &api::Request::Status, patience).is_ok()
             })?;
         }
-        self.until(stop, "the cluster, with the group on be1,", || {
-            ["be1", "be2"]
-                .iter()
-                .all(|n| control::owner(&socket(n), GROUP).as_deref() == Some("be1"))
-        })
+        self.until(
+            stop,
+            patience,
+            "the cluster, with the group on be1,",
+            || {
+                ["be1", "be2"]
+                    .iter()
+                    .all(|n| control::owner(&socket(n), GROUP).as_deref() == Some("be1"))
+            },
+        )
     }
 
     /// Waits for `ready` while all programs live.
     fn until(
         &mut self,
         stop: &Stop,
+        patience: Duration,
         what: &str,
         mut ready: impl FnMut() -> bool,
     ) -> Result<(), Error> {
         let mut ended = None;
-        let done = stop.until(START, || {
+        let done = stop.until(patience, || {
             ended = self.ended();
             ended.is_some() || ready()
         })?;
@@ -159,7 +173,7 @@ impl Hosts {
             None if done => Ok(()),
             None => Err(Error::Program {
                 name: what.to_owned(),
-                detail: format!("was not ready within {} s", START.as_secs()),
+                detail: format!("was not ready within {} s", patience.as_secs()),
             }),
         }
     }
@@ -184,6 +198,15 @@ impl Hosts {
             name: name.clone(),
             detail,
         })
+    }
+
+    /// What a node serves.
+    fn node(&mut self, plan: &Plan<'_>, node: &str) -> Result<(), Error> {
+        self.echo(plan, node, short(node))?;
+        if plan.serves_mail {
+            self.mail(plan, node, short(node))?;
+        }
+        Ok(())
     }
 
     fn echo(&mut self, plan: &Plan<'_>, node: &str, name: &str) -> Result<(), Error> {
@@ -232,6 +255,8 @@ impl Hosts {
         let settings = Settings {
             udp_encap: plan.options.udp_encap,
             esp: plan.options.esp.as_deref(),
+            takeover: plan.options.takeover,
+            more_sas: plan.options.more_sas,
             run_dir: &run_dir,
         };
         let text = if name == "fe" {
@@ -255,7 +280,7 @@ impl Hosts {
             fs::create_dir_all(&keys).map_err(file(&keys))?;
             command.arg("--wireshark-keys").arg(keys);
         }
-        self.spawn(plan, namespace, &format!("{name}-daemon"), command)
+        self.spawn(plan, namespace, &daemon_title(name), command)
     }
 
     /// Starts a program in a namespace, its words in a log of its own.
@@ -264,7 +289,18 @@ impl Hosts {
         plan: &Plan<'_>,
         namespace: &str,
         title: &str,
+        command: Command,
+    ) -> Result<(), Error> {
+        self.spawn_in(plan, namespace, title, command, Surroundings::default())
+    }
+
+    fn spawn_in(
+        &mut self,
+        plan: &Plan<'_>,
+        namespace: &str,
+        title: &str,
         mut command: Command,
+        surroundings: Surroundings,
     ) -> Result<(), Error> {
         let log = log_file(plan, title);
         let words = fs::OpenOptions::new().create(true).append(true).open(&log);
@@ -279,7 +315,7 @@ impl Hosts {
         let surroundings = Surroundings {
             namespace: Some(namespace.to_owned()),
             death_signal: (!plan.keep).then_some(Signal::Kill),
-            ..Surroundings::default()
+            ..surroundings
         };
         netns::surround(&mut command, &surroundings)?;
         let child = command.spawn().map_err(|error| Error::Program {
@@ -288,10 +324,61 @@ impl Hosts {
         })?;
         self.children.push(Running {
             name: title.to_owned(),
+            namespace: namespace.to_owned(),
             child,
             log,
         });
         Ok(())
+    }
+
+    /// The process of a node's daemon, while it is one of the lab's programs.
+    pub(crate) fn daemon_of(&self, node: &str) -> Option<u32> {
+        let name = daemon_title(short(node));
+        let daemon = self.children.iter().find(|running| running.name == name);
+        daemon.map(|running| running.child.id())
+    }
+
+    /// Starts a node's daemon again, and with `all` its other programs too; what is left of the
+    /// old ones is ended first.
+    ///
+    /// # Errors
+    /// When a program cannot be started.
+    pub(crate) fn restart(
+        &mut self,
+        plan: &Plan<'_>,
+        node: &'static str,
+        all: bool,
+    ) -> Result<(), Error> {
+        let name = short(node);
+        let old = |running: &mut Running| {
+            running.namespace == node && (all || running.name == daemon_title(name))
+        };
+        for mut running in self.children.extract_if(.., old) {
+            let _ = running.child.kill();
+            let _ = running.child.wait();
+        }
+        if all {
+            self.node(plan, node)?;
+        }
+        self.daemon(plan, node, name)
+    }
+
+    /// Starts a program of a node in its namespace; it sees nothing in `empty`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn foreign(
+        &mut self,
+        plan: &Plan<'_>,
+        (node, title): (&str, &str),
+        command: Command,
+        empty: &[&str],
+    ) -> Result<(), Error> {
+        let surroundings = Surroundings {
+            empty: empty.iter().map(PathBuf::from).collect(),
+            ..Surroundings::default()
+        };
+        self.spawn_in(plan, node, title, command, surroundings)
     }
 
     /// Forgets the programs without ending them.
@@ -317,6 +404,11 @@ fn run_dir(name: &str) -> PathBuf {
 /// The control socket of a host's daemon.
 pub(crate) fn socket(name: &str) -> PathBuf {
     run_dir(name).join(control::SOCKET)
+}
+
+/// What a host's daemon is called among the programs, and its log.
+fn daemon_title(name: &str) -> String {
+    format!("{name}-daemon")
 }
 
 fn log_file(plan: &Plan<'_>, title: &str) -> PathBuf {

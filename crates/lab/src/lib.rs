@@ -11,31 +11,47 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // The lab has a clock and waits: that is its trade.
 
+mod acts;
 pub mod addresses;
+mod bench;
 mod capture;
+mod chaos;
+mod classify;
 mod client;
 mod config;
 mod control;
 mod dovecot;
 mod error;
+mod fault;
+mod flow;
+mod ground;
 mod hosts;
+mod keepalived;
+mod kinds;
 mod leftovers;
 mod lock;
 mod options;
+mod oracle;
+mod outcome;
+mod picture;
 mod probe;
 mod program;
 mod progress;
+mod random;
 mod report;
 mod run;
 mod scenario;
 pub mod service;
 mod setup;
+mod statistics;
 mod stop;
 mod table;
 mod topology;
 mod verdict;
 
+pub use chaos::{Chaos, ChaosReport, KindReport, chaos};
 pub use error::Error;
-pub use options::{Options, Scenario};
-pub use report::{Host, KB_FIGURES, KbFigure, Outcome, Report};
+pub use options::{Beside, MOST_SAS, Options, Scenario, TAKEOVER, Takeover};
+pub use oracle::Findings;
+pub use report::{Event, Host, KB_FIGURES, KbFigure, Outcome, Report};
 pub use run::{down, run};

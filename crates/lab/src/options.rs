@@ -1,54 +1,25 @@
 //! What the caller of the lab may choose.
 
 use std::path::PathBuf;
-use std::str::FromStr;
+use std::time::Duration;
 
-/// One thing the lab does to the cluster while a client watches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scenario {
-    /// Mail through IPsec, every wire captured, nothing happens to the cluster.
-    Protect,
-    /// The address moves from one node to the other because the operator says so.
-    PlannedMove,
-    /// Every process of the active node is killed and its links are cut at once.
-    Crash,
-}
+pub use crate::kinds::{Beside, Scenario, Takeover};
 
-impl Scenario {
-    /// All scenarios in the order in which the lab runs them.
-    pub const ALL: [Scenario; 3] = [Scenario::Protect, Scenario::PlannedMove, Scenario::Crash];
+/// How SAs survive their node unless the caller says otherwise.
+pub const TAKEOVER: Takeover = Takeover::Renegotiate;
 
-    /// The name on the command line, in the report and in the result folder.
-    pub fn name(self) -> &'static str {
-        match self {
-            Scenario::Protect => "protect",
-            Scenario::PlannedMove => "planned-move",
-            Scenario::Crash => "crash",
-        }
-    }
-}
+/// More SAs than this cannot be wanted: each needs a rule, and a daemon takes 4,096 of them.
+pub const MOST_SAS: u16 = 4000;
 
-impl FromStr for Scenario {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|s| s.name() == text)
-            .ok_or_else(|| {
-                let names: Vec<&str> = Self::ALL.iter().map(|s| s.name()).collect();
-                format!(
-                    "there is no scenario {text:?}; choose from {}",
-                    names.join(", ")
-                )
-            })
-    }
-}
+/// Time between two probes.
+const PROBE_INTERVAL: Duration = Duration::from_millis(1);
+/// How long the active node's daemon is frozen.
+const FREEZE: Duration = Duration::from_secs(10);
 
 /// How the lab is to run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The scenarios to run, in this order; empty means all of them.
+    /// The scenarios to run, in this order; empty means [`Scenario::USUAL`].
     pub scenarios: Vec<Scenario>,
     /// How often each scenario is run; at least 1.
     pub runs: u32,
@@ -62,6 +33,16 @@ pub struct Options {
     pub udp_encap: bool,
     /// The ESP proposal, as the daemon's configuration writes it; the daemon's own when absent.
     pub esp: Option<String>,
+    /// How SAs survive their node, as the daemons' configuration has it.
+    pub takeover: Takeover,
+    /// Time between two probes; above zero.
+    pub probe_interval: Duration,
+    /// How many SAs there are besides those of mail and probe, at most [`MOST_SAS`].
+    pub more_sas: u16,
+    /// How long [`Scenario::Freeze`] stops the active node's daemon.
+    pub freeze: Duration,
+    /// What is measured beside the scenarios, in the same way.
+    pub beside: Option<Beside>,
     /// No IPsec at all, and the lab itself moves the address: the control experiment, in which
     /// the counter of clear packets must not stay at zero.
     pub plain: bool,
@@ -71,7 +52,8 @@ pub struct Options {
     pub out: PathBuf,
     /// A planned move whose outage is longer than this, in milliseconds, fails.
     pub max_planned_ms: Option<f64>,
-    /// A crash whose outage is longer than this, in milliseconds, fails.
+    /// A power cut or the death of a daemon whose outage is longer than this, in milliseconds,
+    /// fails.
     pub max_crash_ms: Option<f64>,
     /// The program that has the verbs `daemon`, `cluster` and `lab-service`; this very program
     /// when absent.
@@ -90,6 +72,11 @@ impl Default for Options {
             keys: false,
             udp_encap: false,
             esp: None,
+            takeover: TAKEOVER,
+            probe_interval: PROBE_INTERVAL,
+            more_sas: 0,
+            freeze: FREEZE,
+            beside: None,
             plain: false,
             builtin_mail: false,
             out: PathBuf::from("lab-results"),
@@ -102,10 +89,10 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The scenarios to run: those chosen, or all.
+    /// The scenarios to run: those chosen, or the usual ones.
     pub fn chosen(&self) -> Vec<Scenario> {
         if self.scenarios.is_empty() {
-            Scenario::ALL.to_vec()
+            Scenario::USUAL.to_vec()
         } else {
             self.scenarios.clone()
         }
@@ -114,9 +101,9 @@ impl Options {
     /// The bound on the outage of `scenario`, in milliseconds, if there is one.
     pub fn bound_ms(&self, scenario: Scenario) -> Option<f64> {
         match scenario {
-            Scenario::Protect => None,
             Scenario::PlannedMove => self.max_planned_ms,
-            Scenario::Crash => self.max_crash_ms,
+            Scenario::PowerCut | Scenario::ProcessKill => self.max_crash_ms,
+            _ => None,
         }
     }
 }

@@ -1,6 +1,12 @@
 //! What a run of the lab found: one JSON object for programs, one table for people.
 
+use std::fs;
+use std::thread;
+
 use serde::Serialize;
+
+use crate::oracle::Findings;
+use crate::statistics::quantile;
 
 /// The figures of KB821839 for Windows Server 2003, beside which ours are put.
 #[derive(Clone, Copy, Debug)]
@@ -57,15 +63,25 @@ pub struct Host {
 /// What one scenario showed; with several runs, the worst of each.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Outcome {
-    /// The scenario: `protect`, `planned-move` or `crash`.
+    /// The scenario's name; of foreign software, what it is.
     pub name: String,
-    /// How SAs survive their node: `renegotiate`, or `none` without IPsec.
+    /// How SAs survive their node: `replicate`, `renegotiate`, or `none` without IPsec.
     pub takeover: String,
     /// Longest time between two answers to the probe, in milliseconds; the worst of all runs.
     pub outage_ms: f64,
     /// The outage of each run, in milliseconds, in order.
     pub outages_ms: Vec<f64>,
-    /// Probes sent, one each 10 ms, in all runs.
+    /// The median of the outages, in milliseconds.
+    pub p50_ms: f64,
+    /// The outage that 99 of 100 runs do not exceed, in milliseconds.
+    pub p99_ms: f64,
+    /// What each event of the scenario cost, in order.
+    pub events: Vec<Event>,
+    /// SAs besides those of mail and probe.
+    pub more_sas: u16,
+    /// Time between two probes, in milliseconds.
+    pub probe_interval_ms: f64,
+    /// Probes sent, in all runs.
     pub probes_sent: u64,
     /// Probes that were never answered, in all runs.
     pub probes_lost: u64,
@@ -73,6 +89,8 @@ pub struct Outcome {
     pub clear_packets: u64,
     /// ESP packets on the same wires, raw or in UDP.
     pub esp_packets: u64,
+    /// What the wire oracle saw of what left the virtual addresses, in all runs.
+    pub oracle: Findings,
     /// IKE messages on the same wires after the event; the most of any run.
     pub ike_messages_after: u64,
     /// The mail service behind the address: `dovecot` or `built-in`.
@@ -90,6 +108,47 @@ pub struct Outcome {
     pub ok: bool,
     /// The assertions that did not hold, as sentences.
     pub failures: Vec<String>,
+}
+
+/// What one event of a scenario cost, in all runs: the longest silence that ended after it, and
+/// began before the next event.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Event {
+    /// The event.
+    pub name: String,
+    /// The silence in each run, in milliseconds, in order.
+    pub gaps_ms: Vec<f64>,
+    /// Their median.
+    pub p50_ms: f64,
+    /// What 99 of 100 do not exceed.
+    pub p99_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+    /// Probes lost in these silences.
+    pub probes_lost: u64,
+}
+
+impl Host {
+    /// This machine.
+    pub(crate) fn this() -> Self {
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Self {
+            kernel: kernel.trim().to_owned(),
+            cores: thread::available_parallelism().map_or(1, usize::from),
+            holdfast: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+impl Event {
+    /// Adds what it cost in one run, or one more time.
+    pub(crate) fn add(&mut self, gap_ms: f64, lost: u64) {
+        self.gaps_ms.push(gap_ms);
+        self.p50_ms = quantile(&self.gaps_ms, 0.5);
+        self.p99_ms = quantile(&self.gaps_ms, 0.99);
+        self.max_ms = self.max_ms.max(gap_ms);
+        self.probes_lost += lost;
+    }
 }
 
 impl Report {

@@ -1,23 +1,23 @@
 //! From options to report: the order in which the lab does things.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use linux::process;
 
 use crate::addresses::*;
-use crate::config::TAKEOVER;
+use crate::bench::Bench;
 use crate::error::{Error, file};
-use crate::hosts::{Mail, socket};
+use crate::ground::Ground;
+use crate::hosts::socket;
+use crate::keepalived;
 use crate::leftovers;
 use crate::lock::Lock;
-use crate::options::{Options, Scenario};
+use crate::options::{Beside, Options, Scenario};
+use crate::outcome;
 use crate::progress::Progress;
 use crate::report::{Host, Outcome, Report};
-use crate::scenario::{Bench, folder};
-use crate::setup;
-use crate::stop::Stop;
-use crate::verdict::Run;
+use crate::scenario::{self, folder};
 
 /// Builds the lab, runs the chosen scenarios, takes it down and reports; the report is also
 /// written as `report.json` into the result folder.
@@ -28,44 +28,33 @@ use crate::verdict::Run;
 /// # Errors
 /// When the lab could not be built or measured; a scenario that missed its goal is in the report.
 pub fn run(options: &Options) -> Result<Report, Error> {
-    if !process::is_root() {
-        return Err(Error::NotRoot);
-    }
-    let progress = Progress::new(options.progress);
-    let _lock = Lock::take()?;
-    let stop = Stop::listen()?;
-    if options.setup {
-        setup::install(&options.out, &progress)?;
-    }
-    match leftovers::remove()? {
-        0 => {}
-        n => progress.say(format!("removed {n} namespaces that an earlier lab left")),
-    }
-    fs::create_dir_all(&options.out).map_err(file(&options.out))?;
-    let out = options.out.canonicalize().map_err(file(&options.out))?;
-    let mail = Mail::choose(options);
-    let program = program(options)?;
-    let bench = Bench {
-        options,
-        program: &program,
-        mail: &mail,
-        stop: &stop,
-    };
+    refuse(options)?;
+    let Ground {
+        bench,
+        out,
+        progress,
+        ..
+    } = &Ground::prepare(options)?;
     progress.say(format!(
         "mail service: {}; front-end proxy: {}",
-        mail.service(),
-        mail.proxy()
+        bench.mail.service(),
+        bench.mail.proxy()
     ));
 
     let mut report = Report {
         schema: 1,
-        host: host(),
+        host: Host::this(),
         scenarios: Vec::new(),
     };
     for scenario in options.chosen() {
         report
             .scenarios
-            .push(series(&bench, scenario, &out, &progress)?);
+            .push(series(bench, scenario, out, progress)?);
+    }
+    if options.beside == Some(Beside::Keepalived) {
+        report
+            .scenarios
+            .extend(keepalived::series(bench, out, progress)?);
     }
     let path = out.join("report.json");
     let json = serde_json::to_string_pretty(&report).unwrap_or_default();
@@ -75,13 +64,26 @@ pub fn run(options: &Options) -> Result<Report, Error> {
         out.display()
     ));
     if options.keys && !options.plain {
-        progress.say(how_to_decrypt(options, &out));
+        progress.say(how_to_decrypt(options, out));
     }
     if options.keep {
         bench.leave_standing(&out.join("standing"))?;
         progress.say(how_to_play());
     }
     Ok(report)
+}
+
+/// What cannot be had together.
+fn refuse(options: &Options) -> Result<(), Error> {
+    let needs_daemons = options.chosen().into_iter().find(|s| !s.works_plain());
+    match needs_daemons.filter(|_| options.plain) {
+        Some(scenario) => Err(Error::Usage(format!(
+            "the scenario {} is about the daemons, which --plain does without; leave one of \
+             them out",
+            scenario.name()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Removes every namespace and process of the lab, whoever left it.
@@ -104,43 +106,14 @@ fn series(
     progress: &Progress,
 ) -> Result<Outcome, Error> {
     let runs = bench.options.runs.max(1);
-    let mut outcome = Outcome {
-        name: scenario.name().to_owned(),
-        takeover: if bench.options.plain {
-            "none"
-        } else {
-            TAKEOVER
-        }
-        .to_owned(),
-        service: bench.mail.service().to_owned(),
-        proxy: bench.mail.proxy().to_owned(),
-        transport: transport(bench.options).to_owned(),
-        ok: true,
-        ..Outcome::default()
-    };
+    let mut outcome = outcome::new(scenario.name(), bench.options, &bench.mail);
     let mut mail_always = true;
     for number in 1..=runs {
         progress.say(format!("{}: run {number} of {runs}", scenario.name()));
-        let run = bench.run(scenario, &folder(out, scenario, number, runs))?;
-        let outage_ms = milliseconds(run.probe.outage);
-        progress.say(format!(
-            "{}: outage {outage_ms} ms, {} of {} probes lost, {} clear, {} ESP, {} IKE after",
-            scenario.name(),
-            run.probe.lost,
-            run.probe.sent,
-            run.counts.clear,
-            run.counts.esp,
-            run.ike_after,
-        ));
-        for failure in &run.failures {
-            progress.say(format!("{}: FAILED: {failure}", scenario.name()));
-        }
+        let run = scenario::run(bench, scenario, &folder(out, scenario.name(), number, runs))?;
+        progress.say(outcome::told(scenario.name(), &run));
         mail_always &= run.mail.is_some();
-        add(
-            &mut outcome,
-            run,
-            if runs > 1 { Some(number) } else { None },
-        );
+        outcome::add(&mut outcome, run, (runs > 1).then_some(number));
     }
     if !mail_always {
         outcome.mail_ms = None;
@@ -148,62 +121,12 @@ fn series(
     Ok(outcome)
 }
 
-/// Adds one run to the outcome: the worst of what should be small, the sum of what is counted.
-fn add(outcome: &mut Outcome, run: Run, number: Option<u32>) {
-    let outage_ms = milliseconds(run.probe.outage);
-    outcome.outages_ms.push(outage_ms);
-    outcome.outage_ms = outcome.outage_ms.max(outage_ms);
-    outcome.probes_sent += run.probe.sent;
-    outcome.probes_lost += run.probe.lost;
-    outcome.clear_packets += run.counts.clear;
-    outcome.esp_packets += run.counts.esp;
-    outcome.capture_dropped += run.counts.dropped;
-    outcome.ike_messages_after = outcome.ike_messages_after.max(run.ike_after);
-    let mail_ms = run.mail.map(milliseconds);
-    outcome.mail_ms = mail_ms.into_iter().chain(outcome.mail_ms).reduce(f64::max);
-    outcome.ok &= run.failures.is_empty();
-    let named = |failure| match number {
-        Some(number) => format!("run {number}: {failure}"),
-        None => failure,
-    };
-    outcome.failures.extend(run.failures.into_iter().map(named));
-}
-
-/// Milliseconds with one decimal; a silence without end is the largest number JSON can carry.
-fn milliseconds(time: std::time::Duration) -> f64 {
-    (time.as_secs_f64() * 10_000.0).round() / 10.0
-}
-
-fn transport(options: &Options) -> &'static str {
-    match (options.plain, options.udp_encap) {
-        (true, _) => "none",
-        (false, true) => "udp",
-        (false, false) => "raw",
-    }
-}
-
-fn program(options: &Options) -> Result<PathBuf, Error> {
-    match &options.program {
-        Some(program) => Ok(program.clone()),
-        None => std::env::current_exe().map_err(file("/proc/self/exe")),
-    }
-}
-
-fn host() -> Host {
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    Host {
-        kernel: kernel.trim().to_owned(),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
-        holdfast: env!("CARGO_PKG_VERSION").to_owned(),
-    }
-}
-
 /// The front end is one end of every SA, so its keys open every capture.
 fn how_to_decrypt(options: &Options, out: &Path) -> String {
     let chosen = options.chosen();
     let scenario = chosen.last().copied().unwrap_or(Scenario::Protect);
     let runs = options.runs.max(1);
-    let folder = folder(out, scenario, runs, runs);
+    let folder = folder(out, scenario.name(), runs, runs);
     format!(
         "whoever reads the key tables can read the traffic, for example with\n\
          \x20 WIRESHARK_CONFIG_DIR={keys} tshark -o esp.enable_encryption_decode:TRUE -r {capture}",

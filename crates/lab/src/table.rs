@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use crate::oracle::Findings;
 use crate::report::{KB_FIGURES, Outcome, Report};
 
-const HEAD: [&str; 9] = [
+const HEAD: [&str; 11] = [
     "scenario",
     "outage",
+    "p50",
+    "p99",
     "of runs",
     "lost",
     "mail",
@@ -35,6 +38,17 @@ impl fmt::Display for Report {
         }
         writeln!(f)?;
         for s in &self.scenarios {
+            // One event alone is what the row says.
+            for event in s.events.iter().filter(|_| s.events.len() > 1) {
+                let [p50, p99, max] = [event.p50_ms, event.p99_ms, event.max_ms].map(ms);
+                let (scenario, name, lost) = (&s.name, &event.name, event.probes_lost);
+                writeln!(
+                    f,
+                    "{scenario}, {name}: {p50} / {p99} / {max}, {lost} probes lost"
+                )?;
+            }
+        }
+        for s in &self.scenarios {
             for failure in &s.failures {
                 writeln!(f, "{} FAILED: {failure}", s.name)?;
             }
@@ -42,10 +56,11 @@ impl fmt::Display for Report {
         if let Some(s) = self.scenarios.first() {
             writeln!(
                 f,
-                "takeover {}, ESP {}, mail by {}, front-end proxy {}; holdfast {} on Linux {}, \
+                "takeover {}, ESP {}, {} more SAs, mail by {}, front-end proxy {}; holdfast {} on Linux {}, \
                  {} cores",
                 s.takeover,
                 s.transport,
+                s.more_sas,
                 s.service,
                 s.proxy,
                 self.host.holdfast,
@@ -53,11 +68,13 @@ impl fmt::Display for Report {
                 self.host.cores,
             )?;
         }
+        self.oracle(f)?;
         writeln!(
             f,
-            "outage: longest time between two answers to a probe each 10 ms; clear, ESP, IKE: \
-             packets on\nthe back network and the heartbeat link; mail: from the event to a mail \
-             read over POP3 and IMAP"
+            "outage: longest time between two answers to a probe each {} ms, the worst of all \
+             runs; clear, ESP,\nIKE: packets on the back network and the heartbeat link; mail: \
+             from the event to a mail read over\nPOP3 and IMAP",
+            self.scenarios.first().map_or(0.0, |s| s.probe_interval_ms),
         )?;
         for figure in KB_FIGURES {
             writeln!(
@@ -70,6 +87,20 @@ impl fmt::Display for Report {
     }
 }
 
+impl Report {
+    /// What the wire oracle saw, in one line.
+    fn oracle(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut all = Findings::default();
+        for s in &self.scenarios {
+            all.add(s.oracle.clone());
+        }
+        match all.sas {
+            0 => Ok(()),
+            _ => write!(f, "{all}"),
+        }
+    }
+}
+
 fn row(s: &Outcome) -> [String; HEAD.len()] {
     let kb: Vec<&str> = KB_FIGURES
         .iter()
@@ -79,7 +110,9 @@ fn row(s: &Outcome) -> [String; HEAD.len()] {
     [
         s.name.clone(),
         ms(s.outage_ms),
-        spread(&s.outages_ms),
+        ms(s.p50_ms),
+        ms(s.p99_ms),
+        s.outages_ms.len().to_string(),
         format!("{}/{}", s.probes_lost, s.probes_sent),
         s.mail_ms.map_or("none".into(), ms),
         s.clear_packets.to_string(),
@@ -101,22 +134,19 @@ fn ms(value: f64) -> String {
     }
 }
 
-/// Smallest, median and largest of the outages.
-fn spread(outages: &[f64]) -> String {
-    let mut sorted = outages.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match (sorted.first(), sorted.get(sorted.len() / 2), sorted.last()) {
-        (Some(min), Some(median), Some(max)) if sorted.len() > 1 => {
-            format!("{}: {min:.0}/{median:.0}/{max:.0}", sorted.len())
-        }
-        _ => sorted.len().to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Host;
+    use crate::report::{Event, Host};
+
+    fn event(name: &str, gap_ms: f64) -> Event {
+        let mut event = Event {
+            name: name.into(),
+            ..Event::default()
+        };
+        event.add(gap_ms, 5);
+        event
+    }
 
     #[test]
     fn our_figures_stand_beside_the_articles() {
@@ -128,7 +158,15 @@ mod tests {
         let crash = Outcome {
             name: "crash".into(),
             outage_ms: 310.4,
+            p50_ms: 200.0,
+            p99_ms: 310.4,
             outages_ms: vec![310.4, 150.0, 200.0],
+            events: vec![event("crash", 310.0), event("move back", 21.0)],
+            oracle: Findings {
+                packets: [("be1".to_owned(), 7)].into(),
+                sas: 2,
+                ..Findings::default()
+            },
             failures: vec!["run 2: no ESP packet was seen".into()],
             ..Outcome::default()
         };
@@ -139,11 +177,13 @@ mod tests {
         }
         .to_string();
         let line = text.lines().nth(1).unwrap_or_default();
-        assert!(
-            line.contains("310 ms") && line.contains("3: 150/200/310"),
-            "{text}"
-        );
+        assert!(line.contains("310 ms  200 ms  310 ms  3"), "{text}");
         assert!(line.ends_with("6 min / 2 min"), "{text}");
         assert!(text.contains("crash FAILED: run 2"), "{text}");
+        assert!(
+            text.contains("crash, move back: 21 ms / 21 ms / 21 ms, 5 probes"),
+            "{text}"
+        );
+        assert!(text.contains("ESP 7 from be1, 2 SAs"), "{text}");
     }
 }

@@ -5,15 +5,17 @@ use std::net::IpAddr;
 
 use linux::Prefix;
 use linux::announce::Announcer;
-use linux::netlink::AddressFlags;
+use linux::netlink::{AddressFlags, Netlink};
 use linux::netns::{self, End};
 
 use crate::addresses::*;
 use crate::error::{Error, file, kernel};
-use crate::leftovers;
 
 /// The switch's port to a host of the back network.
 pub(crate) const PORTS: [(&str, &str); 3] = [(FE, "p-fe"), (BE1, "p-be1"), (BE2, "p-be2")];
+
+/// The nodes' namespaces.
+pub(crate) const NODES: [&str; 2] = [BE1, BE2];
 
 /// Settings of every namespace: (file below `/proc/sys/net`, value).
 const SETTINGS: [(&str, &str); 4] = [
@@ -28,7 +30,7 @@ const SETTINGS: [(&str, &str); 4] = [
 /// Makes all hosts and cables anew.
 ///
 /// # Errors
-/// When the kernel refuses; what was made until then is left to [`leftovers::remove`].
+/// When the kernel refuses; what was made until then is left to [`crate::leftovers::remove`].
 pub(crate) fn build() -> Result<(), Error> {
     for name in [CLIENT, FE, BE1, BE2, SWITCH] {
         netns::create(name)?;
@@ -87,53 +89,58 @@ fn prefix(address: IpAddr) -> Prefix {
     Prefix::new(address, length)
 }
 
-/// A node that dies as a machine does: its links are cut and all its processes end at once.
-pub(crate) struct Victim {
-    node: &'static str,
-    processes: Vec<u32>,
-    cuts: Vec<(linux::netlink::Netlink, u32)>,
+/// The nodes' cables, looked up once so that a cut happens without delay.
+pub(crate) struct Cables {
+    switch: Netlink,
+    /// Node, and the index of its port at the switch.
+    ports: Vec<(&'static str, u32)>,
+    /// Node, its namespace, and the index of its end of the heartbeat link.
+    ends: Vec<(&'static str, Netlink, u32)>,
 }
 
-impl Victim {
-    /// Looks up what will be cut and killed, so that it happens without delay later.
+impl Cables {
+    /// Looks them up.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub(crate) fn choose(node: &'static str) -> Result<Self, Error> {
-        let port = PORTS
-            .iter()
-            .find(|(host, _)| *host == node)
-            .map(|(_, port)| *port);
-        let mut cuts = Vec::new();
-        for (namespace, interface) in port
-            .map(|port| (SWITCH, port))
-            .into_iter()
-            .chain([(node, HEARTBEAT_IF)])
-        {
-            let mut netlink = netns::netlink(namespace)?;
-            let index = netlink.link(interface)?.index;
-            cuts.push((netlink, index));
+    pub(crate) fn open() -> Result<Self, Error> {
+        let mut switch = netns::netlink(SWITCH)?;
+        let (mut ports, mut ends) = (Vec::new(), Vec::new());
+        for (host, port) in PORTS {
+            ports.push((host, switch.link(port)?.index));
+        }
+        for node in NODES {
+            let mut netlink = netns::netlink(node)?;
+            let index = netlink.link(HEARTBEAT_IF)?.index;
+            ends.push((node, netlink, index));
         }
         Ok(Self {
-            node,
-            processes: leftovers::processes(node)?,
-            cuts,
+            switch,
+            ports,
+            ends,
         })
     }
 
-    /// Cuts the links and kills every process.
+    /// Cuts or mends a node's cable to the back network.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub(crate) fn crash(mut self) -> Result<(), Error> {
-        for (netlink, index) in &mut self.cuts {
-            netlink.set_up(*index, false)?;
+    pub(crate) fn back(&mut self, node: &str, up: bool) -> Result<(), Error> {
+        match self.ports.iter().find(|(host, _)| *host == node) {
+            Some((_, port)) => Ok(self.switch.set_up(*port, up)?),
+            None => Ok(()),
         }
-        for pid in self.processes {
-            let _ = linux::process::kill(pid, linux::process::Signal::Kill);
+    }
+
+    /// Cuts or mends the heartbeat link at a node's end.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn heartbeat(&mut self, node: &str, up: bool) -> Result<(), Error> {
+        match self.ends.iter_mut().find(|(host, ..)| *host == node) {
+            Some((_, netlink, index)) => Ok(netlink.set_up(*index, up)?),
+            None => Ok(()),
         }
-        // Whatever was forked since it was chosen.
-        leftovers::kill_all(self.node)
     }
 }
 
@@ -146,6 +153,20 @@ pub(crate) fn has_vip(node: &str) -> Result<bool, Error> {
     Ok(addresses
         .iter()
         .any(|a| a.prefix.address() == IpAddr::V4(VIP)))
+}
+
+/// The nodes that have the virtual address now.
+///
+/// # Errors
+/// When the kernel refuses.
+pub(crate) fn owners() -> Result<Vec<&'static str>, Error> {
+    let mut owners = Vec::new();
+    for node in NODES {
+        if has_vip(node)? {
+            owners.push(node);
+        }
+    }
+    Ok(owners)
 }
 
 /// Gives the virtual addresses to a node and announces them; for the lab without a daemon.
@@ -178,4 +199,14 @@ pub(crate) fn drop_vip(node: &str) -> Result<(), Error> {
         netlink.delete_address(index, prefix(address))?;
     }
     Ok(())
+}
+
+/// The other node.
+pub(crate) fn other(node: &str) -> &'static str {
+    if node == BE1 { BE2 } else { BE1 }
+}
+
+/// A namespace's name without the lab's prefix: what its host is called.
+pub(crate) fn short(host: &str) -> &str {
+    host.strip_prefix(PREFIX).unwrap_or(host)
 }

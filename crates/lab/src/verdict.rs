@@ -5,14 +5,17 @@ use std::time::{Duration, SystemTime};
 
 use api::{IkeSa, Request, Status};
 
+use crate::acts::Moment;
 use crate::addresses::*;
 use crate::capture::Counts;
 use crate::control;
 use crate::error::Error;
 use crate::hosts::socket;
-use crate::options::{Options, Scenario};
-use crate::probe::Seen;
+use crate::options::Options;
+use crate::oracle::Findings;
+use crate::probe::{Gap, Seen};
 use crate::stop::Stop;
+use crate::topology::{other, short};
 
 /// How long SAs that were replaced may take to vanish.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -22,10 +25,18 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// What one run of a scenario showed.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
-    /// What the probe saw.
-    pub(crate) probe: Seen,
+    /// Probes sent.
+    pub(crate) sent: u64,
+    /// Probes that were never answered.
+    pub(crate) lost: u64,
+    /// The longest time without an answer.
+    pub(crate) outage: Duration,
+    /// The longest time without an answer after each event.
+    pub(crate) gaps: Vec<After>,
     /// What the captures saw.
     pub(crate) counts: Counts,
+    /// What the oracle found.
+    pub(crate) findings: Findings,
     /// IKE messages after the event.
     pub(crate) ike_after: u64,
     /// From the event to the first mail that was read after it.
@@ -34,10 +45,40 @@ pub(crate) struct Run {
     pub(crate) failures: Vec<String>,
 }
 
-/// Holds what was seen against what must be.
-pub(crate) fn judge(options: &Options, scenario: Scenario, mut run: Run) -> Run {
-    let outage_ms = run.probe.outage.as_secs_f64() * 1000.0;
-    if let Some(bound) = options.bound_ms(scenario)
+/// What an event cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct After {
+    /// The event.
+    pub(crate) what: &'static str,
+    /// The longest silence that ended after it, and began before the next one.
+    pub(crate) gap: Gap,
+    /// Probes lost in it.
+    pub(crate) lost: u64,
+}
+
+/// What each event cost.
+pub(crate) fn gaps(moments: &[Moment], seen: &Seen) -> Vec<After> {
+    let next = moments
+        .iter()
+        .skip(1)
+        .map(|moment| moment.at)
+        .chain([seen.end]);
+    let each = moments.iter().zip(next);
+    each.map(|(moment, next)| {
+        let gap = seen.gap(moment.at, next);
+        After {
+            what: moment.what,
+            gap,
+            lost: seen.lost_in(gap),
+        }
+    })
+    .collect()
+}
+
+/// Holds what was seen against what must be; an outage above the bound fails.
+pub(crate) fn judge(options: &Options, bound_ms: Option<f64>, mut run: Run) -> Run {
+    let outage_ms = run.outage.as_secs_f64() * 1000.0;
+    if let Some(bound) = bound_ms
         && outage_ms > bound
     {
         run.failures.push(format!(
@@ -56,19 +97,22 @@ pub(crate) fn judge(options: &Options, scenario: Scenario, mut run: Run) -> Run 
         }
         true => {}
         false => {
-            if counts.clear > 0 {
-                let first = counts.first_clear.as_deref().unwrap_or("?");
-                run.failures.push(format!(
-                    "{} packets of protected ports travelled in clear; the first is {first}",
-                    counts.clear
-                ));
-            }
+            run.failures.extend(in_clear(counts));
             if counts.esp == 0 {
                 run.failures.push("no ESP packet was seen".into());
             }
         }
     }
     run
+}
+
+/// S3: nothing protected travelled in clear.
+pub(crate) fn in_clear(counts: &Counts) -> Option<String> {
+    let first = counts.first_clear.as_deref()?;
+    Some(format!(
+        "{} packets of protected ports travelled in clear; the first is {first}",
+        counts.clear
+    ))
 }
 
 /// A node that does not have the address says nothing to the front end: be2 before `mark`.
@@ -80,21 +124,21 @@ pub(crate) fn standby_silent(counts: &Counts, mark: SystemTime) -> Option<String
 }
 
 /// The front end has one IKE SA with each virtual address, so has the node that owns them, and
-/// nobody has another. SAs that are on their way out get some time.
+/// a rival that lives has none. SAs that are on their way out get some time.
 ///
 /// # Errors
 /// When interrupted.
-pub(crate) fn negotiated(scenario: Scenario, stop: &Stop) -> Result<Option<String>, Error> {
-    let expected: &[(&str, usize)] = match scenario {
-        Scenario::Protect => &[("fe", 1), ("be1", 1), ("be2", 0)],
-        Scenario::PlannedMove => &[("fe", 1), ("be1", 0), ("be2", 1)],
-        Scenario::Crash => &[("fe", 1), ("be2", 1)],
-    };
+pub(crate) fn negotiated(
+    owner: &'static str,
+    rival_lives: bool,
+    stop: &Stop,
+) -> Result<Option<String>, Error> {
+    let mut expected = vec![(FE, 1), (owner, 1)];
+    expected.extend(rival_lives.then_some((other(owner), 0)));
     let mut fault = None;
     stop.until(SETTLE, || {
-        fault = expected
-            .iter()
-            .find_map(|&(host, wanted)| odd(host, wanted));
+        let mut each = expected.iter();
+        fault = each.find_map(|&(host, wanted)| odd(short(host), wanted));
         fault.is_none()
     })?;
     Ok(fault)

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lab::{Options, Report, Scenario, service};
+use lab::{Beside, Chaos, Options, Report, Scenario, service};
 use linux::process::{Signal, kill};
 
 fn main() -> ExitCode {
@@ -37,7 +37,11 @@ fn main() -> ExitCode {
             _ => ExitCode::FAILURE,
         };
     }
-    let tests: [(&str, fn()); 2] = [
+    let tests: [(&str, fn()); 3] = [
+        (
+            "what_needs_daemons_is_refused",
+            what_needs_daemons_is_refused,
+        ),
         ("plain_lab", plain_lab),
         ("ended_early_nothing_is_left", ended_early_nothing_is_left),
     ];
@@ -110,6 +114,24 @@ fn ended_early_nothing_is_left() {
     let _ = std::fs::remove_dir_all(scratch("ended"));
 }
 
+/// The faults are about daemons, of which the control experiment has none.
+fn what_needs_daemons_is_refused() {
+    let plain = |scenarios| Options {
+        plain: true,
+        scenarios,
+        out: scratch("refused"),
+        ..Options::default()
+    };
+    let refused = lab::run(&plain(vec![Scenario::Protect, Scenario::Freeze]));
+    assert!(
+        matches!(&refused, Err(lab::Error::Usage(why)) if why.contains("freeze")),
+        "{refused:?}"
+    );
+    let chaos = Chaos { faults: 1, seed: 1 };
+    let refused = lab::chaos(&plain(Vec::new()), chaos);
+    assert!(matches!(refused, Err(lab::Error::Usage(_))), "{refused:?}");
+}
+
 /// Without IPsec everything works, and the counter of clear packets shows that it can count.
 fn plain_lab() {
     let out = scratch("plain");
@@ -117,6 +139,7 @@ fn plain_lab() {
         let options = Options {
             plain: true,
             builtin_mail,
+            beside: builtin_mail.then_some(Beside::Keepalived),
             out: out.clone(),
             ..Options::default()
         };
@@ -136,8 +159,19 @@ fn plain_lab() {
 
 fn check(report: &Report, out: &Path) {
     assert!(report.ok(), "{report}");
-    assert_eq!(report.scenarios.len(), Scenario::ALL.len());
-    for outcome in &report.scenarios {
+    let (usual, beside) = report
+        .scenarios
+        .split_at(Scenario::USUAL.len().min(report.scenarios.len()));
+    assert_eq!(usual.len(), Scenario::USUAL.len());
+    // Only where keepalived is installed.
+    for outcome in beside {
+        assert_eq!(outcome.name, "crash-keepalived");
+        assert!(
+            outcome.outage_ms > 10.0 && outcome.outage_ms < 2_000.0,
+            "{outcome:?}"
+        );
+    }
+    for outcome in usual {
         assert!(
             outcome.clear_packets > 100,
             "clear packets are seen: {outcome:?}"
@@ -155,6 +189,21 @@ fn check(report: &Report, out: &Path) {
             let capture = out.join(&outcome.name).join(format!("{wire}.pcap"));
             assert!(capture.is_file(), "{}", capture.display());
         }
+        let picture = out.join(&outcome.name).join("picture.svg");
+        let picture = std::fs::read_to_string(picture).unwrap_or_default();
+        assert!(picture.contains("class=\"probe\" d=\"M"), "{picture}");
+        let events: Vec<&str> = outcome.events.iter().map(|e| e.name.as_str()).collect();
+        let expected: &[&str] = match outcome.name.as_str() {
+            "planned-move" => &["planned move"],
+            "crash" => &["power-cut"],
+            _ => &[],
+        };
+        assert_eq!(events, expected);
+        assert_eq!(
+            outcome.oracle,
+            lab::Findings::default(),
+            "no ESP, nothing to watch"
+        );
     }
     let json = std::fs::read_to_string(out.join("report.json")).unwrap_or_default();
     assert!(

@@ -1,6 +1,6 @@
 //! `holdfast lab`: the demo, the acceptance test and the bench.
 
-use crate::arguments::LabOptions;
+use crate::arguments::{LabOptions, LabWork};
 use crate::failure::Failure;
 use crate::verb::output;
 use api::ErrorCode;
@@ -13,14 +13,23 @@ pub(crate) fn run(options: &LabOptions, json: bool) -> Result<(), Failure> {
     if options.down {
         return lab::down().map_err(failed);
     }
-    let report = lab::run(&lab::Options {
-        scenarios: options.scenarios.clone(),
+    let scenarios = options.scenarios.iter().filter_map(|work| match work {
+        LabWork::Scenario(scenario) => Some(*scenario),
+        LabWork::Chaos => None,
+    });
+    let wishes = lab::Options {
+        scenarios: scenarios.collect(),
         runs: options.runs,
         setup: options.setup,
         keep: options.keep,
         keys: options.keys,
         udp_encap: options.udp_encap,
         esp: options.esp.clone(),
+        takeover: options.takeover,
+        probe_interval: options.probe_interval,
+        more_sas: options.sas,
+        freeze: options.freeze,
+        beside: options.beside,
         plain: options.plain,
         builtin_mail: options.builtin_mail,
         out: options.out.clone(),
@@ -28,14 +37,44 @@ pub(crate) fn run(options: &LabOptions, json: bool) -> Result<(), Failure> {
         max_crash_ms: options.max_crash,
         program: None,
         progress: !options.quiet,
-    })
-    .map_err(failed)?;
-    if json {
-        output::line(&report.to_json().unwrap_or_default());
-    } else {
-        output::line(&report.to_string());
+    };
+    if options.scenarios.contains(&LabWork::Chaos) {
+        return chaos(options, &wishes, json);
     }
-    match report.ok() {
+    let report = lab::run(&wishes).map_err(failed)?;
+    tell(
+        json,
+        report.to_json().unwrap_or_default(),
+        report.to_string(),
+    );
+    held(report.ok(), options)
+}
+
+/// Many faults in a row.
+fn chaos(options: &LabOptions, wishes: &lab::Options, json: bool) -> Result<(), Failure> {
+    if !wishes.scenarios.is_empty() {
+        let text = "chaos runs alone; name no scenario beside it";
+        return Err(Failure::new(ErrorCode::Usage, text));
+    }
+    let chaos = lab::Chaos {
+        faults: options.faults,
+        seed: options.seed,
+    };
+    let report = lab::chaos(wishes, chaos).map_err(failed)?;
+    tell(
+        json,
+        report.to_json().unwrap_or_default(),
+        report.to_string(),
+    );
+    held(report.ok, options)
+}
+
+fn tell(json: bool, object: String, text: String) {
+    output::line(if json { &object } else { &text });
+}
+
+fn held(ok: bool, options: &LabOptions) -> Result<(), Failure> {
+    match ok {
         true => Ok(()),
         false => Err(Failure::new(
             ErrorCode::Failed,

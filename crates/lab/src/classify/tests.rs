@@ -140,3 +140,22 @@ fn cut_and_mutated_frames_do_not_panic() {
         }
     }
 }
+
+#[test]
+fn what_ipsec_carries() {
+    let udp = |port, data: &[u8]| frame4(VIP, FE, UDP, &ports(port, port, data));
+    let esp = [1, 2, 3, 4, 0, 0, 0, 9, 5, 5];
+    for frame in [frame4(VIP, FE, ESP, &esp), udp(4500, &esp)] {
+        let found = ipsec(&frame).unwrap();
+        assert_eq!(found.source, IpAddr::from(VIP));
+        assert_eq!(found.destination, IpAddr::from(FE));
+        assert_eq!(found.part, Part::Esp(&esp));
+    }
+    let mut padded = udp(500, &[7; 28]);
+    padded.extend([0; 6]);
+    assert_eq!(ipsec(&padded).unwrap().part, Part::Ike(&[7; 28]));
+    let behind_marker = udp(4500, &[0, 0, 0, 0, 7, 7]);
+    assert_eq!(ipsec(&behind_marker).unwrap().part, Part::Ike(&[7, 7]));
+    assert_eq!(ipsec(&udp(53, &esp)), None);
+    assert_eq!(ipsec(&frame4(VIP, FE, ESP, &esp[..7])), None);
+}

@@ -32,6 +32,26 @@ const DESTINATION: u8 = 60;
 /// More extension headers than this are not followed.
 const EXTENSION_HEADERS: usize = 8;
 
+/// A packet of IPsec, as the wire has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ipsec<'a> {
+    /// The outer source.
+    pub(crate) source: IpAddr,
+    /// The outer destination.
+    pub(crate) destination: IpAddr,
+    /// What it carries.
+    pub(crate) part: Part<'a>,
+}
+
+/// What a packet of IPsec carries, without outer headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part<'a> {
+    /// ESP from its SPI on (RFC 4303 §2); of a train that is not segmented yet, all of it.
+    Esp(&'a [u8]),
+    /// An IKE message from its header on (RFC 7296 §3.1).
+    Ike(&'a [u8]),
+}
+
 /// An IP packet as far as the counters need it.
 struct Packet<'a> {
     source: IpAddr,
@@ -47,12 +67,32 @@ pub(crate) fn classify(frame: &[u8]) -> Kind {
         return Kind::Other;
     };
     match packet.protocol {
+        // A later fragment of ESP shows no header, and is ESP all the same.
         ESP => Kind::Esp,
         TCP | UDP if protected(&packet) => Kind::Clear,
-        UDP => udp(packet.payload),
+        UDP => match udp(packet.payload) {
+            Some(Part::Esp(_)) => Kind::Esp,
+            Some(Part::Ike(_)) => Kind::Ike,
+            None => Kind::Other,
+        },
         ICMP | ICMP6 if quotes_protected(&packet) => Kind::Clear,
         _ => Kind::Other,
     }
+}
+
+/// The ESP packet or IKE message in an Ethernet frame, if there is one.
+pub(crate) fn ipsec(frame: &[u8]) -> Option<Ipsec<'_>> {
+    let packet = packet_of(frame)?;
+    let part = match packet.protocol {
+        ESP if packet.payload.len() >= 8 => Part::Esp(packet.payload),
+        UDP => udp(packet.payload)?,
+        _ => return None,
+    };
+    Some(Ipsec {
+        source: packet.source,
+        destination: packet.destination,
+        part,
+    })
 }
 
 /// The IP packet in a frame, behind at most two VLAN tags.
@@ -80,6 +120,13 @@ fn ipv4(bytes: &[u8]) -> Option<Packet<'_>> {
     let first_fragment = u16::from_be_bytes([header[6], header[7]]) & 0x1fff == 0;
     let source: [u8; 4] = bytes.get(12..16)?.try_into().ok()?;
     let destination: [u8; 4] = bytes.get(16..20)?.try_into().ok()?;
+    // What follows the packet in its frame is padding; a frame cut short has less, and one that
+    // is longer than the field can say has 0 there.
+    let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    let bytes = match total {
+        0 => bytes,
+        total => bytes.get(..total).unwrap_or(bytes),
+    };
     let payload = bytes.get(length.max(20)..)?;
     Some(Packet {
         source: source.into(),
@@ -148,20 +195,21 @@ fn quotes_protected(packet: &Packet<'_>) -> bool {
     inner.is_some_and(|inner| protected(&inner))
 }
 
-/// A UDP datagram: IKE, ESP in UDP (RFC 3948 §2) or other.
-fn udp(payload: &[u8]) -> Kind {
-    let Some((&[s0, s1, d0, d1, ..], data)) = payload.split_first_chunk::<8>() else {
-        return Kind::Other;
-    };
+/// What of IPsec is in a UDP datagram: IKE or ESP in UDP (RFC 3948 §2).
+fn udp(payload: &[u8]) -> Option<Part<'_>> {
+    let (&[s0, s1, d0, d1, ..], data) = payload.split_first_chunk::<8>()?;
     let ports = [u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])];
     if ports.contains(&500) {
-        return Kind::Ike;
+        return Some(Part::Ike(data));
+    }
+    if !ports.contains(&4500) {
+        return None;
     }
     match data {
-        [0, 0, 0, 0, ..] if ports.contains(&4500) => Kind::Ike,
+        [0, 0, 0, 0, message @ ..] => Some(Part::Ike(message)),
         // A lone 0xff is a NAT keepalive; an SPI and a sequence number are eight bytes.
-        _ if ports.contains(&4500) && data.len() >= 8 => Kind::Esp,
-        _ => Kind::Other,
+        _ if data.len() >= 8 => Some(Part::Esp(data)),
+        _ => None,
     }
 }
 

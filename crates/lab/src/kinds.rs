@@ -1,0 +1,187 @@
+//! What the caller of the lab may name: scenarios, ways of takeover, what stands beside.
+
+use std::str::FromStr;
+
+/// One thing the lab does to the cluster while a client watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// Mail through IPsec, every wire captured, nothing happens to the cluster.
+    Protect,
+    /// The address moves from one node to the other because the operator says so.
+    PlannedMove,
+    /// Every process of the active node is killed and its links are cut at once.
+    PowerCut,
+    /// The active node's daemon is killed; its host lives on, with the address.
+    ProcessKill,
+    /// The active node's link to the back network is cut; heartbeats still pass.
+    LinkLoss,
+    /// The active node's daemon stands still for a while, then goes on as if nothing were.
+    Freeze,
+    /// The nodes lose each other; both still reach the front end.
+    Partition,
+    /// What the active node says to the other is lost; what the other says arrives.
+    OneWay,
+    /// A crash; then the dead node comes back as standby, and the address moves back to it.
+    Rejoin,
+    /// The active node's daemon is killed, and right after the takeover the other one's.
+    Double,
+}
+
+impl Scenario {
+    /// All scenarios.
+    pub const ALL: [Scenario; 10] = [
+        Scenario::Protect,
+        Scenario::PlannedMove,
+        Scenario::PowerCut,
+        Scenario::ProcessKill,
+        Scenario::LinkLoss,
+        Scenario::Freeze,
+        Scenario::Partition,
+        Scenario::OneWay,
+        Scenario::Rejoin,
+        Scenario::Double,
+    ];
+
+    /// Those that the lab runs, in this order, when none is named.
+    pub const USUAL: [Scenario; 3] = [Scenario::Protect, Scenario::PlannedMove, Scenario::PowerCut];
+
+    /// The name on the command line, in the report and in the result folder.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scenario::Protect => "protect",
+            Scenario::PlannedMove => "planned-move",
+            Scenario::PowerCut => "crash",
+            Scenario::ProcessKill => "process-kill",
+            Scenario::LinkLoss => "link-loss",
+            Scenario::Freeze => "freeze",
+            Scenario::Partition => "partition",
+            Scenario::OneWay => "one-way",
+            Scenario::Rejoin => "rejoin",
+            Scenario::Double => "double",
+        }
+    }
+
+    /// What it is, in one line for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Scenario::Protect => "mail and probes, and nothing happens",
+            Scenario::PlannedMove => "a planned move",
+            Scenario::PowerCut => "the active node loses its power",
+            Scenario::ProcessKill => "the active node's daemon is killed",
+            Scenario::LinkLoss => "the active node loses its link",
+            Scenario::Freeze => "the active node's daemon is frozen, and goes on",
+            Scenario::Partition => "the nodes lose each other, and find each other",
+            Scenario::OneWay => "one direction of the heartbeats is lost",
+            Scenario::Rejoin => "power cut, return as standby, planned move back",
+            Scenario::Double => "a second failover right after the first one",
+        }
+    }
+
+    /// Whether it can be had without daemons: then the lab itself moves the address.
+    pub fn works_plain(self) -> bool {
+        Self::USUAL.contains(&self)
+    }
+}
+
+impl FromStr for Scenario {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "power-cut" {
+            return Ok(Scenario::PowerCut);
+        }
+        named(text, "scenario", &Self::ALL, Scenario::name)
+    }
+}
+
+/// How SAs survive their node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takeover {
+    /// They go to the other node, which uses them on.
+    Replicate,
+    /// They do not: peers negotiate anew.
+    Renegotiate,
+}
+
+impl Takeover {
+    /// Both.
+    pub const ALL: [Takeover; 2] = [Takeover::Replicate, Takeover::Renegotiate];
+
+    /// The word in the daemon's configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Takeover::Replicate => "replicate",
+            Takeover::Renegotiate => "renegotiate",
+        }
+    }
+}
+
+impl FromStr for Takeover {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        named(text, "takeover", &Self::ALL, Takeover::name)
+    }
+}
+
+/// Foreign software that is measured beside ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Debian's keepalived moves a plain address, without IPsec.
+    Keepalived,
+}
+
+impl Beside {
+    /// All.
+    pub const ALL: [Beside; 1] = [Beside::Keepalived];
+
+    /// The program's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Beside::Keepalived => "keepalived",
+        }
+    }
+}
+
+impl FromStr for Beside {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        named(text, "program beside", &Self::ALL, Beside::name)
+    }
+}
+
+/// The one of `all` that has this name, or a sentence with their names.
+fn named<T: Copy>(
+    text: &str,
+    what: &str,
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> Result<T, String> {
+    let found = all.iter().copied().find(|&one| name(one) == text);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|&one| name(one)).collect();
+        format!(
+            "there is no {what} {text:?}; choose from {}",
+            names.join(", ")
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back() {
+        for scenario in Scenario::ALL {
+            assert_eq!(scenario.name().parse(), Ok(scenario));
+        }
+        assert_eq!("power-cut".parse(), Ok(Scenario::PowerCut));
+        let refusal = "sleep".parse::<Takeover>().unwrap_err();
+        assert!(
+            refusal.ends_with("choose from replicate, renegotiate"),
+            "{refusal}"
+        );
+    }
+}
