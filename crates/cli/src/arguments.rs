@@ -125,6 +125,26 @@ pub(crate) struct SaTarget {
 
 #[derive(Subcommand)]
 pub(crate) enum ClusterAction {
+    /// Make the cluster's authority, and a file for each node that proves who it is to the others
+    Init {
+        /// The nodes' names, as in [[cluster.node]]
+        #[arg(required = true)]
+        nodes: Vec<String>,
+        /// Where the authority and the files are kept
+        #[arg(long, value_name = "DIR", default_value = "/etc/holdfast/cluster")]
+        dir: PathBuf,
+        /// Make files anew for nodes that have one
+        #[arg(long)]
+        renew: bool,
+    },
+    /// Install this node's file, which `cluster init` made
+    Join {
+        /// The file, NAME.join
+        file: PathBuf,
+        /// Where the daemon looks for it
+        #[arg(long, value_name = "DIR", default_value = "/etc/holdfast/cluster")]
+        dir: PathBuf,
+    },
     /// Nodes and groups, as the local member sees them
     Status,
     /// Move a group to another node

@@ -10,6 +10,9 @@ const PSK: &str = "pB7wq2ZkT9sXf4LrVn6YhJc3GdMa8eUo5iRtK1xQ0Ew";
 /// The key between the nodes.
 const CLUSTER_KEY: &str = "Jq0m5v3yZl8cX2nBf6kWgS9dRt4hPa7eUoI1uYiTxQM";
 
+/// The folder of a node's certificate, in its own.
+pub(crate) const CERTIFICATES: &str = "certificates";
+
 /// What differs between two runs of the lab.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings<'a> {
@@ -54,8 +57,10 @@ pub(crate) fn node(name: &str, settings: Settings<'_>) -> String {
     })
     .collect();
     let takeover = settings.takeover.name();
+    let certificates = settings.run_dir.join(CERTIFICATES).display().to_string();
     let cluster = format!(
-        "[cluster]\nkey = \"{CLUSTER_KEY}\"\ntakeover = \"{takeover}\"\n\n{nodes}\
+        "[cluster]\nkey = \"{CLUSTER_KEY}\"\ntakeover = \"{takeover}\"\n\
+         certificates = {certificates:?}\n\n{nodes}\
          [[cluster.group]]\nname = \"{GROUP}\"\n\
          addresses = [\"{VIP}/{PREFIX_LEN}\", \"{VIP6}/{PREFIX_LEN6}\"]\n\
          interface = \"{BACK_IF}\"\npreferred = [\"be1\", \"be2\"]\n"

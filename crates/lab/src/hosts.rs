@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use linux::netns::{self, Surroundings};
 use linux::process::Signal;
@@ -15,6 +15,7 @@ use crate::config::{self, Settings};
 use crate::control;
 use crate::dovecot;
 use crate::error::{Error, file};
+use crate::kinds::Takeover;
 use crate::options::Options;
 use crate::service::VERB;
 use crate::stop::Stop;
@@ -264,6 +265,9 @@ impl Hosts {
         } else {
             config::node(name, settings)
         };
+        if name != "fe" && plan.options.takeover == Takeover::Replicate {
+            certify(name, &run_dir)?;
+        }
         let path = run_dir.join("holdfast.toml");
         fs::write(&path, text).map_err(file(&path))?;
         // It holds keys: the daemon and its owner read it, nobody else.
@@ -399,6 +403,26 @@ impl Drop for Hosts {
 /// The folder of a host's daemon.
 fn run_dir(name: &str) -> PathBuf {
     Path::new(STATE).join(name)
+}
+
+/// Gives a node its certificate, as an operator would: `cluster init` once, `cluster join` there.
+fn certify(name: &str, run_dir: &Path) -> Result<(), Error> {
+    let folder = run_dir.join(config::CERTIFICATES);
+    if folder.exists() {
+        return Ok(());
+    }
+    let failed = |error: link::pki::Error| Error::Program {
+        name: "the certificates".into(),
+        detail: error.to_string(),
+    };
+    let authority = Path::new(STATE).join("authority");
+    let joins = authority.join(format!("{name}.join"));
+    if !joins.exists() {
+        let now = SystemTime::now();
+        link::pki::init(&authority, &[name.to_owned()], false, now).map_err(failed)?;
+    }
+    let joined = link::pki::join(&joins, &folder, SystemTime::now());
+    joined.map(drop).map_err(failed)
 }
 
 /// The control socket of a host's daemon.

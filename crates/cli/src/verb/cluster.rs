@@ -4,7 +4,9 @@ use crate::arguments::ClusterAction;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::verb::output::{self, say};
-use api::{ClusterStatus, Request};
+use api::{ClusterStatus, ErrorCode, Request};
+use link::pki;
+use std::time::SystemTime;
 
 /// Does what was asked of the cluster.
 ///
@@ -12,6 +14,14 @@ use api::{ClusterStatus, Request};
 /// When the daemon does not answer, or the cluster refuses.
 pub(crate) fn run(action: &ClusterAction, ask: &Client, json: bool) -> Result<(), Failure> {
     let request = match action {
+        ClusterAction::Init { nodes, dir, renew } => {
+            let made = pki::init(dir, nodes, *renew, SystemTime::now());
+            return told(made.map(|made| made.to_string()), json);
+        }
+        ClusterAction::Join { file, dir } => {
+            let joined = pki::join(file, dir, SystemTime::now());
+            return told(joined.map(|joined| joined.to_string()), json);
+        }
         ClusterAction::Status => Request::ClusterStatus,
         ClusterAction::Move { group, to } => Request::ClusterMove {
             group: group.clone(),
@@ -26,6 +36,16 @@ pub(crate) fn run(action: &ClusterAction, ask: &Client, json: bool) -> Result<()
         return Ok(());
     }
     print(&output::read(result)?);
+    Ok(())
+}
+
+/// What became of certificates, which needs no daemon.
+fn told(done: Result<String, pki::Error>, json: bool) -> Result<(), Failure> {
+    let text = done.map_err(|error| Failure::new(ErrorCode::Failed, error.to_string()))?;
+    match json {
+        true => output::json(serde_json::json!({ "done": text })),
+        false => say!("{text}"),
+    }
     Ok(())
 }
 

@@ -122,7 +122,8 @@ impl Daemon {
         let named = |name: &str| NodeName::new(name).ok();
         let command = match news {
             News::Up { node } => {
-                self.log.event("link", &format!("the link to {node} stands"));
+                self.log
+                    .event("link", &format!("the link to {node} stands"));
                 named(&node).map(|node| Command::Linked { node, up: true })
             }
             News::Down { node, why } => {

@@ -17,12 +17,9 @@ const MAX_ENDPOINTS: usize = 9;
 /// Reads `[cluster.witness]`, if it is there.
 pub(crate) fn read(cluster: &mut Section<'_>, problems: &mut Problems) -> Option<WitnessSettings> {
     let mut section = cluster.table(problems, "witness", "[cluster.witness]")?;
-    let etcd = section.require(
-        problems,
-        "etcd",
-        "[\"https://10.30.0.11:2379\"]",
-        |value| value::list(value, MAX_ENDPOINTS, url),
-    );
+    let etcd = section.require(problems, "etcd", "[\"https://10.30.0.11:2379\"]", |value| {
+        value::list(value, MAX_ENDPOINTS, url)
+    });
     let ca = section.read(problems, "ca", path);
     let certificate = section.read(problems, "certificate", path);
     let key = section.read(problems, "key", path);
