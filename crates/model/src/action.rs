@@ -28,6 +28,8 @@ pub enum Action {
     CarryOut(usize),
     /// A node reads the witness's answer.
     Learn(usize),
+    /// An owner sees in the witness's record that it owns no longer.
+    See(usize),
     /// A node loses its memory.
     Crash(usize),
     /// A node starts with nothing.
@@ -55,6 +57,7 @@ impl fmt::Display for Action {
             Self::Ask(n, Wish::Add(_, m)) => write!(f, "node {n} asks: node {m} in sync"),
             Self::CarryOut(n) => write!(f, "the witness decides on node {n}'s request"),
             Self::Learn(n) => write!(f, "node {n} reads the witness's answer"),
+            Self::See(n) => write!(f, "node {n} sees that it owns no longer"),
             Self::Crash(n) => write!(f, "node {n} crashes"),
             Self::Start(n) => write!(f, "node {n} starts with nothing"),
             Self::Break(n, m) => write!(f, "node {n} loses its connection to node {m}"),

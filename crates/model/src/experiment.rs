@@ -1,8 +1,7 @@
 //! A search and what it must find: nothing with all rules in place, a breach without one of them.
 
 use crate::property::{IV, MESSAGE_ID, RECOVERS, SEQUENCE};
-use crate::rule::Rule;
-use crate::setting::{Bounds, Configuration, Setting};
+use crate::setting::Setting;
 use crate::takeover::Takeover;
 use stateright::{Checker, HasDiscoveries, Model};
 use std::collections::BTreeSet;
@@ -12,65 +11,86 @@ use std::collections::BTreeSet;
 pub struct Experiment {
     /// What is searched.
     pub setting: Setting,
-    /// The property that breaks; with none, everything holds.
-    pub breaks: Option<&'static str>,
-    /// Whether L1 is asked in every state.
-    pub recovery: bool,
+    /// What must be found.
+    pub expected: Expected,
+}
+
+/// What a search must find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// S1, S2 and L1 hold in every state, and these examples are reached.
+    Holds(Vec<&'static str>),
+    /// This property breaks.
+    Breaks(&'static str),
+    /// The first breaks, and the second still holds in every state: it has a second layer.
+    BreaksBut(&'static str, &'static str),
 }
 
 /// What a search has found.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The broken property, if any, and the shortest way to it in words.
-    pub breach: Option<(&'static str, Vec<String>)>,
-    /// Properties that ask for an example, and have none.
+    /// Broken properties, each with a shortest way to it in words.
+    pub breaches: Vec<(&'static str, Vec<String>)>,
+    /// Examples that were not reached.
     pub missing: Vec<&'static str>,
-    /// States that differ.
+    /// How many states were visited; no state counts twice.
     pub states: usize,
 }
 
 impl Outcome {
+    /// The way to a broken property.
+    #[must_use]
+    pub fn breach(&self, property: &str) -> Option<&[String]> {
+        let mut breaches = self.breaches.iter();
+        let (_, steps) = breaches.find(|(broken, _)| *broken == property)?;
+        Some(steps)
+    }
+
     /// Whether this is what the experiment must find.
     #[must_use]
-    pub fn confirms(&self, experiment: &Experiment) -> bool {
-        let broken = self.breach.as_ref().map(|(property, _)| *property);
-        broken == experiment.breaks && self.missing.is_empty()
+    pub fn confirms(&self, expected: &Expected) -> bool {
+        match expected {
+            Expected::Holds(_) => self.breaches.is_empty() && self.missing.is_empty(),
+            Expected::Breaks(property) => self.breach(property).is_some(),
+            Expected::BreaksBut(property, holds) => {
+                self.breach(property).is_some() && self.breach(holds).is_none()
+            }
+        }
     }
 }
 
 impl Experiment {
-    /// Searches. Without an expected breach the search is complete; with one it ends there.
+    /// Searches, breadth first: as far as the verdict needs, which is everything where something
+    /// must hold.
     #[must_use]
     pub fn run(&self) -> Outcome {
+        let (end, examples) = match &self.expected {
+            Expected::Holds(examples) => (HasDiscoveries::AnyFailures, examples.clone()),
+            Expected::Breaks(property) | Expected::BreaksBut(_, property) => {
+                let end = HasDiscoveries::AnyOf(BTreeSet::from([*property]));
+                (end, Vec::new())
+            }
+        };
         let takeover = Takeover {
             setting: self.setting.clone(),
-            recovery: self.recovery,
-        };
-        let end = match self.breaks {
-            Some(property) => HasDiscoveries::AnyOf(BTreeSet::from([property])),
-            None => HasDiscoveries::AnyFailures,
+            recovery: matches!(self.expected, Expected::Holds(_)),
+            examples: examples.clone(),
         };
         let checker = takeover.checker().finish_when(end).spawn_bfs().join();
-        let discoveries = checker.discoveries();
-        let order = [SEQUENCE, IV, MESSAGE_ID, RECOVERS];
-        let order = self.breaks.into_iter().chain(order);
-        let breach = order
-            .filter_map(|property| Some((property, discoveries.get(property)?)))
-            .map(|(property, path)| {
-                let actions = path.clone().into_actions();
-                (property, actions.iter().map(ToString::to_string).collect())
-            })
-            .next();
-        let properties = checker.model().properties();
-        let missing = properties
-            .iter()
-            .filter(|property| !property.expectation.discovery_is_failure())
-            .map(|property| property.name)
-            .filter(|name| breach.is_none() && !discoveries.contains_key(name))
-            .collect();
+        let mut discoveries = checker.discoveries();
+        let invariants = [SEQUENCE, IV, MESSAGE_ID, RECOVERS];
+        let breaches = invariants.into_iter().filter_map(|property| {
+            let actions = discoveries.remove(property)?.into_actions();
+            let words = actions.iter().map(ToString::to_string).collect();
+            Some((property, words))
+        });
+        let breaches = breaches.collect();
+        let missing = examples
+            .into_iter()
+            .filter(|name| !discoveries.contains_key(name));
         Outcome {
-            breach,
-            missing,
+            breaches,
+            missing: missing.collect(),
             states: checker.unique_state_count(),
         }
     }

@@ -1,10 +1,11 @@
 //! The takeover rules as a state space that is searched in full; never shipped.
 //!
 //! Two or three nodes replicate one outbound ESP SA and the IKE SA that made it, as one
-//! [`pair::Pair`]. A search visits **every** order of their steps, of deliveries and of faults within
-//! [`setting::Bounds`], and asks in every state whether a sequence number, an IV or a message ID has
-//! left twice ([`property`]). [`rule::Rule`] names what the nodes do for that; a search without one
-//! of them must find a counterexample ([`experiment`]).
+//! [`pair::Pair`]. A search visits **every** order of their steps, of deliveries and of faults
+//! within [`setting::Bounds`], and asks in every state whether a sequence number, an IV or a
+//! message ID has left twice ([`property`]), and whether the nodes can still recover
+//! ([`recovery`]). [`rule::Rule`] names what the nodes do for that; a search without one of them
+//! must find a counterexample ([`experiment`]).
 //!
 //! What stands for what:
 //! - *detection* is a free choice: a standby may take over, and an owner may lose a connection, at
@@ -13,14 +14,15 @@
 //!   number of steps while the others go on;
 //! - *partition* and *one-way loss*: an end of a connection closes by itself, what was under way to
 //!   it is lost, and what it has sent may still arrive; until it connects again, nothing passes;
-//! - *crash*: all memory is lost, the node starts again with nothing; its request to the witness may
-//!   still be carried out.
+//! - *crash*: all memory is lost, the node starts again with nothing; its request to the witness
+//!   may still be carried out.
 //!
 //! The witness and the peer never fail here: without a witness that answers, or without a peer,
 //! nothing is sent that these rules speak of.
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod catalogue;
 pub mod experiment;
 pub mod members;
 pub mod message;

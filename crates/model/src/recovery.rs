@@ -4,8 +4,8 @@
 use crate::action::Action;
 use crate::setting::{Bounds, Setting};
 use crate::state::State;
+use crate::step;
 use crate::step::traffic;
-use crate::takeover;
 use crate::witness::Wish;
 
 /// More steps than any recovery within the bounds takes.
@@ -21,7 +21,7 @@ pub fn recovers(setting: &Setting, state: &State) -> bool {
             return true;
         }
         match next(setting, &state) {
-            Some(action) => state = takeover::apply(setting, &state, action),
+            Some(action) => state = step::apply(setting, &state, action),
             None => return false,
         }
     }
@@ -63,12 +63,7 @@ fn recovered(setting: &Setting, state: &State) -> bool {
 /// The step that a healthy cluster takes next.
 fn next(setting: &Setting, state: &State) -> Option<Action> {
     let mut steps = Vec::new();
-    for node in setting.nodes() {
-        takeover::alone(setting, state, node, &mut steps);
-        for other in setting.nodes().filter(|other| *other != node) {
-            takeover::between(setting, state, node, other, &mut steps);
-        }
-    }
+    step::all(setting, state, &mut steps);
     let owned = setting.nodes().any(|node| state.owner(node).is_some());
     let stranger = |node: usize| {
         let owner = state.owner(node);
@@ -78,7 +73,7 @@ fn next(setting: &Setting, state: &State) -> Option<Action> {
         let rank = match step {
             Action::Start(_) => 0,
             Action::Deliver(..) => 1,
-            Action::CarryOut(_) | Action::Learn(_) => 2,
+            Action::CarryOut(_) | Action::Learn(_) | Action::See(_) => 2,
             Action::Break(..) => 3,
             Action::Connect(..) => 4,
             Action::Replace(node) if stranger(node) => 5,

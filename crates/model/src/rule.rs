@@ -9,9 +9,8 @@ pub enum Rule {
     CeilingNeedsAcknowledgement,
     /// Rule 1: the survivor starts at the stored ceiling, not at the last `next` it heard of.
     StartAtTheCeiling,
-    /// Rule 2: the IV carries the activation. Rule 1 alone also keeps IVs apart: this is the second
-    /// of two layers, so leaving it out alone breaks nothing, and each layer is left out with the
-    /// other in place.
+    /// Rule 2: the IV carries the activation. Rule 1 alone keeps IVs apart too: this is the second
+    /// of two layers. So leaving it out alone breaks nothing; without both, IVs repeat.
     EpochInIv,
     /// Rule 3: an IKE message leaves when every in-sync member has stored it, not before.
     CommitBeforeTransmit,
@@ -26,21 +25,40 @@ pub enum Rule {
     CompareAndSwap,
     /// Rule 4: whoever has taken over acknowledges nothing of an older epoch.
     PromiseAfterTakeover,
-    /// Rule 4: a returning member's acknowledgements are needed from the moment when the snapshot
-    /// leaves (with a witness: before it is asked to add the member), not from its acknowledgement.
+    /// Rule 4: a returning member's acknowledgements are needed from the moment when its snapshot
+    /// leaves, not from when it has acknowledged that, or the witness has confirmed the member.
     CountFromTheSnapshot,
-    /// Rule 4: the in-sync set names lives of nodes, not nodes. A node that lost its memory has also
-    /// lost its promise: what it held is never extended with its new life. With a witness it is taken
-    /// out of the in-sync set before it is synced again; without one, the pair of SAs is replaced.
+    /// Rule 4: the in-sync set names lives of nodes, not nodes. A node that lost its memory has
+    /// also lost its promise: what it held is never extended with its new life. With a witness it
+    /// is taken out of the in-sync set before it is synced again; without one, the pair of SAs is
+    /// used up to its acknowledged ceiling and replaced.
     SetNamesIncarnations,
-    /// Rule 4: with the answer that removes a member its connection ends, so that no acknowledgement
-    /// from before it counts for what it is sent afterwards.
+    /// Rule 4: with the answer that removes a member its connection ends, so that no
+    /// acknowledgement from before it counts for what it is sent afterwards.
     RemovedIsDisconnected,
     /// Rule 5: a member that is not provably in sync never sends on an inherited SA.
     InSyncOnly,
 }
 
 impl Rule {
+    /// Every rule.
+    pub const ALL: [Self; 14] = [
+        Self::ReserveBeforeUse,
+        Self::CeilingNeedsAcknowledgement,
+        Self::StartAtTheCeiling,
+        Self::EpochInIv,
+        Self::CommitBeforeTransmit,
+        Self::ResendWhatIsStored,
+        Self::ShrinkBeforeAlone,
+        Self::AloneSilentOnIke,
+        Self::CompareAndSwap,
+        Self::PromiseAfterTakeover,
+        Self::CountFromTheSnapshot,
+        Self::SetNamesIncarnations,
+        Self::RemovedIsDisconnected,
+        Self::InSyncOnly,
+    ];
+
     /// What nodes do that do not follow it.
     #[must_use]
     pub fn without(self) -> &'static str {

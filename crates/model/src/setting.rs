@@ -58,6 +58,27 @@ pub struct Bounds {
     pub takeovers: u8,
 }
 
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            sequences,
+            ids,
+            pairs,
+            crashes,
+            breaks,
+            takeovers,
+        } = self;
+        write!(
+            f,
+            "{sequences} sequence numbers, {ids} message IDs, {pairs} SA pairs, "
+        )?;
+        write!(
+            f,
+            "{crashes} crashes, {breaks} lost connections, {takeovers} takeovers"
+        )
+    }
+}
+
 /// Sequence numbers in a block.
 pub const BLOCK: u8 = 2;
 

@@ -2,10 +2,10 @@
 
 use crate::action::Action;
 use crate::property;
+use crate::recovery;
 use crate::setting::Setting;
 use crate::state::State;
-use crate::step::{fault, join, ownership, traffic, witness};
-use crate::witness::Wish;
+use crate::step;
 use stateright::{Model, Property};
 
 /// The model.
@@ -15,6 +15,8 @@ pub struct Takeover {
     pub setting: Setting,
     /// Whether L1 is asked in every state, which costs a run of its own each time.
     pub recovery: bool,
+    /// What must be reachable.
+    pub examples: Vec<&'static str>,
 }
 
 impl Model for Takeover {
@@ -26,87 +28,32 @@ impl Model for Takeover {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        for node in self.setting.nodes() {
-            alone(&self.setting, state, node, actions);
-            for other in self.setting.nodes().filter(|other| *other != node) {
-                between(&self.setting, state, node, other, actions);
-            }
-        }
+        step::all(&self.setting, state, actions);
     }
 
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
-        Some(apply(&self.setting, last, action))
+        Some(step::apply(&self.setting, last, action))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        property::all(self)
+        let mut properties = vec![
+            Property::<Self>::always(property::SEQUENCE, |_, s| !s.wire.sequence_repeated),
+            Property::<Self>::always(property::IV, |_, s| !s.wire.iv_repeated),
+            Property::<Self>::always(property::MESSAGE_ID, |_, s| !s.wire.forked),
+        ];
+        if self.recovery {
+            let recovers =
+                |takeover: &Self, state: &State| recovery::recovers(&takeover.setting, state);
+            properties.push(Property::always(property::RECOVERS, recovers));
+        }
+        let examples = [
+            Property::<Self>::sometimes(property::SAME_SA, |_, s| property::same_sa(s)),
+            Property::<Self>::sometimes(property::RESENT, |_, s| property::resent(s)),
+            Property::<Self>::sometimes(property::AND_BACK, |_, s| property::and_back(s)),
+            Property::<Self>::sometimes(property::REPLACED, |_, s| property::replaced(s)),
+        ];
+        let asked = examples.into_iter();
+        properties.extend(asked.filter(|example| self.examples.contains(&example.name)));
+        properties
     }
-}
-
-/// The steps of one node.
-pub fn alone(setting: &Setting, state: &State, node: usize, actions: &mut Vec<Action>) {
-    let request = state.requests[node];
-    let steps = [
-        (traffic::may_send(setting, state, node), Action::Send(node)),
-        (traffic::may_reserve(setting, state, node), Action::Reserve(node)),
-        (traffic::may_begin(setting, state, node), Action::Begin(node)),
-        (traffic::may_transmit(setting, state, node), Action::Transmit(node)),
-        (ownership::may_take_over(setting, state, node), Action::TakeOver(node)),
-        (ownership::may_replace(setting, state, node), Action::Replace(node)),
-        (request.is_some_and(|r| r.answer.is_none()), Action::CarryOut(node)),
-        (witness::may_learn(state, node), Action::Learn(node)),
-        (fault::may_crash(setting, state, node), Action::Crash(node)),
-        (fault::may_start(state, node), Action::Start(node)),
-    ];
-    actions.extend(steps.into_iter().filter(|(may, _)| *may).map(|(_, step)| step));
-    let wish = witness::promotion(setting, state, node);
-    actions.extend(wish.map(|wish| Action::Ask(node, wish)));
-}
-
-/// The steps between two nodes.
-pub fn between(
-    setting: &Setting,
-    state: &State,
-    node: usize,
-    other: usize,
-    actions: &mut Vec<Action>,
-) {
-    let claim = state.nodes[node].promise;
-    let named = u8::try_from(other).unwrap_or(u8::MAX);
-    let shrink = Action::Ask(node, Wish::Shrink(claim, named));
-    let add = Action::Ask(node, Wish::Add(claim, named));
-    let steps = [
-        (state.deliverable(node, other), Action::Deliver(node, other)),
-        (join::may_sync(setting, state, node, other), Action::Sync(node, other)),
-        (witness::may_shrink(setting, state, node, other), shrink),
-        (witness::may_add(setting, state, node, other), add),
-        (fault::may_break(setting, state, node, other), Action::Break(node, other)),
-        (fault::may_connect(state, node, other), Action::Connect(node, other)),
-    ];
-    actions.extend(steps.into_iter().filter(|(may, _)| *may).map(|(_, step)| step));
-}
-
-/// The state after a step.
-#[must_use]
-pub fn apply(setting: &Setting, last: &State, action: Action) -> State {
-    let mut state = last.clone();
-    let next = &mut state;
-    match action {
-        Action::Send(node) => traffic::send(setting, next, node),
-        Action::Reserve(node) => traffic::reserve(setting, next, node),
-        Action::Begin(node) => traffic::begin(next, node),
-        Action::Transmit(node) => traffic::transmit(next, node),
-        Action::Sync(node, other) => join::sync(setting, next, node, other),
-        Action::Deliver(from, to) => join::deliver(setting, next, from, to),
-        Action::TakeOver(node) => ownership::take_over(setting, next, node),
-        Action::Replace(node) => ownership::replace(next, node),
-        Action::Ask(node, wish) => witness::ask(next, node, wish),
-        Action::CarryOut(node) => witness::carry_out(setting, next, node),
-        Action::Learn(node) => witness::learn(setting, next, node),
-        Action::Crash(node) => fault::crash(next, node),
-        Action::Start(node) => fault::start(next, node),
-        Action::Break(node, other) => fault::break_off(setting, next, node, other),
-        Action::Connect(a, b) => fault::connect(setting, next, a, b),
-    }
-    state
 }

@@ -28,6 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("crypto", &["wire"]),
     ("wire", &[]),
     ("api", &[]),
+    ("model", &[]),
 ];
 
 /// What only the daemon, the lab and the binary may use: they wait, log and read the clock.

@@ -49,14 +49,16 @@ pub fn break_off(setting: &Setting, state: &mut State, node: usize, other: usize
     let_go(setting, state, node);
 }
 
-/// An owner goes on without those that are out of reach and were only about to join: they are not
-/// in the witness's set, and no request is under way that would put them there.
+/// An owner goes on without those that were about to join and have lost the connection on which
+/// they did: they are not in the witness's set, and no request is under way to put them there.
 pub fn let_go(setting: &Setting, state: &mut State, node: usize) {
-    let open = state.open[node];
     let asking = state.requests[node].is_some();
-    if let Some((owner, _)) = state.owner_mut(node).filter(|_| setting.witness() && !asking) {
+    if let Some((owner, _)) = state
+        .owner_mut(node)
+        .filter(|_| setting.witness() && !asking)
+    {
         for other in owner.required.iter() {
-            if !owner.in_sync.has(other) && !open.has(other) {
+            if !owner.in_sync.has(other) && !owner.following.has(other) {
                 owner.release(other);
             }
         }
@@ -87,6 +89,7 @@ pub fn connect(setting: &Setting, state: &mut State, a: usize, b: usize) {
                 owner.strangers = owner.strangers.with(other);
             }
         }
+        let_go(setting, state, node);
     }
 }
 

@@ -56,14 +56,7 @@ pub fn deliver(setting: &Setting, state: &mut State, from: usize, to: usize) {
             begun,
         }) => acknowledged(setting, state, (from, to), (claim, sa), (ceiling, begun)),
         Some(Message::Refusal(better)) => ownership::meet(setting, state, to, better),
-        Some(Message::Snapshot(claim, pair)) => {
-            if follows(setting, state, (from, to), claim) {
-                let node = &mut state.nodes[to];
-                node.pair = Some(pair);
-                node.synced = claim;
-                acknowledge(state, from, to);
-            }
-        }
+        Some(Message::Snapshot(claim, pair)) => copy(setting, state, (from, to), claim, pair),
         Some(Message::Ceiling {
             claim,
             sa,
@@ -84,6 +77,22 @@ pub fn deliver(setting: &Setting, state: &mut State, from: usize, to: usize) {
             }
         }),
         None => {}
+    }
+}
+
+/// A snapshot replaces whatever `to` had.
+fn copy(
+    setting: &Setting,
+    state: &mut State,
+    (from, to): (usize, usize),
+    claim: Claim,
+    pair: Pair,
+) {
+    if follows(setting, state, (from, to), claim) {
+        let node = &mut state.nodes[to];
+        node.pair = Some(pair);
+        node.synced = claim;
+        acknowledge(state, from, to);
     }
 }
 
@@ -117,12 +126,7 @@ fn record(
 }
 
 /// Whether `to` follows `claim`; if it knows a better one it says so.
-fn follows(
-    setting: &Setting,
-    state: &mut State,
-    (from, to): (usize, usize),
-    claim: Claim,
-) -> bool {
+fn follows(setting: &Setting, state: &mut State, (from, to): (usize, usize), claim: Claim) -> bool {
     let promise = state.nodes[to].promise;
     if claim < promise {
         state.send(to, from, Message::Refusal(promise));

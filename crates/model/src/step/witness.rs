@@ -15,8 +15,8 @@ fn idle(state: &State, node: usize) -> bool {
     state.nodes[node].up && state.requests[node].is_none_or(|r| r.incarnation != incarnation)
 }
 
-/// What `node` asks for to become the owner. It reads the record first: a request that would fail at
-/// once is left out.
+/// What `node` asks for to become the owner. It reads the record first: a request that would fail
+/// at once is left out.
 #[must_use]
 pub fn promotion(setting: &Setting, state: &State, node: usize) -> Option<Wish> {
     let follower = &state.nodes[node];
@@ -137,8 +137,7 @@ pub fn learn(setting: &Setting, state: &mut State, node: usize) {
                 return;
             };
             if !granted {
-                let better = state.witness.claim;
-                ownership::meet(setting, state, node, better);
+                see(setting, state, node);
                 return;
             }
             let other = usize::from(other);
@@ -158,19 +157,28 @@ pub fn learn(setting: &Setting, state: &mut State, node: usize) {
                 owner.required = owner.required.with(other);
                 owner.raise();
             }
+            fault::let_go(setting, state, node);
         }
     }
 }
 
+/// Whether an owner sees in the witness's record that it owns no longer.
+#[must_use]
+pub fn may_see(setting: &Setting, state: &State, node: usize) -> bool {
+    let owner = state.owner(node);
+    setting.witness() && owner.is_some_and(|(owner, _)| owner.claim < state.witness.claim)
+}
+
+/// An owner that owns no longer gives way. Without this it would be safe, but might go on in place
+/// of a newer owner that has crashed, with a standby that the witness does not let take over.
+pub fn see(setting: &Setting, state: &mut State, node: usize) {
+    let better = state.witness.claim;
+    ownership::meet(setting, state, node, better);
+}
+
 /// The witness has made `node` the owner: with the copy that it holds by now, or with new SAs. If
 /// it has followed a better claim meanwhile, it is too late.
-fn promoted(
-    setting: &Setting,
-    state: &mut State,
-    node: usize,
-    epoch: u8,
-    fresh: Option<Pair>,
-) {
+fn promoted(setting: &Setting, state: &mut State, node: usize, epoch: u8, fresh: Option<Pair>) {
     let claim = Claim::of(epoch + 1, node);
     let follower = &mut state.nodes[node];
     if follower.promise >= claim || follower.owner.is_some() {
