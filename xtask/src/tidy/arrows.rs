@@ -31,6 +31,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("crypto", &["wire"]),
     ("wire", &[]),
     ("api", &[]),
+    ("model", &[]),
 ];
 
 /// What only the edge may use: it waits, logs and reads the clock.
