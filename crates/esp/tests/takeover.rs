@@ -97,21 +97,18 @@ impl Cluster {
                 self.nodes[node].send(&packet, &offload, self.now, &mut self.batch);
             }
             Step::Refill { block } => {
-                while let Some(refill) = self.nodes[self.owner].poll_refill() {
+                if let Some(refill) = self.nodes[self.owner].poll_refill() {
                     assert_eq!(refill.child, CHILD);
-                    self.grant(refill.next + u64::from(block), true);
+                    self.grant(self.ceiling() + u64::from(block), true);
                 }
             }
-            Step::Lost { block } => {
-                let next = self.nodes[self.owner].sa(CHILD).unwrap().next();
-                self.grant(next + u64::from(block), false);
-            }
+            Step::Lost { block } => self.grant(self.ceiling() + u64::from(block), false),
             Step::Crash if self.in_sync => {
                 self.promote();
                 self.in_sync = false;
             }
             Step::Rejoin if !self.in_sync => {
-                let ceiling = self.nodes[self.owner].sa(CHILD).unwrap().ceiling();
+                let ceiling = self.ceiling();
                 self.nodes[self.standby()].close_gate(BUCKET);
                 self.store(ceiling);
                 self.in_sync = true;
@@ -126,6 +123,10 @@ impl Cluster {
             Step::Crash | Step::Rejoin | Step::Move => {}
         }
         self.collect();
+    }
+
+    fn ceiling(&self) -> u64 {
+        self.nodes[self.owner].sa(CHILD).unwrap().ceiling()
     }
 
     fn standby(&self) -> usize {
