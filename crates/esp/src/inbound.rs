@@ -131,8 +131,9 @@ impl Inbound {
         self.gates.set(bucket, Gate::Elsewhere);
     }
 
-    /// Raises the ceiling of a strict SA, and sets the number from which on more is asked for. While
-    /// the gate is closed the ceiling is only remembered: that is how a standby follows the owner.
+    /// Raises the ceiling of a strict SA, and sets the number from which on more is asked for.
+    /// While the gate is closed the ceiling is only remembered: that is how a standby follows the
+    /// owner.
     ///
     /// # Errors
     /// [`NotGranted`] when there is no such SA, or it is not strict.

@@ -63,10 +63,10 @@ pub enum Sent {
 /// `now` is everywhere the caller's monotonic clock in nanoseconds.
 ///
 /// An SA is used while the gate of its [`Bucket`] is open. All gates but that of [`Bucket::HOST`]
-/// begin closed. What an SA of another bucket may send is reserved beforehand: a standby that has
-/// stored a ceiling lets the owner go up to it, by [`grant`](Self::grant) first there and then here.
-/// When the standby becomes the owner, it goes on at the ceiling that it has stored, so that no
-/// sequence number and no IV is used twice, however the owner before it ended.
+/// begin closed. What an SA of another bucket may send is reserved beforehand: the same
+/// [`grant`](Self::grant) reaches the standby first and then the owner. When the standby becomes
+/// the owner, it goes on at the ceiling that it has stored, so that no sequence number and no IV is
+/// used twice, however the owner before it ended.
 pub struct Outbound {
     spd: Arc<Spd>,
     database: Database,
@@ -271,8 +271,8 @@ impl Outbound {
         self.reserve.sabotage();
     }
 
-    /// Sets the first sequence number that an SA of [`Bucket::HOST`] may not use. Says whether there
-    /// is such an SA.
+    /// Sets the first sequence number that an SA of [`Bucket::HOST`] may not use. Says whether
+    /// there is such an SA.
     pub fn set_ceiling(&mut self, id: ChildId, ceiling: u64) -> bool {
         let sa = self.database.find_mut(id);
         let sa = sa.filter(|sa| sa.bucket().is_host());

@@ -19,7 +19,9 @@ pub const MAX_AHEAD: u64 = 1 << 31;
 /// longer than an answer takes, shorter than a sender's patience.
 pub const REFILL_INTERVAL: u64 = 100_000_000;
 
-/// The request for more sequence numbers: a grant with a higher ceiling answers it.
+/// The request for more sequence numbers: a grant with a higher ceiling answers it. Each answer has
+/// to raise the ceiling by a block, and not only to `next` and a block: one packet may need more
+/// than a block, and nothing of it is sent before all of it can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refill {
     /// The pair whose SA asks.

@@ -1,6 +1,9 @@
 //! Who may send and up to which number: gates, grants, and packets that wait for a grant
 //! (RFC 4303 3.3.3).
 
+#[cfg(test)]
+mod tests;
+
 use policy::sa::{Bucket, ChildId};
 
 use crate::discard::Discard;

@@ -213,3 +213,91 @@ fn nothing_up_to_the_floor_and_everything_after_it() {
         assert!(window.highest() > 1);
     }
 }
+
+/// A window that has accepted these numbers, and those that another one would take.
+fn window_of(size: u32, numbers: &[u64]) -> ReplayWindow {
+    let mut window = ReplayWindow::new(size, true);
+    numbers.iter().for_each(|number| window.accept(*number));
+    window
+}
+
+fn numbers() -> impl Strategy<Value = Vec<u64>> {
+    let number = prop_oneof![1u64..200, 1u64..3000, (1u64 << 32) - 700..(1 << 32) + 700];
+    proptest::collection::vec(number, 0..80)
+}
+
+proptest! {
+    #[test]
+    fn a_restored_window_refuses_what_either_has_seen(
+        size in prop_oneof![Just(64u32), Just(1024), Just(4096)],
+        (here, there) in (numbers(), numbers()),
+    ) {
+        let (mut window, other) = (window_of(size, &here), window_of(size, &there));
+        let before = window_of(size, &here);
+        let image = other.image();
+        window.restore(&image);
+        let highest = before.highest().max(other.highest());
+        prop_assert_eq!(window.highest(), highest);
+        for sequence in highest.saturating_sub(5000).max(1)..highest + 100 {
+            let expected = before.check(sequence).is_ok()
+                && !image.has_seen(sequence)
+                && highest < sequence + u64::from(size);
+            prop_assert_eq!(window.check(sequence).is_ok(), expected, "{}", sequence);
+            // What the image holds is what its window would take, but for the oldest.
+            let taken = other.check(sequence).is_ok();
+            let recent = other.highest() < sequence + 1024;
+            prop_assert!(image.has_seen(sequence) || taken || other.highest() >= sequence + 64);
+            prop_assert!(!taken || !recent || !image.has_seen(sequence));
+        }
+    }
+
+    #[test]
+    fn an_image_survives_its_encoding(numbers in numbers(), rest in any::<[u8; 3]>()) {
+        let image = window_of(1024, &numbers).image();
+        let mut octets = Vec::new();
+        image.encode(&mut octets);
+        prop_assert!(octets.len() <= WindowImage::MAX_LENGTH);
+        octets.extend(rest);
+        prop_assert_eq!(WindowImage::decode(&octets), Some((image, &rest[..])));
+        for end in 0..octets.len() - rest.len() {
+            prop_assert_eq!(WindowImage::decode(&octets[..end]), None);
+        }
+    }
+
+    #[test]
+    fn any_octets_are_an_image_that_can_be_restored_or_none(
+        octets in proptest::collection::vec(any::<u8>(), 0..160),
+    ) {
+        if let Some((image, _)) = WindowImage::decode(&octets) {
+            let mut window = window_of(1024, &[5]);
+            window.restore(&image);
+            prop_assert!(window.check(5).is_err());
+            prop_assert!(window.check(image.highest()).is_err());
+        }
+    }
+}
+
+#[test]
+fn packets_in_order_cost_an_image_of_19_octets() {
+    let numbers: Vec<u64> = (1..5000).collect();
+    let mut octets = Vec::new();
+    window_of(1024, &numbers).image().encode(&mut octets);
+    assert_eq!(octets.len(), 19);
+    assert_eq!(WindowImage::MAX_LENGTH, 147);
+}
+
+#[test]
+fn an_image_that_no_window_can_have_is_refused() {
+    let image = |highest: u64, map: [u8; 3], word: u64| {
+        let mut octets = highest.to_be_bytes().to_vec();
+        octets.extend(map);
+        octets.extend(word.to_be_bytes());
+        WindowImage::decode(&octets).is_some()
+    };
+    assert!(image(3, [0, 0, 1], 0b1000));
+    assert!(!image(3, [0, 0, 1], 0b1_1000), "a number above the highest");
+    assert!(!image(3, [0, 0, 1], 0b0100), "the highest was not seen");
+    assert!(!image(3, [0, 0, 0], 0), "a full word that cannot be full");
+    assert!(!image(63, [2, 0, 0], 0), "a word beyond the last");
+    assert!(image(63, [0, 0, 0], 0));
+}
