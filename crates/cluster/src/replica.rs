@@ -8,8 +8,9 @@
 //!
 //! Where there is no witness, a member that was in sync and is lost may go on with its copy, and
 //! nobody can know. The owner is **bound** then: nothing more is committed, until that member is
-//! back, or its process is known to have ended (keys are never on a disk), or it left in good
-//! order. Who took over from an owner is free: the earlier owner gets no answer any more.
+//! back, or left in good order. If it comes back as another process, what it had is **forsaken**:
+//! the earlier process may have gone on with it and promised things that the new one does not know
+//! of. Who took over from an owner is free: the earlier owner gets no answer any more.
 
 mod message;
 mod output;
@@ -39,6 +40,8 @@ enum Part {
 /// owns; after each call the driver takes [`poll_output`](Self::poll_output) until `None`.
 pub struct Replicator {
     me: NodeName,
+    /// This life of this node's process.
+    incarnation: u64,
     /// Members whose link stands, and members that are heard: who is both can have copies.
     linked: BTreeSet<NodeName>,
     heard: BTreeSet<NodeName>,
@@ -53,9 +56,10 @@ pub struct Replicator {
 impl Replicator {
     /// A part without links and groups.
     #[must_use]
-    pub fn new(me: NodeName) -> Self {
+    pub fn new(me: NodeName, incarnation: u64) -> Self {
         Self {
             me,
+            incarnation,
             linked: BTreeSet::new(),
             heard: BTreeSet::new(),
             parts: BTreeMap::new(),
@@ -97,12 +101,22 @@ impl Replicator {
         });
     }
 
-    /// A member's process has ended, or it left in good order: its copies are no more.
+    /// A member left in good order: whatever it had is no more, and it has not gone on with it, or
+    /// its last heartbeat would have said so.
+    pub fn set_left(&mut self, node: &NodeName) {
+        for (group, part) in &mut self.parts {
+            if let Part::Owner(owner) = part {
+                owner.left(group, node, &mut self.out);
+            }
+        }
+    }
+
+    /// A member's process has ended, however. It may have gone on with what it had, and nobody
+    /// remembers.
     pub fn set_ended(&mut self, node: &NodeName) {
         for (group, part) in &mut self.parts {
-            match part {
-                Part::Owner(owner) => owner.ended(group, node, &mut self.out),
-                Part::Standby(_) => {}
+            if let Part::Owner(owner) = part {
+                owner.ended(group, node, &mut self.out);
             }
         }
     }
@@ -157,7 +171,7 @@ impl Replicator {
             && (offered, &by) == (epoch, owner)
             && self.present(owner)
         {
-            let want = Message::plain(Kind::Want, group, epoch);
+            let want = Message::want(group, epoch, self.incarnation);
             self.out.push_back(send(by, &want));
         }
     }
@@ -297,7 +311,7 @@ impl Replicator {
                 if let Some(Part::Owner(_)) = parts.get(&group) {
                     self.offers.insert(group, (message.epoch, from.clone()));
                 } else {
-                    let want = Message::plain(Kind::Want, &group, message.epoch);
+                    let want = Message::want(&group, message.epoch, self.incarnation);
                     out.push_back(send(from.clone(), &want));
                 }
             }

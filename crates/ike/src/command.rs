@@ -133,6 +133,12 @@ pub enum Command {
         /// Whether it is silent.
         frozen: bool,
     },
+    /// As [`Command::Freeze`], for ever: a member that is no more may have gone on with what it had.
+    /// No other member gets a copy.
+    Forsake {
+        /// The local address.
+        address: IpAddr,
+    },
     /// What frozen IKE SAs of a local address protect is negotiated anew, on keys that no other
     /// member has; the peers are not told of the old ones.
     ReplaceFrozen {

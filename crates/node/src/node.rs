@@ -17,7 +17,7 @@ use crate::output::{Output, Timer};
 use crate::replication::parcel::{News, Stray};
 use crate::replication::{Loss, Replication};
 use crate::rules::child_rules;
-use cluster::{GroupName, Member, NodeName};
+use cluster::{GroupName, Member, NodeName, Replicator};
 use crypto::Random;
 use ike::Endpoint;
 use policy::{Bucket, Pad, RuleName, Spd};
@@ -82,7 +82,7 @@ impl Node {
             .cluster
             .as_ref()
             .filter(|_| replicates)
-            .map(|cluster| replication(cluster, buckets));
+            .map(|cluster| replication(cluster, incarnation, buckets));
         let (cluster, groups) = match config.cluster {
             Some(cluster) => (
                 Some(Member::new(cluster.member, now, incarnation)?),
@@ -306,15 +306,16 @@ impl Node {
         for group in groups {
             let shared = self.replication.as_ref().and_then(|r| r.groups.get(&group));
             let Some(shared) = shared else { continue };
-            let loss = match shared.loss {
-                Loss::Waiting(at) | Loss::Replacing(Some(at)) => at <= now,
-                _ => false,
-            };
+            let lost = matches!(shared.loss, Loss::Waiting(at) if at <= now);
+            let replace = shared.replace_at.is_some_and(|at| at <= now);
             let adopt = shared.adopt_at.is_some_and(|at| at <= now);
             let departure = shared.departure.as_ref();
             let departure = departure.is_some_and(|one| one.stage.until() <= now);
-            if loss {
-                self.replace_bound(&group, now);
+            if lost {
+                self.fall_silent_on_copies(&group, now);
+            }
+            if lost || replace {
+                self.replace_some(&group, now);
             }
             if adopt {
                 self.adopt_some(&group, now);
@@ -511,6 +512,7 @@ fn addresses_of(buckets: &[(GroupName, Bucket, Vec<IpAddr>)]) -> BTreeMap<IpAddr
 
 fn replication(
     cluster: &crate::config::ClusterConfig,
+    incarnation: u64,
     buckets: Vec<(GroupName, Bucket, Vec<IpAddr>)>,
 ) -> Replication {
     let member = &cluster.member;
@@ -520,7 +522,8 @@ fn replication(
     let number = names.iter().position(|name| **name == member.node);
     let number = number.map_or(0, |number| number as u16) + 1;
     let strict = cluster.replicate.is_some_and(|replicate| replicate.strict);
-    Replication::new(member.node.clone(), number, strict, buckets)
+    let replicator = Replicator::new(member.node.clone(), incarnation);
+    Replication::new(replicator, number, strict, buckets)
 }
 
 /// A number for the upper half of pairs' numbers.

@@ -69,6 +69,8 @@ pub(crate) struct Shared {
     /// The epoch of this node's ownership.
     pub(crate) epoch: Option<u64>,
     pub(crate) loss: Loss,
+    /// When the next lot of silent IKE SAs is replaced.
+    pub(crate) replace_at: Option<Instant>,
     /// How far the copy for each member has come.
     pub(crate) cursors: BTreeMap<NodeName, Cursor>,
     pub(crate) strays: VecDeque<Stray>,
@@ -89,6 +91,8 @@ pub(crate) struct PairState {
     pub(crate) window: Vec<u8>,
     /// A member that is lost may go on with it: it gets no more numbers.
     pub(crate) bound: bool,
+    /// A member that is no more may have: it gets none ever, and nobody gets a copy.
+    pub(crate) forsaken: bool,
 }
 
 impl PairState {
@@ -113,8 +117,8 @@ pub(crate) enum Loss {
     None,
     /// It waits until then.
     Waiting(Instant),
-    /// It is silent on what it shared, and replaces that; the next lot then, if there is one.
-    Replacing(Option<Instant>),
+    /// It is silent on what it shared; what is new is its own.
+    Silent,
 }
 
 /// How far a copy has come.
@@ -156,14 +160,14 @@ impl Handover {
 
 impl Replication {
     pub(crate) fn new(
-        me: NodeName,
+        replicator: Replicator,
         number: u16,
         strict: bool,
         groups: impl IntoIterator<Item = (GroupName, Bucket, Vec<IpAddr>)>,
     ) -> Self {
         let shared = |(name, bucket, addresses)| (name, Shared::new(bucket, addresses));
         Replication {
-            replicator: Replicator::new(me),
+            replicator,
             number,
             strict,
             groups: groups.into_iter().map(shared).collect(),
@@ -191,11 +195,10 @@ impl Replication {
         let of = |shared: &Shared| {
             let loss = match shared.loss {
                 Loss::Waiting(at) => Some(at),
-                Loss::Replacing(at) => at,
-                Loss::None => None,
+                Loss::None | Loss::Silent => None,
             };
             let departure = shared.departure.as_ref().map(|one| one.stage.until());
-            [loss, departure, shared.adopt_at]
+            [loss, departure, shared.adopt_at, shared.replace_at]
                 .into_iter()
                 .flatten()
                 .min()
@@ -215,6 +218,7 @@ impl Shared {
             staged: Vec::new(),
             epoch: None,
             loss: Loss::None,
+            replace_at: None,
             cursors: BTreeMap::new(),
             strays: VecDeque::new(),
             stray_octets: 0,
@@ -226,9 +230,9 @@ impl Shared {
     /// What may be seen outside now that everything up to `committed` is stored.
     pub(crate) fn release(&mut self, committed: u64) -> Vec<Output> {
         let mut free = Vec::new();
-        let replaces = matches!(self.loss, Loss::Replacing(_));
+        let silent = self.loss == Loss::Silent;
         while let Some((position, _)) = self.held.front() {
-            if *position > committed && !replaces {
+            if *position > committed && !silent {
                 break;
             }
             free.extend(self.held.pop_front().map(|(_, output)| output));

@@ -19,7 +19,7 @@ pub(crate) enum Kind {
     Ask,
     /// The sender owns the group: who wants a copy may say so.
     Offer,
-    /// The sender wants a copy of the group's state.
+    /// The sender wants a copy of the group's state; its position is the sender's incarnation.
     Want,
     /// A copy begins: what the receiver has is void.
     Begin,
@@ -86,6 +86,14 @@ impl Message {
             fill: 0,
             position: 0,
             parcel: None,
+        }
+    }
+
+    /// The wish of this life of the sender for a copy.
+    pub(crate) fn want(group: &GroupName, epoch: u64, incarnation: u64) -> Self {
+        Self {
+            position: incarnation,
+            ..Self::plain(Kind::Want, group, epoch)
         }
     }
 

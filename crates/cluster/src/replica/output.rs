@@ -43,6 +43,13 @@ pub enum ReplicaOutput {
         /// The position.
         position: u64,
     },
+    /// What the group's owner had shared until now may have been gone on with by a life of a member
+    /// that is no more: it is used within what was granted and no further, nobody gets a copy of
+    /// it, and it is to be replaced. Whatever is given from here on belongs to this node alone.
+    Forsake {
+        /// The group.
+        group: GroupName,
+    },
     /// The standing of a group that this node owns has changed.
     Standing {
         /// The group.

@@ -1,6 +1,6 @@
 //! The owner's side: who has a copy, how far, and what is committed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::names::{GroupName, NodeName};
 use crate::parcel::Parcel;
@@ -19,6 +19,8 @@ enum Stage {
 }
 
 struct Copy {
+    /// Which life of the member keeps it.
+    life: u64,
     fill: u32,
     stage: Stage,
     stored: u64,
@@ -31,8 +33,9 @@ pub(crate) struct Owner {
     committed: u64,
     fills: u32,
     copies: BTreeMap<NodeName, Copy>,
-    /// Members that were in sync, are lost, and may go on with what they have.
-    bound: BTreeSet<NodeName>,
+    /// Members that were in sync, are lost, and may go on with what they have; each with the life
+    /// that may. Another life of the same member knows nothing of what that one has done.
+    bound: BTreeMap<NodeName, u64>,
 }
 
 impl Owner {
@@ -43,7 +46,7 @@ impl Owner {
             committed: 0,
             fills: 0,
             copies: BTreeMap::new(),
-            bound: BTreeSet::new(),
+            bound: BTreeMap::new(),
         }
     }
 
@@ -66,7 +69,7 @@ impl Owner {
 
     pub(crate) fn standing(&self) -> Standing {
         if !self.bound.is_empty() {
-            return Standing::Bound(self.bound.iter().cloned().collect());
+            return Standing::Bound(self.bound.keys().cloned().collect());
         }
         match self.at(Stage::InSync) {
             guards if guards.is_empty() => Standing::Alone,
@@ -87,7 +90,7 @@ impl Owner {
             owner: true,
             in_sync: self.at(Stage::InSync),
             filling,
-            bound: self.bound.iter().cloned().collect(),
+            bound: self.bound.keys().cloned().collect(),
             position: self.position,
             committed: self.committed,
         }
@@ -179,15 +182,15 @@ impl Owner {
         let before = self.standing();
         match self.copies.remove(node) {
             Some(copy) if copy.stage == Stage::InSync => {
-                self.bound.insert(node.clone());
+                self.bound.insert(node.clone(), copy.life);
             }
             _ => {}
         }
         self.settle(group, &before, out);
     }
 
-    /// A member's copy is known to be no more.
-    pub(crate) fn ended(
+    /// A member left in good order: its copy is no more, and it has not gone on with it.
+    pub(crate) fn left(
         &mut self,
         group: &GroupName,
         node: &NodeName,
@@ -196,6 +199,25 @@ impl Owner {
         let before = self.standing();
         self.copies.remove(node);
         self.bound.remove(node);
+        self.settle(group, &before, out);
+    }
+
+    /// The life of a member that was in sync has ended. Before that it may have gone on with its
+    /// copy, and no later life remembers: what it had is forsaken, and nobody else gets it.
+    pub(crate) fn ended(
+        &mut self,
+        group: &GroupName,
+        node: &NodeName,
+        out: &mut VecDeque<ReplicaOutput>,
+    ) {
+        let before = self.standing();
+        let copy = self.copies.remove(node);
+        let was_in_sync = copy.is_some_and(|copy| copy.stage == Stage::InSync);
+        if self.bound.remove(node).is_some() || was_in_sync {
+            out.push_back(ReplicaOutput::Forsake {
+                group: group.clone(),
+            });
+        }
         self.settle(group, &before, out);
     }
 
@@ -210,7 +232,7 @@ impl Owner {
             return;
         }
         if message.kind == Kind::Want {
-            return self.begin(group, from, out);
+            return self.begin(group, from, message.position, out);
         }
         let before = self.standing();
         let committed = self.committed;
@@ -243,11 +265,24 @@ impl Owner {
 
     /// A copy begins anew. One that was in sync stays bound until it is so again: what the member
     /// has is void as soon as it hears of it, and the owner cannot know when that is.
-    fn begin(&mut self, group: &GroupName, to: &NodeName, out: &mut VecDeque<ReplicaOutput>) {
+    fn begin(
+        &mut self,
+        group: &GroupName,
+        to: &NodeName,
+        life: u64,
+        out: &mut VecDeque<ReplicaOutput>,
+    ) {
+        let in_sync = |copy: &&Copy| copy.stage == Stage::InSync;
+        let old = self.copies.get(to).filter(in_sync).map(|copy| copy.life);
+        let known = old.or(self.bound.get(to).copied());
+        if known.is_some_and(|known| known != life) {
+            self.ended(group, to, out);
+        }
         let before = self.standing();
         self.fills += 1;
         let fill = self.fills;
         let copy = Copy {
+            life,
             fill,
             stage: Stage::Filling,
             stored: 0,
@@ -255,7 +290,7 @@ impl Owner {
         if let Some(old) = self.copies.insert(to.clone(), copy)
             && old.stage == Stage::InSync
         {
-            self.bound.insert(to.clone());
+            self.bound.insert(to.clone(), life);
         }
         let message = self.message(Kind::Begin, group, fill);
         out.push_back(send(to.clone(), &message));

@@ -35,6 +35,7 @@ struct Side {
     /// What was committed, with the number at each position.
     given: BTreeMap<u64, u64>,
     seen_outside: Vec<u64>,
+    forsaken: usize,
 }
 
 /// Two or three members, of which the first owns the group at first.
@@ -48,10 +49,11 @@ struct World {
 impl World {
     fn new(count: usize) -> Self {
         let side = |index| Side {
-            replicator: Replicator::new(node(index)),
+            replicator: Replicator::new(node(index), 1),
             state: State::default(),
             given: BTreeMap::new(),
             seen_outside: Vec::new(),
+            forsaken: 0,
         };
         let mut world = Self {
             sides: (0..count).map(side).collect(),
@@ -101,6 +103,7 @@ impl World {
                     let last = next.is_none();
                     side.replicator.chunk(&group, &to, next.map(parcel), last);
                 }
+                ReplicaOutput::Forsake { .. } => side.forsaken += 1,
                 ReplicaOutput::Reset { .. } => side.state.numbers.clear(),
                 ReplicaOutput::Apply { parcel, .. } => {
                     side.state.numbers.insert(number(&parcel), ());
@@ -201,8 +204,8 @@ fn a_copy_is_filled_while_changes_go_on_and_is_then_waited_for() {
 }
 
 #[test]
-fn who_loses_a_copy_is_bound_until_it_is_back_or_gone() {
-    for gone in [false, true] {
+fn who_loses_a_copy_is_bound_until_it_is_back_or_has_left() {
+    for left in [false, true] {
         let mut world = World::new(2);
         world.link(0, 1, true);
         world.settle();
@@ -211,9 +214,9 @@ fn who_loses_a_copy_is_bound_until_it_is_back_or_gone() {
         assert_eq!(world.sides[0].replicator.standing(&mail()), Some(bound));
         world.append(0);
         assert!(world.sides[0].seen_outside.is_empty());
-        match gone {
+        match left {
             true => {
-                world.sides[0].replicator.set_ended(&node(1));
+                world.sides[0].replicator.set_left(&node(1));
                 world.drain(0);
                 let alone = Some(Standing::Alone);
                 assert_eq!(world.sides[0].replicator.standing(&mail()), alone);
@@ -225,6 +228,32 @@ fn who_loses_a_copy_is_bound_until_it_is_back_or_gone() {
             }
         }
         assert_eq!(world.sides[0].seen_outside.len(), 1);
+        assert_eq!(world.sides[0].forsaken, 0);
+    }
+}
+
+/// The earlier life may have taken over, sent, and died: the owner that never heard of it must not
+/// go on with what that life had, nor give it to the next one.
+#[test]
+fn what_an_earlier_life_had_is_forsaken() {
+    for told in [false, true] {
+        let mut world = World::new(2);
+        world.append(0);
+        world.link(0, 1, true);
+        world.settle();
+        world.link(0, 1, false);
+        world.sides[1].replicator = Replicator::new(node(1), 2);
+        world.sides[1].replicator.set_heard(&node(0), true);
+        world.sides[1].replicator.note_claim(&mail(), 1, &node(0));
+        if told {
+            world.sides[0].replicator.set_ended(&node(1));
+            world.drain(0);
+        }
+        assert_eq!(world.sides[0].forsaken, usize::from(told));
+        world.link(0, 1, true);
+        world.settle();
+        assert_eq!(world.sides[0].forsaken, 1);
+        assert!(world.sides[0].replicator.is_in_sync(&mail(), &node(1)));
     }
 }
 

@@ -26,7 +26,7 @@ use crate::limits;
 use crate::output::Output;
 use crate::v2::established::{begin, liveness};
 use crate::v2::pair::Stage as ChildStage;
-use crate::v2::sa::{Sa, Stage, Task};
+use crate::v2::sa::{Sa, Silence, Stage, Task};
 
 /// Does what the host asks.
 ///
@@ -75,7 +75,15 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         }
         Command::DeleteLocalAddress { address } => leave(tables, address, now),
         Command::ForgetLocalAddress { address } => forget(tables, address, now),
-        Command::Freeze { address, frozen } => members::freeze(tables, address, frozen),
+        Command::Freeze { address, frozen } => {
+            let silence = if frozen {
+                Silence::Frozen
+            } else {
+                Silence::None
+            };
+            members::silence(tables, address, silence);
+        }
+        Command::Forsake { address } => members::silence(tables, address, Silence::Forsaken),
         Command::ReplaceFrozen { address, count } => {
             members::replace_frozen(tables, address, count, now);
         }

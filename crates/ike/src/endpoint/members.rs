@@ -14,12 +14,14 @@ use crate::event::Reason;
 use crate::id::IkeSaId;
 use crate::record::{BadRecord, Directory, Record, Recorded, Takeover};
 use crate::v2::pair::Child;
-use crate::v2::sa::{Sa, Stage};
+use crate::v2::sa::{Sa, Silence, Stage};
 use crate::v2::snapshot;
 
-/// What an IKE SA is now, unless it is gone.
+/// What an IKE SA is now, unless it is gone, or forsaken and so nobody else's.
 pub(crate) fn record(tables: &Tables, ike: IkeSaId, now: Instant) -> Option<Record> {
-    tables.sa(ike).map(|sa| snapshot::write(sa, now))
+    let sa = tables.sa(ike);
+    let shared = sa.filter(|sa| sa.silence != Silence::Forsaken);
+    shared.map(|sa| snapshot::write(sa, now))
 }
 
 /// What a record says before its IKE SA is needed.
@@ -30,14 +32,17 @@ pub(crate) fn inspect(record: &Record, directory: &Directory<'_>) -> Result<Reco
     snapshot::pairs(record, directory)
 }
 
-/// The IKE SAs of a local address whose names come after `after`, in order, at most `count`.
+/// The IKE SAs of local addresses, but for forsaken ones, whose names come after `after`, in order, at most `count`.
 pub(crate) fn following(
     tables: &Tables,
     local: &[IpAddr],
     after: Option<IkeSaId>,
     count: usize,
 ) -> Vec<IkeSaId> {
-    let wanted = |slot: &Slot| matches!(slot, Slot::Sa(sa) if local.contains(&sa.path.local.ip()));
+    let wanted = |slot: &Slot| match slot {
+        Slot::Sa(sa) => local.contains(&sa.path.local.ip()) && sa.silence != Silence::Forsaken,
+        _ => false,
+    };
     tables
         .slots_after(after)
         .filter(|(_, slot)| wanted(slot))
@@ -67,11 +72,14 @@ pub(crate) fn adopt(
     Ok(ike)
 }
 
-/// Every IKE SA of a local address falls silent, or may speak again.
-pub(crate) fn freeze(tables: &mut Tables, address: IpAddr, frozen: bool) {
+/// Every IKE SA of a local address falls silent, or may speak again. One that is forsaken never
+/// does.
+pub(crate) fn silence(tables: &mut Tables, address: IpAddr, silence: Silence) {
     for ike in of_address(tables, address) {
         if let Some(mut sa) = tables.take_sa(ike) {
-            sa.frozen = frozen;
+            if sa.silence != Silence::Forsaken {
+                sa.silence = silence;
+            }
             tables.put(ike, Slot::Sa(sa));
         }
     }
@@ -80,7 +88,7 @@ pub(crate) fn freeze(tables: &mut Tables, address: IpAddr, frozen: bool) {
 /// The frozen IKE SAs of a local address that protect something and are not replaced.
 pub(crate) fn frozen(tables: &Tables, address: IpAddr) -> Vec<IkeSaId> {
     let waits = |ike: &IkeSaId| {
-        let waits = |sa: &Sa| sa.frozen && sa.stage == Stage::Live && !sa.children.is_empty();
+        let waits = |sa: &Sa| sa.is_silent() && sa.stage == Stage::Live && !sa.children.is_empty();
         tables.sa(*ike).is_some_and(waits)
     };
     let all = of_address(tables, address).into_iter();

@@ -195,9 +195,19 @@ pub(crate) struct Sa {
     pub(crate) answered: Option<Answered>,
     /// Whether the other members of the cluster have to hear of a change.
     pub(crate) changed: bool,
-    /// Nobody else of the cluster can be told what happens here, and another member may go on with
-    /// what it has: this one says nothing more on it.
-    pub(crate) frozen: bool,
+    /// Whether it may speak.
+    pub(crate) silence: Silence,
+}
+
+/// Whether an IKE SA of a cluster may speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// It may.
+    None,
+    /// Another member cannot be told what happens here, and may go on with what it has.
+    Frozen,
+    /// Another member may have gone on with it, and nobody remembers how far.
+    Forsaken,
 }
 
 /// What a new IKE SA begins with.
@@ -249,7 +259,7 @@ impl Sa {
             expected_request: birth.requests.1,
             answered: None,
             changed: true,
-            frozen: false,
+            silence: Silence::None,
         }
     }
 
@@ -269,7 +279,12 @@ impl Sa {
 
     /// Whether new exchanges may begin here.
     pub(crate) fn is_live(&self) -> bool {
-        self.stage == Stage::Live && !self.frozen
+        self.stage == Stage::Live && !self.is_silent()
+    }
+
+    /// Whether it says nothing.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silence != Silence::None
     }
 
     /// Whether a request of ours for a child is in flight.

@@ -24,7 +24,7 @@ use crate::record::{BadRecord, Directory, Pair, Record, Recorded, Takeover};
 use crate::v2::keys::Keys;
 use crate::v2::nat::{Nat, Path};
 use crate::v2::pair::{Child, Stage as ChildStage};
-use crate::v2::sa::{Answered, Kind, Sa, Stage, Task};
+use crate::v2::sa::{Answered, Kind, Sa, Silence, Stage, Task};
 
 /// The version of the format; members of different versions do not read each other's records.
 const VERSION: u8 = 1;
@@ -249,7 +249,7 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
         expected_request,
         answered,
         changed: false,
-        frozen: false,
+        silence: Silence::None,
     }))
 }
 

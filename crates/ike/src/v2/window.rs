@@ -65,7 +65,7 @@ impl Sa {
             initiator,
             responder,
         } = self.spis();
-        if self.frozen {
+        if self.is_silent() {
             return Err(Discard::Frozen);
         }
         if decoded.encrypted.is_none() {

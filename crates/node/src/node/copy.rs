@@ -162,6 +162,7 @@ impl Node {
                     inbound: Reserve::new(1, now),
                     window: Vec::new(),
                     bound: false,
+                    forsaken: false,
                 },
             );
             if let Some(replication) = &mut self.replication {
@@ -279,6 +280,19 @@ impl Node {
         if let Some(shared) = self.shared_mut(group) {
             let more = !shared.records.is_empty();
             shared.adopt_at = more.then_some(now + ADOPTION_PAUSE);
+        }
+    }
+
+    /// Takes over every inherited IKE SA at once.
+    pub(crate) fn adopt_all(&mut self, group: &GroupName, now: Instant) {
+        let Some(shared) = self.shared_mut(group) else {
+            return;
+        };
+        if shared.epoch.is_none() {
+            return;
+        }
+        for ike in shared.records.keys().copied().collect::<Vec<_>>() {
+            self.adopt(group, ike, now);
         }
     }
 

@@ -132,6 +132,7 @@ impl Node {
         shared.epoch = None;
         shared.adopt_at = None;
         shared.loss = Loss::None;
+        shared.replace_at = None;
         shared.held.clear();
         shared.staged.clear();
         shared.cursors.clear();

@@ -54,6 +54,7 @@ impl Node {
             inbound: Reserve::first(now),
             window: Vec::new(),
             bound: false,
+            forsaken: false,
         };
         let (child, reserve) = (spec.id, pair.outbound);
         let ceilings = pair.ceilings();
@@ -169,7 +170,7 @@ impl Node {
         let Some(pair) = shared.pairs.get_mut(&child) else {
             return;
         };
-        if pair.bound || shared.epoch.is_none() {
+        if pair.bound || pair.forsaken || shared.epoch.is_none() {
             return;
         }
         if waiting && matches!(shared.loss, Loss::Waiting(_)) {
@@ -203,7 +204,8 @@ impl Node {
         let Some(shared) = replication.groups.get_mut(&group) else {
             return;
         };
-        let Some(pair) = shared.pairs.get_mut(&child).filter(|pair| !pair.bound) else {
+        let usable = |pair: &&mut PairState| !pair.bound && !pair.forsaken;
+        let Some(pair) = shared.pairs.get_mut(&child).filter(usable) else {
             return;
         };
         if shared.epoch.is_none() || !pair.inbound.refill(highest, true, now) {
@@ -261,6 +263,7 @@ impl Node {
             ReplicaOutput::Apply { group, parcel } => self.apply(&group, &parcel, now),
             // What is held is looked at after every step.
             ReplicaOutput::Committed { .. } => {}
+            ReplicaOutput::Forsake { group } => self.forsake(&group, now),
             ReplicaOutput::Standing { group, standing } => self.standing(group, standing, now),
             ReplicaOutput::Copy {
                 group,
@@ -313,8 +316,12 @@ impl Node {
                 (News::Records(records), Some(next))
             }
             Cursor::Pairs(after) => {
-                let range = shared.pairs.range(range_after(after)).take(CHUNK_OF_PAIRS);
-                let pairs: Vec<_> = range.collect();
+                let pairs: Vec<_> = shared
+                    .pairs
+                    .range(range_after(after))
+                    .filter(|(_, pair)| !pair.forsaken)
+                    .take(CHUNK_OF_PAIRS)
+                    .collect();
                 let ceilings = pairs.iter().map(|(child, pair)| (**child, pair.ceilings()));
                 let news = News::Ceilings(ceilings.collect());
                 let windows = pairs.iter().filter(|(_, pair)| !pair.window.is_empty());
@@ -348,12 +355,11 @@ impl Node {
             }
             Standing::Bound(_) => {}
             _ => {
-                let silent = matches!(shared.loss, Loss::Replacing(_));
+                let silent = shared.loss == Loss::Silent;
                 shared.loss = Loss::None;
-                shared
-                    .pairs
-                    .values_mut()
-                    .for_each(|pair| pair.bound = false);
+                for pair in shared.pairs.values_mut() {
+                    pair.bound = false;
+                }
                 let addresses = shared.addresses.clone();
                 for address in addresses.into_iter().filter(|_| silent) {
                     let frozen = false;
@@ -366,33 +372,63 @@ impl Node {
 
     /// The lost member has not come back: what it may go on with falls silent, and is replaced on
     /// keys that it has never seen.
-    pub(crate) fn replace_bound(&mut self, group: &GroupName, now: Instant) {
+    pub(crate) fn fall_silent_on_copies(&mut self, group: &GroupName, now: Instant) {
+        self.adopt_all(group, now);
         let replication = self.replication.as_mut();
         let shared = replication.and_then(|one| one.groups.get_mut(group));
         let Some(shared) = shared else { return };
-        let addresses = shared.addresses.clone();
-        if let Loss::Waiting(_) = shared.loss {
-            // What could not be stored is not sent: its exchange begins again, or its peer asks
-            // again, should the member come back.
-            shared.held.clear();
-            shared.pairs.values_mut().for_each(|pair| pair.bound = true);
-            for address in &addresses {
-                let (address, frozen) = (*address, true);
-                self.tell_ike(ike::Command::Freeze { address, frozen }, now);
-            }
-            let group = group.clone();
-            self.event(Event::Replacing { group });
+        // What could not be stored is not sent: its exchange begins again, or its peer asks
+        // again, should the member come back.
+        shared.held.clear();
+        shared.staged.clear();
+        for pair in shared.pairs.values_mut() {
+            pair.bound = true;
         }
+        shared.loss = Loss::Silent;
+        shared.replace_at = Some(now);
+        for address in shared.addresses.clone() {
+            let frozen = true;
+            self.tell_ike(ike::Command::Freeze { address, frozen }, now);
+        }
+        let group = group.clone();
+        self.event(Event::Replacing { group });
+    }
+
+    /// What a member had that is no more is used within its numbers, and replaced.
+    fn forsake(&mut self, group: &GroupName, now: Instant) {
+        self.adopt_all(group, now);
+        let replication = self.replication.as_mut();
+        let shared = replication.and_then(|one| one.groups.get_mut(group));
+        let Some(shared) = shared else { return };
+        shared.held.clear();
+        shared.staged.clear();
+        for pair in shared.pairs.values_mut() {
+            pair.forsaken = true;
+        }
+        shared.loss = Loss::None;
+        shared.replace_at = Some(now);
+        for address in shared.addresses.clone() {
+            self.tell_ike(ike::Command::Forsake { address }, now);
+        }
+        let group = group.clone();
+        self.event(Event::Replacing { group });
+    }
+
+    /// Replaces some of what is silent.
+    pub(crate) fn replace_some(&mut self, group: &GroupName, now: Instant) {
+        let replication = self.replication.as_ref();
+        let shared = replication.and_then(|one| one.groups.get(group));
+        let Some(shared) = shared else { return };
         let mut left = 0;
-        for address in addresses {
+        for address in shared.addresses.clone() {
             left += self.ike.frozen(address);
             let count = REPLACED_AT_ONCE;
             self.tell_ike(ike::Command::ReplaceFrozen { address, count }, now);
         }
-        let next = (left > REPLACED_AT_ONCE).then_some(now + REPLACEMENT_PAUSE);
         let replication = self.replication.as_mut();
         if let Some(shared) = replication.and_then(|one| one.groups.get_mut(group)) {
-            shared.loss = Loss::Replacing(next);
+            let more = left > REPLACED_AT_ONCE;
+            shared.replace_at = more.then_some(now + REPLACEMENT_PAUSE);
         }
     }
 
@@ -421,9 +457,10 @@ impl Node {
             cluster::Event::NodeUp { node } => replicator.set_heard(node, true),
             cluster::Event::NodeDown { node, why, .. } => {
                 replicator.set_heard(node, false);
-                let ended = [cluster::DownReason::Restarted, cluster::DownReason::Left];
-                if ended.contains(why) {
-                    replicator.set_ended(node);
+                match why {
+                    cluster::DownReason::Left => replicator.set_left(node),
+                    cluster::DownReason::Restarted => replicator.set_ended(node),
+                    _ => {}
                 }
             }
             cluster::Event::GroupMoved {

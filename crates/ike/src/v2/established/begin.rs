@@ -58,7 +58,7 @@ pub(crate) fn pump(sa: &mut Sa, ctx: &mut Context<'_>) {
 /// others; a rekeying of it goes alone.
 fn next(sa: &mut Sa) -> Option<Task> {
     let exclusive = |kind: &Kind| matches!(kind, Kind::RekeyIke { .. } | Kind::DeleteIke { .. });
-    if sa.frozen || !sa.has_room() || sa.exchanges.iter().any(|one| exclusive(&one.kind)) {
+    if sa.is_silent() || !sa.has_room() || sa.exchanges.iter().any(|one| exclusive(&one.kind)) {
         return None;
     }
     let closes = |task: &Task| matches!(task, Task::DeleteIke { .. });

@@ -20,7 +20,7 @@ pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
     if let Stage::Closed { until } = sa.stage {
         return Some((until, Timer::Expire));
     }
-    if sa.frozen {
+    if sa.is_silent() {
         return Some((sa.expire_at, Timer::Lifetime));
     }
     let named = |at: Option<Instant>, timer| at.map(|at| (at, timer));
@@ -59,7 +59,7 @@ pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
     if matches!(sa.stage, Stage::Closed { .. }) {
         return;
     }
-    if sa.frozen {
+    if sa.is_silent() {
         if sa.expire_at <= now {
             sa.end(Reason::Lifetime, false, ctx);
         }
