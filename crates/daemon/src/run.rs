@@ -132,11 +132,7 @@ impl Daemon {
             None => (None, None),
         };
         let (links, inbox) = open_links(&config, &mut log)?;
-        let folder = options
-            .wireshark_keys
-            .as_ref()
-            .or(config.node.key_log_dir.as_ref());
-        let keys = folder.map(|folder| KeyLog::open(folder)).transpose()?;
+        let keys = key_log(options, &config)?;
         let began = Instant::now();
         let node = Node::new(
             setup::node(&config, keys.is_some())?,
@@ -280,6 +276,13 @@ async fn news(inbox: &mut Option<Inbox>) -> Option<News> {
         Some(inbox) => inbox.recv().await,
         None => std::future::pending().await,
     }
+}
+
+/// Where session keys are written for an analyser, if anybody asked for that.
+fn key_log(options: &Options, config: &Config) -> Result<Option<KeyLog>, Error> {
+    let folder = options.wireshark_keys.as_ref();
+    let folder = folder.or(config.node.key_log_dir.as_ref());
+    folder.map(|folder| KeyLog::open(folder)).transpose()
 }
 
 /// The links to the other members, where SAs are replicated.

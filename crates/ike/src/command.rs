@@ -133,8 +133,8 @@ pub enum Command {
         /// Whether it is silent.
         frozen: bool,
     },
-    /// As [`Command::Freeze`], for ever: a member that is no more may have gone on with what it had.
-    /// No other member gets a copy.
+    /// As [`Command::Freeze`], for ever: a member that is no more may have gone on with what it
+    /// had. No other member gets a copy.
     Forsake {
         /// The local address.
         address: IpAddr,

@@ -56,8 +56,8 @@ impl fmt::Display for Report {
         if let Some(s) = self.scenarios.first() {
             writeln!(
                 f,
-                "takeover {}, ESP {}, {} more SAs, mail by {}, front-end proxy {}; holdfast {} on Linux {}, \
-                 {} cores",
+                "takeover {}, ESP {}, {} more SAs, mail by {}, front-end proxy {}; holdfast {} on \
+                 Linux {}, {} cores",
                 s.takeover,
                 s.transport,
                 s.more_sas,

@@ -40,19 +40,7 @@ pub(crate) fn read(
     let mut section = root.table(problems, "cluster", "[cluster]")?;
     let key = key::read(&mut section, problems, keys, "key", "key_file");
     if let Some(key) = &key {
-        let checked = ::cluster::ClusterKey::from_slice(key.secret.as_bytes());
-        match checked {
-            Ok(_) => key::weigh(key, "[cluster]", false, problems),
-            Err(bad) => {
-                let remedy = "use the output of `openssl rand -base64 32`".to_owned();
-                problems.error(
-                    key.span.clone(),
-                    bad.to_string(),
-                    "too short".into(),
-                    remedy,
-                );
-            }
-        }
+        weigh(key, problems);
     }
     let ways = [
         ("replicate", Takeover::Replicate),
@@ -113,6 +101,22 @@ pub(crate) fn read(
         nodes,
         groups,
     })
+}
+
+/// Whether a key is good enough for the heartbeats.
+fn weigh(key: &key::FoundKey, problems: &mut Problems) {
+    match ::cluster::ClusterKey::from_slice(key.secret.as_bytes()) {
+        Ok(_) => key::weigh(key, "[cluster]", false, problems),
+        Err(bad) => {
+            let remedy = "use the output of `openssl rand -base64 32`".to_owned();
+            problems.error(
+                key.span.clone(),
+                bad.to_string(),
+                "too short".into(),
+                remedy,
+            );
+        }
+    }
 }
 
 /// How many nodes there may be depends on whether somebody decides between them.

@@ -20,6 +20,9 @@ const BUDGET: usize = 64;
 const BATCH_BYTES: usize = 128 * 1024;
 /// How often what waits too long is dropped.
 const TICK: Duration = Duration::from_secs(1);
+/// How long a bucket that is handed over may still send, once nothing new comes in: what its
+/// services were about to answer is answered.
+const LAST_WORDS: Duration = Duration::from_millis(5);
 
 /// What the thread is given.
 pub(crate) struct Worker {
@@ -53,11 +56,17 @@ impl Worker {
         let mut batch = OutboundBatch::new(BATCH_BYTES);
         let mut buffer = vec![0; MAX_READ];
         let mut tick = self.begun;
+        let mut closing: Vec<(Instant, Bucket)> = Vec::new();
         loop {
-            poller.wait(&mut events, Some(TICK))?;
+            let next = closing.iter().map(|(at, _)| *at).min();
+            let wait = next.map_or(TICK, |at| at.saturating_duration_since(Instant::now()));
+            poller.wait(&mut events, Some(wait.min(TICK)))?;
             let _ = self.orders.wake.clear();
-            if !self.obey(&mut outbound, &mut batch) {
+            if !self.obey(&mut outbound, &mut batch, &mut closing) {
                 return Ok(());
+            }
+            for (_, bucket) in closing.extract_if(.., |(at, _)| *at <= Instant::now()) {
+                self.close_gate(&mut outbound, bucket, &mut batch);
             }
             self.flush(&mut batch);
             self.carry(&mut outbound, &mut batch, &mut buffer)?;
@@ -111,7 +120,12 @@ impl Worker {
     }
 
     /// Carries out what was ordered; false when the end was.
-    fn obey(&self, outbound: &mut Outbound, batch: &mut OutboundBatch) -> bool {
+    fn obey(
+        &self,
+        outbound: &mut Outbound,
+        batch: &mut OutboundBatch,
+        closing: &mut Vec<(Instant, Bucket)>,
+    ) -> bool {
         loop {
             let now = nanoseconds(self.begun);
             match self.orders.next() {
@@ -139,10 +153,15 @@ impl Worker {
                     let _ = outbound.set_exact(child, next);
                 }
                 Ok(Some(OutboundOrder::OpenGate { bucket, epoch })) => {
+                    closing.retain(|(_, other)| *other != bucket);
                     outbound.open_gate(bucket, epoch);
                 }
-                Ok(Some(OutboundOrder::CloseGate { bucket, tell })) => {
-                    self.close_gate(outbound, bucket, tell, batch);
+                Ok(Some(OutboundOrder::CloseGate { bucket, tell: true })) => {
+                    closing.push((Instant::now() + LAST_WORDS, bucket));
+                }
+                Ok(Some(OutboundOrder::CloseGate { bucket, .. })) => {
+                    closing.retain(|(_, other)| *other != bucket);
+                    outbound.close_gate(bucket);
                 }
                 Ok(Some(OutboundOrder::Policy(spd))) => outbound.set_policy(spd, now, batch),
                 Ok(Some(OutboundOrder::Failed {
@@ -160,19 +179,11 @@ impl Worker {
     }
 
     /// What was sealed before leaves before the word that nothing more does.
-    fn close_gate(
-        &self,
-        outbound: &mut Outbound,
-        bucket: Bucket,
-        tell: bool,
-        batch: &mut OutboundBatch,
-    ) {
+    fn close_gate(&self, outbound: &mut Outbound, bucket: Bucket, batch: &mut OutboundBatch) {
         outbound.close_gate(bucket);
-        if tell {
-            self.flush(batch);
-            let next = outbound.next_of(bucket);
-            let _ = self.report.blocking_send(Report::Stopped { bucket, next });
-        }
+        self.flush(batch);
+        let next = outbound.next_of(bucket);
+        let _ = self.report.blocking_send(Report::Stopped { bucket, next });
     }
 
     fn flush(&self, batch: &mut OutboundBatch) {

@@ -32,7 +32,8 @@ pub(crate) fn inspect(record: &Record, directory: &Directory<'_>) -> Result<Reco
     snapshot::pairs(record, directory)
 }
 
-/// The IKE SAs of local addresses, but for forsaken ones, whose names come after `after`, in order, at most `count`.
+/// The IKE SAs of local addresses, but for forsaken ones, whose names come after `after`: in order,
+/// at most `count`.
 pub(crate) fn following(
     tables: &Tables,
     local: &[IpAddr],

@@ -242,16 +242,18 @@ impl Node {
             let group = group.clone();
             self.event(Event::Inherited { group, count });
         }
-        let strays = self
-            .shared_mut(group)
-            .map(|shared| std::mem::take(&mut shared.strays))
-            .unwrap_or_default();
-        if let Some(shared) = self.shared_mut(group) {
-            shared.stray_octets = 0;
+    }
+
+    /// What came for a group while it was on its way here is taken in, now that its addresses are
+    /// up.
+    pub(crate) fn take_strays(&mut self, group: &GroupName, now: Instant) {
+        let Some(shared) = self.shared_mut(group) else {
+            return;
+        };
+        shared.stray_octets = 0;
+        for stray in std::mem::take(&mut shared.strays) {
+            self.take_stray(stray, now);
         }
-        strays
-            .into_iter()
-            .for_each(|stray| self.take_stray(stray, now));
     }
 
     /// How this node goes on with what it inherited in this epoch.

@@ -26,7 +26,10 @@ impl Node {
         }
         self.claimed.insert(group.clone());
         self.expand(now);
-        self.outputs.push_back(Output::StartGroup { group });
+        self.outputs.push_back(Output::StartGroup {
+            group: group.clone(),
+        });
+        self.take_strays(&group, now);
     }
 
     pub(crate) fn stop(&mut self, group: GroupName, reason: &StopReason, now: Instant) {
