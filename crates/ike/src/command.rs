@@ -114,6 +114,15 @@ pub enum Command {
         /// Whether it may be used.
         active: bool,
     },
+    /// Whether crash tokens may be shown from a local address (RFC 6290 section 9.2). Only for who
+    /// knows that no other member of its cluster has the IKE SA of which it knows nothing itself.
+    /// They may be, from every active address, until this says otherwise.
+    ShowTokens {
+        /// The local address.
+        address: IpAddr,
+        /// Whether they may be shown.
+        allowed: bool,
+    },
     /// The address is about to leave this host: delete every SA of it, at once, while it can still
     /// send. It takes no new SA from here on; [`Event::AddressReleased`](crate::Event) follows.
     DeleteLocalAddress {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crypto::Secret;
 use policy::child::ChildTemplate;
 use policy::names::{PeerName, RuleName};
 use policy::pad::Pad;
@@ -53,6 +54,10 @@ pub struct Config {
     pub release: Duration,
     /// How long an IKE SA without a child stays.
     pub childless: Duration,
+    /// What crash tokens are made of, 32 random octets (RFC 6290 section 5); without it none are
+    /// given. A node that is to recover quickly from its own restart must have the same one again,
+    /// and the members of a cluster must share it.
+    pub qcd_secret: Option<Arc<Secret>>,
 }
 
 impl Config {
@@ -68,6 +73,7 @@ impl Config {
             export_keys: false,
             release: limits::RELEASE,
             childless: Duration::from_secs(60),
+            qcd_secret: None,
         }
     }
 }

@@ -50,6 +50,7 @@ discards! {
     SaLimit: "too many IKE SAs exist",
     UnknownPeer: "no configured peer has the address",
     TooManyRestarts: "COOKIE or INVALID_KE_PAYLOAD came too often",
+    CrashToken: "the crash token is not one that the peer gave us",
     HintIgnored: "an unprotected notification that we do not act upon",
     RateLimited: "an answer was due and too many were given of late",
     KeyExchange: "the public value is not one of its group",

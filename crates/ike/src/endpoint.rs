@@ -14,6 +14,7 @@ mod reload;
 mod responder;
 mod slot;
 mod tables;
+mod unknown;
 mod way;
 
 use std::time::Instant;

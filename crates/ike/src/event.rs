@@ -34,6 +34,8 @@ pub enum Reason {
     InitialContact,
     /// Its local address leaves this host.
     AddressLeft,
+    /// The peer proved that it has lost the IKE SA (RFC 6290).
+    LostByPeer,
     /// Its IKE SA ended.
     IkeClosed,
     /// An exchange failed.
@@ -227,6 +229,7 @@ impl fmt::Display for Reason {
             Reason::Redundant => "both sides rekeyed at once",
             Reason::InitialContact => "the peer began anew (INITIAL_CONTACT)",
             Reason::AddressLeft => "its address leaves this host",
+            Reason::LostByPeer => "the peer has lost it, as its crash token proves (RFC 6290)",
             Reason::IkeClosed => "its IKE SA ended",
             Reason::Failed(error) => return error.fmt(f),
         })

@@ -78,6 +78,10 @@ pub const INVALID_SPI_GAP: Duration = Duration::from_millis(250);
 /// Gap between the keepalives of a host behind a NAT (RFC 3948 section 4).
 pub const NAT_KEEPALIVE: Duration = Duration::from_secs(20);
 
+/// Crash tokens of one message that are looked at: the least that a taker must (RFC 6290 section
+/// 4.2).
+pub const CRASH_TOKENS: usize = 4;
+
 /// Octets of a datagram that this crate reads: no PSK exchange comes near it.
 pub const DATAGRAM: usize = 65_535;
 

@@ -70,6 +70,8 @@ pub struct IkeTemplate {
     pub liveness: Option<Liveness>,
     /// Whether unauthenticated notifies are taken as a hint to ask the peer.
     pub hints: bool,
+    /// Whether crash tokens are given to the peer and taken from it (RFC 6290).
+    pub qcd: bool,
     /// Behind a NAT, a keepalive packet after this much silence (RFC 3948 section 4).
     pub nat_keepalive: Duration,
 }
@@ -86,6 +88,8 @@ impl IkeTemplate {
             retransmission: timers.retransmission.clone(),
             liveness: timers.liveness,
             hints: timers.hints,
+            // A peer of the old kind hears of nothing that it does not know.
+            qcd: timers.hints,
             nat_keepalive: Duration::from_secs(20),
         }
     }

@@ -72,6 +72,9 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
             release(tables, address, now);
             tables.addresses.set_active(address, active);
         }
+        Command::ShowTokens { address, allowed } => {
+            tables.addresses.show_tokens(address, allowed);
+        }
         Command::DeleteLocalAddress { address } => leave(tables, address, now),
         Command::ForgetLocalAddress { address } => forget(tables, address, now),
         Command::Reload { pad, rules } => reload(tables, pad, rules, now),

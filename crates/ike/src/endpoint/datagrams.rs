@@ -3,9 +3,7 @@
 
 use std::time::Instant;
 
-use wire::ike::{
-    Decoded, ExchangeType, Flags, Header, Malformed, Notify, NotifyType, Payload, Reason,
-};
+use wire::ike::{Decoded, ExchangeType, Malformed, NotifyType, Payload, Reason};
 
 use crate::discard::Discard;
 use crate::endpoint::acquire::is_alone;
@@ -14,14 +12,16 @@ use crate::endpoint::handshake::failed_initiator;
 use crate::endpoint::responder::{half_open, init};
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
+use crate::endpoint::unknown::unknown;
 use crate::endpoint::way::Way;
 use crate::event::Event;
 use crate::id::IkeSaId;
 use crate::output::{Datagram, Output};
 use crate::v2::auth_sent::Step;
+use crate::v2::crash;
 use crate::v2::established::{self, liveness};
 use crate::v2::init_sent::InitStep;
-use crate::v2::nat::{Nat, Path};
+use crate::v2::nat::Path;
 use crate::v2::sa::{Sa, Stage};
 use crate::v2::window::Proof;
 
@@ -115,54 +115,6 @@ fn dispatch(
         }
         None => unknown(tables, decoded, way, now),
     }
-}
-
-/// A message for an IKE SA that does not exist: its sender should hear of that (section 2.21.4).
-fn unknown(
-    tables: &mut Tables,
-    decoded: &Decoded<'_>,
-    way: Way,
-    now: Instant,
-) -> Result<(), Discard> {
-    let header = &decoded.header;
-    if header.flags.response || header.exchange == ExchangeType::IKE_SA_INIT {
-        return Err(Discard::UnknownSpi);
-    }
-    if tables
-        .config
-        .pad
-        .find_by_address(way.remote.ip())
-        .is_empty()
-    {
-        return Err(Discard::UnknownPeer);
-    }
-    if !tables.answers.take(now) {
-        return Err(Discard::RateLimited);
-    }
-    let flags = Flags {
-        initiator: !header.flags.initiator,
-        version: false,
-        response: true,
-    };
-    let answer = Header::new(
-        header.initiator_spi,
-        header.responder_spi,
-        header.exchange,
-        flags,
-        header.message_id,
-    );
-    let payload = Payload::Notify(Notify::new(NotifyType::INVALID_IKE_SPI, Vec::new()));
-    let bytes = wire::ike::encode(&answer, &[payload]).unwrap_or_default();
-    // It is never more than what came, so that nobody gains by a false address.
-    if bytes.len() <= decoded.octets.len() {
-        let path = Path {
-            local: way.local,
-            remote: way.remote,
-            nat: Nat::default(),
-        };
-        tables.context(now).transmit(&path, bytes);
-    }
-    Err(Discard::UnknownSpi)
 }
 
 /// An unprotected N(INVALID_SPI): somebody says that ESP of ours means nothing to it (section 1.5).
@@ -271,6 +223,9 @@ fn follow(tables: &mut Tables, sa: &mut Sa, way: Way) {
     let nat = sa.path.nat;
     if !nat.remote || nat.local || sa.path.remote == way.remote {
         return;
+    }
+    if sa.path.remote.ip() != way.remote.ip() {
+        crash::give_soon(sa, &tables.config);
     }
     sa.path.remote = way.remote;
     let (remote, encapsulation) = (way.remote.ip(), sa.path.encapsulation());

@@ -20,9 +20,10 @@ use crate::output::Outbound;
 use crate::v2::auth::{self, Signed};
 use crate::v2::child::{Agreed, ChildOffer, Within};
 use crate::v2::contents::Contents;
+use crate::v2::crash;
 use crate::v2::established::note_window;
 use crate::v2::install::{acquire_failed, notify};
-use crate::v2::keys::{Keys, Nonces};
+use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::message;
 use crate::v2::nat::Path;
 use crate::v2::pair::PairKeys;
@@ -106,6 +107,7 @@ impl AuthSent {
             data,
         }));
         payloads.extend(offer.payloads());
+        payloads.extend(crash::give(ctx.config, peer, begun.spis(), path));
         let header = begun.header(1);
         let request = message::protect(&mut begun.keys, &header, &payloads).unwrap_or_default();
         ctx.transmit(&begun.purpose.path, request.clone());
@@ -260,6 +262,7 @@ impl AuthSent {
         let mut sa = Sa::new(birth, ctx);
         announce(&sa, ctx);
         note_window(&mut sa, contents);
+        crash::keep(&mut sa, contents);
         let (acquire, inbound_spi) = (self.offer.acquire.clone(), self.offer.inbound_spi);
         let nonces = Nonces {
             initiator: &own_nonce,
@@ -338,6 +341,13 @@ fn accept(
 }
 
 impl Begun {
+    fn spis(&self) -> Spis {
+        Spis {
+            initiator: self.purpose.id.0,
+            responder: self.peer_spi,
+        }
+    }
+
     fn header(&self, message_id: u32) -> Header {
         let flags = Flags {
             initiator: true,

@@ -16,6 +16,7 @@ use crate::discard::Discard;
 use crate::error::{Error, Misbehaved};
 use crate::event::Reason;
 use crate::v2::contents::Contents;
+use crate::v2::crash;
 use crate::v2::install::error_payload;
 use crate::v2::nat::Path;
 use crate::v2::sa::{Exchange, Kind, Sa};
@@ -34,6 +35,7 @@ pub(crate) fn advance(
 ) -> Result<(), Discard> {
     match proof {
         Proof::Hint(notify) => liveness::hint(sa, notify, ctx.now)?,
+        Proof::Lost => crash::proven(sa, ctx),
         Proof::Repeated => sa.answer_again(&back, ctx),
         Proof::Request { digest, payloads } => {
             sa.heard(ctx.now);
@@ -85,6 +87,7 @@ fn request(
 
 fn handle(sa: &mut Sa, request: &Request<'_>, contents: &Contents<'_>, ctx: &mut Context<'_>) {
     note_window(sa, contents);
+    crash::keep(sa, contents);
     if request.exchange == ExchangeType::INFORMATIONAL {
         return delete::informed(sa, request, contents, ctx);
     }
@@ -142,6 +145,10 @@ fn response(
         return sa.end(Reason::Failed(error), false, ctx);
     }
     note_window(sa, &contents);
+    // What comes with a new IKE SA is of that one.
+    if !matches!(exchange.kind, Kind::RekeyIke { .. }) {
+        crash::keep(sa, &contents);
+    }
     match exchange.kind {
         Kind::CreateChild { offer, tries } => child::created(sa, offer, tries, &contents, ctx),
         Kind::RekeyChild {

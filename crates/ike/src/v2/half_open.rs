@@ -24,6 +24,7 @@ use crate::output::Outbound;
 use crate::v2::auth::{self, Signed};
 use crate::v2::child::{self, Refusal, Within};
 use crate::v2::contents::Contents;
+use crate::v2::crash;
 use crate::v2::established::note_window;
 use crate::v2::install::{error_payload, notify};
 use crate::v2::keys::{Keys, Nonces, Spis};
@@ -279,11 +280,13 @@ impl HalfOpen {
         let mut sa = Sa::new(birth, ctx);
         announce(&sa, ctx);
         note_window(&mut sa, contents);
+        crash::keep(&mut sa, contents);
         let nonces = Nonces {
             initiator: &self.initiator_nonce,
             responder: &self.responder_nonce,
         };
         payloads.extend(first_child(&mut sa, contents, nonces, ctx));
+        payloads.extend(crash::give(ctx.config, &sa.peer, sa.spis(), &sa.path));
         let answer = message::protect(&mut sa.keys, &header, &payloads).unwrap_or_default();
         ctx.transmit(&sa.path, answer.clone());
         sa.keep_answer(digest, answer);

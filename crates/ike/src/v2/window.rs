@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::discard::Discard;
 use crate::id::Role;
 use crate::limits;
+use crate::v2::crash;
 use crate::v2::keys::Spis;
 use crate::v2::message;
 use crate::v2::nat::Path;
@@ -29,6 +30,8 @@ pub(crate) enum Proof {
     },
     /// An unprotected notification: nothing is true of it.
     Hint(NotifyType),
+    /// An unprotected notification with a token that only the peer can have.
+    Lost,
 }
 
 /// An authenticated request on its way through the handlers.
@@ -121,6 +124,12 @@ impl Sa {
         };
         let hint =
             decoded.header.flags.response && decoded.payloads.iter().any(|one| says(one).is_some());
+        if let Some(is_proof) = crash::is_proof(self, &decoded.payloads).filter(|_| hint) {
+            return match is_proof {
+                true => Ok(Proof::Lost),
+                false => Err(Discard::CrashToken),
+            };
+        }
         match hint {
             true => Ok(Proof::Hint(NotifyType::INVALID_IKE_SPI)),
             false => Err(Discard::NotEncrypted),

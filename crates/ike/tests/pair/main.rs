@@ -3,6 +3,7 @@
 
 mod address;
 mod collision;
+mod crash;
 mod handshake;
 mod harness;
 mod hostile;

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::event::{Doubt, Event, Reason};
 use crate::limits;
 use crate::v2::child::{ChildOffer, Within, key_exchange};
+use crate::v2::crash;
 use crate::v2::install::acquire_failed;
 use crate::v2::pair::Stage as ChildStage;
 use crate::v2::proposal;
@@ -50,6 +51,7 @@ pub(crate) fn pump(sa: &mut Sa, ctx: &mut Context<'_>) {
                 let notify = Notify::new(NotifyType::INVALID_SPI, spi.to_be_bytes().to_vec());
                 sa.request(Kind::Liveness, &[Payload::Notify(notify)], ctx);
             }
+            Task::GiveToken => crash::give_now(sa, ctx),
         }
     }
 }
