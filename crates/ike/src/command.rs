@@ -87,6 +87,20 @@ pub enum Command {
     DeleteIke(IkeSaId),
     /// Check that the peer of an IKE SA answers.
     CheckLiveness(IkeSaId),
+    /// This host took the IKE SA over, and what it knows of its message ids may be stale: the peer
+    /// is asked to go on from new ones, and only then requests flow again (RFC 6311). Without an
+    /// answer the IKE SA ends, and what it protected begins anew.
+    ///
+    /// Whoever takes it over after this must have a `margin` that covers what is proposed here.
+    SyncMessageIds {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// How many requests the owner before may have sent of which nothing is known here.
+        margin: u32,
+        /// By how much the peer is to increase the numbers of its ESP with each attempt, if it
+        /// agreed to that as well; 0 for not at all.
+        skip: u64,
+    },
     /// What ESP saw of a child; sent from time to time for every child that was used.
     ChildUsage {
         /// The child.

@@ -191,6 +191,39 @@ pub enum Event {
         /// Where it is now.
         remote: SocketAddr,
     },
+    /// This host took an IKE SA over and proposes message ids to go on from.
+    SynchronisingMessageIds {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// The id of our next request, if the peer agrees.
+        next_request: u32,
+    },
+    /// Both sides of an IKE SA that another member of a cluster took over agree on message ids.
+    MessageIdsSynchronised {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// Whether the peer's cluster took over, and not this one.
+        by_peer: bool,
+        /// The id of our next request.
+        next_request: u32,
+        /// The id of the peer's next request.
+        expected_request: u32,
+    },
+    /// The peer's cluster asked for higher numbers of our ESP.
+    SequenceSkipped {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// How many numbers are skipped.
+        delta: u64,
+        /// Children that cannot skip so many, and are rekeyed instead.
+        rekeyed: usize,
+    },
     /// Every SA of an address that leaves is gone; the address may go as well.
     AddressReleased {
         /// The address.
@@ -366,6 +399,43 @@ impl Event {
                     f,
                     "IKE SA {ike}: asking {peer} whether it is alive: {doubt}"
                 )
+            }
+            Event::SynchronisingMessageIds {
+                ike,
+                peer,
+                next_request,
+            } => {
+                write!(
+                    f,
+                    "IKE SA {ike} was taken over: proposing to {peer} to go on "
+                )?;
+                write!(f, "from request {next_request}")
+            }
+            Event::MessageIdsSynchronised {
+                ike,
+                peer,
+                by_peer,
+                next_request: ours,
+                expected_request: theirs,
+            } => {
+                let who = if *by_peer { "there" } else { "here" };
+                write!(
+                    f,
+                    "IKE SA {ike} with {peer} was taken over {who} and goes on: "
+                )?;
+                write!(f, "our next request is {ours}, its next is {theirs}")
+            }
+            Event::SequenceSkipped {
+                ike,
+                peer,
+                delta,
+                rekeyed,
+            } => {
+                write!(
+                    f,
+                    "IKE SA {ike}: the cluster of {peer} had us skip {delta} "
+                )?;
+                write!(f, "numbers of ESP; {rekeyed} children are rekeyed instead")
             }
             Event::PeerMoved { ike, peer, remote } => {
                 write!(f, "IKE SA {ike}: {peer} moved to {remote}")

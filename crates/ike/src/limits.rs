@@ -82,6 +82,14 @@ pub const NAT_KEEPALIVE: Duration = Duration::from_secs(20);
 /// 4.2).
 pub const CRASH_TOKENS: usize = 4;
 
+/// Message ids to go on from must be below this: half of all, so that none is used up soon.
+pub const SYNCED_MESSAGE_ID: u32 = 1 << 31;
+
+/// ESP numbers that a child may skip in its life because the peer's cluster asked for it. With
+/// extended numbers a jump of 2^32 less the window is fatal (RFC 4303 appendix A2), and without
+/// them this is a quarter of all numbers; RFC 6311 section 5.2 speaks of as many.
+pub const SKIPPED: u64 = 1 << 30;
+
 /// Octets of a datagram that this crate reads: no PSK exchange comes near it.
 pub const DATAGRAM: usize = 65_535;
 

@@ -23,5 +23,6 @@ pub(crate) mod retransmit;
 pub(crate) mod sa;
 pub(crate) mod selectors;
 pub(crate) mod start;
+pub(crate) mod sync;
 pub(crate) mod tasks;
 pub(crate) mod window;

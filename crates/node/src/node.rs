@@ -320,6 +320,7 @@ impl Node {
                 remote,
                 encapsulation,
             },
+            ike::Output::SkipSequence { child, delta } => Output::SkipSequence { child, delta },
             ike::Output::Remove {
                 child, inbound_spi, ..
             } => Output::Remove { child, inbound_spi },

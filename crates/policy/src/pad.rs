@@ -72,6 +72,9 @@ pub struct IkeTemplate {
     pub hints: bool,
     /// Whether crash tokens are given to the peer and taken from it (RFC 6290).
     pub qcd: bool,
+    /// Whether message ids and ESP's numbers may be synchronised when a cluster, on this side or
+    /// the other, has moved an IKE SA to another member (RFC 6311).
+    pub sync: bool,
     /// Behind a NAT, a keepalive packet after this much silence (RFC 3948 section 4).
     pub nat_keepalive: Duration,
 }
@@ -90,6 +93,7 @@ impl IkeTemplate {
             hints: timers.hints,
             // A peer of the old kind hears of nothing that it does not know.
             qcd: timers.hints,
+            sync: timers.hints,
             nat_keepalive: Duration::from_secs(20),
         }
     }

@@ -18,6 +18,10 @@ pub(crate) enum OutboundOrder {
         remote: IpAddr,
         encapsulation: Encapsulation,
     },
+    Skip {
+        child: ChildId,
+        delta: u64,
+    },
     Policy(Arc<Spd>),
     Failed {
         rule: RuleName,

@@ -119,6 +119,9 @@ impl Worker {
                 })) => {
                     outbound.redirect(child, remote, encapsulation);
                 }
+                Ok(Some(OutboundOrder::Skip { child, delta })) => {
+                    outbound.skip(child, delta);
+                }
                 Ok(Some(OutboundOrder::Policy(spd))) => outbound.set_policy(spd, now, batch),
                 Ok(Some(OutboundOrder::Failed {
                     rule,

@@ -199,7 +199,8 @@ fn established(
     if uses && matches!(sa.stage, Stage::Undecided { .. }) {
         decide(tables, &mut sa, now);
     }
-    if matches!(proof, Proof::Request { .. } | Proof::Response { .. }) {
+    let authentic = !matches!(proof, Proof::Repeated | Proof::Hint(_) | Proof::Lost);
+    if authentic {
         follow(tables, &mut sa, way);
     }
     // A repeated answer goes where the peer is known to be, or behind its NAT.

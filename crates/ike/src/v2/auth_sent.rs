@@ -30,6 +30,7 @@ use crate::v2::pair::PairKeys;
 use crate::v2::retransmit::Retransmit;
 use crate::v2::sa::{Birth, Sa, Task};
 use crate::v2::start::{announce, identification, own_identity};
+use crate::v2::sync;
 
 /// What a handshake is about, in every state.
 pub(crate) struct Purpose {
@@ -107,6 +108,7 @@ impl AuthSent {
             data,
         }));
         payloads.extend(offer.payloads());
+        payloads.extend(sync::offer(peer));
         payloads.extend(crash::give(ctx.config, peer, begun.spis(), path));
         let header = begun.header(1);
         let request = message::protect(&mut begun.keys, &header, &payloads).unwrap_or_default();
@@ -263,6 +265,7 @@ impl AuthSent {
         announce(&sa, ctx);
         note_window(&mut sa, contents);
         crash::keep(&mut sa, contents);
+        sync::agree(&mut sa, contents);
         let (acquire, inbound_spi) = (self.offer.acquire.clone(), self.offer.inbound_spi);
         let nonces = Nonces {
             initiator: &own_nonce,

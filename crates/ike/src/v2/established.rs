@@ -2,7 +2,7 @@
 //! sent (RFC 7296 sections 1.3 and 1.4).
 
 pub(crate) mod begin;
-mod child;
+pub(crate) mod child;
 pub(crate) mod clock;
 mod collide;
 mod delete;
@@ -20,6 +20,7 @@ use crate::v2::crash;
 use crate::v2::install::error_payload;
 use crate::v2::nat::Path;
 use crate::v2::sa::{Exchange, Kind, Sa};
+use crate::v2::sync::{Told, member, peer};
 use crate::v2::window::{Proof, Request};
 
 /// Takes an authenticated message. `back` is where it came from, and where its answer goes.
@@ -36,6 +37,13 @@ pub(crate) fn advance(
     match proof {
         Proof::Hint(notify) => liveness::hint(sa, notify, ctx.now)?,
         Proof::Lost => crash::proven(sa, ctx),
+        Proof::Sync(told) => {
+            sa.heard(ctx.now);
+            match told {
+                Told::Request { sync, counters } => peer::asked(sa, sync, counters, &back, ctx),
+                Told::Answer { sync } => member::answered(sa, sync, ctx),
+            }
+        }
         Proof::Repeated => sa.answer_again(&back, ctx),
         Proof::Request { digest, payloads } => {
             sa.heard(ctx.now);
@@ -168,7 +176,7 @@ fn response(
         }
         Kind::DeleteChild { child } => sa.remove_child(child, Reason::Rekeyed, ctx),
         Kind::DeleteIke { reason } => sa.end(reason, false, ctx),
-        Kind::DisownChild | Kind::Liveness | Kind::Forgotten(_) => {}
+        Kind::DisownChild { .. } | Kind::Liveness | Kind::Forgotten(_) => {}
     }
 }
 

@@ -34,6 +34,7 @@ use crate::v2::pair::PairKeys;
 use crate::v2::proposal;
 use crate::v2::sa::{Birth, Sa};
 use crate::v2::start::{announce, identification, own_identity};
+use crate::v2::sync;
 
 /// The Diffie-Hellman exchange is finished when IKE_AUTH arrives and not before, so that a flood
 /// of first messages costs half as much.
@@ -281,11 +282,13 @@ impl HalfOpen {
         announce(&sa, ctx);
         note_window(&mut sa, contents);
         crash::keep(&mut sa, contents);
+        sync::agree(&mut sa, contents);
         let nonces = Nonces {
             initiator: &self.initiator_nonce,
             responder: &self.responder_nonce,
         };
         payloads.extend(first_child(&mut sa, contents, nonces, ctx));
+        payloads.extend(sync::answer(&sa));
         payloads.extend(crash::give(ctx.config, &sa.peer, sa.spis(), &sa.path));
         let answer = message::protect(&mut sa.keys, &header, &payloads).unwrap_or_default();
         ctx.transmit(&sa.path, answer.clone());

@@ -46,6 +46,8 @@ pub(crate) struct Child {
     /// Whether ESP still has it; a pair that is deleted for a reason other than rekeying loses
     /// it before the peer has answered.
     pub(crate) in_esp: bool,
+    /// How many outbound sequence numbers the peer's cluster had us skip.
+    pub(crate) skipped: u64,
     pub(crate) born: Instant,
     rekey_at: Option<Instant>,
     expire_at: Instant,
@@ -80,6 +82,7 @@ impl Child {
             stage: Stage::Installed,
             active: true,
             in_esp: true,
+            skipped: 0,
             born: now,
             rekey_at: Some(ctx.after(rekey.saturating_sub(early))),
             expire_at: ctx.after(hard),

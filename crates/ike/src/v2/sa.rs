@@ -99,7 +99,9 @@ pub(crate) enum Kind {
     DeleteChild {
         child: ChildId,
     },
-    DisownChild,
+    DisownChild {
+        inbound_spi: u32,
+    },
     RekeyIke {
         offer: Box<IkeOffer>,
         rival: Option<Rival<IkeSaId>>,

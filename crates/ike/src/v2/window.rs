@@ -14,6 +14,7 @@ use crate::v2::message;
 use crate::v2::nat::Path;
 use crate::v2::retransmit::Retransmit;
 use crate::v2::sa::{Answered, Exchange, Kind, Sa, Stage};
+use crate::v2::sync::{self, Told};
 
 /// An authenticated message that has its place in the window.
 pub(crate) enum Proof {
@@ -32,6 +33,8 @@ pub(crate) enum Proof {
     Hint(NotifyType),
     /// An unprotected notification with a token that only the peer can have.
     Lost,
+    /// Something about message ids, to which the window does not apply (RFC 6311).
+    Sync(Told),
 }
 
 /// An authenticated request on its way through the handlers.
@@ -44,7 +47,7 @@ pub(crate) struct Request<'a> {
 }
 
 impl Sa {
-    fn header(&self, exchange: ExchangeType, response: bool, message_id: u32) -> Header {
+    pub(crate) fn header(&self, exchange: ExchangeType, response: bool, message_id: u32) -> Header {
         let initiator = self.role == Role::Initiator;
         let flags = Flags {
             initiator,
@@ -76,6 +79,9 @@ impl Sa {
         }
         if header.flags.initiator == (self.role == Role::Initiator) {
             return Err(Discard::WrongDirection);
+        }
+        if let Some(told) = sync::check(self, decoded)? {
+            return Ok(Proof::Sync(told));
         }
         if header.flags.response {
             let asked = self

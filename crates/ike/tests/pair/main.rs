@@ -11,3 +11,4 @@ mod ladder;
 mod network;
 mod rekey;
 mod reload;
+mod takeover;

@@ -33,7 +33,7 @@ pub(crate) fn pump(sa: &mut Sa, ctx: &mut Context<'_>) {
             Task::DeleteChild { child } => delete_child(sa, child, ctx),
             Task::DisownChild { inbound_spi } => {
                 let delete = Payload::Delete(Delete::esp(vec![inbound_spi]));
-                sa.request(Kind::DisownChild, &[delete], ctx);
+                sa.request(Kind::DisownChild { inbound_spi }, &[delete], ctx);
             }
             Task::RekeyIke { tries } => rekey_ike(sa, None, tries, ctx),
             Task::DeleteIke { reason } => {
@@ -60,6 +60,10 @@ pub(crate) fn pump(sa: &mut Sa, ctx: &mut Context<'_>) {
 /// others; a rekeying of it goes alone.
 fn next(sa: &mut Sa) -> Option<Task> {
     let exclusive = |kind: &Kind| matches!(kind, Kind::RekeyIke { .. } | Kind::DeleteIke { .. });
+    if sa.recovery.attempts.is_some() {
+        // No request would find its place in the peer's window.
+        return None;
+    }
     if !sa.has_room() || sa.exchanges.iter().any(|one| exclusive(&one.kind)) {
         return None;
     }
