@@ -14,6 +14,7 @@ use wire::ip::Flow;
 
 use crate::config::ChildRule;
 use crate::id::IkeSaId;
+use crate::ticket_keys::TicketKeys;
 
 /// A request to protect traffic: make a child SA pair, and an IKE SA for it if there is none.
 #[derive(Clone, Debug)]
@@ -137,6 +138,8 @@ pub enum Command {
         /// Whether they may be shown.
         allowed: bool,
     },
+    /// New keys for session tickets, the newest first, or none any more (RFC 5723).
+    SetTicketKeys(Option<TicketKeys>),
     /// The address is about to leave this host: delete every SA of it, at once, while it can still
     /// send. It takes no new SA from here on; [`Event::AddressReleased`](crate::Event) follows.
     DeleteLocalAddress {

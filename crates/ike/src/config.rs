@@ -10,6 +10,7 @@ use policy::pad::Pad;
 use policy::selector::Selectors;
 
 use crate::limits;
+use crate::ticket_keys::TicketKeys;
 
 /// What a peer may ask of us: the part of a rule that a responder needs. A rule with several
 /// filters becomes several of these, because local and remote selectors combine freely.
@@ -58,6 +59,8 @@ pub struct Config {
     /// given. A node that is to recover quickly from its own restart must have the same one again,
     /// and the members of a cluster must share it.
     pub qcd_secret: Option<Arc<Secret>>,
+    /// What session tickets are sealed with; without it none are granted or taken back (RFC 5723).
+    pub tickets: Option<TicketKeys>,
 }
 
 impl Config {
@@ -74,6 +77,7 @@ impl Config {
             release: limits::RELEASE,
             childless: Duration::from_secs(60),
             qcd_secret: None,
+            tickets: None,
         }
     }
 }

@@ -53,6 +53,7 @@ discards! {
     CrashToken: "the crash token is not one that the peer gave us",
     MessageIdSync: "the message ids to go on from are not higher than before, or too high",
     SyncAnswer: "the answer is not to our last attempt to synchronise message ids",
+    Ticket: "the session ticket is unknown, expired or used up",
     HintIgnored: "an unprotected notification that we do not act upon",
     RateLimited: "an answer was due and too many were given of late",
     KeyExchange: "the public value is not one of its group",

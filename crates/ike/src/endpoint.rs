@@ -12,8 +12,10 @@ mod half_opens;
 mod handshake;
 mod reload;
 mod responder;
+mod resumption;
 mod slot;
 mod tables;
+mod tickets;
 mod unknown;
 mod way;
 

@@ -89,6 +89,8 @@ pub enum NotAuthentic {
     },
     /// No configured peer fits; for each there is the first thing that does not.
     Unknown(Box<NoPeer>),
+    /// The session ticket is used up, or not good for what the policy is now.
+    Ticket,
     /// The method is not the one that is configured.
     Method {
         /// The peer's method, an IANA number.
@@ -262,6 +264,10 @@ impl fmt::Display for NotAuthentic {
                 )
             }
             NotAuthentic::Unknown(why) => why.fmt(f),
+            NotAuthentic::Ticket => {
+                f.write_str("the session ticket has served before, or was granted under another ")?;
+                f.write_str("policy: a full handshake must follow")
+            }
             NotAuthentic::Method { theirs } => write!(
                 f,
                 "the peer authenticates with method {theirs}; the policy expects a pre-shared key"

@@ -71,6 +71,20 @@ pub enum Event {
         /// What was agreed.
         suite: IkeSuite,
     },
+    /// An IKE SA was resumed with a ticket, without a Diffie-Hellman exchange.
+    IkeResumed {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+    },
+    /// The peer did not take the ticket; a full handshake follows at once.
+    TicketRefused {
+        /// The IKE SA to be.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+    },
     /// An IKE SA was replaced by another, which took over its children.
     IkeRekeyed {
         /// The one that goes.
@@ -302,6 +316,15 @@ impl fmt::Display for Event {
                 f,
                 "IKE SA {ike} with {peer} established as {role}, {local} to {remote}, {suite}"
             ),
+            Event::IkeResumed { ike, peer } => {
+                write!(f, "IKE SA {ike} with {peer} resumes one that was lost")
+            }
+            Event::TicketRefused { ike, peer } => {
+                write!(
+                    f,
+                    "IKE SA {ike}: {peer} does not take the ticket; beginning in full"
+                )
+            }
             Event::IkeRekeyed { old, new, peer } => {
                 write!(f, "IKE SA {old} with {peer} rekeyed as {new}")
             }

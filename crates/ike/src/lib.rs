@@ -22,6 +22,7 @@ mod id;
 pub mod limits;
 mod output;
 mod status;
+mod ticket_keys;
 mod timer;
 mod v2;
 
@@ -37,4 +38,5 @@ pub use event::{Doubt, Event, Reason};
 pub use id::{IkeSaId, Role};
 pub use output::{Datagram, IkeKeys, Install, Outbound, Output};
 pub use status::{ChildState, ChildStatus, IkeState, IkeStatus};
+pub use ticket_keys::{TicketKey, TicketKeys};
 pub use timer::Timer;

@@ -90,6 +90,10 @@ pub const SYNCED_MESSAGE_ID: u32 = 1 << 31;
 /// them this is a quarter of all numbers; RFC 6311 section 5.2 speaks of as many.
 pub const SKIPPED: u64 = 1 << 30;
 
+/// How often a ticket is shown before a full handshake is tried: the peer may be one that knows
+/// nothing of tickets any more. The third time is 125 ms after the first, by our ladder.
+pub const RESUME_TRIES: usize = 3;
+
 /// Octets of a datagram that this crate reads: no PSK exchange comes near it.
 pub const DATAGRAM: usize = 65_535;
 

@@ -79,6 +79,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::ShowTokens { address, allowed } => {
             tables.addresses.show_tokens(address, allowed);
         }
+        Command::SetTicketKeys(keys) => tables.config.tickets = keys,
         Command::DeleteLocalAddress { address } => leave(tables, address, now),
         Command::ForgetLocalAddress { address } => forget(tables, address, now),
         Command::Reload { pad, rules } => reload(tables, pad, rules, now),

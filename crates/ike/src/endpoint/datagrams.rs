@@ -10,6 +10,7 @@ use crate::endpoint::acquire::is_alone;
 use crate::endpoint::effects::{decide, settle};
 use crate::endpoint::handshake::failed_initiator;
 use crate::endpoint::responder::{half_open, init};
+use crate::endpoint::resumption::{not_resumed, resume};
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::endpoint::unknown::unknown;
@@ -57,6 +58,7 @@ pub(crate) fn handle(
     if header.responder_spi == 0 && !header.flags.response {
         return match header.exchange {
             ExchangeType::IKE_SA_INIT => init(tables, &decoded, way, now),
+            ExchangeType::IKE_SESSION_RESUME => resume(tables, &decoded, way, now),
             _ => hint_of_esp(tables, &decoded, way, now),
         };
     }
@@ -91,8 +93,9 @@ fn dispatch(
         Some(Slot::AuthSent(state)) => {
             let proof = state.check(decoded)?;
             if let Some(Slot::AuthSent(state)) = tables.take(ike) {
+                let resumes = state.resumes();
                 let step = state.advance(&proof, &mut tables.context(now));
-                auth_step(tables, ike, step, way, now);
+                auth_step(tables, ike, step, resumes, way, now);
             }
             Ok(())
         }
@@ -170,9 +173,23 @@ fn init_step(tables: &mut Tables, ike: IkeSaId, step: Step<InitStep>, way: Way, 
     }
 }
 
-fn auth_step(tables: &mut Tables, ike: IkeSaId, step: Step<Sa>, way: Way, now: Instant) {
+fn auth_step(
+    tables: &mut Tables,
+    ike: IkeSaId,
+    step: Step<Sa>,
+    resumes: bool,
+    way: Way,
+    now: Instant,
+) {
     match step {
-        Step::Next(sa) => settle(tables, sa, now),
+        Step::Next(sa) => {
+            tables.tickets.forget(&sa);
+            settle(tables, sa, now);
+        }
+        Step::Failed { error, pending } if resumes => {
+            tables.discard(ike);
+            not_resumed(tables, way.local, way.remote, error, pending, now);
+        }
         Step::Failed { error, pending } => {
             tables.discard(ike);
             failed_initiator(tables, way.local, way.remote, error, pending, now);

@@ -1,11 +1,13 @@
 //! What an IKE SA knows for the day when it, or the peer's copy of it, is lost or stale (RFC 6290,
-//! RFC 6311).
+//! RFC 6311, RFC 5723).
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use wire::ike::MessageIdSync;
 
 use crate::v2::retransmit::Retransmit;
+use crate::v2::ticket::Held;
 
 /// Part of an established IKE SA.
 #[derive(Default)]
@@ -20,6 +22,8 @@ pub(crate) struct Recovery {
     pub(crate) announced: Option<u32>,
     /// Our own request to synchronise, until it is answered.
     pub(crate) attempts: Option<Attempts>,
+    /// What resumes the IKE SA, or one that it was rekeyed from, if it is lost.
+    pub(crate) ticket: Option<Arc<Held>>,
 }
 
 /// Our request to synchronise. It is never repeated as it was: a peer drops what announces no
@@ -46,6 +50,7 @@ impl Recovery {
         Recovery {
             message_ids: self.message_ids,
             counters: self.counters,
+            ticket: self.ticket.clone(),
             ..Recovery::default()
         }
     }

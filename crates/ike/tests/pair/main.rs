@@ -11,4 +11,5 @@ mod ladder;
 mod network;
 mod rekey;
 mod reload;
+mod resumption;
 mod takeover;
