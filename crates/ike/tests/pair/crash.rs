@@ -85,6 +85,22 @@ fn a_rekeyed_ike_sa_has_new_tokens_on_both_sides() {
 }
 
 #[test]
+fn a_replaced_ike_sa_keeps_its_own_tokens() {
+    let mut pair = makers(1).pair();
+    pair.establish();
+    let ike = pair.ike(A);
+    pair.command(A, Command::RekeyIke(ike));
+    // Neither A's Delete of the old one nor its token for the new one arrives in time.
+    pair.run(millis(2));
+    pair.crash(B, &makers(77));
+    pair.run(millis(40));
+    let ended = pair.hosts[A].events.iter();
+    let ended = ended.filter(|(_, event)| lost(event)).count();
+    assert_eq!(ended, 2, "{}", pair.story());
+    pair.agree(1);
+}
+
+#[test]
 fn a_lost_proof_is_given_again() {
     let mut pair = makers(1).pair();
     pair.establish();

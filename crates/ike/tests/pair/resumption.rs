@@ -423,6 +423,18 @@ fn a_peer_without_it_neither_asks_nor_grants() {
 }
 
 #[test]
+fn it_works_through_a_nat() {
+    let mut pair = with(granting, 1).pair();
+    pair.nat = Some((ip("10.0.0.1"), 1_000));
+    pair.establish();
+    lose(&mut pair, &with(granting, 77));
+    assert_eq!(exchanges(&pair), [37, RESUME, AUTH], "{}", pair.story());
+    pair.agree(1);
+    let udp = policy::sa::Encapsulation::None;
+    assert!(pair.spec(A).encapsulation != udp && pair.spec(B).encapsulation != udp);
+}
+
+#[test]
 fn keys_can_change_while_it_runs() {
     let mut pair = with(granting, 1).pair();
     pair.establish();

@@ -165,6 +165,48 @@ fn only_the_answer_to_the_last_attempt_counts_and_only_once() {
 }
 
 #[test]
+fn when_both_took_over_what_we_announced_counts() {
+    let mut bench = synced();
+    bench.with(|sa, ctx| member::begin(sa, 100, 0, ctx));
+    let ours = bench.told();
+    assert_eq!(bench.tell(false, 0, &[payload(sync(1, 40, 3))]), Ok(()));
+    assert_eq!(bench.told(), sync(1, ours.send, 40));
+    // Its answer to ours does not take back what it asked for.
+    let answer = payload(MessageIdSync {
+        nonce: ours.nonce,
+        send: 2,
+        receive: ours.send,
+    });
+    assert_eq!(bench.tell(true, 0, &[answer]), Ok(()));
+    let ids = (bench.sa.next_request, bench.sa.expected_request);
+    assert_eq!(ids, (ours.send, 40));
+}
+
+#[test]
+fn the_answer_of_before_is_not_given_again() {
+    let mut bench = synced();
+    let header = Header::new(
+        SPIS.initiator,
+        SPIS.responder,
+        ExchangeType::INFORMATIONAL,
+        Flags {
+            initiator: true,
+            version: false,
+            response: false,
+        },
+        2,
+    );
+    let bytes = message::protect(&mut bench.peer, &header, &[]).unwrap();
+    bench.deliver(&bytes);
+    bench.deliver(&bytes);
+    assert_eq!(bench.sent().len(), 2);
+    assert_eq!(bench.tell(false, 0, &[payload(sync(1, 3, 0))]), Ok(()));
+    let decoded = wire::ike::decode(&bytes).unwrap();
+    let refused = bench.sa.check(&decoded).err();
+    assert_eq!(refused, Some(Discard::NotTheSameRequest));
+}
+
+#[test]
 fn requests_wait_and_what_was_in_flight_is_asked_again() {
     type Make = fn(&mut Bench) -> Task;
     let makes: [(Make, u8); 5] = [
