@@ -286,6 +286,14 @@ impl Outbound {
         sa.map(|sa| sa.redirect(remote, encapsulation)).is_some()
     }
 
+    /// Leaves out so many sequence numbers of an SA, because the peer may take them for replays
+    /// (RFC 6311 section 5.2). Says whether there is such an SA.
+    pub fn skip(&mut self, id: ChildId, delta: u64) -> bool {
+        let sa = self.database.find_mut(id);
+        sa.map(|sa| sa.advance_to(sa.next().saturating_add(delta)))
+            .is_some()
+    }
+
     /// The outbound SA of a pair.
     #[must_use]
     pub fn sa(&self, id: ChildId) -> Option<&OutboundSa> {

@@ -14,6 +14,7 @@ use wire::ip::Flow;
 
 use crate::config::ChildRule;
 use crate::id::IkeSaId;
+use crate::ticket_keys::TicketKeys;
 
 /// A request to protect traffic: make a child SA pair, and an IKE SA for it if there is none.
 #[derive(Clone, Debug)]
@@ -87,6 +88,20 @@ pub enum Command {
     DeleteIke(IkeSaId),
     /// Check that the peer of an IKE SA answers.
     CheckLiveness(IkeSaId),
+    /// This host took the IKE SA over, and what it knows of its message ids may be stale: the peer
+    /// is asked to go on from new ones, and only then requests flow again (RFC 6311). Without an
+    /// answer the IKE SA ends, and what it protected begins anew.
+    ///
+    /// Whoever takes it over after this must have a `margin` that covers what is proposed here.
+    SyncMessageIds {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// How many requests the owner before may have sent of which nothing is known here.
+        margin: u32,
+        /// By how much the peer is to increase the numbers of its ESP with each attempt, if it
+        /// agreed to that as well; 0 for not at all.
+        skip: u64,
+    },
     /// What ESP saw of a child; sent from time to time for every child that was used.
     ChildUsage {
         /// The child.
@@ -114,6 +129,17 @@ pub enum Command {
         /// Whether it may be used.
         active: bool,
     },
+    /// Whether crash tokens may be shown from a local address (RFC 6290 section 9.2). Only for who
+    /// knows that no other member of its cluster has the IKE SA of which it knows nothing itself.
+    /// They may be, from every active address, until this says otherwise.
+    ShowTokens {
+        /// The local address.
+        address: IpAddr,
+        /// Whether they may be shown.
+        allowed: bool,
+    },
+    /// New keys for session tickets, the newest first, or none any more (RFC 5723).
+    SetTicketKeys(Option<TicketKeys>),
     /// The address is about to leave this host: delete every SA of it, at once, while it can still
     /// send. It takes no new SA from here on; [`Event::AddressReleased`](crate::Event) follows.
     DeleteLocalAddress {

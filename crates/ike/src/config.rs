@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crypto::Secret;
 use policy::child::ChildTemplate;
 use policy::names::{PeerName, RuleName};
 use policy::pad::Pad;
@@ -12,6 +13,7 @@ use policy::sa::Bucket;
 use policy::selector::Selectors;
 
 use crate::limits;
+use crate::ticket_keys::TicketKeys;
 
 /// What a peer may ask of us: the part of a rule that a responder needs. A rule with several
 /// filters becomes several of these, because local and remote selectors combine freely.
@@ -62,6 +64,12 @@ pub struct Config {
     pub release: Duration,
     /// How long an IKE SA without a child stays.
     pub childless: Duration,
+    /// What crash tokens are made of, 32 random octets (RFC 6290 section 5); without it none are
+    /// given. A node that is to recover quickly from its own restart must have the same one again,
+    /// and the members of a cluster must share it.
+    pub qcd_secret: Option<Arc<Secret>>,
+    /// What session tickets are sealed with; without it none are granted or taken back (RFC 5723).
+    pub tickets: Option<TicketKeys>,
 }
 
 impl Config {
@@ -79,6 +87,8 @@ impl Config {
             export_keys: false,
             release: limits::RELEASE,
             childless: Duration::from_secs(60),
+            qcd_secret: None,
+            tickets: None,
         }
     }
 }

@@ -13,8 +13,11 @@ mod handshake;
 mod members;
 mod reload;
 mod responder;
+mod resumption;
 mod slot;
 mod tables;
+mod tickets;
+mod unknown;
 mod way;
 
 use std::net::IpAddr;

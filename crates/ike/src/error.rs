@@ -89,6 +89,8 @@ pub enum NotAuthentic {
     },
     /// No configured peer fits; for each there is the first thing that does not.
     Unknown(Box<NoPeer>),
+    /// The session ticket is used up, or not good for what the policy is now.
+    Ticket,
     /// The method is not the one that is configured.
     Method {
         /// The peer's method, an IANA number.
@@ -109,6 +111,11 @@ pub enum Error {
         /// What was asked.
         exchange: ExchangeType,
         /// How often it was sent.
+        tries: usize,
+    },
+    /// The peer did not answer when we took the IKE SA over and proposed message ids (RFC 6311).
+    NotSynchronised {
+        /// How often they were proposed.
         tries: usize,
     },
     /// The two policies do not fit.
@@ -145,6 +152,7 @@ impl Error {
             Error::NotAuthentic(_) => Some(NotifyType::AUTHENTICATION_FAILED),
             Error::Limit(_) => Some(NotifyType::NO_ADDITIONAL_SAS),
             Error::Timeout { .. }
+            | Error::NotSynchronised { .. }
             | Error::Refused(_)
             | Error::NoSuchPeer
             | Error::InactiveAddress
@@ -161,6 +169,8 @@ pub enum ApiMisuse {
     NoSuchIke(IkeSaId),
     /// No child SA pair has this id.
     NoSuchChild(ChildId),
+    /// The IKE SA is not in use, or its peer did not agree to synchronise message ids (RFC 6311).
+    CannotSynchronise(IkeSaId),
     /// The PAD has no such peer.
     NoSuchPeer(PeerName),
     /// The local address is inactive: nothing is initiated from it.
@@ -254,6 +264,10 @@ impl fmt::Display for NotAuthentic {
                 )
             }
             NotAuthentic::Unknown(why) => why.fmt(f),
+            NotAuthentic::Ticket => {
+                f.write_str("the session ticket has served before, or was granted under another ")?;
+                f.write_str("policy: a full handshake must follow")
+            }
             NotAuthentic::Method { theirs } => write!(
                 f,
                 "the peer authenticates with method {theirs}; the policy expects a pre-shared key"
@@ -272,6 +286,10 @@ impl fmt::Display for Error {
             Error::Timeout { exchange, tries } => {
                 write!(f, "no answer to {exchange}, which was sent {tries} times")
             }
+            Error::NotSynchronised { tries } => write!(
+                f,
+                "the peer did not agree to go on after a takeover, which was proposed {tries} times"
+            ),
             Error::Incompatible(why) => why.fmt(f),
             Error::Misbehaved(why) => why.fmt(f),
             Error::NotAuthentic(why) => why.fmt(f),
@@ -302,6 +320,10 @@ impl fmt::Display for ApiMisuse {
         match self {
             ApiMisuse::NoSuchIke(ike) => write!(f, "there is no IKE SA {ike}"),
             ApiMisuse::NoSuchChild(child) => write!(f, "there is no child SA pair {child}"),
+            ApiMisuse::CannotSynchronise(ike) => write!(
+                f,
+                "IKE SA {ike} is not in use, or its peer did not agree to RFC 6311: begin a new one"
+            ),
             ApiMisuse::NoSuchPeer(peer) => write!(f, "the policy has no peer {peer}"),
             ApiMisuse::InactiveAddress(address) => {
                 write!(

@@ -34,6 +34,8 @@ pub enum Reason {
     InitialContact,
     /// Its local address leaves this host.
     AddressLeft,
+    /// The peer proved that it has lost the IKE SA (RFC 6290).
+    LostByPeer,
     /// Its IKE SA ended.
     IkeClosed,
     /// An exchange failed.
@@ -68,6 +70,20 @@ pub enum Event {
         remote: SocketAddr,
         /// What was agreed.
         suite: IkeSuite,
+    },
+    /// An IKE SA was resumed with a ticket, without a Diffie-Hellman exchange.
+    IkeResumed {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+    },
+    /// The peer did not take the ticket; a full handshake follows at once.
+    TicketRefused {
+        /// The IKE SA to be.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
     },
     /// An IKE SA was replaced by another, which took over its children.
     IkeRekeyed {
@@ -189,6 +205,39 @@ pub enum Event {
         /// Where it is now.
         remote: SocketAddr,
     },
+    /// This host took an IKE SA over and proposes message ids to go on from.
+    SynchronisingMessageIds {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// The id of our next request, if the peer agrees.
+        next_request: u32,
+    },
+    /// Both sides of an IKE SA that another member of a cluster took over agree on message ids.
+    MessageIdsSynchronised {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// Whether the peer's cluster took over, and not this one.
+        by_peer: bool,
+        /// The id of our next request.
+        next_request: u32,
+        /// The id of the peer's next request.
+        expected_request: u32,
+    },
+    /// The peer's cluster asked for higher numbers of our ESP.
+    SequenceSkipped {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// How many numbers are skipped.
+        delta: u64,
+        /// Children that cannot skip so many, and are rekeyed instead.
+        rekeyed: usize,
+    },
     /// Every SA of an address that leaves is gone; the address may go as well.
     AddressReleased {
         /// The address.
@@ -227,6 +276,7 @@ impl fmt::Display for Reason {
             Reason::Redundant => "both sides rekeyed at once",
             Reason::InitialContact => "the peer began anew (INITIAL_CONTACT)",
             Reason::AddressLeft => "its address leaves this host",
+            Reason::LostByPeer => "the peer has lost it, as its crash token proves (RFC 6290)",
             Reason::IkeClosed => "its IKE SA ended",
             Reason::Failed(error) => return error.fmt(f),
         })
@@ -266,6 +316,15 @@ impl fmt::Display for Event {
                 f,
                 "IKE SA {ike} with {peer} established as {role}, {local} to {remote}, {suite}"
             ),
+            Event::IkeResumed { ike, peer } => {
+                write!(f, "IKE SA {ike} with {peer} resumes one that was lost")
+            }
+            Event::TicketRefused { ike, peer } => {
+                write!(
+                    f,
+                    "IKE SA {ike}: {peer} does not take the ticket; beginning in full"
+                )
+            }
             Event::IkeRekeyed { old, new, peer } => {
                 write!(f, "IKE SA {old} with {peer} rekeyed as {new}")
             }
@@ -363,6 +422,43 @@ impl Event {
                     f,
                     "IKE SA {ike}: asking {peer} whether it is alive: {doubt}"
                 )
+            }
+            Event::SynchronisingMessageIds {
+                ike,
+                peer,
+                next_request,
+            } => {
+                write!(
+                    f,
+                    "IKE SA {ike} was taken over: proposing to {peer} to go on "
+                )?;
+                write!(f, "from request {next_request}")
+            }
+            Event::MessageIdsSynchronised {
+                ike,
+                peer,
+                by_peer,
+                next_request: ours,
+                expected_request: theirs,
+            } => {
+                let who = if *by_peer { "there" } else { "here" };
+                write!(
+                    f,
+                    "IKE SA {ike} with {peer} was taken over {who} and goes on: "
+                )?;
+                write!(f, "our next request is {ours}, its next is {theirs}")
+            }
+            Event::SequenceSkipped {
+                ike,
+                peer,
+                delta,
+                rekeyed,
+            } => {
+                write!(
+                    f,
+                    "IKE SA {ike}: the cluster of {peer} had us skip {delta} "
+                )?;
+                write!(f, "numbers of ESP; {rekeyed} children are rekeyed instead")
             }
             Event::PeerMoved { ike, peer, remote } => {
                 write!(f, "IKE SA {ike}: {peer} moved to {remote}")

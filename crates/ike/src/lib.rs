@@ -23,6 +23,7 @@ pub mod limits;
 mod output;
 mod record;
 mod status;
+mod ticket_keys;
 mod timer;
 mod v2;
 
@@ -39,4 +40,5 @@ pub use id::{IkeSaId, Role};
 pub use output::{Datagram, IkeKeys, Install, Outbound, Output};
 pub use record::{BadRecord, Directory, Pair, Record, Recorded, Takeover};
 pub use status::{ChildState, ChildStatus, IkeState, IkeStatus};
+pub use ticket_keys::{TicketKey, TicketKeys};
 pub use timer::Timer;

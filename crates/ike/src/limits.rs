@@ -78,6 +78,22 @@ pub const INVALID_SPI_GAP: Duration = Duration::from_millis(250);
 /// Gap between the keepalives of a host behind a NAT (RFC 3948 section 4).
 pub const NAT_KEEPALIVE: Duration = Duration::from_secs(20);
 
+/// Crash tokens of one message that are looked at: the least that a taker must (RFC 6290 section
+/// 4.2).
+pub const CRASH_TOKENS: usize = 4;
+
+/// Message ids to go on from must be below this: half of all, so that none is used up soon.
+pub const SYNCED_MESSAGE_ID: u32 = 1 << 31;
+
+/// ESP numbers that a child may skip in its life because the peer's cluster asked for it. With
+/// extended numbers a jump of 2^32 less the window is fatal (RFC 4303 appendix A2), and without
+/// them this is a quarter of all numbers; RFC 6311 section 5.2 speaks of as many.
+pub const SKIPPED: u64 = 1 << 30;
+
+/// How often a ticket is shown before a full handshake is tried: the peer may be one that knows
+/// nothing of tickets any more. The third time is 125 ms after the first, by our ladder.
+pub const RESUME_TRIES: usize = 3;
+
 /// Octets of a datagram that this crate reads: no PSK exchange comes near it.
 pub const DATAGRAM: usize = 65_535;
 

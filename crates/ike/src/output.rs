@@ -97,6 +97,14 @@ pub enum Output {
         /// The new ports, if any.
         encapsulation: Encapsulation,
     },
+    /// The outbound SA of a pair goes on with numbers that are higher by this much: the peer's
+    /// cluster may take lower ones for replays (RFC 6311 section 5.2).
+    SkipSequence {
+        /// The pair.
+        child: ChildId,
+        /// How many numbers are not used.
+        delta: u64,
+    },
     /// Remove a child SA pair, both directions.
     Remove {
         /// The pair.

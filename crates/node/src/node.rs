@@ -448,6 +448,7 @@ impl Node {
                 remote,
                 encapsulation,
             },
+            ike::Output::SkipSequence { child, delta } => Output::SkipSequence { child, delta },
             ike::Output::Remove {
                 child, inbound_spi, ..
             } => {

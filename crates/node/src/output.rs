@@ -48,6 +48,13 @@ pub enum Output {
         /// Its ports.
         encapsulation: Encapsulation,
     },
+    /// The outbound SA of a pair leaves out so many sequence numbers (RFC 6311 section 5.2).
+    SkipSequence {
+        /// The pair.
+        child: ChildId,
+        /// How many.
+        delta: u64,
+    },
     /// Remove a pair.
     Remove {
         /// The pair.

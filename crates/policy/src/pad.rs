@@ -70,6 +70,15 @@ pub struct IkeTemplate {
     pub liveness: Option<Liveness>,
     /// Whether unauthenticated notifies are taken as a hint to ask the peer.
     pub hints: bool,
+    /// Whether crash tokens are given to the peer and taken from it (RFC 6290).
+    pub qcd: bool,
+    /// Whether message ids and ESP's numbers may be synchronised when a cluster, on this side or
+    /// the other, has moved an IKE SA to another member (RFC 6311).
+    pub sync: bool,
+    /// Whether a lost IKE SA is resumed with a ticket, and tickets are granted (RFC 5723). That
+    /// costs no Diffie-Hellman exchange, and so has no forward secrecy against whoever has the
+    /// ticket key.
+    pub resumption: bool,
     /// Behind a NAT, a keepalive packet after this much silence (RFC 3948 section 4).
     pub nat_keepalive: Duration,
 }
@@ -86,6 +95,10 @@ impl IkeTemplate {
             retransmission: timers.retransmission.clone(),
             liveness: timers.liveness,
             hints: timers.hints,
+            // A peer of the old kind hears of nothing that it does not know.
+            qcd: timers.hints,
+            sync: timers.hints,
+            resumption: timers.hints,
             nat_keepalive: Duration::from_secs(20),
         }
     }

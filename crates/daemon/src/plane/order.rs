@@ -36,6 +36,10 @@ pub(crate) enum OutboundOrder {
         bucket: Bucket,
         tell: bool,
     },
+    Skip {
+        child: ChildId,
+        delta: u64,
+    },
     Policy(Arc<Spd>),
     Failed {
         rule: RuleName,

@@ -163,6 +163,9 @@ impl Worker {
                     closing.retain(|(_, other)| *other != bucket);
                     outbound.close_gate(bucket);
                 }
+                Ok(Some(OutboundOrder::Skip { child, delta })) => {
+                    outbound.skip(child, delta);
+                }
                 Ok(Some(OutboundOrder::Policy(spd))) => outbound.set_policy(spd, now, batch),
                 Ok(Some(OutboundOrder::Failed {
                     rule,

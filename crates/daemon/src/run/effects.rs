@@ -49,6 +49,7 @@ impl Daemon {
             } => {
                 self.plane.redirect(child, remote, encapsulation);
             }
+            Output::SkipSequence { child, delta } => self.plane.skip(child, delta),
             Output::Remove { child, .. } => self.plane.remove(child),
             Output::Policy(spd) => self.enforce(&spd),
             Output::StartGroup { group } => {

@@ -589,6 +589,23 @@ fn a_peer_that_moved_is_followed() {
 }
 
 #[test]
+fn numbers_that_the_peer_may_take_for_replays_are_left_out() {
+    let mut way = Way::new();
+    way.install(&spec("mail", 110, 1));
+    way.send(110);
+    assert!(way.outbound.skip(ChildId(1), 5_000));
+    assert!(!way.outbound.skip(ChildId(2), 5_000));
+    way.send(110);
+    let sequence = |datagram: &[u8]| u32::from_be_bytes(datagram[4..8].try_into().unwrap());
+    let sent: Vec<u32> = way
+        .batch
+        .datagrams()
+        .map(|(_, one)| sequence(one))
+        .collect();
+    assert_eq!(sent, [1, 5_002]);
+}
+
+#[test]
 fn what_is_no_packet_is_dropped() {
     let mut way = Way::new();
     for octets in [&[][..], &[0x45], &[0x20; 40], &packet(110)[..30]] {

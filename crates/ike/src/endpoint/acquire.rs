@@ -98,6 +98,9 @@ fn begin(tables: &mut Tables, wanted: Acquire, now: Instant) {
         .filter(|peer| peer.has_address(remote))
         .cloned();
     let full = tables.registry.ike_count() >= limits::IKE_SAS;
+    let ticket = peer
+        .as_ref()
+        .and_then(|peer| tables.tickets.take(peer, local, remote, now));
     let mut ctx = tables.context(now);
     let Some(peer) = peer else {
         return acquire_failed(wanted, Error::NoSuchPeer, &mut ctx);
@@ -106,7 +109,7 @@ fn begin(tables: &mut Tables, wanted: Acquire, now: Instant) {
         return acquire_failed(wanted, Error::Limit("IKE SAs"), &mut ctx);
     }
     let failed = wanted.clone();
-    match InitSent::begin(peer, local, remote, vec![wanted], &mut ctx) {
+    match InitSent::begin(peer, local, remote, vec![wanted], ticket, &mut ctx) {
         Some(state) => tables.put(state.purpose.id, Slot::InitSent(Box::new(state))),
         None => acquire_failed(failed, Error::NoSuchPeer, &mut ctx),
     }

@@ -17,6 +17,8 @@ pub(crate) struct Leaving {
 #[derive(Default)]
 pub(crate) struct Addresses {
     inactive: BTreeSet<IpAddr>,
+    /// Crash tokens may not be shown from these.
+    secretive: BTreeSet<IpAddr>,
     leaving: BTreeMap<IpAddr, Leaving>,
 }
 
@@ -35,6 +37,19 @@ impl Addresses {
         } else {
             self.inactive.insert(address);
         }
+    }
+
+    pub(crate) fn show_tokens(&mut self, address: IpAddr, allowed: bool) {
+        if allowed {
+            self.secretive.remove(&address);
+        } else {
+            self.secretive.insert(address);
+        }
+    }
+
+    /// Whether whoever asks for an unknown IKE SA of the address may get the proof that it is lost.
+    pub(crate) fn may_show_tokens(&self, address: IpAddr) -> bool {
+        self.is_active(address) && !self.secretive.contains(&address)
     }
 
     pub(crate) fn leave(&mut self, address: IpAddr, leaving: Leaving) {

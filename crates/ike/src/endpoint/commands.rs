@@ -27,6 +27,7 @@ use crate::output::Output;
 use crate::v2::established::{begin, liveness};
 use crate::v2::pair::Stage as ChildStage;
 use crate::v2::sa::{Sa, Silence, Stage, Task};
+use crate::v2::sync;
 
 /// Does what the host asks.
 ///
@@ -52,6 +53,9 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::CheckLiveness(ike) => {
             with_sa(tables, ike, now, |sa| liveness::ask(sa, Doubt::Requested))?;
         }
+        Command::SyncMessageIds { ike, margin, skip } => {
+            synchronise(tables, ike, margin, skip, now)?;
+        }
         Command::ChildUsage { child, usage } => {
             let (mut sa, _) = take_home(tables, child)?;
             liveness::used(&mut sa, child, &usage, &mut tables.context(now));
@@ -73,6 +77,10 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
             release(tables, address, now);
             tables.addresses.set_active(address, active);
         }
+        Command::ShowTokens { address, allowed } => {
+            tables.addresses.show_tokens(address, allowed);
+        }
+        Command::SetTicketKeys(keys) => tables.config.tickets = keys,
         Command::DeleteLocalAddress { address } => leave(tables, address, now),
         Command::ForgetLocalAddress { address } => forget(tables, address, now),
         Command::Freeze { address, frozen } => {
@@ -125,6 +133,25 @@ fn with_sa(
     change(&mut sa);
     begin::pump(&mut sa, &mut tables.context(now));
     settle(tables, sa, now);
+    Ok(())
+}
+
+/// Asks the peer of an IKE SA that was taken over to go on from new message ids.
+fn synchronise(
+    tables: &mut Tables,
+    ike: IkeSaId,
+    margin: u32,
+    skip: u64,
+    now: Instant,
+) -> Result<(), ApiMisuse> {
+    let sa = tables.sa(ike).ok_or(ApiMisuse::NoSuchIke(ike))?;
+    if !sa.is_live() || !sa.recovery.message_ids {
+        return Err(ApiMisuse::CannotSynchronise(ike));
+    }
+    if let Some(mut sa) = tables.take_sa(ike) {
+        sync::member::begin(&mut sa, margin, skip, &mut tables.context(now));
+        settle(tables, sa, now);
+    }
     Ok(())
 }
 

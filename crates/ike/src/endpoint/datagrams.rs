@@ -3,25 +3,26 @@
 
 use std::time::Instant;
 
-use wire::ike::{
-    Decoded, ExchangeType, Flags, Header, Malformed, Notify, NotifyType, Payload, Reason,
-};
+use wire::ike::{Decoded, ExchangeType, Malformed, NotifyType, Payload, Reason};
 
 use crate::discard::Discard;
 use crate::endpoint::acquire::is_alone;
 use crate::endpoint::effects::{decide, settle};
 use crate::endpoint::handshake::failed_initiator;
 use crate::endpoint::responder::{half_open, init};
+use crate::endpoint::resumption::{not_resumed, resume};
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
+use crate::endpoint::unknown::unknown;
 use crate::endpoint::way::Way;
 use crate::event::Event;
 use crate::id::IkeSaId;
 use crate::output::{Datagram, Output};
 use crate::v2::auth_sent::Step;
+use crate::v2::crash;
 use crate::v2::established::{self, liveness};
 use crate::v2::init_sent::InitStep;
-use crate::v2::nat::{Nat, Path};
+use crate::v2::nat::Path;
 use crate::v2::sa::{Sa, Stage};
 use crate::v2::window::Proof;
 
@@ -57,6 +58,7 @@ pub(crate) fn handle(
     if header.responder_spi == 0 && !header.flags.response {
         return match header.exchange {
             ExchangeType::IKE_SA_INIT => init(tables, &decoded, way, now),
+            ExchangeType::IKE_SESSION_RESUME => resume(tables, &decoded, way, now),
             _ => hint_of_esp(tables, &decoded, way, now),
         };
     }
@@ -91,8 +93,9 @@ fn dispatch(
         Some(Slot::AuthSent(state)) => {
             let proof = state.check(decoded)?;
             if let Some(Slot::AuthSent(state)) = tables.take(ike) {
+                let resumes = state.resumes();
                 let step = state.advance(&proof, &mut tables.context(now));
-                auth_step(tables, ike, step, way, now);
+                auth_step(tables, ike, step, resumes, way, now);
             }
             Ok(())
         }
@@ -115,54 +118,6 @@ fn dispatch(
         }
         None => unknown(tables, decoded, way, now),
     }
-}
-
-/// A message for an IKE SA that does not exist: its sender should hear of that (section 2.21.4).
-fn unknown(
-    tables: &mut Tables,
-    decoded: &Decoded<'_>,
-    way: Way,
-    now: Instant,
-) -> Result<(), Discard> {
-    let header = &decoded.header;
-    if header.flags.response || header.exchange == ExchangeType::IKE_SA_INIT {
-        return Err(Discard::UnknownSpi);
-    }
-    if tables
-        .config
-        .pad
-        .find_by_address(way.remote.ip())
-        .is_empty()
-    {
-        return Err(Discard::UnknownPeer);
-    }
-    if !tables.answers.take(now) {
-        return Err(Discard::RateLimited);
-    }
-    let flags = Flags {
-        initiator: !header.flags.initiator,
-        version: false,
-        response: true,
-    };
-    let answer = Header::new(
-        header.initiator_spi,
-        header.responder_spi,
-        header.exchange,
-        flags,
-        header.message_id,
-    );
-    let payload = Payload::Notify(Notify::new(NotifyType::INVALID_IKE_SPI, Vec::new()));
-    let bytes = wire::ike::encode(&answer, &[payload]).unwrap_or_default();
-    // It is never more than what came, so that nobody gains by a false address.
-    if bytes.len() <= decoded.octets.len() {
-        let path = Path {
-            local: way.local,
-            remote: way.remote,
-            nat: Nat::default(),
-        };
-        tables.context(now).transmit(&path, bytes);
-    }
-    Err(Discard::UnknownSpi)
 }
 
 /// An unprotected N(INVALID_SPI): somebody says that ESP of ours means nothing to it (section 1.5).
@@ -218,9 +173,23 @@ fn init_step(tables: &mut Tables, ike: IkeSaId, step: Step<InitStep>, way: Way, 
     }
 }
 
-fn auth_step(tables: &mut Tables, ike: IkeSaId, step: Step<Sa>, way: Way, now: Instant) {
+fn auth_step(
+    tables: &mut Tables,
+    ike: IkeSaId,
+    step: Step<Sa>,
+    resumes: bool,
+    way: Way,
+    now: Instant,
+) {
     match step {
-        Step::Next(sa) => settle(tables, sa, now),
+        Step::Next(sa) => {
+            tables.tickets.forget(&sa);
+            settle(tables, sa, now);
+        }
+        Step::Failed { error, pending } if resumes => {
+            tables.discard(ike);
+            not_resumed(tables, way.local, way.remote, error, pending, now);
+        }
         Step::Failed { error, pending } => {
             tables.discard(ike);
             failed_initiator(tables, way.local, way.remote, error, pending, now);
@@ -247,7 +216,8 @@ fn established(
     if uses && matches!(sa.stage, Stage::Undecided { .. }) {
         decide(tables, &mut sa, now);
     }
-    if matches!(proof, Proof::Request { .. } | Proof::Response { .. }) {
+    let authentic = !matches!(proof, Proof::Repeated | Proof::Hint(_) | Proof::Lost);
+    if authentic {
         follow(tables, &mut sa, way);
     }
     // A repeated answer goes where the peer is known to be, or behind its NAT.
@@ -271,6 +241,9 @@ fn follow(tables: &mut Tables, sa: &mut Sa, way: Way) {
     let nat = sa.path.nat;
     if !nat.remote || nat.local || sa.path.remote == way.remote {
         return;
+    }
+    if sa.path.remote.ip() != way.remote.ip() {
+        crash::give_soon(sa, &tables.config);
     }
     sa.path.remote = way.remote;
     sa.changed = true;

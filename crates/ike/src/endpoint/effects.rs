@@ -18,6 +18,7 @@ use crate::output::Output;
 use crate::v2::established::begin::pump;
 use crate::v2::established::liveness;
 use crate::v2::install::acquire_failed;
+use crate::v2::resume;
 use crate::v2::sa::{Effect, Sa, Stage, Task};
 use crate::v2::start::export;
 
@@ -37,6 +38,9 @@ pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
                 reason,
                 orphans: acquires,
             } => {
+                if resume::is_lost(&reason) {
+                    tables.tickets.keep(&mut sa, now);
+                }
                 ended = Some(reason);
                 orphans = acquires;
             }

@@ -36,37 +36,12 @@ pub(crate) fn init(
         return refuse_critical(tables, decoded, kind, way, now);
     }
     let request = InitRequest::check(decoded, way.local, way.remote)?;
-    let (spi, from) = (decoded.header.initiator_spi, way.remote.ip());
-    if let Some(Slot::HalfOpen(state)) = tables
-        .half_opens
-        .of_request(spi, from)
-        .and_then(|ike| tables.slot_mut(ike))
-        && state.is_repeated(decoded.octets)
-    {
-        let again = state.repeated();
-        tables.context(now).transmit(&again.0, again.1);
+    if answered_before(tables, decoded, way, now) {
         return Ok(());
     }
+    let from = way.remote.ip();
     let peer = responder_peer(tables, way).ok_or(Discard::UnknownPeer)?;
-    // Whoever forges addresses of a subnet must not keep that subnet's hosts out: there is always
-    // room for an initiator that returns a cookie.
-    let crowded = tables.half_opens.count_of(from) >= tables.config.half_open_per_source;
-    if cookies_required(tables) || crowded {
-        let good = request
-            .cookie()
-            .is_some_and(|cookie| tables.cookies.verify(request.claim(), cookie));
-        if !good {
-            let data = tables
-                .cookies
-                .make(request.claim(), now, &mut *tables.random);
-            let cookie = Payload::Notify(Notify::new(NotifyType::COOKIE, data));
-            request.answer_statelessly(cookie, &mut tables.context(now));
-            return Err(match crowded {
-                true => Discard::HalfOpenLimit,
-                false => Discard::Cookie,
-            });
-        }
-    }
+    admit(tables, &request, from, now)?;
     if tables.registry.ike_count() >= limits::IKE_SAS {
         return Err(Discard::SaLimit);
     }
@@ -96,6 +71,54 @@ pub(crate) fn init(
     Ok(())
 }
 
+/// Gives the answer to a first request again, if it is there again.
+pub(crate) fn answered_before(
+    tables: &mut Tables,
+    decoded: &Decoded<'_>,
+    way: Way,
+    now: Instant,
+) -> bool {
+    let (spi, from) = (decoded.header.initiator_spi, way.remote.ip());
+    let before = tables.half_opens.of_request(spi, from);
+    let Some(Slot::HalfOpen(state)) = before.and_then(|ike| tables.slot_mut(ike)) else {
+        return false;
+    };
+    let again = state.is_repeated(decoded.octets).then(|| state.repeated());
+    let repeated = again.is_some();
+    if let Some((path, answer)) = again {
+        tables.context(now).transmit(&path, answer);
+    }
+    repeated
+}
+
+/// Asks for a cookie when that is due. Whoever forges addresses of a subnet must not keep that
+/// subnet's hosts out: there is always room for an initiator that returns a cookie.
+///
+/// # Errors
+/// The request must come again with a cookie.
+pub(crate) fn admit(
+    tables: &mut Tables,
+    request: &InitRequest<'_>,
+    from: IpAddr,
+    now: Instant,
+) -> Result<(), Discard> {
+    let crowded = tables.half_opens.count_of(from) >= tables.config.half_open_per_source;
+    let required = cookies_required(tables) || crowded;
+    let good = |cookie| tables.cookies.verify(request.claim(), cookie);
+    if !required || request.cookie().is_some_and(good) {
+        return Ok(());
+    }
+    let data = tables
+        .cookies
+        .make(request.claim(), now, &mut *tables.random);
+    let cookie = Payload::Notify(Notify::new(NotifyType::COOKIE, data));
+    request.answer_statelessly(cookie, &mut tables.context(now));
+    Err(match crowded {
+        true => Discard::HalfOpenLimit,
+        false => Discard::Cookie,
+    })
+}
+
 /// A first message with a payload that may not be skipped and is unknown (section 2.5).
 fn refuse_critical(
     tables: &mut Tables,
@@ -117,8 +140,7 @@ fn refuse_critical(
         remote: way.remote,
         nat: Nat::default(),
     };
-    let spi = decoded.header.initiator_spi;
-    let answer = stateless_answer(spi, error_payload(&error));
+    let answer = stateless_answer(&decoded.header, error_payload(&error));
     // Nobody who has not proved an address is answered with more than it sent.
     if let Some(bytes) = answer.filter(|bytes| bytes.len() <= decoded.octets.len()) {
         tables.context(now).transmit(&path, bytes);
@@ -139,7 +161,7 @@ fn refuse_critical(
 
 /// The oldest half-open responder of a source that has too many gives way to a new one, and so
 /// does the oldest of all.
-fn make_room(tables: &mut Tables, from: IpAddr) {
+pub(crate) fn make_room(tables: &mut Tables, from: IpAddr) {
     let (most, most_of_one) = (tables.config.half_open, tables.config.half_open_per_source);
     while let Some(oldest) = tables.half_opens.in_the_way(from, most, most_of_one) {
         tables.take(oldest);
@@ -163,7 +185,7 @@ fn cookies_required(tables: &mut Tables) -> bool {
 }
 
 /// Whose proposals answer an IKE_SA_INIT from this address.
-fn responder_peer(tables: &Tables, way: Way) -> Option<Arc<Peer>> {
+pub(crate) fn responder_peer(tables: &Tables, way: Way) -> Option<Arc<Peer>> {
     let name = &tables
         .config
         .pad
@@ -185,16 +207,28 @@ pub(crate) fn half_open(
         return Ok(());
     };
     let payloads = state.check(decoded)?;
-    let Some(Slot::HalfOpen(state)) = tables.take(ike) else {
+    let Some(Slot::HalfOpen(mut state)) = tables.take(ike) else {
         return Ok(());
     };
     let (birth, until) = (state.birth, state.until);
+    let seconds = tables.config.tickets.as_ref().map(|keys| keys.seconds(now));
+    // Two handshakes may have begun with one ticket: the first to prove itself has it.
+    let ticket = state.shown.as_mut().map(|shown| {
+        shown.spent = tables
+            .tickets
+            .is_spent(&shown.name, seconds.unwrap_or(u64::MAX));
+        (shown.name, shown.expires)
+    });
     let found = state
         .claimed(&payloads)
         .map(|claimed| find(tables, &claimed, way));
     let back = (way.local, way.remote);
     match state.advance(decoded, &payloads, found, back, &mut tables.context(now)) {
         Outcome::Established(sa, contact) => {
+            if let Some((name, expires)) = ticket {
+                tables.tickets.spend(name, expires);
+            }
+            tables.tickets.forget(&sa);
             settle(tables, sa, now);
             match contact {
                 true => initial_contact(tables, ike, birth, now),

@@ -19,6 +19,7 @@ use crate::endpoint::bucket::Bucket;
 use crate::endpoint::deadlines::Deadlines;
 use crate::endpoint::half_opens::HalfOpens;
 use crate::endpoint::slot::Slot;
+use crate::endpoint::tickets::Tickets;
 use crate::id::IkeSaId;
 use crate::limits;
 use crate::output::Output;
@@ -38,6 +39,7 @@ pub(crate) struct Tables {
     pub(crate) addresses: Addresses,
     pub(crate) cookies: CookieJar,
     pub(crate) cookies_required: bool,
+    pub(crate) tickets: Tickets,
     /// Answers to messages of unknown IKE SAs.
     pub(crate) answers: Bucket,
     /// Unprotected hints.
@@ -70,6 +72,7 @@ impl Tables {
             addresses: Addresses::default(),
             cookies: CookieJar::default(),
             cookies_required: false,
+            tickets: Tickets::default(),
             answers: Bucket::per_second(limits::UNKNOWN_SPI_ANSWERS),
             hints: Bucket::per_second(limits::HINTS),
             news: Bucket::per_second(limits::UNAUTHENTICATED_NEWS),

@@ -1,4 +1,5 @@
-//! The AUTH payload with a pre-shared key (RFC 7296 section 2.15).
+//! The AUTH payload: with a pre-shared key (RFC 7296 section 2.15), or of an IKE SA that is resumed
+//! (RFC 5723 section 5.1).
 
 use crypto::{Prf, Secret};
 use wire::ike::Identification;
@@ -18,17 +19,34 @@ pub(crate) struct Signed<'a> {
     pub(crate) sk_p: &'a [u8],
 }
 
+/// What a side signs with.
+#[derive(Clone, Copy)]
+pub(crate) enum Credential<'a> {
+    /// A pre-shared key.
+    Psk(&'a Secret),
+    /// The keys of an IKE SA that is being resumed (RFC 5723 section 5.1).
+    Resumed,
+}
+
 /// The AUTH data of the side that signed.
-pub(crate) fn psk(prf: Prf, key: &Secret, signed: &Signed<'_>) -> Secret {
-    let padded = prf.compute(key.as_bytes(), &[KEY_PAD]);
+pub(crate) fn sign(prf: Prf, credential: Credential<'_>, signed: &Signed<'_>) -> Secret {
     let id = prf.compute(signed.sk_p, &[&signed.id.body()]);
-    prf.compute(
-        padded.as_bytes(),
-        &[signed.message, signed.nonce, id.as_bytes()],
-    )
+    let octets = [signed.message, signed.nonce, id.as_bytes()];
+    match credential {
+        Credential::Psk(key) => {
+            let padded = prf.compute(key.as_bytes(), &[KEY_PAD]);
+            prf.compute(padded.as_bytes(), &octets)
+        }
+        Credential::Resumed => prf.compute(signed.sk_p, &octets),
+    }
 }
 
 /// Whether `received` is the AUTH data of the side that signed, in constant time.
-pub(crate) fn verify_psk(prf: Prf, key: &Secret, signed: &Signed<'_>, received: &[u8]) -> bool {
-    crypto::constant_time_eq(psk(prf, key, signed).as_bytes(), received)
+pub(crate) fn verify(
+    prf: Prf,
+    credential: Credential<'_>,
+    signed: &Signed<'_>,
+    received: &[u8],
+) -> bool {
+    crypto::constant_time_eq(sign(prf, credential, signed).as_bytes(), received)
 }

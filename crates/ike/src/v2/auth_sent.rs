@@ -17,18 +17,22 @@ use crate::discard::Discard;
 use crate::error::{Error, Misbehaved, NotAuthentic};
 use crate::id::{IkeSaId, Role};
 use crate::output::Outbound;
-use crate::v2::auth::{self, Signed};
+use crate::v2::auth::{self, Credential, Signed};
 use crate::v2::child::{Agreed, ChildOffer, Within};
 use crate::v2::contents::Contents;
+use crate::v2::crash;
 use crate::v2::established::note_window;
 use crate::v2::install::{acquire_failed, notify};
-use crate::v2::keys::{Keys, Nonces};
+use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::message;
 use crate::v2::nat::Path;
 use crate::v2::pair::PairKeys;
+use crate::v2::resume;
 use crate::v2::retransmit::Retransmit;
 use crate::v2::sa::{Birth, Sa, Task};
 use crate::v2::start::{announce, identification, own_identity};
+use crate::v2::sync;
+use crate::v2::ticket::Held;
 
 /// What a handshake is about, in every state.
 pub(crate) struct Purpose {
@@ -54,6 +58,8 @@ pub(crate) struct Begun {
     pub(crate) keys: Keys,
     pub(crate) own_nonce: Vec<u8>,
     pub(crate) peer_nonce: Vec<u8>,
+    /// The ticket that the peer took.
+    pub(crate) resumed: Option<Arc<Held>>,
 }
 
 /// IKE_AUTH was sent.
@@ -83,14 +89,13 @@ impl AuthSent {
         let offer = ChildOffer::new(acquire, Within::IkeAuth, None, ctx);
         let Purpose { peer, path, .. } = &begun.purpose;
         let own_id = identification(&peer.local_id, path.local.ip());
-        let Auth::Psk(psk) = &peer.auth;
         let signed = Signed {
             message: own_message,
             nonce: &begun.peer_nonce,
             id: &own_id,
             sk_p: begun.keys.sk_p(true),
         };
-        let auth = auth::psk(begun.keys.suite().prf, psk, &signed);
+        let auth = auth::sign(begun.keys.suite().prf, begun.credential(), &signed);
         let data = auth.as_bytes().to_vec();
         let mut payloads = vec![Payload::IdInitiator(own_id)];
         payloads.extend(alone.then(|| notify(NotifyType::INITIAL_CONTACT)));
@@ -106,6 +111,9 @@ impl AuthSent {
             data,
         }));
         payloads.extend(offer.payloads());
+        payloads.extend(resume::request(peer));
+        payloads.extend(sync::offer(peer));
+        payloads.extend(crash::give(ctx.config, peer, begun.spis(), path));
         let header = begun.header(1);
         let request = message::protect(&mut begun.keys, &header, &payloads).unwrap_or_default();
         ctx.transmit(&begun.purpose.path, request.clone());
@@ -129,6 +137,11 @@ impl AuthSent {
 
     pub(crate) fn peer_spi(&self) -> u64 {
         self.begun.peer_spi
+    }
+
+    /// Whether the peer took a ticket.
+    pub(crate) fn resumes(&self) -> bool {
+        self.begun.resumed.is_some()
     }
 
     pub(crate) fn suite(&self) -> IkeSuite {
@@ -198,8 +211,10 @@ impl AuthSent {
         let id = contents.id_responder().map_err(Error::Misbehaved)?;
         let auth = contents.auth().map_err(Error::Misbehaved)?;
         let said = Identity::from_wire(id.kind, &id.data);
-        if !peer.remote_id.accepts(&said) {
-            let (expected, said) = (peer.remote_id.to_string(), said.to_string());
+        let before = self.begun.resumed.as_ref().map(|held| &held.remote_id);
+        let expected = before.filter(|id| **id != said).unwrap_or(&peer.remote_id);
+        if !expected.accepts(&said) {
+            let (expected, said) = (expected.to_string(), said.to_string());
             return Err(Error::NotAuthentic(NotAuthentic::Identity {
                 expected,
                 said,
@@ -216,8 +231,8 @@ impl AuthSent {
             id,
             sk_p: self.begun.keys.sk_p(false),
         };
-        let Auth::Psk(psk) = &peer.auth;
-        match auth::verify_psk(self.begun.keys.suite().prf, psk, &signed, &auth.data) {
+        let prf = self.begun.keys.suite().prf;
+        match auth::verify(prf, self.begun.credential(), &signed, &auth.data) {
             true => Ok(said),
             false => Err(Error::NotAuthentic(NotAuthentic::Auth {
                 said: said.to_string(),
@@ -244,6 +259,7 @@ impl AuthSent {
             keys,
             own_nonce,
             peer_nonce,
+            resumed,
         } = self.begun;
         let local_id = own_identity(&purpose.peer.local_id, purpose.path.local.ip());
         let birth = Birth {
@@ -259,7 +275,13 @@ impl AuthSent {
         };
         let mut sa = Sa::new(birth, ctx);
         announce(&sa, ctx);
+        if resumed.is_some() {
+            resume::announce(&sa, ctx);
+        }
+        resume::keep(&mut sa, contents, ctx);
         note_window(&mut sa, contents);
+        crash::keep(&mut sa, contents);
+        sync::agree(&mut sa, contents);
         let (acquire, inbound_spi) = (self.offer.acquire.clone(), self.offer.inbound_spi);
         let nonces = Nonces {
             initiator: &own_nonce,
@@ -338,6 +360,21 @@ fn accept(
 }
 
 impl Begun {
+    fn credential(&self) -> Credential<'_> {
+        let Auth::Psk(psk) = &self.purpose.peer.auth;
+        match self.resumed {
+            Some(_) => Credential::Resumed,
+            None => Credential::Psk(psk),
+        }
+    }
+
+    fn spis(&self) -> Spis {
+        Spis {
+            initiator: self.purpose.id.0,
+            responder: self.peer_spi,
+        }
+    }
+
     fn header(&self, message_id: u32) -> Header {
         let flags = Flags {
             initiator: true,

@@ -42,6 +42,23 @@ impl Sa {
         self.effects.push(Effect::Ended { reason, orphans });
     }
 
+    /// Ends an IKE SA that the peer does not have any more, or cannot use. What it protected begins
+    /// anew at once: the peer may not know that it must. Behind a NAT only the peer can begin.
+    pub(crate) fn lose(&mut self, reason: Reason, ctx: &mut Context<'_>) {
+        if self.is_live() && !self.path.nat.remote {
+            let rules = &ctx.config.rules;
+            let children = self.children.iter().filter(|child| child.is_live());
+            let again = children.map(|child| child.again(&self.peer.name, &self.path));
+            let wanted = again.filter(|acquire| acquire.is_wanted(rules));
+            let tasks = wanted.map(|acquire| Task::CreateChild {
+                acquire: Box::new(acquire),
+                tries: 0,
+            });
+            self.tasks.extend(tasks);
+        }
+        self.end(reason, false, ctx);
+    }
+
     /// Forgets our own request to replace the IKE SA.
     pub(crate) fn forget_own_rekeying(&mut self, ctx: &mut Context<'_>) {
         self.exchanges.retain(|exchange| match &exchange.kind {

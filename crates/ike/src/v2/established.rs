@@ -2,7 +2,7 @@
 //! sent (RFC 7296 sections 1.3 and 1.4).
 
 pub(crate) mod begin;
-mod child;
+pub(crate) mod child;
 pub(crate) mod clock;
 mod collide;
 mod delete;
@@ -16,9 +16,11 @@ use crate::discard::Discard;
 use crate::error::{Error, Misbehaved};
 use crate::event::Reason;
 use crate::v2::contents::Contents;
+use crate::v2::crash;
 use crate::v2::install::error_payload;
 use crate::v2::nat::Path;
 use crate::v2::sa::{Exchange, Kind, Sa};
+use crate::v2::sync::{Told, member, peer};
 use crate::v2::window::{Proof, Request};
 
 /// Takes an authenticated message. `back` is where it came from, and where its answer goes.
@@ -34,6 +36,14 @@ pub(crate) fn advance(
 ) -> Result<(), Discard> {
     match proof {
         Proof::Hint(notify) => liveness::hint(sa, notify, ctx.now)?,
+        Proof::Lost => crash::proven(sa, ctx),
+        Proof::Sync(told) => {
+            sa.heard(ctx.now);
+            match told {
+                Told::Request { sync, counters } => peer::asked(sa, sync, counters, &back, ctx),
+                Told::Answer { sync } => member::answered(sa, sync, ctx),
+            }
+        }
         Proof::Repeated => sa.answer_again(&back, ctx),
         Proof::Request { digest, payloads } => {
             sa.heard(ctx.now);
@@ -85,6 +95,7 @@ fn request(
 
 fn handle(sa: &mut Sa, request: &Request<'_>, contents: &Contents<'_>, ctx: &mut Context<'_>) {
     note_window(sa, contents);
+    crash::keep(sa, contents);
     if request.exchange == ExchangeType::INFORMATIONAL {
         return delete::informed(sa, request, contents, ctx);
     }
@@ -142,6 +153,10 @@ fn response(
         return sa.end(Reason::Failed(error), false, ctx);
     }
     note_window(sa, &contents);
+    // What comes with a new IKE SA is of that one.
+    if !matches!(exchange.kind, Kind::RekeyIke { .. }) {
+        crash::keep(sa, &contents);
+    }
     match exchange.kind {
         Kind::CreateChild { offer, tries } => child::created(sa, offer, tries, &contents, ctx),
         Kind::RekeyChild {
@@ -161,7 +176,7 @@ fn response(
         }
         Kind::DeleteChild { child } => sa.remove_child(child, Reason::Rekeyed, ctx),
         Kind::DeleteIke { reason } => sa.end(reason, false, ctx),
-        Kind::DisownChild | Kind::Liveness | Kind::Forgotten(_) => {}
+        Kind::DisownChild { .. } | Kind::Liveness | Kind::Forgotten(_) => {}
     }
 }
 

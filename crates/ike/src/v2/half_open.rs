@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crypto::DhKeyPair;
 use crypto::hash::sha256;
+use crypto::{DhKeyPair, Secret};
 use policy::identity::Identity;
 use policy::pad::{Auth, NoPeer, Peer};
 use policy::proposal::IkeSuite;
@@ -21,9 +21,10 @@ use crate::discard::Discard;
 use crate::error::{Error, Incompatible, Misbehaved, NotAuthentic};
 use crate::id::{IkeSaId, Role};
 use crate::output::Outbound;
-use crate::v2::auth::{self, Signed};
+use crate::v2::auth::{self, Credential, Signed};
 use crate::v2::child::{self, Refusal, Within};
 use crate::v2::contents::Contents;
+use crate::v2::crash;
 use crate::v2::established::note_window;
 use crate::v2::install::{error_payload, notify};
 use crate::v2::keys::{Keys, Nonces, Spis};
@@ -31,8 +32,10 @@ use crate::v2::message;
 use crate::v2::nat::Path;
 use crate::v2::pair::PairKeys;
 use crate::v2::proposal;
+use crate::v2::resume::{self, Shown};
 use crate::v2::sa::{Birth, Sa};
 use crate::v2::start::{announce, identification, own_identity};
+use crate::v2::sync;
 
 /// The Diffie-Hellman exchange is finished when IKE_AUTH arrives and not before, so that a flood
 /// of first messages costs half as much.
@@ -41,6 +44,8 @@ pub(crate) enum Secrets {
         dh: DhKeyPair,
         public: Vec<u8>,
     },
+    /// SK_d of the IKE SA that is resumed.
+    Ticket(Secret),
     Ready(Keys),
     /// The public value is not one of its group.
     Unusable,
@@ -60,6 +65,8 @@ pub(crate) struct HalfOpen {
     pub(crate) initiator_nonce: Vec<u8>,
     pub(crate) responder_nonce: Vec<u8>,
     pub(crate) secret: Secrets,
+    /// The ticket that the initiator showed.
+    pub(crate) shown: Option<Shown>,
 }
 
 /// What became of IKE_AUTH.
@@ -87,7 +94,7 @@ impl HalfOpen {
 
     /// Finishes the Diffie-Hellman exchange, once: what a message holds decides nothing here.
     fn unlock(&mut self) -> Result<&Keys, Discard> {
-        if matches!(self.secret, Secrets::Pending { .. }) {
+        if matches!(self.secret, Secrets::Pending { .. } | Secrets::Ticket(_)) {
             let pending = std::mem::replace(&mut self.secret, Secrets::Unusable);
             self.secret = self.finish(pending);
         }
@@ -98,9 +105,6 @@ impl HalfOpen {
     }
 
     fn finish(&self, secrets: Secrets) -> Secrets {
-        let Secrets::Pending { dh, public } = secrets else {
-            return secrets;
-        };
         let spis = Spis {
             initiator: self.peer_spi,
             responder: self.id.0,
@@ -109,9 +113,13 @@ impl HalfOpen {
             initiator: &self.initiator_nonce,
             responder: &self.responder_nonce,
         };
-        match dh.agree(&public) {
-            Ok(shared) => Secrets::Ready(Keys::initial(self.suite, &shared, nonces, spis)),
-            Err(_) => Secrets::Unusable,
+        match secrets {
+            Secrets::Pending { dh, public } => match dh.agree(&public) {
+                Ok(shared) => Secrets::Ready(Keys::initial(self.suite, &shared, nonces, spis)),
+                Err(_) => Secrets::Unusable,
+            },
+            Secrets::Ticket(sk_d) => Secrets::Ready(Keys::resumed(self.suite, &sk_d, nonces, spis)),
+            other => other,
         }
     }
 
@@ -232,14 +240,25 @@ impl HalfOpen {
             id,
             sk_p: keys.sk_p(true),
         };
-        let Auth::Psk(psk) = &peer.auth;
-        if !auth::verify_psk(self.suite.prf, psk, &signed, &auth.data) {
+        if !auth::verify(self.suite.prf, self.credential(&peer), &signed, &auth.data) {
             return Err(not_authentic(NotAuthentic::Auth {
                 said: remote_id.to_string(),
             }));
         }
         self.permits(&peer)?;
+        if let Some(shown) = &self.shown {
+            let ours = own_identity(&peer.local_id, self.path.local.ip());
+            shown.fits(&peer, &remote_id, &ours)?;
+        }
         Ok(Proven { peer, remote_id })
+    }
+
+    fn credential<'a>(&self, peer: &'a Peer) -> Credential<'a> {
+        let Auth::Psk(psk) = &peer.auth;
+        match self.shown {
+            Some(_) => Credential::Resumed,
+            None => Credential::Psk(psk),
+        }
     }
 
     /// IKE_SA_INIT was answered for the address; the identity may have stricter proposals.
@@ -278,12 +297,20 @@ impl HalfOpen {
         };
         let mut sa = Sa::new(birth, ctx);
         announce(&sa, ctx);
+        if self.shown.is_some() {
+            resume::announce(&sa, ctx);
+        }
         note_window(&mut sa, contents);
+        crash::keep(&mut sa, contents);
+        sync::agree(&mut sa, contents);
         let nonces = Nonces {
             initiator: &self.initiator_nonce,
             responder: &self.responder_nonce,
         };
         payloads.extend(first_child(&mut sa, contents, nonces, ctx));
+        payloads.extend(resume::grant(&sa, contents, ctx));
+        payloads.extend(sync::answer(&sa));
+        payloads.extend(crash::give(ctx.config, &sa.peer, sa.spis(), &sa.path));
         let answer = message::protect(&mut sa.keys, &header, &payloads).unwrap_or_default();
         ctx.transmit(&sa.path, answer.clone());
         sa.keep_answer(digest, answer);
@@ -299,8 +326,7 @@ impl HalfOpen {
             id: own_id,
             sk_p: keys.sk_p(false),
         };
-        let Auth::Psk(psk) = &peer.auth;
-        let auth = auth::psk(self.suite.prf, psk, &signed);
+        let auth = auth::sign(self.suite.prf, self.credential(peer), &signed);
         let data = auth.as_bytes().to_vec();
         Payload::Auth(AuthPayload {
             method: AUTH_METHOD_SHARED_KEY,

@@ -1,9 +1,9 @@
-//! An IKE_SA_INIT request before there is any state for it: cookie, choice, answer (RFC 7296
-//! sections 1.2 and 2.6).
+//! A first request before there is any state for it: cookie, choice, answer (RFC 7296 sections 1.2
+//! and 2.6, RFC 5723 section 4.3).
 
 use std::net::SocketAddr;
 
-use crypto::{DhKeyPair, Group};
+use crypto::{DhKeyPair, Group, Secret};
 use policy::pad::Peer;
 use policy::proposal::{IkeProposal, IkeSuite};
 use wire::ike::{Decoded, ExchangeType, Flags, Header, Nonce, NotifyType, Payload};
@@ -20,8 +20,9 @@ use crate::v2::install::error_payload;
 use crate::v2::keys::Spis;
 use crate::v2::nat::{self, Nat, Path};
 use crate::v2::proposal::{self, Choice};
+use crate::v2::resume::Shown;
 
-/// An IKE_SA_INIT request that is complete and worth an answer.
+/// An IKE_SA_INIT or IKE_SESSION_RESUME request that is complete and worth an answer.
 pub(crate) struct InitRequest<'a> {
     decoded: &'a Decoded<'a>,
     contents: Contents<'a>,
@@ -39,8 +40,39 @@ impl<'a> InitRequest<'a> {
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Result<Self, Discard> {
+        let request = InitRequest::read(decoded, ExchangeType::IKE_SA_INIT, local, remote)?;
+        let contents = &request.contents;
+        match contents.sa().is_ok() && contents.ke().is_ok() {
+            true => Ok(request),
+            false => Err(Discard::UnexpectedPayloads),
+        }
+    }
+
+    /// Looks at a request that shows a ticket; nothing changes.
+    ///
+    /// # Errors
+    /// It is not one that could be answered.
+    pub(crate) fn check_resumption(
+        decoded: &'a Decoded<'a>,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<Self, Discard> {
+        let exchange = ExchangeType::IKE_SESSION_RESUME;
+        let request = InitRequest::read(decoded, exchange, local, remote)?;
+        match request.ticket() {
+            Some(_) => Ok(request),
+            None => Err(Discard::UnexpectedPayloads),
+        }
+    }
+
+    fn read(
+        decoded: &'a Decoded<'a>,
+        exchange: ExchangeType,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<Self, Discard> {
         let header = &decoded.header;
-        if header.exchange != ExchangeType::IKE_SA_INIT {
+        if header.exchange != exchange {
             return Err(Discard::UnknownSpi);
         }
         if header.flags.response || !header.flags.initiator {
@@ -50,8 +82,7 @@ impl<'a> InitRequest<'a> {
             return Err(Discard::MessageId);
         }
         let contents = Contents::of(&decoded.payloads).map_err(|_| Discard::UnexpectedPayloads)?;
-        let complete = contents.sa().is_ok() && contents.ke().is_ok() && contents.nonce().is_ok();
-        match complete && header.initiator_spi != 0 && decoded.encrypted.is_none() {
+        match contents.nonce().is_ok() && header.initiator_spi != 0 && decoded.encrypted.is_none() {
             true => Ok(InitRequest {
                 decoded,
                 contents,
@@ -78,10 +109,24 @@ impl<'a> InitRequest<'a> {
             .map(|notify| notify.data.as_slice())
     }
 
+    /// The ticket that the request shows.
+    pub(crate) fn ticket(&self) -> Option<&[u8]> {
+        self.contents
+            .notify(NotifyType::TICKET_OPAQUE)
+            .map(|notify| notify.data.as_slice())
+    }
+
+    /// Whether the algorithms of a ticket are still among those that we allow.
+    pub(crate) fn allows(&self, proposals: &[IkeProposal], suite: IkeSuite) -> bool {
+        let ours = proposal::offer_ike(proposals, None);
+        let theirs = proposal::offer_ike(&[suite.into()], None);
+        proposal::choose::<IkeSuite>(&ours, &theirs, None).is_ok()
+    }
+
     /// An answer that leaves no state behind.
     pub(crate) fn answer_statelessly(&self, payload: Payload, ctx: &mut Context<'_>) {
         let path = self.path(Nat::default());
-        if let Some(bytes) = stateless_answer(self.decoded.header.initiator_spi, payload) {
+        if let Some(bytes) = stateless_answer(&self.decoded.header, payload) {
             ctx.transmit(&path, bytes);
         }
     }
@@ -133,6 +178,33 @@ impl<'a> InitRequest<'a> {
     ) -> Option<HalfOpen> {
         let dh = DhKeyPair::generate(choice.suite.group, ctx.random).ok()?;
         let public = self.contents.ke().ok()?.data.clone();
+        let payloads = vec![Payload::Sa(choice.answer(Vec::new())), key_exchange(&dh)];
+        let secret = Secrets::Pending { dh, public };
+        self.answer(payloads, choice.suite, secret, None, peer, ctx)
+    }
+
+    /// Takes a ticket, which had these algorithms and this SK_d, and becomes half-open.
+    pub(crate) fn resume(
+        self,
+        suite: IkeSuite,
+        sk_d: Secret,
+        shown: Shown,
+        peer: &Peer,
+        ctx: &mut Context<'_>,
+    ) -> Option<HalfOpen> {
+        let secret = Secrets::Ticket(sk_d);
+        self.answer(Vec::new(), suite, secret, Some(shown), peer, ctx)
+    }
+
+    fn answer(
+        self,
+        mut payloads: Vec<Payload>,
+        suite: IkeSuite,
+        secret: Secrets,
+        shown: Option<Shown>,
+        peer: &Peer,
+        ctx: &mut Context<'_>,
+    ) -> Option<HalfOpen> {
         let initiator_nonce = self.contents.nonce().ok()?.to_vec();
         let (id, responder_nonce) = (ctx.reserve_ike(), ctx.nonce());
         let peer_spi = self.decoded.header.initiator_spi;
@@ -144,11 +216,7 @@ impl<'a> InitRequest<'a> {
         let forced = nat::forced(&peer.ike);
         let nat = nat::detect(&self.contents, seen, self.local, self.remote, forced);
         let path = self.path(nat);
-        let mut payloads = vec![
-            Payload::Sa(choice.answer(Vec::new())),
-            key_exchange(&dh),
-            Payload::Nonce(Nonce(responder_nonce.clone())),
-        ];
+        payloads.push(Payload::Nonce(Nonce(responder_nonce.clone())));
         let spis = Spis {
             initiator: peer_spi,
             responder: id.0,
@@ -162,40 +230,41 @@ impl<'a> InitRequest<'a> {
                 ctx.random,
             ));
         }
-        let header = init_response(peer_spi, id.0);
+        let header = first_response(&self.decoded.header, id.0);
         let response = wire::ike::encode(&header, &payloads).ok()?;
         ctx.transmit(&path, response.clone());
         Some(HalfOpen {
             id,
             peer_spi,
             path,
-            suite: choice.suite,
+            suite,
             until: ctx.now + limits::HALF_OPEN_LIFE,
             birth: ctx.registry.next_birth(),
             request: self.decoded.octets.to_vec(),
             response,
             initiator_nonce,
             responder_nonce,
-            secret: Secrets::Pending { dh, public },
+            secret,
+            shown,
         })
     }
 }
 
-/// An IKE_SA_INIT response of one notification, without an SPI of ours.
-pub(crate) fn stateless_answer(initiator_spi: u64, payload: Payload) -> Option<Vec<u8>> {
-    wire::ike::encode(&init_response(initiator_spi, 0), &[payload]).ok()
+/// An answer to a first request of one notification, without an SPI of ours.
+pub(crate) fn stateless_answer(request: &Header, payload: Payload) -> Option<Vec<u8>> {
+    wire::ike::encode(&first_response(request, 0), &[payload]).ok()
 }
 
-fn init_response(initiator_spi: u64, responder_spi: u64) -> Header {
+fn first_response(request: &Header, responder_spi: u64) -> Header {
     let flags = Flags {
         initiator: false,
         version: false,
         response: true,
     };
     Header::new(
-        initiator_spi,
+        request.initiator_spi,
         responder_spi,
-        ExchangeType::IKE_SA_INIT,
+        request.exchange,
         flags,
         0,
     )

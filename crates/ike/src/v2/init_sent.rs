@@ -1,4 +1,5 @@
-//! An initiator's first state: IKE_SA_INIT was sent (RFC 7296 sections 1.2 and 2.6).
+//! An initiator's first state: IKE_SA_INIT was sent (RFC 7296 sections 1.2 and 2.6), or a ticket
+//! was shown in its place (RFC 5723 section 4.3).
 //!
 //! Each state holds exactly what is known then, and gives itself up for the next.
 
@@ -15,6 +16,7 @@ use crate::context::Context;
 use crate::discard::Discard;
 use crate::error::{Error, Misbehaved};
 use crate::event::Event;
+use crate::id::IkeSaId;
 use crate::limits;
 use crate::v2::auth_sent::{AuthSent, Begun, Purpose, Step};
 use crate::v2::child::{key_exchange, wanted_group};
@@ -22,13 +24,21 @@ use crate::v2::contents::Contents;
 use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::nat::{self, Nat, Path};
 use crate::v2::proposal;
+use crate::v2::resume;
 use crate::v2::retransmit::Retransmit;
+use crate::v2::ticket::Held;
 
-/// IKE_SA_INIT was sent.
+/// What the first message offers for new keys.
+enum Opening {
+    Exchange(DhKeyPair),
+    Ticket(Arc<Held>),
+}
+
+/// The first message was sent.
 pub(crate) struct InitSent {
     pub(crate) purpose: Purpose,
     pub(crate) retransmit: Retransmit,
-    dh: DhKeyPair,
+    opening: Opening,
     nonce: Vec<u8>,
     cookie: Option<Vec<u8>>,
     restarts: u8,
@@ -53,6 +63,14 @@ pub(crate) enum InitProof {
         nonce: Vec<u8>,
         nat: Nat,
     },
+    /// The ticket is not taken: begin in full.
+    TicketRefused,
+    /// The ticket is taken: go on.
+    Resumed {
+        peer_spi: u64,
+        nonce: Vec<u8>,
+        nat: Nat,
+    },
 }
 
 impl InitSent {
@@ -62,14 +80,13 @@ impl InitSent {
         local: IpAddr,
         remote: IpAddr,
         pending: Vec<Acquire>,
+        ticket: Option<Arc<Held>>,
         ctx: &mut Context<'_>,
     ) -> Option<Self> {
-        let group = peer
-            .ike
-            .proposals
-            .iter()
-            .find_map(|one| one.groups.first().copied())?;
-        let dh = DhKeyPair::generate(group, ctx.random).ok()?;
+        let opening = match ticket {
+            Some(held) => Opening::Ticket(held),
+            None => Opening::Exchange(first_key_pair(&peer, ctx)?),
+        };
         let port = nat::first_port(&peer.ike);
         let path = Path {
             local: SocketAddr::new(local, port),
@@ -94,7 +111,7 @@ impl InitSent {
         let mut this = InitSent {
             purpose,
             retransmit,
-            dh,
+            opening,
             nonce,
             cookie: None,
             restarts: 0,
@@ -116,11 +133,15 @@ impl InitSent {
         let cookie =
             cookie.map(|data| Payload::Notify(Notify::new(NotifyType::COOKIE, data.clone())));
         let mut payloads: Vec<Payload> = cookie.into_iter().collect();
-        payloads.extend([
-            Payload::Sa(proposal::offer_ike(&peer.ike.proposals, None)),
-            key_exchange(&self.dh),
-            Payload::Nonce(Nonce(self.nonce.clone())),
-        ]);
+        let nonce = Payload::Nonce(Nonce(self.nonce.clone()));
+        match &self.opening {
+            Opening::Exchange(dh) => payloads.extend([
+                Payload::Sa(proposal::offer_ike(&peer.ike.proposals, None)),
+                key_exchange(dh),
+                nonce,
+            ]),
+            Opening::Ticket(held) => payloads.extend([nonce, resume::show(held)]),
+        }
         let force = nat::forced(&peer.ike);
         payloads.extend(nat::payloads(
             spis,
@@ -134,7 +155,7 @@ impl InitSent {
             version: false,
             response: false,
         };
-        let header = Header::new(id.0, 0, ExchangeType::IKE_SA_INIT, flags, 0);
+        let header = Header::new(id.0, 0, self.exchange(), flags, 0);
         self.request = wire::ike::encode(&header, &payloads).unwrap_or_default();
         self.retransmit = Retransmit::start(&peer.ike.retransmission, ctx.now);
         ctx.transmit(path, self.request.clone());
@@ -151,7 +172,7 @@ impl InitSent {
         remote: SocketAddr,
     ) -> Result<InitProof, Discard> {
         let header = &decoded.header;
-        if header.exchange != ExchangeType::IKE_SA_INIT {
+        if header.exchange != self.exchange() {
             return Err(Discard::UnexpectedExchange);
         }
         if !header.flags.response || header.flags.initiator {
@@ -164,26 +185,51 @@ impl InitSent {
             return Err(Discard::NoMatchingRequest);
         }
         let contents = Contents::of(&decoded.payloads).map_err(|_| Discard::UnexpectedPayloads)?;
-        match contents.sa() {
-            Ok(_) => self.check_answer(decoded, &contents, local, remote),
-            Err(_) => self.check_refusal(&contents),
-        }
-    }
-
-    fn check_refusal(&self, contents: &Contents<'_>) -> Result<InitProof, Discard> {
         if let Some(cookie) = contents.notify(NotifyType::COOKIE) {
             if !(1..=limits::COOKIE).contains(&cookie.data.len()) {
                 return Err(Discard::Cookie);
             }
             return self.restart(InitProof::Cookie(cookie.data.clone()));
         }
+        match (&self.opening, contents.sa()) {
+            (Opening::Ticket(_), _) => self.check_resumption(decoded, &contents, local, remote),
+            (Opening::Exchange(dh), Ok(_)) => {
+                self.check_answer(dh, decoded, &contents, local, remote)
+            }
+            (Opening::Exchange(dh), Err(_)) => self.check_refusal(dh, &contents),
+        }
+    }
+
+    fn exchange(&self) -> ExchangeType {
+        resume::first_exchange(matches!(self.opening, Opening::Ticket(_)))
+    }
+
+    fn check_resumption(
+        &self,
+        decoded: &Decoded<'_>,
+        contents: &Contents<'_>,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<InitProof, Discard> {
+        let Some(nonce) = resume::check_answer(contents)? else {
+            return Ok(InitProof::TicketRefused);
+        };
+        let (peer_spi, nat) = self.seen(decoded, contents, local, remote)?;
+        Ok(InitProof::Resumed {
+            peer_spi,
+            nonce,
+            nat,
+        })
+    }
+
+    fn check_refusal(&self, dh: &DhKeyPair, contents: &Contents<'_>) -> Result<InitProof, Discard> {
         let error = contents.error().ok_or(Discard::UnexpectedPayloads)?;
         if error.kind != NotifyType::INVALID_KE_PAYLOAD {
             return Ok(InitProof::Refusal(error.kind));
         }
         let group = wanted_group(error).ok_or(Discard::UnexpectedPayloads)?;
         let ours = &self.purpose.peer.ike.proposals;
-        if group == self.dh.group() || !ours.iter().any(|one| one.groups.contains(&group)) {
+        if group == dh.group() || !ours.iter().any(|one| one.groups.contains(&group)) {
             return Err(Discard::KeyExchange);
         }
         self.restart(InitProof::Group(group))
@@ -198,6 +244,7 @@ impl InitSent {
 
     fn check_answer(
         &self,
+        dh: &DhKeyPair,
         decoded: &Decoded<'_>,
         contents: &Contents<'_>,
         local: SocketAddr,
@@ -208,11 +255,30 @@ impl InitSent {
         let sa = contents.sa().map_err(bad)?;
         let (suite, _) = proposal::accept::<IkeSuite>(&offered, sa).map_err(bad)?;
         let (ke, nonce) = (contents.ke().map_err(bad)?, contents.nonce().map_err(bad)?);
-        let group = self.dh.group();
+        let group = dh.group();
         let same = suite.group == group && ke.group == group.id();
         if !same || ke.data.len() != group.public_length() {
             return Err(Discard::KeyExchange);
         }
+        let (peer_spi, nat) = self.seen(decoded, contents, local, remote)?;
+        let (public, nonce) = (ke.data.clone(), nonce.to_vec());
+        Ok(InitProof::Answer {
+            suite,
+            peer_spi,
+            public,
+            nonce,
+            nat,
+        })
+    }
+
+    /// The peer's SPI, and what its hashes tell of NATs.
+    fn seen(
+        &self,
+        decoded: &Decoded<'_>,
+        contents: &Contents<'_>,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<(u64, Nat), Discard> {
         let peer_spi = decoded.header.responder_spi;
         if peer_spi == 0 {
             return Err(Discard::WrongPeerSpi);
@@ -222,15 +288,7 @@ impl InitSent {
             responder: peer_spi,
         };
         let forced = nat::forced(&self.purpose.peer.ike);
-        let nat = nat::detect(contents, spis, local, remote, forced);
-        let (public, nonce) = (ke.data.clone(), nonce.to_vec());
-        Ok(InitProof::Answer {
-            suite,
-            peer_spi,
-            public,
-            nonce,
-            nat,
-        })
+        Ok((peer_spi, nat::detect(contents, spis, local, remote, forced)))
     }
 
     /// Goes on after an answer. `answer` are its octets, which the peer will sign; `alone` says
@@ -245,7 +303,7 @@ impl InitSent {
         match proof {
             InitProof::Cookie(cookie) => self.cookie = Some(cookie),
             InitProof::Group(group) => match DhKeyPair::generate(group, ctx.random) {
-                Ok(dh) => self.dh = dh,
+                Ok(dh) => self.opening = Opening::Exchange(dh),
                 Err(_) => return Step::Next(Box::new(InitStep::Waiting(Box::new(self)))),
             },
             InitProof::Refusal(notify) => {
@@ -253,6 +311,10 @@ impl InitSent {
                     let (ike, peer) = (self.purpose.id, self.purpose.peer.name.clone());
                     ctx.event(Event::HandshakeDoubtful { ike, peer, notify });
                 }
+                return Step::Next(Box::new(InitStep::Waiting(Box::new(self))));
+            }
+            InitProof::TicketRefused => {
+                self.begin_in_full(ctx);
                 return Step::Next(Box::new(InitStep::Waiting(Box::new(self))));
             }
             InitProof::Answer {
@@ -263,40 +325,44 @@ impl InitSent {
                 nat,
             } => {
                 self.purpose.path.nat = nat;
-                let shared = match self.dh.agree(&public) {
-                    Ok(shared) => shared,
-                    Err(_) => {
-                        let error = Error::Misbehaved(Misbehaved::KeyExchange);
-                        return Step::Failed {
-                            error,
-                            pending: self.purpose.pending,
-                        };
-                    }
+                let (nonces, spis) = both(&self.nonce, &nonce, self.purpose.id, peer_spi);
+                let Opening::Exchange(dh) = self.opening else {
+                    return Step::Next(Box::new(InitStep::Waiting(Box::new(self))));
                 };
-                let spis = Spis {
-                    initiator: self.purpose.id.0,
-                    responder: peer_spi,
+                let Ok(shared) = dh.agree(&public) else {
+                    let error = Error::Misbehaved(Misbehaved::KeyExchange);
+                    let pending = self.purpose.pending;
+                    return Step::Failed { error, pending };
                 };
-                let nonces = Nonces {
-                    initiator: &self.nonce,
-                    responder: &nonce,
-                };
-                let keys = Keys::initial(suite, &shared, nonces, spis);
                 let begun = Begun {
+                    keys: Keys::initial(suite, &shared, nonces, spis),
                     purpose: self.purpose,
                     peer_spi,
-                    keys,
                     own_nonce: self.nonce,
                     peer_nonce: nonce,
+                    resumed: None,
                 };
-                let next = AuthSent::begin(begun, &self.request, answer.to_vec(), alone, ctx);
-                return match next {
-                    Ok(next) => Step::Next(Box::new(InitStep::Authenticating(Box::new(next)))),
-                    Err(pending) => Step::Failed {
-                        error: Error::NoSuchPeer,
-                        pending,
-                    },
+                return authenticate(begun, &self.request, answer, alone, ctx);
+            }
+            InitProof::Resumed {
+                peer_spi,
+                nonce,
+                nat,
+            } => {
+                self.purpose.path.nat = nat;
+                let (nonces, spis) = both(&self.nonce, &nonce, self.purpose.id, peer_spi);
+                let Opening::Ticket(held) = self.opening else {
+                    return Step::Next(Box::new(InitStep::Waiting(Box::new(self))));
                 };
+                let begun = Begun {
+                    keys: Keys::resumed(held.suite, &held.sk_d, nonces, spis),
+                    purpose: self.purpose,
+                    peer_spi,
+                    own_nonce: self.nonce,
+                    peer_nonce: nonce,
+                    resumed: Some(held),
+                };
+                return authenticate(begun, &self.request, answer, alone, ctx);
             }
         }
         self.restarts += 1;
@@ -304,14 +370,32 @@ impl InitSent {
         Step::Next(Box::new(InitStep::Waiting(Box::new(self))))
     }
 
+    /// The peer does not take the ticket, or says nothing to it: IKE_SA_INIT follows.
+    fn begin_in_full(&mut self, ctx: &mut Context<'_>) {
+        let Some(dh) = first_key_pair(&self.purpose.peer, ctx) else {
+            return;
+        };
+        let (ike, peer) = (self.purpose.id, self.purpose.peer.name.clone());
+        ctx.event(Event::TicketRefused { ike, peer });
+        self.opening = Opening::Exchange(dh);
+        self.nonce = ctx.nonce();
+        self.cookie = None;
+        self.send(ctx);
+    }
+
     /// The request is due again; the error is the end.
     pub(crate) fn fire(&mut self, ctx: &mut Context<'_>) -> Result<(), Error> {
         let tries = self.retransmit.tries();
+        let resumes = matches!(self.opening, Opening::Ticket(_));
+        if resumes && !resume::is_patient(tries) {
+            self.begin_in_full(ctx);
+            return Ok(());
+        }
         if !self
             .retransmit
             .again(&self.purpose.peer.ike.retransmission, ctx.now)
         {
-            let exchange = ExchangeType::IKE_SA_INIT;
+            let exchange = self.exchange();
             return Err(self
                 .doubt
                 .map_or(Error::Timeout { exchange, tries }, Error::Refused));
@@ -319,6 +403,44 @@ impl InitSent {
         ctx.transmit(&self.purpose.path, self.request.clone());
         Ok(())
     }
+}
+
+/// Both nonces and both SPIs.
+fn both<'a>(ours: &'a [u8], theirs: &'a [u8], id: IkeSaId, peer_spi: u64) -> (Nonces<'a>, Spis) {
+    let nonces = Nonces {
+        initiator: ours,
+        responder: theirs,
+    };
+    let spis = Spis {
+        initiator: id.0,
+        responder: peer_spi,
+    };
+    (nonces, spis)
+}
+
+fn authenticate(
+    begun: Begun,
+    request: &[u8],
+    answer: &[u8],
+    alone: bool,
+    ctx: &mut Context<'_>,
+) -> Step<InitStep> {
+    match AuthSent::begin(begun, request, answer.to_vec(), alone, ctx) {
+        Ok(next) => Step::Next(Box::new(InitStep::Authenticating(Box::new(next)))),
+        Err(pending) => Step::Failed {
+            error: Error::NoSuchPeer,
+            pending,
+        },
+    }
+}
+
+/// A key pair of the group that we like best.
+fn first_key_pair(peer: &Peer, ctx: &mut Context<'_>) -> Option<DhKeyPair> {
+    let proposals = &peer.ike.proposals;
+    let group = proposals
+        .iter()
+        .find_map(|one| one.groups.first().copied())?;
+    DhKeyPair::generate(group, ctx.random).ok()
 }
 
 /// Where an answer to IKE_SA_INIT leads.

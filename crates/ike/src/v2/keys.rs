@@ -13,6 +13,9 @@ use crate::record::codec::{Reader, Writer};
 /// Where the epoch of an ownership stands in the number of a message: above 48 bits of count.
 const EPOCH_SHIFT: u32 = 48;
 
+/// What keeps the keys of a resumed IKE SA apart from all others.
+const RESUMPTION: &[u8] = b"Resumption";
+
 /// Both nonces of an exchange, its initiator's first.
 #[derive(Clone, Copy)]
 pub(crate) struct Nonces<'a> {
@@ -63,6 +66,13 @@ impl Keys {
         Keys::derive(suite, &skeyseed, nonces, spis)
     }
 
+    /// The keys of an IKE SA that resumes another, which had this SK_d (RFC 5723 section 5.1).
+    pub(crate) fn resumed(suite: IkeSuite, sk_d: &Secret, nonces: Nonces<'_>, spis: Spis) -> Self {
+        let parts = [RESUMPTION, nonces.initiator, nonces.responder];
+        let skeyseed = suite.prf.compute(sk_d.as_bytes(), &parts);
+        Keys::derive(suite, &skeyseed, nonces, spis)
+    }
+
     fn derive(suite: IkeSuite, skeyseed: &Secret, nonces: Nonces<'_>, spis: Spis) -> Self {
         let (spi_i, spi_r) = (spis.initiator.to_be_bytes(), spis.responder.to_be_bytes());
         let seed = [nonces.initiator, nonces.responder, &spi_i, &spi_r];
@@ -105,7 +115,8 @@ impl Keys {
             .unwrap_or_default()
     }
 
-    fn sk_d(&self) -> &[u8] {
+    /// SK_d, from which children and successors get their keys.
+    pub(crate) fn sk_d(&self) -> &[u8] {
         self.get(Part::D)
     }
 

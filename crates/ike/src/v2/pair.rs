@@ -48,6 +48,8 @@ pub(crate) struct Child {
     pub(crate) in_esp: bool,
     /// What ESP was given, with the keys: the other members of a cluster need them as well.
     pub(crate) spec: Arc<SaSpec>,
+    /// How many outbound sequence numbers the peer's cluster had us skip.
+    pub(crate) skipped: u64,
     pub(crate) born: Instant,
     pub(crate) rekey_at: Option<Instant>,
     pub(crate) expire_at: Instant,
@@ -90,6 +92,7 @@ impl Child {
             stage: Stage::Installed,
             active: true,
             in_esp: true,
+            skipped: 0,
             born: now,
             rekey_at: Some(ctx.after(rekey.saturating_sub(early))),
             expire_at: ctx.after(hard),

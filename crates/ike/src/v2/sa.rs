@@ -19,6 +19,7 @@ use crate::v2::child::ChildOffer;
 use crate::v2::keys::{Keys, Spis};
 use crate::v2::nat::Path;
 use crate::v2::pair::Child;
+use crate::v2::recovery::Recovery;
 use crate::v2::retransmit::Retransmit;
 
 /// Where an IKE SA is in its life.
@@ -65,6 +66,8 @@ pub(crate) enum Task {
     TellInvalidSpi {
         spi: u32,
     },
+    /// Gives the peer a crash token.
+    GiveToken,
 }
 
 /// Our offer to replace the IKE SA.
@@ -96,7 +99,9 @@ pub(crate) enum Kind {
     DeleteChild {
         child: ChildId,
     },
-    DisownChild,
+    DisownChild {
+        inbound_spi: u32,
+    },
     RekeyIke {
         offer: Box<IkeOffer>,
         rival: Option<Rival<IkeSaId>>,
@@ -189,6 +194,7 @@ pub(crate) struct Sa {
     /// Outbound SPIs that the peer deleted before we had its answer that made them.
     pub(crate) deleted_early: Vec<u32>,
     pub(crate) effects: Vec<Effect>,
+    pub(crate) recovery: Recovery,
     /// The message ids of our next request, and of the peer's.
     pub(crate) next_request: u32,
     pub(crate) expected_request: u32,
@@ -255,6 +261,7 @@ impl Sa {
             last_hint: None,
             deleted_early: Vec::new(),
             effects: Vec::new(),
+            recovery: Recovery::default(),
             next_request: birth.requests.0,
             expected_request: birth.requests.1,
             answered: None,

@@ -24,12 +24,15 @@ use crate::record::{BadRecord, Directory, Pair, Record, Recorded, Takeover};
 use crate::v2::keys::Keys;
 use crate::v2::nat::{Nat, Path};
 use crate::v2::pair::{Child, Stage as ChildStage};
+use crate::v2::recovery::Recovery;
 use crate::v2::sa::{Answered, Kind, Sa, Silence, Stage, Task};
 
 /// The version of the format; members of different versions do not read each other's records.
 const VERSION: u8 = 1;
 /// Most requests of ours in flight that are read, with room for any window.
 const MAX_EXCHANGES: usize = 16;
+/// Most crash tokens that are read, with room for any number that a peer may give.
+const MAX_TOKENS: usize = 16;
 
 /// Writes an IKE SA down.
 pub(crate) fn write(sa: &Sa, now: Instant) -> Record {
@@ -87,6 +90,10 @@ fn life(to: &mut Writer, sa: &Sa, now: Instant) {
         to.octets(&answered.digest);
         to.octets(&answered.bytes);
     });
+    to.list(&sa.recovery.tokens, |to, token| to.octets(token));
+    to.flag(sa.recovery.message_ids);
+    to.flag(sa.recovery.counters);
+    to.option(sa.recovery.announced, Writer::u32);
 }
 
 /// What comes before the children.
@@ -219,6 +226,14 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
             bytes: from.octets()?.to_vec(),
         })
     })?;
+    // A ticket stays with the member that got it: another one begins with a whole handshake.
+    let recovery = Recovery {
+        tokens: from.list(MAX_TOKENS, |from| from.octets().map(<[u8]>::to_vec))?,
+        message_ids: from.flag()?,
+        counters: from.flag()?,
+        announced: from.option(Reader::u32)?,
+        ..Recovery::default()
+    };
     Some(Box::new(Sa {
         id: head.id,
         peer_spi: head.peer_spi,
@@ -248,6 +263,7 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
         next_request,
         expected_request,
         answered,
+        recovery,
         changed: false,
         silence: Silence::None,
     }))

@@ -8,11 +8,13 @@ use crate::context::Context;
 use crate::discard::Discard;
 use crate::id::Role;
 use crate::limits;
+use crate::v2::crash;
 use crate::v2::keys::Spis;
 use crate::v2::message;
 use crate::v2::nat::Path;
 use crate::v2::retransmit::Retransmit;
 use crate::v2::sa::{Answered, Exchange, Kind, Sa, Stage};
+use crate::v2::sync::{self, Told};
 
 /// An authenticated message that has its place in the window.
 pub(crate) enum Proof {
@@ -29,6 +31,10 @@ pub(crate) enum Proof {
     },
     /// An unprotected notification: nothing is true of it.
     Hint(NotifyType),
+    /// An unprotected notification with a token that only the peer can have.
+    Lost,
+    /// Something about message ids, to which the window does not apply (RFC 6311).
+    Sync(Told),
 }
 
 /// An authenticated request on its way through the handlers.
@@ -41,7 +47,7 @@ pub(crate) struct Request<'a> {
 }
 
 impl Sa {
-    fn header(&self, exchange: ExchangeType, response: bool, message_id: u32) -> Header {
+    pub(crate) fn header(&self, exchange: ExchangeType, response: bool, message_id: u32) -> Header {
         let initiator = self.role == Role::Initiator;
         let flags = Flags {
             initiator,
@@ -76,6 +82,9 @@ impl Sa {
         }
         if header.flags.initiator == (self.role == Role::Initiator) {
             return Err(Discard::WrongDirection);
+        }
+        if let Some(told) = sync::check(self, decoded)? {
+            return Ok(Proof::Sync(told));
         }
         if header.flags.response {
             let asked = self
@@ -124,6 +133,12 @@ impl Sa {
         };
         let hint =
             decoded.header.flags.response && decoded.payloads.iter().any(|one| says(one).is_some());
+        if let Some(is_proof) = crash::is_proof(self, &decoded.payloads).filter(|_| hint) {
+            return match is_proof {
+                true => Ok(Proof::Lost),
+                false => Err(Discard::CrashToken),
+            };
+        }
         match hint {
             true => Ok(Proof::Hint(NotifyType::INVALID_IKE_SPI)),
             false => Err(Discard::NotEncrypted),

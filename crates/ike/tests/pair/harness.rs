@@ -111,6 +111,7 @@ impl Setup {
             released: Vec::new(),
             keys: 0,
             keepalives: Vec::new(),
+            skips: Vec::new(),
             wait: None,
         }
     }
@@ -164,6 +165,8 @@ pub(crate) struct Host {
     pub(crate) released: Vec<Duration>,
     pub(crate) keys: usize,
     pub(crate) keepalives: Vec<Duration>,
+    /// What the outbound SAs left out.
+    pub(crate) skips: Vec<(ChildId, u64)>,
     pub(crate) wait: Option<(Instant, Timer)>,
 }
 
@@ -450,6 +453,10 @@ impl Pair {
                     .get_mut(&child)
                     .expect("redirects what is installed");
                 one.spec = Arc::new(redirected(&one.spec, remote, encapsulation));
+            }
+            Output::SkipSequence { child, delta } => {
+                assert!(host.sad.contains_key(&child), "skips what is installed");
+                host.skips.push((child, delta));
             }
             Output::Event(event) => {
                 if matches!(event, Event::AddressReleased { .. }) {

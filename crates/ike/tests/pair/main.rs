@@ -3,6 +3,7 @@
 
 mod address;
 mod collision;
+mod crash;
 mod handshake;
 mod harness;
 mod hostile;
@@ -10,4 +11,6 @@ mod ladder;
 mod network;
 mod rekey;
 mod reload;
+mod resumption;
+mod synchronise;
 mod takeover;

@@ -179,6 +179,7 @@ impl Daemon {
             } => {
                 self.plane.redirect(child, remote, encapsulation);
             }
+            Output::SkipSequence { child, delta } => self.plane.skip(child, delta),
             Output::Remove { child, .. } => {
                 self.plane.remove(child);
                 effects.push(Effect::Removed(child));

@@ -146,6 +146,16 @@ impl Plane {
         }
     }
 
+    /// Leaves out sequence numbers of a pair's outbound SA.
+    pub(crate) fn skip(&mut self, child: ChildId, delta: u64) {
+        match self.later.get_mut(&child) {
+            Some(outbound) => outbound.advance_to(outbound.next().saturating_add(delta)),
+            None => {
+                self.outbound.skip(child, delta);
+            }
+        }
+    }
+
     /// Removes a pair.
     pub(crate) fn remove(&mut self, child: ChildId) {
         if self.sabotage == Some(Sabotage::KeepPairs) {

@@ -40,3 +40,8 @@ pub const NONCE_MAX: usize = 256;
 
 /// Fragments of one message (RFC 7383).
 pub const FRAGMENTS: u16 = 64;
+
+/// Octets of a crash token, least (RFC 6290 section 4.1).
+pub const CRASH_TOKEN_MIN: usize = 16;
+/// Octets of a crash token, most (RFC 6290 section 4.1).
+pub const CRASH_TOKEN_MAX: usize = 128;

@@ -5,6 +5,7 @@ mod interop;
 mod round_trip;
 mod rules;
 mod strategies;
+mod takeover;
 
 use super::*;
 

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::event::{Doubt, Event, Reason};
 use crate::limits;
 use crate::v2::child::{ChildOffer, Within, key_exchange};
+use crate::v2::crash;
 use crate::v2::install::acquire_failed;
 use crate::v2::pair::Stage as ChildStage;
 use crate::v2::proposal;
@@ -32,7 +33,7 @@ pub(crate) fn pump(sa: &mut Sa, ctx: &mut Context<'_>) {
             Task::DeleteChild { child } => delete_child(sa, child, ctx),
             Task::DisownChild { inbound_spi } => {
                 let delete = Payload::Delete(Delete::esp(vec![inbound_spi]));
-                sa.request(Kind::DisownChild, &[delete], ctx);
+                sa.request(Kind::DisownChild { inbound_spi }, &[delete], ctx);
             }
             Task::RekeyIke { tries } => rekey_ike(sa, None, tries, ctx),
             Task::DeleteIke { reason } => {
@@ -50,6 +51,7 @@ pub(crate) fn pump(sa: &mut Sa, ctx: &mut Context<'_>) {
                 let notify = Notify::new(NotifyType::INVALID_SPI, spi.to_be_bytes().to_vec());
                 sa.request(Kind::Liveness, &[Payload::Notify(notify)], ctx);
             }
+            Task::GiveToken => crash::give_now(sa, ctx),
         }
     }
 }
@@ -58,6 +60,10 @@ pub(crate) fn pump(sa: &mut Sa, ctx: &mut Context<'_>) {
 /// others; a rekeying of it goes alone.
 fn next(sa: &mut Sa) -> Option<Task> {
     let exclusive = |kind: &Kind| matches!(kind, Kind::RekeyIke { .. } | Kind::DeleteIke { .. });
+    if sa.recovery.attempts.is_some() {
+        // No request would find its place in the peer's window.
+        return None;
+    }
     if sa.is_silent() || !sa.has_room() || sa.exchanges.iter().any(|one| exclusive(&one.kind)) {
         return None;
     }

@@ -269,7 +269,7 @@ fn replace(
 }
 
 /// The peer's replacement of `old` stands; the peer deletes `old`.
-fn stand(sa: &mut Sa, old: ChildId, by: ChildId, ctx: &mut Context<'_>) {
+pub(crate) fn stand(sa: &mut Sa, old: ChildId, by: ChildId, ctx: &mut Context<'_>) {
     sa.activate(by, ctx);
     let until = ctx.now + limits::REPLACED_CHILD_LIFE;
     if let Some(child) = sa

@@ -13,7 +13,9 @@ use crate::timer::Timer;
 use crate::v2::established::begin::close_child;
 use crate::v2::established::liveness;
 use crate::v2::pair::Stage as ChildStage;
+use crate::v2::recovery::Attempts;
 use crate::v2::sa::{Sa, Stage, Task};
+use crate::v2::sync::member;
 
 /// The next deadline.
 pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
@@ -25,6 +27,7 @@ pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
     }
     let named = |at: Option<Instant>, timer| at.map(|at| (at, timer));
     let exchanges = sa.exchanges.iter().filter_map(|one| one.retransmit.due());
+    let attempts = sa.recovery.attempts.as_ref().and_then(Attempts::due);
     let replaced = match sa.stage {
         Stage::Replaced { until } if sa.exchanges.is_empty() => Some(until),
         _ => None,
@@ -32,6 +35,7 @@ pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
     let live = Some(()).filter(|()| sa.stage == Stage::Live);
     let own = [
         named(exchanges.min(), Timer::Retransmit),
+        named(attempts, Timer::Retransmit),
         named(replaced, Timer::Expire),
         named(sa.delayed.iter().map(|one| one.0).min(), Timer::Retry),
         named(live.and(sa.rekey_at), Timer::RekeyIke),
@@ -67,6 +71,9 @@ pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
     }
     if let Err(reason) = retransmit(sa, ctx) {
         return sa.end(reason, false, ctx);
+    }
+    if let Err(reason) = member::fire(sa, ctx) {
+        return sa.lose(reason, ctx);
     }
     if matches!(sa.stage, Stage::Replaced { until } if until <= now && sa.exchanges.is_empty()) {
         return sa.end(Reason::Rekeyed, false, ctx);

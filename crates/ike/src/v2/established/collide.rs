@@ -48,7 +48,7 @@ pub(crate) fn doing_to_ike(sa: &Sa) -> Doing {
     let of = |kind: &Kind| match kind {
         Kind::CreateChild { .. } => Doing::CreatingChild,
         Kind::RekeyChild { .. } => Doing::RekeyingChild,
-        Kind::DeleteChild { .. } | Kind::DisownChild => Doing::ClosingChild,
+        Kind::DeleteChild { .. } | Kind::DisownChild { .. } => Doing::ClosingChild,
         Kind::RekeyIke { .. } => Doing::RekeyingIke,
         Kind::DeleteIke { .. } => Doing::ClosingIke,
         Kind::Liveness | Kind::Forgotten(_) => Doing::Nothing,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use policy::sa::ChildId;
-use wire::ike::{Delete, NotifyType, Payload, ProtocolId};
+use wire::ike::{Delete, NotifyType, Payload, ProtocolId, ReplayCounterSync};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -16,6 +16,7 @@ use crate::v2::established::collide::{doing_to_closed, doing_to_ike};
 use crate::v2::established::liveness::told_invalid_spi;
 use crate::v2::pair::Stage as ChildStage;
 use crate::v2::sa::{Effect, Kind, Sa, Stage};
+use crate::v2::sync;
 use crate::v2::window::Request;
 
 /// The peer informs us.
@@ -69,6 +70,12 @@ pub(crate) fn informed(
     sa.respond(request, &payloads, ctx);
     for (id, stage) in gone {
         sa.remove_child(id, why(stage), ctx);
+    }
+    let counters = contents.notify(NotifyType::IPSEC_REPLAY_COUNTER_SYNC);
+    if let Some(counters) = counters.and_then(ReplayCounterSync::of)
+        && sa.recovery.counters
+    {
+        sync::peer::skip(sa, counters, ctx);
     }
     let useless = contents
         .notify(NotifyType::INVALID_SPI)

@@ -13,6 +13,7 @@ use crate::limits;
 use crate::v2::child::{exchange, invalid_ke, wanted_group};
 use crate::v2::collision::{Answer, Asked, answer, lowest, ours_is_redundant};
 use crate::v2::contents::Contents;
+use crate::v2::crash;
 use crate::v2::established::begin::rekey_ike;
 use crate::v2::established::collide::doing_to_ike;
 use crate::v2::install::{error_payload, notify};
@@ -103,11 +104,12 @@ fn agree(
     };
     let mut new = successor(sa, next, &shared, nonces, ctx);
     let answer = choice.answer(id.0.to_be_bytes().to_vec());
-    let payloads = [
+    let mut payloads = vec![
         Payload::Sa(answer),
         Payload::Nonce(Nonce(ours.clone())),
         payload,
     ];
+    payloads.extend(crash::give(ctx.config, &new.peer, new.spis(), &new.path));
     sa.respond(request, &payloads, ctx);
     if verdict == Answer::AsUsualThenCompare {
         let lowest = lowest(theirs, &ours).to_vec();
@@ -226,7 +228,9 @@ fn accept(
         peer_spi,
         suite,
     };
-    let new = successor(sa, next, &shared, nonces, ctx);
+    let mut new = successor(sa, next, &shared, nonces, ctx);
+    crash::keep(&mut new, contents);
+    crash::give_soon(&mut new, ctx.config);
     Ok((new, lowest(&offer.nonce, theirs).to_vec()))
 }
 
@@ -275,6 +279,7 @@ fn successor(
     };
     let mut new = Sa::new(birth, ctx);
     new.peer_window = sa.peer_window;
+    new.recovery = sa.recovery.successor();
     // The successor is as old as the first: INITIAL_CONTACT must find it.
     new.birth = sa.birth;
     new

@@ -1,5 +1,7 @@
 //! Messages that only somebody with the keys can send, and that a good peer would not.
 
+mod sync;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;

@@ -27,6 +27,7 @@ pub(crate) struct Written {
     age: Duration,
     rekey_in: Option<Duration>,
     expire_in: Duration,
+    skipped: u64,
 }
 
 /// The stage of a pair, with what is left of its time.
@@ -57,6 +58,7 @@ pub(crate) fn write(to: &mut Writer, child: &Child, now: Instant) {
     to.duration(left(child.expire_at));
     to.duration(now.saturating_duration_since(child.born));
     to.option(child.rekey_at.map(left), Writer::duration);
+    to.u64(child.skipped);
 }
 
 /// Reads the pairs of an IKE SA with this peer on this path.
@@ -110,6 +112,7 @@ pub(crate) fn read_all(
             expire_in: from.duration()?,
             age: from.duration()?,
             rekey_in: from.option(Reader::duration)?,
+            skipped: from.u64()?,
         })
     });
     children.ok_or_else(|| unknown.unwrap_or(BadRecord::Malformed))
@@ -168,6 +171,7 @@ impl Written {
             outbound_spi: self.spec.outbound_spi,
             selectors: self.spec.selectors.clone(),
             spec: Arc::new(self.spec),
+            skipped: self.skipped,
             stage: self.stage.revive(now),
             active: self.active,
             in_esp: self.in_esp,

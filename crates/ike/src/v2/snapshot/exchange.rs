@@ -44,7 +44,10 @@ pub(crate) fn write(to: &mut Writer, exchange: &Exchange) {
             to.u8(2);
             to.u64(child.0);
         }
-        Kind::DisownChild => to.u8(3),
+        Kind::DisownChild { inbound_spi } => {
+            to.u8(3);
+            to.u32(*inbound_spi);
+        }
         Kind::RekeyIke {
             offer,
             rival,
@@ -133,7 +136,9 @@ fn kind(
         2 => Kind::DeleteChild {
             child: ChildId(from.u64()?),
         },
-        3 => Kind::DisownChild,
+        3 => Kind::DisownChild {
+            inbound_spi: from.u32()?,
+        },
         4 => Kind::RekeyIke {
             offer: Box::new(IkeOffer {
                 new: IkeSaId(from.u64()?),
