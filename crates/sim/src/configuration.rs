@@ -146,5 +146,6 @@ fn member(settings: &Settings, host: HostId) -> ClusterConfig {
     ClusterConfig {
         member,
         groups: addresses.collect(),
+        replicate: None,
     }
 }

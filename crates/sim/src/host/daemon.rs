@@ -187,6 +187,15 @@ impl Daemon {
                 kernel.filter = Some(Arc::clone(&spd));
                 frames = self.plane.set_policy(spd, clock);
             }
+            // Nothing is replicated.
+            Output::Grant { .. }
+            | Output::GrantInbound { .. }
+            | Output::Exact { .. }
+            | Output::RestoreWindow { .. }
+            | Output::OpenGate { .. }
+            | Output::CloseGate { .. }
+            | Output::Inject { .. }
+            | Output::TransmitLink { .. } => {}
             Output::StartGroup { group } => self.start_group(&group, kernel, effects),
             Output::StopServices { group } => self.stop_services(&group, kernel, effects),
             Output::ReleaseAddresses { group } => {

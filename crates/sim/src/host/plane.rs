@@ -99,10 +99,10 @@ impl Plane {
         install: Box<Install>,
         now: u64,
     ) -> Result<(PairView, Vec<Frame>), String> {
-        let (spec, when) = (Arc::new(install.spec), install.outbound);
+        let (spec, when, bucket) = (install.spec, install.outbound, install.bucket);
         let refuse = |why| format!("the keys of pair {} do not fit: {why}", spec.id);
-        let inbound = InboundSa::new(Arc::clone(&spec), Bucket::HOST).map_err(refuse)?;
-        let outbound = OutboundSa::new(Arc::clone(&spec), Bucket::HOST).map_err(refuse)?;
+        let inbound = InboundSa::new(Arc::clone(&spec), bucket).map_err(refuse)?;
+        let outbound = OutboundSa::new(Arc::clone(&spec), bucket).map_err(refuse)?;
         let id = spec.id;
         let pair = Pair {
             view: view(&spec),
