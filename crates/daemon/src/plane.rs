@@ -374,7 +374,7 @@ impl Plane {
     /// Leaves out sequence numbers of a pair's outbound SA, also of one that still waits.
     pub(crate) fn skip(&mut self, child: ChildId, delta: u64) {
         match self.later.get_mut(&child) {
-            Some(outbound) => outbound.advance_to(outbound.next().saturating_add(delta)),
+            Some(Later { sa, .. }) => sa.advance_to(sa.next().saturating_add(delta)),
             None => self.outbound.give(OutboundOrder::Skip { child, delta }),
         }
     }

@@ -53,6 +53,8 @@ pub(crate) struct Replication {
     pub(crate) groups: BTreeMap<GroupName, Shared>,
     /// The group of every pair that is replicated.
     pub(crate) homes: BTreeMap<ChildId, GroupName>,
+    /// Nothing waits for the copies: see [`Node::sabotage_output_commit`](crate::Node).
+    pub(crate) sabotaged: bool,
 }
 
 /// A group whose state has copies.
@@ -172,6 +174,7 @@ impl Replication {
             strict,
             groups: groups.into_iter().map(shared).collect(),
             homes: BTreeMap::new(),
+            sabotaged: false,
         }
     }
 

@@ -7,6 +7,8 @@ use wire::ip::{Flow, protocol};
 use crate::frame::{FRONT, HostId};
 use crate::packet::SERVICE;
 
+/// The group of the front end's address, where the front end is a cluster.
+pub const CLIENT: usize = 2;
 /// How many networks there are between the hosts; everything but heartbeats uses the first.
 pub const PATHS: usize = 2;
 
@@ -15,6 +17,8 @@ pub const PATHS: usize = 2;
 pub struct Addresses {
     /// IPv6 instead of IPv4.
     pub ipv6: bool,
+    /// Whether the front end is a cluster, whose applications have an address of a group.
+    pub front_cluster: bool,
 }
 
 impl Addresses {
@@ -29,6 +33,15 @@ impl Addresses {
     #[must_use]
     pub fn all_own(&self, host: HostId) -> Vec<IpAddr> {
         (0..PATHS).map(|path| self.own(host, path)).collect()
+    }
+
+    /// The address from which the front end's applications ask.
+    #[must_use]
+    pub fn client(&self) -> IpAddr {
+        match self.front_cluster {
+            true => self.group(CLIENT),
+            false => self.own(FRONT, 0),
+        }
     }
 
     /// The virtual address of a group.

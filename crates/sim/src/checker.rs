@@ -5,22 +5,24 @@ mod delivery;
 mod messages;
 mod owner;
 mod pairs;
+mod secrets;
 mod unique;
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::addresses::Addresses;
 use crate::frame::{Content, Frame, HostId};
+use crate::settings::Settings;
 
 use clear::Clear;
 use messages::Messages;
 use owner::Owner;
+use secrets::Secrets;
 use unique::Unique;
 
 pub use delivery::{Delivery, Outage};
 pub use owner::Holders;
-pub use pairs::{Ends, disagreements};
+pub use pairs::{Ends, disagreements, incomplete};
 
 /// Breaches that are kept; one is enough to fail.
 const KEPT: usize = 20;
@@ -38,6 +40,8 @@ pub enum Checker {
     Delivery,
     /// After quiet both ends hold the same pairs.
     Pairs,
+    /// No key is on the network outside a link.
+    Secrets,
     /// A healthy network has one owner per group.
     Owner,
     /// Tables and queues stay under their limits.
@@ -56,6 +60,7 @@ impl fmt::Display for Checker {
             Checker::Messages => "message IDs",
             Checker::Delivery => "delivery",
             Checker::Pairs => "same pairs",
+            Checker::Secrets => "secrets",
             Checker::Owner => "one owner",
             Checker::Bounds => "bounds",
             Checker::Progress => "progress",
@@ -94,25 +99,30 @@ pub struct Checkers {
     messages: Messages,
     delivery: Delivery,
     owner: Owner,
+    secrets: Secrets,
     violations: Vec<Violation>,
 }
 
 impl Checkers {
     /// Checkers that have seen nothing.
     #[must_use]
-    pub fn new(addresses: Addresses, groups: usize, settle: Duration) -> Self {
+    pub fn new(settings: &Settings) -> Self {
+        let addresses = settings.addresses();
         Checkers {
             clear: Clear::new(addresses),
             unique: Unique::default(),
             messages: Messages::default(),
-            delivery: Delivery::new(addresses),
-            owner: Owner::new(groups, settle),
+            delivery: Delivery::new(settings),
+            owner: Owner::new(settings.groups, settings.settle, settings.linger()),
+            secrets: Secrets::default(),
             violations: Vec::new(),
         }
     }
 
     /// A host puts a datagram on the wire.
     pub fn sent(&mut self, at: Duration, host: HostId, frame: &Frame) {
+        let found = self.secrets.on_wire(frame.bytes());
+        self.note(at, Checker::Secrets, found);
         match &frame.content {
             Content::Clear(packet) => {
                 let found = self.clear.on_wire(packet);
@@ -145,12 +155,28 @@ impl Checkers {
                 found.map(|what| format!("host {host}: {what}")),
             );
         }
-        let found = self.delivery.delivered(at, packet);
+        let found = self.delivery.delivered(at, host, packet);
         self.note(
             at,
             Checker::Delivery,
             found.map(|what| format!("host {host}: {what}")),
         );
+    }
+
+    /// A host holds a key that begins with these octets.
+    pub fn key(&mut self, marker: u64) {
+        self.secrets.key(marker);
+    }
+
+    /// A member has heard from another, over their link, how far its inbound windows had moved at
+    /// that moment.
+    pub fn told(&mut self, from: HostId, to: HostId, reported: Duration) {
+        self.delivery.told(from, to, reported);
+    }
+
+    /// A host may use the SAs of a group from now on.
+    pub fn opened(&mut self, at: Duration, host: HostId, group: usize) {
+        self.delivery.opened(at, host, group);
     }
 
     /// Who has the groups now, and since when nothing has disturbed the cluster.

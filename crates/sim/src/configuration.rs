@@ -12,8 +12,8 @@ use policy::{
 use std::net::{IpAddr, SocketAddr};
 use wire::ip::protocol;
 
-use crate::addresses::PATHS;
-use crate::frame::{FRONT, HostId};
+use crate::addresses::{CLIENT, PATHS};
+use crate::frame::{FRONT, HostId, SECOND_FRONT, is_front};
 use crate::packet::SERVICE;
 use crate::settings::Settings;
 
@@ -25,13 +25,27 @@ pub(crate) const NODES: usize = 2;
 
 /// A name could only be refused for its form, and these have it.
 pub(crate) fn node_name(host: HostId) -> NodeName {
-    let text = if host == 1 { "a" } else { "b" };
+    let text = match host {
+        FRONT => "f",
+        1 => "a",
+        2 => "b",
+        _ => "g",
+    };
     NodeName::new(text).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// As above.
+/// The host of this name.
+pub(crate) fn host_of(name: &NodeName) -> Option<HostId> {
+    (0..=SECOND_FRONT).find(|host| node_name(*host) == *name)
+}
+
+/// As [`node_name`].
 pub(crate) fn group_name(group: usize) -> GroupName {
-    let text = if group == 0 { "mail" } else { "web" };
+    let text = match group {
+        0 => "mail",
+        1 => "web",
+        _ => "client",
+    };
     GroupName::new(text).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
@@ -41,8 +55,9 @@ pub(crate) fn config(settings: &Settings, host: HostId) -> Config {
         rules: vec![rule(settings, host)],
         pad: Arc::new(Pad::new(vec![peer(settings, host)])),
         cookies: Cookies::From(100),
-        export_keys: false,
-        cluster: (host != FRONT).then(|| member(settings, host)),
+        // A checker sees to it that no key is ever on the network.
+        export_keys: settings.replicate.is_some(),
+        cluster: (!settings.groups_of(host).is_empty()).then(|| member(settings, host)),
     }
 }
 
@@ -58,13 +73,13 @@ fn rule(settings: &Settings, host: HostId) -> Rule {
             .map(|address| AddressSpec::Range(AddressRange::host(*address)))
             .collect()
     };
-    let front = hosts(&[settings.addresses().own(FRONT, 0)]);
+    let front = hosts(&[settings.addresses().client()]);
     let groups = hosts(&groups(settings));
     let service = vec![PortRange::single(SERVICE)];
     let me = settings.me.then(|| vec![AddressSpec::Me]);
-    let (local, remote, local_ports, remote_ports) = match host {
-        FRONT => (me.unwrap_or(front), groups, Vec::new(), service),
-        _ => (me.unwrap_or(groups), front, service, Vec::new()),
+    let (local, remote, local_ports, remote_ports) = match is_front(host) {
+        true => (me.unwrap_or(front), groups, Vec::new(), service),
+        false => (me.unwrap_or(groups), front, service, Vec::new()),
     };
     let filter = Filter {
         local,
@@ -93,15 +108,15 @@ fn rule(settings: &Settings, host: HostId) -> Rule {
 
 /// What a host calls its one peer.
 pub(crate) fn peer_name(host: HostId) -> PeerName {
-    PeerName::new(if host == FRONT { "cluster" } else { "front" })
+    PeerName::new(if is_front(host) { "cluster" } else { "front" })
 }
 
 fn peer(settings: &Settings, host: HostId) -> Peer {
     let front = Identity::Fqdn("front.example".to_owned());
     let cluster = Identity::Fqdn("mail.example".to_owned());
-    let (addresses, local_id, remote_id) = match host {
-        FRONT => (groups(settings), front, cluster),
-        _ => (vec![settings.addresses().own(FRONT, 0)], cluster, front),
+    let (addresses, local_id, remote_id) = match is_front(host) {
+        true => (groups(settings), front, cluster),
+        false => (vec![settings.addresses().client()], cluster, front),
     };
     let secret = Secret::from_slice(b"a secret of the simulated world!");
     Peer {
@@ -119,7 +134,7 @@ fn peer(settings: &Settings, host: HostId) -> Peer {
 }
 
 fn member(settings: &Settings, host: HostId) -> ClusterConfig {
-    let others = (1..=NODES).filter(|other| *other != host);
+    let others = settings.members(host).into_iter();
     let peers = others.map(|other| cluster::Peer {
         name: node_name(other),
         addresses: (0..PATHS)
@@ -128,23 +143,27 @@ fn member(settings: &Settings, host: HostId) -> ClusterConfig {
     });
     // The first group prefers the first node, the second one the second.
     let prefer = |group: usize| {
-        let owners = vec![node_name(1 + group), node_name(NODES - group)];
+        let owners = match group {
+            CLIENT => vec![node_name(FRONT), node_name(SECOND_FRONT)],
+            _ => vec![node_name(1 + group), node_name(NODES - group)],
+        };
         GroupConfig::new(group_name(group), owners)
     };
     let key = ClusterKey::from_slice(b"another secret of the same world")
         .unwrap_or_else(|error| unreachable!("{error}"));
-    let groups = (0..settings.groups).map(prefer).collect();
+    let groups = settings.groups_of(host).map(prefer).collect();
     let member = cluster::Config {
         heartbeat: settings.heartbeat,
         missed: settings.missed,
         ..cluster::Config::new(node_name(host), key, peers.collect(), groups)
     };
-    let addresses = (0..settings.groups).map(|group| GroupAddresses {
+    let addresses = settings.groups_of(host).map(|group| GroupAddresses {
         group: group_name(group),
         addresses: vec![settings.addresses().group(group)],
     });
     ClusterConfig {
         member,
         groups: addresses.collect(),
+        replicate: settings.replicate,
     }
 }

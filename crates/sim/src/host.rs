@@ -5,6 +5,7 @@ mod daemon;
 mod effect;
 mod groups;
 mod kernel;
+mod orders;
 mod plane;
 
 use std::collections::VecDeque;
@@ -12,11 +13,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cluster::Parcel;
 use policy::Direction;
 use wire::ip::{Flow, checksum};
 
+use crate::addresses::CLIENT;
 use crate::configuration;
-use crate::frame::{Content, FRONT, Frame, HostId};
+use crate::frame::{Content, Frame, HostId, is_front};
 use crate::packet::payload;
 use crate::sabotage::Sabotage;
 use crate::settings::Settings;
@@ -42,6 +45,8 @@ enum Waiting {
     Frame(Frame),
     Packet(Vec<u8>),
     Errand(Errand),
+    Linked(HostId, bool),
+    Message(HostId, Parcel),
 }
 
 /// One host.
@@ -97,7 +102,7 @@ impl Host {
         for group in 0..self.settings.groups {
             // Groups take turns, so that their packets do not always coincide.
             let offset = traffic.probe.mul_f64(group as f64 / 2.0);
-            if self.id == FRONT {
+            if is_front(self.id) {
                 effects.push(Effect::After(traffic.probe + offset, Errand::Probe(group)));
                 let open = traffic
                     .open
@@ -119,7 +124,7 @@ impl Host {
             return Vec::new();
         }
         self.starts += 1;
-        for group in 0..self.settings.groups {
+        for group in self.settings.groups_of(self.id) {
             self.kernel
                 .addresses
                 .remove(&self.settings.addresses().group(group));
@@ -132,7 +137,7 @@ impl Host {
         let node = node::Node::new(config, &addresses, incarnation, random, now);
         match node {
             Ok(node) => {
-                self.daemon = Some(Daemon::new(node, self.id, &self.settings, self.begun));
+                self.daemon = Some(Daemon::new(node, self.id, &self.settings, seed, self.begun));
             }
             Err(why) => return vec![Effect::Broken(format!("the node does not start: {why}"))],
         }
@@ -140,6 +145,9 @@ impl Host {
             Effect::After(self.settings.usage, Errand::Usage),
             Effect::After(Duration::from_secs(1), Errand::PlaneTick),
         ];
+        if self.settings.replicate.is_some() && !self.settings.members(self.id).is_empty() {
+            effects.push(Effect::After(self.settings.windows, Errand::Windows));
+        }
         self.settle(now, &mut effects);
         effects
     }
@@ -167,13 +175,20 @@ impl Host {
     pub(crate) fn thaw(&mut self, now: Instant) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.frozen = false;
+        // The data plane has its batch in its hands, and looks for orders after it.
+        self.set_absorbed(true);
         for waiting in std::mem::take(&mut self.waiting) {
             match waiting {
                 Waiting::Frame(frame) => self.take(frame, now, &mut effects),
                 Waiting::Packet(packet) => self.protect(packet, now, &mut effects),
                 Waiting::Errand(errand) => self.do_errand(errand, now, &mut effects),
+                Waiting::Linked(other, up) => self.hear_link(other, up, now, &mut effects),
+                Waiting::Message(from, message) => {
+                    self.hear_message(from, message, now, &mut effects);
+                }
             }
         }
+        self.set_absorbed(false);
         self.settle(now, &mut effects);
         effects
     }
@@ -217,6 +232,61 @@ impl Host {
         effects
     }
 
+    /// A link stands, or stands no longer.
+    pub(crate) fn linked(&mut self, other: HostId, up: bool, now: Instant) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if self.frozen {
+            self.waiting.push_back(Waiting::Linked(other, up));
+        } else {
+            self.hear_link(other, up, now, &mut effects);
+            self.settle(now, &mut effects);
+        }
+        effects
+    }
+
+    /// A message comes over a link.
+    pub(crate) fn message(&mut self, from: HostId, message: Parcel, now: Instant) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if self.frozen {
+            self.waiting.push_back(Waiting::Message(from, message));
+        } else {
+            self.hear_message(from, message, now, &mut effects);
+            self.settle(now, &mut effects);
+        }
+        effects
+    }
+
+    fn hear_link(&mut self, other: HostId, up: bool, now: Instant, effects: &mut Vec<Effect>) {
+        if let Some(daemon) = &mut self.daemon {
+            daemon.linked(other, up, now, effects);
+        }
+    }
+
+    fn hear_message(
+        &mut self,
+        from: HostId,
+        message: Parcel,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(daemon) = &mut self.daemon {
+            daemon.link_message(from, message, now, effects);
+        }
+    }
+
+    fn set_absorbed(&mut self, absorbed: bool) {
+        if let Some(daemon) = &mut self.daemon {
+            daemon.absorbed = absorbed;
+        }
+    }
+
+    /// Its data plane takes so long at most to see an order.
+    pub(crate) fn set_lag(&mut self, lag: Duration) {
+        if let Some(daemon) = &mut self.daemon {
+            daemon.set_lag(lag);
+        }
+    }
+
     /// A timer of the node is due.
     pub(crate) fn timeout(&mut self, now: Instant) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -255,13 +325,17 @@ impl Host {
         match errand {
             Errand::Probe(group) => {
                 effects.push(Effect::After(traffic.probe, errand));
-                let packet = self.applications.probe(group);
-                self.offer(packet, now, effects);
+                if self.asks() {
+                    let packet = self.applications.probe(group);
+                    self.offer(packet, now, effects);
+                }
             }
             Errand::Open(group) => {
                 effects.extend(traffic.open.map(|gap| Effect::After(gap, errand)));
-                let packet = self.applications.open(group);
-                self.offer(packet, now, effects);
+                if self.asks() {
+                    let packet = self.applications.open(group);
+                    self.offer(packet, now, effects);
+                }
             }
             Errand::Push(group) => {
                 effects.extend(traffic.push.map(|gap| Effect::After(gap, errand)));
@@ -325,9 +399,21 @@ impl Host {
         let Some(daemon) = &mut self.daemon else {
             return;
         };
-        for packet in daemon.take(frame, now) {
+        daemon.take(frame, now, effects);
+        self.hand_up(now, effects);
+    }
+
+    /// The applications get what the data plane has for them.
+    fn hand_up(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let packets = self.daemon.as_mut().map(Daemon::packets);
+        for packet in packets.into_iter().flatten() {
             self.deliver(packet, false, now, effects);
         }
+    }
+
+    /// Whether the front end's applications run here.
+    fn asks(&self) -> bool {
+        !self.settings.front_cluster || self.serves(CLIENT)
     }
 
     /// An application gets a packet.
@@ -361,8 +447,15 @@ impl Host {
 
     /// Lets node and plane do what they have to.
     fn settle(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        if let Some(daemon) = self.daemon.as_mut().filter(|_| !self.frozen) {
+        while let Some(daemon) = self.daemon.as_mut().filter(|_| !self.frozen) {
             daemon.settle(&mut self.kernel, now, effects);
+            let packets = daemon.packets();
+            if packets.is_empty() {
+                break;
+            }
+            for packet in packets {
+                self.deliver(packet, false, now, effects);
+            }
         }
     }
 
@@ -410,11 +503,20 @@ impl Host {
         self.kernel.services.contains(&group)
     }
 
-    /// The SA pairs of its ESP.
+    /// The SA pairs of its ESP that it may use.
     #[must_use]
     pub fn pairs(&self) -> Vec<PairView> {
-        let pairs = self.daemon.iter().flat_map(|daemon| daemon.plane.pairs());
-        pairs.map(|(_, view)| view).collect()
+        let daemon = self.daemon.iter();
+        daemon.flat_map(|daemon| daemon.plane.pairs(true)).collect()
+    }
+
+    /// The SA pairs of its ESP that another host uses.
+    #[must_use]
+    pub fn copies(&self) -> Vec<PairView> {
+        let daemon = self.daemon.iter();
+        daemon
+            .flat_map(|daemon| daemon.plane.pairs(false))
+            .collect()
     }
 
     /// SAs of its ESP in each direction, and packets that wait for one.

@@ -5,6 +5,7 @@
 //!
 //! - [`network`], [`frame`]: latency, loss, reordering, duplication, corruption, cuts; addresses
 //!   belong to whom the sender last heard announcing them.
+//! - `links`: what members tell each other, in order, until the link goes down.
 //! - [`host`]: a node, its data plane, its services and its applications; crash, freeze, restart.
 //! - [`checker`]: what must hold at every event, whatever the network does.
 //! - [`scenario`]: random worlds with faults, and the takeovers of KB821839.
@@ -17,6 +18,7 @@ mod configuration;
 pub mod dice;
 pub mod frame;
 pub mod host;
+mod links;
 pub mod network;
 pub mod packet;
 pub mod sabotage;

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use command_line::{Order, USAGE};
 use sim::World;
-use sim::scenario::cluster_random::{self, Played};
+use sim::scenario::cluster_random::{self, Played, Takeover};
 
 /// Every seed that this divides is played twice.
 const AGAIN: u64 = 50;
+/// Violations of a seed that are printed; the first is what matters.
+const SHOWN: usize = 3;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -22,8 +24,16 @@ fn main() -> ExitCode {
     )]
     let begun = Instant::now();
     match command_line::parse(&words) {
-        Some(Order::Seeds { from, count }) => seeds(from, count, begun),
-        Some(Order::Seed { seed, trace }) => seed_again(seed, trace, begun),
+        Some(Order::Seeds {
+            from,
+            count,
+            takeover,
+        }) => seeds(from, count, takeover, begun),
+        Some(Order::Seed {
+            seed,
+            takeover,
+            trace,
+        }) => seed_again(seed, takeover, trace, begun),
         Some(Order::Kb821839) => table::print(begun),
         None => {
             eprintln!("{USAGE}");
@@ -33,17 +43,17 @@ fn main() -> ExitCode {
 }
 
 /// Plays many seeds and says which failed. Some are played twice: nothing but the seed may decide.
-fn seeds(from: u64, count: u64, begun: Instant) -> ExitCode {
+fn seeds(from: u64, count: u64, takeover: Takeover, begun: Instant) -> ExitCode {
     let (mut failed, mut events) = (0, 0);
     let (mut back, mut agreed) = (Vec::new(), Vec::new());
     for seed in from..from.saturating_add(count) {
-        let played = cluster_random::run(seed, begun, false);
+        let played = cluster_random::run(seed, takeover, begun, false);
         events += played.world.trace().events();
         back.push(played.back);
         agreed.push(played.agreed);
         let digest = played.world.trace().digest();
         let again = || {
-            cluster_random::run(seed, begun, false)
+            cluster_random::run(seed, takeover, begun, false)
                 .world
                 .trace()
                 .digest()
@@ -52,7 +62,7 @@ fn seeds(from: u64, count: u64, begun: Instant) -> ExitCode {
         if differs {
             println!("seed {seed}: played again, something else happens");
         }
-        if differs || !report(seed, &played.world) {
+        if differs || !report(seed, takeover, &played.world) {
             failed += 1;
         }
     }
@@ -73,12 +83,12 @@ fn seeds(from: u64, count: u64, begun: Instant) -> ExitCode {
     }
 }
 
-fn seed_again(seed: u64, trace: bool, begun: Instant) -> ExitCode {
+fn seed_again(seed: u64, takeover: Takeover, trace: bool, begun: Instant) -> ExitCode {
     let Played {
         world,
         back,
         agreed,
-    } = cluster_random::run(seed, begun, trace);
+    } = cluster_random::run(seed, takeover, begun, trace);
     world
         .trace()
         .lines()
@@ -86,7 +96,7 @@ fn seed_again(seed: u64, trace: bool, begun: Instant) -> ExitCode {
         .for_each(|line| println!("{line}"));
     println!("seed {seed}: digest {:016x}", world.trace().digest());
     println!("traffic back after {back:?}, ends agree after {agreed:?}");
-    if report(seed, &world) {
+    if report(seed, takeover, &world) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -94,13 +104,17 @@ fn seed_again(seed: u64, trace: bool, begun: Instant) -> ExitCode {
 }
 
 /// Prints what was broken; true when nothing was.
-fn report(seed: u64, world: &World) -> bool {
-    for violation in world.violations() {
+fn report(seed: u64, takeover: Takeover, world: &World) -> bool {
+    for violation in world.violations().iter().take(SHOWN) {
         println!("seed {seed}: {violation}");
     }
     let kept = world.violations().is_empty();
     if !kept {
-        println!("  again: cargo run --release -p sim -- seed {seed} --trace");
+        let how = match takeover {
+            Takeover::Replicate => " --takeover replicate",
+            Takeover::Renegotiate => "",
+        };
+        println!("  again: cargo run --release -p sim -- seed {seed}{how} --trace");
     }
     kept
 }

@@ -148,6 +148,23 @@ impl Network {
         Some(host)
     }
 
+    /// How long a segment of a connection takes, and whether it must be sent again.
+    pub fn segment(
+        &self,
+        from: HostId,
+        to: HostId,
+        path: usize,
+        dice: &mut Dice,
+    ) -> (Duration, bool) {
+        let link = self.links[from][to][path];
+        let late = match dice.chance(link.late) {
+            true => link.lateness,
+            false => Duration::ZERO,
+        };
+        let delay = link.delay + dice.time(Duration::ZERO, link.jitter + late);
+        (delay, dice.chance(link.loss + link.corrupt))
+    }
+
     /// The copies of a datagram that arrive: none, one or two.
     pub fn flights(&self, from: HostId, to: HostId, path: usize, dice: &mut Dice) -> Vec<Flight> {
         let link = self.links[from][to][path];

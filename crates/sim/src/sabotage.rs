@@ -25,4 +25,8 @@ pub enum Sabotage {
     NeverAcquire,
     /// The driver tells its node of a group that there is not.
     InventGroup,
+    /// The data plane reserves no sequence numbers.
+    NoReservation,
+    /// What an IKE SA says leaves before the other members have stored it.
+    NoOutputCommit,
 }

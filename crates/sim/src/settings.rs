@@ -1,12 +1,16 @@
 //! What a world is made of: addresses, timers, times that services take, traffic, limits.
 
+use std::ops::Range;
 use std::time::Duration;
+
+use node::Replicate;
 
 use policy::IkePort;
 use policy::proposal::{EspProposal, default_esp};
 use policy::timers::{ChildLifetime, IkeLifetime, Timers};
 
-use crate::addresses::Addresses;
+use crate::addresses::{Addresses, CLIENT};
+use crate::frame::{HostId, is_front};
 use crate::network::Link;
 use crate::sabotage::Sabotage;
 
@@ -67,6 +71,10 @@ pub struct Limits {
     pub queued: usize,
     /// Packets of one host that wait for an SA.
     pub pending: usize,
+    /// Effects of one node that wait for a copy.
+    pub held: usize,
+    /// Octets of strays that one node keeps.
+    pub strays: usize,
 }
 
 /// Everything that a world is made of, except its seed.
@@ -106,6 +114,14 @@ pub struct Settings {
     pub limits: Limits,
     /// How long after the last fault the cluster may take to settle.
     pub settle: Duration,
+    /// Whether SAs survive a change of owner, and how strictly; `None`: peers negotiate anew.
+    pub replicate: Option<Replicate>,
+    /// Whether the front end is a cluster too.
+    pub front_cluster: bool,
+    /// How long the data plane may take at most to see an order of the node.
+    pub lag: Duration,
+    /// How often the data plane tells how far its inbound windows have moved.
+    pub windows: Duration,
     /// A host that breaks a promise on purpose.
     pub sabotage: Option<Sabotage>,
 }
@@ -140,9 +156,26 @@ impl Settings {
                 ike_sas: 16,
                 queued: ike::limits::QUEUE,
                 pending: 2 * esp::outbound::MAX_PENDING_PACKETS,
+                held: 1024,
+                strays: 4 << 20,
             },
             settle: Duration::from_secs(2),
+            replicate: None,
+            front_cluster: false,
+            lag: Duration::ZERO,
+            windows: Duration::from_millis(15),
             sabotage: None,
+        }
+    }
+
+    /// The product's defaults with replicated SAs, of which a node never delivers twice what
+    /// another may have delivered if `strict`.
+    #[must_use]
+    pub fn replicated(strict: bool) -> Self {
+        Settings {
+            replicate: Some(Replicate { strict }),
+            lag: Duration::from_micros(400),
+            ..Settings::modern()
         }
     }
 
@@ -171,6 +204,40 @@ impl Settings {
     /// Where everything is.
     #[must_use]
     pub fn addresses(&self) -> Addresses {
-        Addresses { ipv6: self.ipv6 }
+        Addresses {
+            ipv6: self.ipv6,
+            front_cluster: self.front_cluster,
+        }
+    }
+
+    /// How long two hosts may have the address of a group that has just moved.
+    pub(crate) fn linger(&self) -> Duration {
+        match self.replicate {
+            Some(_) => Duration::from_secs(1),
+            None => Duration::ZERO,
+        }
+    }
+
+    /// How many hosts there are.
+    #[must_use]
+    pub fn hosts(&self) -> usize {
+        if self.front_cluster { 4 } else { 3 }
+    }
+
+    /// The groups that a host may own, by number.
+    #[must_use]
+    pub fn groups_of(&self, host: HostId) -> Range<usize> {
+        match (is_front(host), self.front_cluster) {
+            (true, true) => CLIENT..CLIENT + 1,
+            (true, false) => 0..0,
+            (false, _) => 0..self.groups,
+        }
+    }
+
+    /// The other members of a host's cluster.
+    #[must_use]
+    pub fn members(&self, host: HostId) -> Vec<HostId> {
+        let same = |other: &HostId| *other != host && is_front(*other) == is_front(host);
+        (0..self.hosts()).filter(same).collect()
     }
 }

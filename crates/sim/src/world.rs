@@ -1,6 +1,7 @@
 //! The world: one clock, one seed, one queue of what will happen; what happens is checked.
 
 mod faults;
+mod links;
 mod look;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use crate::addresses::Addresses;
 use crate::checker::{Checker, Checkers, Violation};
-use crate::configuration::NODES;
 use crate::dice::Dice;
 use crate::frame::{Content, Frame, HostId};
 use crate::host::{Effect, Errand, Host};
+use crate::links::{Links, Seen};
 use crate::network::Network;
 use crate::settings::Settings;
 use crate::trace::Trace;
@@ -33,6 +34,12 @@ enum Happening {
         from: HostId,
         address: IpAddr,
     },
+    /// Links look at their network and their processes.
+    Links,
+    /// An end of a link notices.
+    Linked(Seen),
+    /// A message may have arrived at an end of a link.
+    Message { link: usize, end: usize },
     /// A host does what it set out to do in an earlier life or this one.
     Errand {
         host: HostId,
@@ -59,6 +66,9 @@ pub struct World {
     now: Instant,
     dice: Dice,
     network: Network,
+    links: Links,
+    /// When each host's data plane told last how far its inbound windows have moved.
+    reported: Vec<Duration>,
     hosts: Vec<Host>,
     queue: BTreeMap<(Instant, u64), Happening>,
     count: u64,
@@ -77,13 +87,25 @@ impl World {
     #[must_use]
     pub fn new(settings: Settings, seed: u64, begun: Instant) -> Self {
         let settings = Arc::new(settings);
-        let hosts = 1 + NODES;
-        let checkers = Checkers::new(settings.addresses(), settings.groups, settings.settle);
-        World {
+        let hosts = settings.hosts();
+        let checkers = Checkers::new(&settings);
+        let pair = |one: HostId| {
+            let others = settings.members(one).into_iter();
+            others
+                .filter(move |other| one < *other)
+                .map(move |other| [one, other])
+        };
+        let pairs: Vec<[HostId; 2]> = match settings.replicate {
+            Some(_) => (0..hosts).flat_map(pair).collect(),
+            None => Vec::new(),
+        };
+        let mut world = World {
             begun,
             now: begun,
             dice: Dice::new(seed),
             network: Network::new(hosts, settings.link, settings.neighbour),
+            links: Links::new(pairs, hosts),
+            reported: vec![Duration::ZERO; hosts],
             hosts: (0..hosts)
                 .map(|id| Host::new(id, Arc::clone(&settings), begun))
                 .collect(),
@@ -97,7 +119,9 @@ impl World {
             wire: None,
             events: Vec::new(),
             settings,
-        }
+        };
+        world.begin_links();
+        world
     }
 
     /// Keeps a line for every event from now on.
@@ -196,6 +220,9 @@ impl World {
                 let effects = self.hosts[to].frame(frame, now);
                 self.carry_out(to, effects);
             }
+            Happening::Links => self.tick_links(),
+            Happening::Linked(seen) => self.notice_link(&seen),
+            Happening::Message { link, end } => self.deliver_link(link, end),
             Happening::Hear { to, from, address } => self.network.hear(to, from, address),
             Happening::Errand { host, life, errand } => {
                 let effects = self.hosts[host].errand(errand, life, now);
@@ -238,6 +265,17 @@ impl World {
                     self.trace.note(at, Some(host), &id.0.to_be_bytes(), || {
                         format!("removes pair {id}")
                     });
+                }
+                Effect::Key(marker) => self.checkers.key(marker),
+                Effect::Link(to, message) => self.send_link(host, to, message),
+                Effect::Reported => self.reported[host] = at,
+                Effect::Opened(bucket) => {
+                    self.trace.note(at, Some(host), b"opens", || {
+                        format!("opens the gate of bucket {bucket}")
+                    });
+                    let first = self.settings.groups_of(host).start;
+                    let group = first + usize::from(bucket.0).saturating_sub(1);
+                    self.checkers.opened(at, host, group);
                 }
                 Effect::Told(event) => {
                     self.trace

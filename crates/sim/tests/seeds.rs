@@ -2,7 +2,7 @@
 //!
 //! These are some of the seeds that `cargo run --release -p sim -- seeds 1 1000` plays.
 
-use sim::scenario::cluster_random;
+use sim::scenario::cluster_random::{self, Takeover};
 use std::ops::RangeInclusive;
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ fn play(seeds: RangeInclusive<u64>) {
     #[expect(clippy::disallowed_methods, reason = "only a place to count from")]
     let begun = Instant::now();
     for seed in seeds {
-        let world = cluster_random::run(seed, begun, false).world;
+        let world = cluster_random::run(seed, Takeover::Renegotiate, begun, false).world;
         let violations: Vec<String> = world.violations().iter().map(ToString::to_string).collect();
         assert!(violations.is_empty(), "seed {seed}: {violations:#?}");
     }

@@ -591,7 +591,7 @@ fn a_peer_that_moved_is_followed() {
 #[test]
 fn numbers_that_the_peer_may_take_for_replays_are_left_out() {
     let mut way = Way::new();
-    way.install(&spec("mail", 110, 1));
+    way.install(spec("mail", 110, 1));
     way.send(110);
     assert!(way.outbound.skip(ChildId(1), 5_000));
     assert!(!way.outbound.skip(ChildId(2), 5_000));

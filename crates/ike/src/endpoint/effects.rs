@@ -98,6 +98,7 @@ fn rekeyed(
     match rival {
         Some((mut rival, true)) if open(&rival) => {
             rival.stage = Stage::Live;
+            rival.changed = true;
             inherit(old, &mut rival, &mut tables.context(now));
             new.stage = Stage::Closing;
             new.tasks.push_back(Task::DeleteIke {
@@ -114,6 +115,7 @@ fn rekeyed(
                     until: now + limits::REPLACED_LIFE,
                 },
             };
+            rival.changed = true;
             tables.put(rival.id, Slot::Sa(rival));
             succeed(old, &mut new, &mut tables.context(now));
         }
@@ -140,6 +142,7 @@ fn stand(tables: &mut Tables, old: &mut Sa, rival: IkeSaId, now: Instant) {
     };
     if matches!(rival.stage, Stage::Undecided { .. }) {
         rival.stage = Stage::Live;
+        rival.changed = true;
     }
     inherit(old, &mut rival, &mut tables.context(now));
     settle(tables, rival, now);
@@ -151,6 +154,7 @@ pub(crate) fn decide(tables: &mut Tables, sa: &mut Sa, now: Instant) {
         return;
     };
     sa.stage = Stage::Live;
+    sa.changed = true;
     if let Some(mut old) = tables.take_sa(old) {
         inherit(&mut old, sa, &mut tables.context(now));
         tables.put(old.id, Slot::Sa(old));
@@ -164,8 +168,10 @@ fn inherit(from: &mut Sa, to: &mut Sa, ctx: &mut Context<'_>) {
     ctx.event(Event::IkeRekeyed { old, new, peer });
 }
 
-/// Children and waiting requests move from one IKE SA to another.
+/// Children and waiting requests move from one IKE SA to another; who keeps a copy learns of both
+/// in one step.
 fn hand_over(from: &mut Sa, to: &mut Sa, ctx: &mut Context<'_>) {
+    (from.changed, to.changed) = (true, true);
     for child in std::mem::take(&mut from.children) {
         ctx.registry.settle(child.id, to.id);
         to.children.push(child);

@@ -107,6 +107,7 @@ pub(crate) fn replace_frozen(tables: &mut Tables, address: IpAddr, count: usize,
         sa.stage = Stage::Replaced {
             until: sa.expire_at,
         };
+        sa.changed = true;
         let wanted = wanted(&sa);
         tables.put(ike, Slot::Sa(sa));
         wanted.into_iter().for_each(|one| acquire(tables, one, now));

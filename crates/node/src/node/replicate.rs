@@ -151,7 +151,10 @@ impl Node {
             shared
                 .held
                 .extend(staged.into_iter().map(|output| (position, output)));
-            let committed = replication.replicator.committed(group);
+            let committed = match replication.sabotaged {
+                true => u64::MAX,
+                false => replication.replicator.committed(group),
+            };
             self.outputs.extend(shared.release(committed));
         }
     }
@@ -445,6 +448,24 @@ impl Node {
             let replicator = &mut replication.replicator;
             replicator.handle_message(from, message.octets());
         }
+    }
+
+    /// Lets everything be seen outside before the members have stored it, to prove that a test
+    /// which should find that can find it: nothing else may call this.
+    pub fn sabotage_output_commit(&mut self) {
+        if let Some(replication) = &mut self.replication {
+            replication.sabotaged = true;
+        }
+    }
+
+    /// Effects that wait until the members have stored what they follow from, and octets of stray
+    /// datagrams that wait for a group.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        let groups = self.replication.iter().flat_map(|one| one.groups.values());
+        groups.fold((0, 0), |(held, strays), shared| {
+            (held + shared.held.len(), strays + shared.stray_octets)
+        })
     }
 
     /// What a cluster event means for the copies.

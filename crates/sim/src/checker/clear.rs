@@ -39,7 +39,10 @@ mod tests {
 
     #[test]
     fn protected_packets_in_clear_are_found_both_ways() {
-        let addresses = Addresses { ipv6: false };
+        let addresses = Addresses {
+            ipv6: false,
+            front_cluster: false,
+        };
         let clear = Clear::new(addresses);
         let message = Message {
             id: 1,

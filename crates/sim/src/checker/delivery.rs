@@ -7,19 +7,34 @@ use std::time::Duration;
 use wire::ip::Flow;
 
 use crate::addresses::Addresses;
+use crate::frame::HostId;
 use crate::packet::{Kind, Message, payload};
+use crate::settings::Settings;
 
 struct Sent {
     flow: Flow,
     kind: Kind,
     digest: [u8; 32],
     at: Duration,
-    delivered: Option<Duration>,
+    delivered: Option<(HostId, Duration)>,
+}
+
+/// A change of the host that uses a group's SAs.
+struct Opened {
+    at: Duration,
+    host: HostId,
+    group: IpAddr,
+    /// Up to when this host knew the inbound windows of every other.
+    known: BTreeMap<HostId, Duration>,
 }
 
 /// Everything that applications gave to their hosts, and what came of it.
 pub struct Delivery {
     addresses: Addresses,
+    strict: bool,
+    /// Who heard from whom how far its windows had moved, and when that was.
+    told: BTreeMap<(HostId, HostId), Duration>,
+    opened: Vec<Opened>,
     sent: BTreeMap<u64, Sent>,
     /// When answers to protected requests came, and how long each took.
     answers: Vec<(Duration, Duration)>,
@@ -45,9 +60,12 @@ impl Outage {
 }
 
 impl Delivery {
-    pub(crate) fn new(addresses: Addresses) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Delivery {
-            addresses,
+            addresses: settings.addresses(),
+            strict: settings.replicate.is_none_or(|how| how.strict),
+            told: BTreeMap::new(),
+            opened: Vec::new(),
             sent: BTreeMap::new(),
             answers: Vec::new(),
             last: BTreeMap::new(),
@@ -68,7 +86,45 @@ impl Delivery {
         }
     }
 
-    pub(crate) fn delivered(&mut self, at: Duration, packet: &[u8]) -> Option<String> {
+    /// A member has heard how far another's windows had moved at a moment.
+    pub(crate) fn told(&mut self, from: HostId, to: HostId, reported: Duration) {
+        self.told.insert((from, to), reported);
+    }
+
+    /// A host uses a group's SAs from now on.
+    pub(crate) fn opened(&mut self, at: Duration, host: HostId, group: usize) {
+        let told = self.told.iter().filter(|((_, to), _)| *to == host);
+        let known = told.map(|((from, _), at)| (*from, *at)).collect();
+        let group = self.addresses.group(group);
+        self.opened.push(Opened {
+            at,
+            host,
+            group,
+            known,
+        });
+    }
+
+    /// Whether what one host delivered at a moment may come again: the next host that used these
+    /// SAs could not know of it yet.
+    fn may_come_again(&self, (host, at): (HostId, Duration), group: IpAddr) -> bool {
+        let of_group = |opened: &&Opened| opened.group == group && opened.host != host;
+        let owned_before = |opened: &&Opened| opened.at <= at;
+        let mut after = self.opened.iter().filter(of_group);
+        let heir = after.find(|opened| opened.at > at).or_else(|| {
+            // Both used them at the same time.
+            let before = self.opened.iter().filter(of_group).filter(owned_before);
+            before.last()
+        });
+        let knew = heir.and_then(|heir| heir.known.get(&host).copied());
+        !self.strict && heir.is_some() && knew.is_none_or(|knew| knew < at)
+    }
+
+    pub(crate) fn delivered(
+        &mut self,
+        at: Duration,
+        host: HostId,
+        packet: &[u8],
+    ) -> Option<String> {
         let Some((flow, message)) = Message::parse(packet) else {
             return Some("a packet is delivered that no application makes".to_owned());
         };
@@ -86,8 +142,14 @@ impl Delivery {
         if sent.digest != crypto::hash::sha256(&[payload(packet)]) {
             return Some(format!("{flow}, message {id:x}, is delivered changed"));
         }
-        if sent.delivered.replace(at).is_some() {
-            return Some(format!("{flow}, message {id:x}, is delivered again"));
+        if let Some(before) = sent.delivered.replace((host, at)) {
+            let allowed = before.0 != host && self.may_come_again(before, flow.dst);
+            return (!allowed).then(|| {
+                let (first, when) = (before.0, before.1.as_secs_f64());
+                format!(
+                    "{flow}, message {id:x}, is delivered again; host {first} had it at {when:.6} s"
+                )
+            });
         }
         if let Kind::Reply { to } = message.kind
             && let Some(request) = self.sent.get(&to)
@@ -107,6 +169,17 @@ impl Delivery {
         });
         let answers = self.answers.iter().filter(|(at, took)| within(*at - *took));
         (requests.count(), answers.count())
+    }
+
+    /// Protected messages that were sent between two moments and never arrived.
+    #[must_use]
+    pub fn lost(&self, from: Duration, to: Duration) -> usize {
+        let lost = |sent: &&Sent| {
+            (from..to).contains(&sent.at)
+                && sent.delivered.is_none()
+                && self.addresses.is_protected(&sent.flow)
+        };
+        self.sent.values().filter(lost).count()
     }
 
     /// When the last answer came before a moment, and the first one after it.
@@ -184,21 +257,21 @@ mod tests {
 
     #[test]
     fn what_was_not_sent_or_comes_twice_or_changed_is_found() {
-        let addresses = Addresses { ipv6: false };
-        let mut delivery = Delivery::new(addresses);
+        let addresses = Settings::modern().addresses();
+        let mut delivery = Delivery::new(&Settings::modern());
         let first = packet(addresses, 1, Kind::Request);
         delivery.offered(SECOND, &first);
-        assert_eq!(delivery.delivered(SECOND, &first), None);
+        assert_eq!(delivery.delivered(SECOND, 1, &first), None);
         assert!(
             delivery
-                .delivered(SECOND, &first)
+                .delivered(SECOND, 1, &first)
                 .unwrap()
                 .contains("again")
         );
         let unsent = packet(addresses, 2, Kind::Request);
         assert!(
             delivery
-                .delivered(SECOND, &unsent)
+                .delivered(SECOND, 1, &unsent)
                 .unwrap()
                 .contains("never sent")
         );
@@ -207,23 +280,26 @@ mod tests {
         *changed.last_mut().unwrap() ^= 1;
         assert!(
             delivery
-                .delivered(SECOND, &changed)
+                .delivered(SECOND, 1, &changed)
                 .unwrap()
                 .contains("changed")
         );
-        assert!(delivery.delivered(SECOND, &[0; 4]).is_some());
+        assert!(delivery.delivered(SECOND, 1, &[0; 4]).is_some());
     }
 
     #[test]
     fn an_outage_lies_between_two_answers() {
-        let addresses = Addresses { ipv6: false };
-        let mut delivery = Delivery::new(addresses);
+        let addresses = Settings::modern().addresses();
+        let mut delivery = Delivery::new(&Settings::modern());
         for (number, at) in [1, 2, 5, 6].into_iter().enumerate() {
             let id = number as u64;
             delivery.offered(at * SECOND, &packet(addresses, id, Kind::Request));
             let reply = packet(addresses, 100 + id, Kind::Reply { to: id });
             delivery.offered(at * SECOND, &reply);
-            assert_eq!(delivery.delivered(at * SECOND + SECOND / 10, &reply), None);
+            assert_eq!(
+                delivery.delivered(at * SECOND + SECOND / 10, 1, &reply),
+                None
+            );
         }
         let outage = delivery.longest(Duration::ZERO, 10 * SECOND).unwrap();
         assert_eq!(outage.gap(), 3 * SECOND);

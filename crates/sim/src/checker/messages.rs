@@ -10,7 +10,14 @@ type Name = (u64, u64, bool, bool, u32);
 #[derive(Default)]
 pub(crate) struct Messages {
     digests: HashMap<Name, [u8; 32]>,
+    /// What was encrypted under an IV of a key, which the SPIs and the speaker name.
+    ivs: HashMap<(u64, u64, bool, [u8; IV]), [u8; 32]>,
 }
+
+/// Octets of an IV that are looked at: all of an AEAD's (RFC 5282 section 3.1).
+const IV: usize = 8;
+/// Where it lies: behind the IKE header and that of the Encrypted payload.
+const IV_AT: usize = 28 + 4;
 
 impl Messages {
     /// A host sends an IKE message. Only what an IKE SA protects counts: an IKE_SA_INIT request may
@@ -40,6 +47,15 @@ impl Messages {
             message_id,
         );
         let digest = crypto::hash::sha256(&[bytes]);
+        if let Some(iv) = bytes.get(IV_AT..).and_then(|rest| rest.first_chunk::<IV>()) {
+            let name = (initiator_spi, responder_spi, flags.initiator, *iv);
+            let first = *self.ivs.entry(name).or_insert(digest);
+            if first != digest {
+                return Some(format!(
+                    "an IV of {initiator_spi:016x} is used again, for message {message_id}"
+                ));
+            }
+        }
         let first = *self.digests.entry(name).or_insert(digest);
         (first != digest).then(|| {
             let kind = if flags.response {

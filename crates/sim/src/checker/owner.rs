@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use crate::addresses::CLIENT;
 use crate::frame::HostId;
 
 /// Who has a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holders {
+    /// The group.
+    pub group: usize,
     /// Hosts that answer for its address.
     pub addresses: Vec<HostId>,
     /// Hosts where its services run.
@@ -15,15 +18,22 @@ pub struct Holders {
 
 pub(crate) struct Owner {
     settle: Duration,
+    /// How long two hosts may answer for an address: who has just given a group away passes on
+    /// what still comes to it, if that is done at all.
+    linger: Duration,
     /// Per group: since when nobody serves it.
     unserved: Vec<Option<Duration>>,
+    /// Per group: since when two hosts have its address.
+    doubled: Vec<Option<Duration>>,
 }
 
 impl Owner {
-    pub(crate) fn new(groups: usize, settle: Duration) -> Self {
+    pub(crate) fn new(groups: usize, settle: Duration, linger: Duration) -> Self {
         Owner {
             settle,
-            unserved: vec![None; groups],
+            linger,
+            doubled: vec![None; groups.max(CLIENT + 1)],
+            unserved: vec![None; groups.max(CLIENT + 1)],
         }
     }
 
@@ -36,7 +46,8 @@ impl Owner {
     ) -> Option<String> {
         let healthy = at >= quiet_since + self.settle;
         let mut found = None;
-        for (group, held) in holders.iter().enumerate() {
+        for held in holders {
+            let group = held.group;
             let Some(unserved) = self.unserved.get_mut(group) else {
                 continue;
             };
@@ -47,7 +58,13 @@ impl Owner {
             if !healthy {
                 continue;
             }
-            if held.services.len() > 1 || held.addresses.len() > 1 {
+            let doubled = &mut self.doubled[group];
+            *doubled = match held.addresses.len() > 1 {
+                true => doubled.or(Some(at)),
+                false => None,
+            };
+            let doubled = doubled.is_some_and(|since| at >= since + self.linger);
+            if held.services.len() > 1 || doubled {
                 found = Some(format!("group {group} has two owners: {held:?}"));
             }
             if unserved.is_some_and(|since| at >= since + self.settle) {
@@ -69,6 +86,7 @@ mod tests {
 
     fn held(hosts: &[HostId]) -> [Holders; 1] {
         [Holders {
+            group: 0,
             addresses: hosts.to_vec(),
             services: hosts.to_vec(),
         }]
@@ -80,7 +98,7 @@ mod tests {
 
     #[test]
     fn two_owners_are_allowed_only_while_the_network_is_ill() {
-        let mut owner = Owner::new(1, SETTLE);
+        let mut owner = Owner::new(1, SETTLE, Duration::ZERO);
         assert_eq!(owner.look(s(5), s(5), &held(&[1, 2])), None);
         assert_eq!(owner.look(s(6), s(5), &held(&[1, 2])), None);
         assert_eq!(owner.look(s(7), s(5), &held(&[2])), None);
@@ -89,7 +107,7 @@ mod tests {
 
     #[test]
     fn no_owner_is_allowed_for_a_moment() {
-        let mut owner = Owner::new(1, SETTLE);
+        let mut owner = Owner::new(1, SETTLE, Duration::ZERO);
         assert_eq!(owner.look(s(10), s(5), &held(&[])), None);
         assert_eq!(owner.look(s(11), s(5), &held(&[1])), None);
         assert_eq!(owner.look(s(12), s(5), &held(&[])), None);

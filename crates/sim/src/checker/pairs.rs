@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::frame::FRONT;
+use crate::frame::{FRONT, SECOND_FRONT, is_front};
 use crate::host::PairView;
 
 /// The pairs of every host, the front end first.
@@ -12,8 +12,17 @@ pub type Ends = Vec<Vec<PairView>>;
 #[must_use]
 pub fn disagreements(ends: &Ends) -> Vec<String> {
     let mut found = Vec::new();
-    let front: BTreeSet<PairView> = ends.get(FRONT).into_iter().flatten().copied().collect();
-    let nodes = ends.iter().enumerate().skip(1);
+    let of = |front: bool| {
+        let hosts = ends.iter().enumerate();
+        hosts.filter(move |(host, _)| is_front(*host) == front)
+    };
+    let mut front = BTreeSet::new();
+    for pair in of(true).flat_map(|(_, pairs)| pairs) {
+        if !front.insert(*pair) {
+            found.push(format!("two nodes of the front end hold {pair:08x?}"));
+        }
+    }
+    let nodes = of(false);
     let mut back = BTreeSet::new();
     for (host, pairs) in nodes {
         for pair in pairs {
@@ -37,6 +46,35 @@ pub fn disagreements(ends: &Ends) -> Vec<String> {
     found
 }
 
+/// Every pair of which another member of the same cluster has no copy, and every copy of a pair
+/// that is no more. Clusters have two members.
+#[must_use]
+pub fn incomplete(used: &Ends, copies: &Ends) -> Vec<String> {
+    let mut found = Vec::new();
+    let clusters: [&[usize]; 2] = [&[FRONT, SECOND_FRONT], &[1, 2]];
+    for members in clusters {
+        if members.iter().any(|host| *host >= used.len()) {
+            continue;
+        }
+        let of = |ends: &Ends| -> BTreeSet<PairView> {
+            let hosts = members.iter().filter_map(|host| ends.get(*host));
+            hosts.flatten().copied().collect()
+        };
+        let (used, copies) = (of(used), of(copies));
+        for pair in used.difference(&copies) {
+            let (spi, local) = (pair.inbound_spi, pair.local);
+            found.push(format!(
+                "nobody has a copy of the pair {spi:08x} of {local}"
+            ));
+        }
+        for pair in copies.difference(&used) {
+            let (spi, local) = (pair.inbound_spi, pair.local);
+            found.push(format!("the pair {spi:08x} of {local} has only a copy"));
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +89,16 @@ mod tests {
             inbound_key: KeyLabel(1),
             outbound_key: KeyLabel(2),
         }
+    }
+
+    #[test]
+    fn pairs_without_a_copy_and_copies_without_a_pair_are_found() {
+        let none = vec![vec![]; 3];
+        let first = vec![vec![], vec![pair(300)], vec![]];
+        let second = vec![vec![], vec![], vec![pair(300)]];
+        assert_eq!(incomplete(&first, &second), Vec::<String>::new());
+        assert_eq!(incomplete(&first, &none).len(), 1);
+        assert_eq!(incomplete(&none, &second).len(), 1);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use wire::ip::{Flow, protocol};
 
 use crate::addresses::Addresses;
-use crate::frame::{FRONT, HostId};
+use crate::frame::HostId;
 use crate::packet::{Kind, Message, OPEN, SERVICE};
 
 /// The first port of the front end's connections; there are a few at a time.
@@ -46,7 +46,7 @@ impl Applications {
         };
         let flow = Flow {
             src: self.addresses.group(group),
-            dst: self.addresses.own(FRONT, 0),
+            dst: self.addresses.client(),
             protocol: protocol::TCP,
             src_port: SERVICE,
             dst_port: CLIENT + (message.id % CONNECTIONS) as u16,
@@ -73,7 +73,7 @@ impl Applications {
             kind: Kind::Request,
         };
         let flow = Flow {
-            src: self.addresses.own(self.host, 0),
+            src: self.addresses.client(),
             dst: self.addresses.group(group),
             protocol: protocol::TCP,
             src_port: CLIENT + (message.id % CONNECTIONS) as u16,

@@ -5,17 +5,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cluster::GroupName;
+use cluster::{GroupName, Parcel};
 use esp::SaUsage;
 use node::{Command, Datagram, Node, Output};
 
 use crate::addresses::Addresses;
-use crate::configuration::group_name;
-use crate::frame::{Content, FRONT, Frame, HostId};
+use crate::configuration::{group_name, host_of, node_name};
+use crate::frame::{Content, Frame, HostId, is_front};
 use crate::host::effect::{Effect, Errand, Step};
 use crate::host::groups::Groups;
 use crate::host::kernel::Kernel;
-use crate::host::plane::Plane;
+use crate::host::orders::{Order, Orders};
+use crate::host::plane::{Back, Plane, marker, markers};
 use crate::sabotage::Sabotage;
 use crate::settings::Settings;
 
@@ -27,21 +28,40 @@ pub(crate) struct Daemon {
     pub(crate) node: Node,
     pub(crate) plane: Plane,
     pub(crate) wake: Option<Instant>,
+    host: HostId,
     groups: Groups,
+    orders: Orders,
+    back: Back,
+    /// It is in the middle of what it did before it was frozen, and sees no orders.
+    pub(crate) absorbed: bool,
     settings: Arc<Settings>,
     begun: Instant,
     sent: VecDeque<Vec<u8>>,
 }
 
 impl Daemon {
-    pub(crate) fn new(node: Node, host: HostId, settings: &Arc<Settings>, begun: Instant) -> Self {
+    pub(crate) fn new(
+        mut node: Node,
+        host: HostId,
+        settings: &Arc<Settings>,
+        seed: u64,
+        begun: Instant,
+    ) -> Self {
         // If both ends kept their pairs, they would still agree.
-        let one_sided = |sabotage: &Sabotage| *sabotage != Sabotage::KeepPairs || host == FRONT;
+        let one_sided = |sabotage: &Sabotage| *sabotage != Sabotage::KeepPairs || is_front(host);
         let sabotage = settings.sabotage.filter(one_sided);
+        if sabotage == Some(Sabotage::NoOutputCommit) {
+            node.sabotage_output_commit();
+        }
+        let strict = settings.replicate.is_some_and(|replicate| replicate.strict);
         Daemon {
             node,
-            plane: Plane::new(sabotage),
+            plane: Plane::new(sabotage, strict),
             wake: None,
+            host,
+            orders: Orders::new(settings.lag, seed),
+            back: Back::default(),
+            absorbed: false,
             groups: Groups::default(),
             settings: Arc::clone(settings),
             begun,
@@ -51,12 +71,14 @@ impl Daemon {
 
     /// A packet from the TUN device.
     pub(crate) fn send(&mut self, packet: &[u8], now: Instant, effects: &mut Vec<Effect>) {
+        let looks = !self.absorbed && self.orders.looks();
+        self.see_orders(looks, now, effects);
         let frames = self.plane.send(packet, self.clock(now));
         effects.extend(frames.into_iter().map(Effect::Send));
     }
 
-    /// A datagram from a socket; the packets for the TUN device.
-    pub(crate) fn take(&mut self, frame: Frame, now: Instant) -> Vec<Vec<u8>> {
+    /// A datagram from a socket.
+    pub(crate) fn take(&mut self, frame: Frame, now: Instant, effects: &mut Vec<Effect>) {
         let Frame { src, dst, content } = frame;
         match content {
             Content::Ike {
@@ -72,7 +94,6 @@ impl Daemon {
                     bytes: &bytes,
                 };
                 self.node.handle_datagram(datagram, now);
-                Vec::new()
             }
             Content::Heartbeat { port, bytes } => {
                 let from = SocketAddr::new(src, port);
@@ -82,10 +103,68 @@ impl Daemon {
                     bytes: &bytes,
                 };
                 self.node.handle_datagram(datagram, now);
-                Vec::new()
             }
-            Content::Esp { bytes, .. } => self.plane.receive(src, dst, bytes, self.clock(now)),
-            Content::Clear(_) => Vec::new(),
+            Content::Esp { bytes, .. } => {
+                // It looks for orders before every batch that it reads.
+                self.see_orders(!self.absorbed, now, effects);
+                match self.plane.stray(src, dst, &bytes) {
+                    Some(stray) => self.tell(Command::Stray(stray), now, effects),
+                    None => {
+                        let order = Order::Inject(src, dst, bytes);
+                        self.obey(order, now, effects);
+                    }
+                }
+            }
+            Content::Clear(_) => {}
+        }
+    }
+
+    /// The packets for the TUN device since they were taken last.
+    pub(crate) fn packets(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.back.packets)
+    }
+
+    /// A link stands, or stands no longer.
+    pub(crate) fn linked(&mut self, to: HostId, up: bool, now: Instant, effects: &mut Vec<Effect>) {
+        let node = node_name(to);
+        self.tell(Command::Linked { node, up }, now, effects);
+    }
+
+    /// A member says something.
+    pub(crate) fn link_message(
+        &mut self,
+        from: HostId,
+        message: Parcel,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let from = node_name(from);
+        self.tell(Command::LinkMessage { from, message }, now, effects);
+    }
+
+    /// Its data plane takes so long at most to see an order.
+    pub(crate) fn set_lag(&mut self, lag: Duration) {
+        self.orders.set_lag(lag);
+    }
+
+    /// Gives the data plane an order.
+    fn order(&mut self, order: Order, now: Instant, effects: &mut Vec<Effect>) {
+        if self.settings.replicate.is_none() {
+            return self.obey(order, now, effects);
+        }
+        let after = self.orders.give(order, now);
+        effects.push(Effect::After(after, Errand::Orders));
+    }
+
+    fn obey(&mut self, order: Order, now: Instant, effects: &mut Vec<Effect>) {
+        let clock = self.clock(now);
+        self.plane.obey(order, clock, effects, &mut self.back);
+    }
+
+    /// The data plane carries out what it was ordered: what it must have seen, or all.
+    fn see_orders(&mut self, all: bool, now: Instant, effects: &mut Vec<Effect>) {
+        while let Some(order) = self.orders.take(now, all) {
+            self.obey(order, now, effects);
         }
     }
 
@@ -109,6 +188,15 @@ impl Daemon {
             Errand::Notice => {
                 let addresses = kernel.addresses.iter().copied().collect();
                 self.tell(Command::Addresses(addresses), now, effects);
+            }
+            Errand::Orders => self.see_orders(false, now, effects),
+            Errand::Windows => {
+                effects.push(Effect::After(self.settings.windows, errand));
+                let windows = self.plane.windows();
+                effects.push(Effect::Reported);
+                if !windows.is_empty() {
+                    self.tell(Command::Windows(windows), now, effects);
+                }
             }
             Errand::Group(group, order, step) if self.groups.is_current(group, order) => {
                 self.step(group, order, step, kernel, now, effects);
@@ -135,6 +223,10 @@ impl Daemon {
                     spi: unknown.spi,
                 };
                 self.tell(command, now, effects);
+            } else if let Some(command) = self.plane.poll_refill() {
+                self.tell(command, now, effects);
+            } else if let Some(command) = self.back.commands.pop() {
+                self.tell(command, now, effects);
             } else {
                 break;
             }
@@ -143,50 +235,81 @@ impl Daemon {
 
     /// One output of the node; false when it waits.
     fn carry_out(&mut self, kernel: &mut Kernel, now: Instant, effects: &mut Vec<Effect>) -> bool {
-        let clock = self.clock(now);
-        let mut frames = Vec::new();
-        match self.node.poll_output() {
+        let order = match self.node.poll_output() {
             Output::Wait(wait) => {
                 self.wake = wait.map(|(at, _)| at);
                 return false;
             }
-            Output::TransmitIke {
-                local,
-                remote,
-                bytes,
-            } => {
-                frames.push(self.ike_frame(local, remote, bytes));
-            }
-            Output::TransmitCluster { to, bytes } => {
-                effects.extend(self.heartbeat(to, bytes, kernel));
-            }
-            Output::Keepalive { .. } | Output::Keys(_) => {}
             Output::Install(install) => {
-                let id = install.spec.id;
-                match self.plane.install(install, clock) {
-                    Ok((view, sent)) => {
-                        effects.push(Effect::Installed(id, view));
-                        frames = sent;
-                    }
-                    Err(why) => effects.push(Effect::Broken(why)),
+                if self.settings.replicate.is_some() {
+                    let keys = markers(&install.spec);
+                    effects.extend(keys.into_iter().map(Effect::Key));
                 }
+                Order::Install(install)
             }
-            Output::Activate { child } => frames = self.plane.activate(child, clock),
+            Output::Activate { child } => Order::Activate(child),
             Output::Redirect {
                 child,
                 remote,
                 encapsulation,
-            } => {
-                self.plane.redirect(child, remote, encapsulation);
-            }
-            Output::SkipSequence { child, delta } => self.plane.skip(child, delta),
-            Output::Remove { child, .. } => {
-                self.plane.remove(child);
-                effects.push(Effect::Removed(child));
-            }
+            } => Order::Redirect(child, remote, encapsulation),
+            Output::SkipSequence { child, delta } => Order::Skip(child, delta),
+            Output::Remove { child, .. } => Order::Remove(child),
             Output::Policy(spd) => {
                 kernel.filter = Some(Arc::clone(&spd));
-                frames = self.plane.set_policy(spd, clock);
+                Order::Policy(spd)
+            }
+            Output::Grant {
+                child,
+                ceiling,
+                refill_at,
+            } => Order::Grant(child, ceiling, refill_at),
+            Output::GrantInbound {
+                child,
+                ceiling,
+                refill_at,
+            } => Order::GrantInbound(child, ceiling, refill_at),
+            Output::Exact { child, next } => Order::Exact(child, next),
+            Output::RestoreWindow { child, image } => Order::RestoreWindow(child, image),
+            Output::OpenGate { bucket, epoch } => Order::OpenGate(bucket, epoch),
+            Output::CloseGate { bucket, hand_over } => Order::CloseGate(bucket, hand_over),
+            Output::Inject {
+                source,
+                destination,
+                bytes,
+            } => Order::Inject(source, destination, bytes),
+            other => {
+                self.see_to(other, kernel, now, effects);
+                return true;
+            }
+        };
+        self.order(order, now, effects);
+        true
+    }
+
+    /// An output that is not about the data plane.
+    fn see_to(
+        &mut self,
+        output: Output,
+        kernel: &mut Kernel,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        match output {
+            Output::TransmitIke {
+                local,
+                remote,
+                bytes,
+            } => effects.push(Effect::Send(self.ike_frame(local, remote, bytes))),
+            Output::TransmitCluster { to, bytes } => {
+                effects.extend(self.heartbeat(to, bytes, kernel));
+            }
+            Output::TransmitLink { to, message } => {
+                effects.extend(host_of(&to).map(|to| Effect::Link(to, message)));
+            }
+            Output::Keys(keys) => {
+                let keys = [&keys.sk_ei, &keys.sk_er, &keys.sk_ai, &keys.sk_ar];
+                effects.extend(keys.into_iter().filter_map(marker).map(Effect::Key));
             }
             Output::StartGroup { group } => self.start_group(&group, kernel, effects),
             Output::StopServices { group } => self.stop_services(&group, kernel, effects),
@@ -201,14 +324,13 @@ impl Daemon {
                 }) = &event
                 {
                     let remote = selectors.remote.iter().map(|one| one.addresses);
-                    let remote: Vec<_> = remote.collect();
-                    frames = self.plane.negotiation_failed(rule, &remote, clock);
+                    let order = Order::Failed(rule.clone(), remote.collect());
+                    self.order(order, now, effects);
                 }
                 effects.push(Effect::Told(Box::new(event)));
             }
+            _ => {}
         }
-        effects.extend(frames.into_iter().map(Effect::Send));
-        true
     }
 
     fn start_group(&mut self, name: &GroupName, kernel: &Kernel, effects: &mut Vec<Effect>) {
@@ -328,7 +450,9 @@ impl Daemon {
     fn heartbeat(&self, to: SocketAddr, bytes: Vec<u8>, kernel: &Kernel) -> Option<Effect> {
         let addresses = self.addresses();
         let path = addresses.path(to.ip());
-        let groups: Vec<IpAddr> = (0..self.settings.groups)
+        let groups: Vec<IpAddr> = self
+            .settings
+            .groups_of(self.host)
             .map(|group| addresses.group(group))
             .collect();
         let own =
@@ -346,7 +470,8 @@ impl Daemon {
     }
 
     fn number(&self, name: &GroupName) -> Option<usize> {
-        (0..self.settings.groups).find(|group| group_name(*group) == *name)
+        let mut groups = self.settings.groups_of(self.host);
+        groups.find(|group| group_name(*group) == *name)
     }
 
     fn addresses(&self) -> Addresses {

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use policy::ChildId;
+use cluster::Parcel;
+use policy::{Bucket, ChildId};
 
-use crate::frame::{Frame, KeyLabel};
+use crate::frame::{Frame, HostId, KeyLabel};
 
 /// Something that the world carries out or a checker looks at, in order.
 pub(crate) enum Effect {
@@ -23,6 +24,14 @@ pub(crate) enum Effect {
     Installed(ChildId, PairView),
     /// A pair was removed.
     Removed(ChildId),
+    /// The first octets of a key that the host holds.
+    Key(u64),
+    /// A message leaves over the link to a member.
+    Link(HostId, Parcel),
+    /// The data plane has told how far its inbound windows have moved.
+    Reported,
+    /// The data plane has opened the gate of a bucket.
+    Opened(Bucket),
     /// The node says that something happened.
     Told(Box<node::Event>),
     /// Something that must never happen did, as a sentence.
@@ -76,6 +85,10 @@ pub(crate) enum Errand {
     PlaneTick,
     /// The node hears of changed addresses.
     Notice,
+    /// The data plane sees what it was ordered.
+    Orders,
+    /// The node hears how far inbound windows have moved.
+    Windows,
     /// A step of a group's start or stop; the number says of which.
     Group(usize, u64, Step),
 }

@@ -5,11 +5,11 @@ mod plot;
 use std::time::{Duration, Instant};
 
 use crypto::{Encryption, Integrity};
+use node::Replicate;
 use policy::IkePort;
 use policy::proposal::{EspProposal, default_esp};
 use policy::timers::{ChildLifetime, IkeLifetime};
 
-use crate::checker::disagreements;
 use crate::dice::Dice;
 use crate::network::Link;
 use crate::settings::{Settings, Traffic};
@@ -25,6 +25,15 @@ const WATCH: Duration = Duration::from_secs(3);
 /// How often it is looked whether that is so.
 const STEP: Duration = Duration::from_millis(50);
 
+/// What a change of a group's owner means for its SAs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takeover {
+    /// The peers negotiate new ones.
+    Renegotiate,
+    /// They live on.
+    Replicate,
+}
+
 /// A seed that was played to its end.
 pub struct Played {
     /// The world after it; its violations say whether every promise was kept.
@@ -37,9 +46,9 @@ pub struct Played {
 
 /// Plays one seed.
 #[must_use]
-pub fn run(seed: u64, begun: Instant, with_trace: bool) -> Played {
+pub fn run(seed: u64, takeover: Takeover, begun: Instant, with_trace: bool) -> Played {
     let mut dice = Dice::new(seed ^ 0x706c_6f74);
-    let mut world = World::new(settings(seed), seed, begun);
+    let mut world = World::new(settings(seed, takeover), seed, begun);
     if with_trace {
         world = world.with_trace();
     }
@@ -66,7 +75,7 @@ fn peace(mut world: World) -> Played {
         })
     };
     let back = wait(&mut world, BACK, all_answer);
-    let agree = |world: &World| disagreements(&world.ends()).is_empty();
+    let agree = |world: &World| world.differences().is_empty();
     let agreed = back + wait(&mut world, AGREE, agree);
     world.check_pairs();
     world.run((mended + BACK).saturating_sub(world.time()));
@@ -91,7 +100,25 @@ fn wait(world: &mut World, limit: Duration, done: impl Fn(&World) -> bool) -> Du
 
 /// What the world of a seed is made of.
 #[must_use]
-pub fn settings(seed: u64) -> Settings {
+pub fn settings(seed: u64, takeover: Takeover) -> Settings {
+    let settings = renegotiated(seed);
+    if takeover == Takeover::Renegotiate {
+        return settings;
+    }
+    let mut dice = Dice::new(seed ^ 0x7265_706c);
+    Settings {
+        replicate: Some(Replicate {
+            strict: dice.chance(300),
+        }),
+        front_cluster: dice.chance(350),
+        lag: dice.time(Duration::ZERO, ms(2)),
+        windows: dice.time(ms(10), ms(20)),
+        ..settings
+    }
+}
+
+/// What it would be made of if nothing were replicated.
+fn renegotiated(seed: u64) -> Settings {
     let mut dice = Dice::new(seed ^ 0x7365_7474);
     let modern = Settings::modern();
     let traffic = Traffic {

@@ -156,11 +156,11 @@ impl World {
         &mut self.dice
     }
 
-    fn disturb(&mut self) {
+    pub(crate) fn disturb(&mut self) {
         self.quiet_since = self.time();
     }
 
-    fn say(&mut self, host: HostId, what: &str) {
+    pub(crate) fn say(&mut self, host: HostId, what: &str) {
         let at = self.time();
         self.trace
             .note(at, Some(host), what.as_bytes(), || format!("*** {what}"));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::checker::{Checker, Delivery, Ends, Holders, disagreements};
+use crate::checker::{Checker, Delivery, Ends, Holders, disagreements, incomplete};
 use crate::frame::{Frame, HostId};
 use crate::host::Host;
 use crate::trace::Trace;
@@ -70,10 +70,26 @@ impl World {
         self.hosts.iter().map(Host::pairs).collect()
     }
 
-    /// After quiet: both ends must hold the same pairs.
+    /// The copies of every host.
+    #[must_use]
+    pub fn copies(&self) -> Ends {
+        self.hosts.iter().map(Host::copies).collect()
+    }
+
+    /// What the two ends, or an owner and who keeps its copy, do not hold both.
+    #[must_use]
+    pub fn differences(&self) -> Vec<String> {
+        let mut found = disagreements(&self.ends());
+        if self.settings.replicate.is_some() {
+            found.extend(incomplete(&self.ends(), &self.copies()));
+        }
+        found
+    }
+
+    /// After quiet: both ends must hold the same pairs, and every member a copy.
     pub fn check_pairs(&mut self) {
         let at = self.time();
-        for what in disagreements(&self.ends()) {
+        for what in self.differences() {
             self.checkers.note(at, Checker::Pairs, Some(what));
         }
     }
@@ -104,6 +120,7 @@ impl World {
         let holders = |group: usize| {
             let address = self.settings.addresses().group(group);
             Holders {
+                group,
                 addresses: hosts()
                     .filter(|(_, host)| host.has(address))
                     .map(|(id, _)| id)
@@ -114,7 +131,9 @@ impl World {
                     .collect(),
             }
         };
-        let all: Vec<Holders> = (0..self.settings.groups).map(holders).collect();
+        let front = self.settings.groups_of(crate::frame::FRONT);
+        let groups = (0..self.settings.groups).chain(front);
+        let all: Vec<Holders> = groups.map(holders).collect();
         self.checkers.owners(at, self.quiet_since, &all);
     }
 
@@ -127,11 +146,14 @@ impl World {
                 .map(|node| node.ike().status(self.now))
                 .unwrap_or_default();
             let queued = status.iter().map(|sa| sa.queued).max().unwrap_or(0);
+            let (held, strays) = host.node().map(node::Node::waiting).unwrap_or_default();
             let checks = [
                 (pairs, limits.pairs, "SA pairs"),
                 (pending, limits.pending, "waiting packets"),
                 (status.len(), limits.ike_sas, "IKE SAs"),
                 (queued, limits.queued, "waiting requests of one IKE SA"),
+                (held, limits.held, "effects that wait for a copy"),
+                (strays, limits.strays, "octets of strays"),
             ];
             for (count, limit, name) in checks {
                 let what = format!("host {id} has {count} {name}, more than {limit}");

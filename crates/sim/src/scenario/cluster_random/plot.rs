@@ -2,17 +2,17 @@
 
 mod attacks;
 mod orders;
+mod replicas;
 
 use std::time::Duration;
 
 use crate::addresses::PATHS;
 use crate::dice::Dice;
-use crate::frame::{FRONT, HostId};
+use crate::frame::{FRONT, HostId, SECOND_FRONT, is_front};
 use crate::network::Link;
 use crate::world::World;
 
 const NODES: [HostId; 2] = [1, 2];
-const HOSTS: [HostId; 3] = [FRONT, 1, 2];
 /// How many acts may lie one within another.
 const DEPTH: u32 = 3;
 
@@ -22,7 +22,11 @@ pub(crate) fn act(world: &mut World, dice: &mut Dice) {
 }
 
 fn act_within(world: &mut World, dice: &mut Dice, depth: u32) {
-    match dice.below(20) {
+    let acts = match world.settings().replicate {
+        Some(_) => 30,
+        None => 20,
+    };
+    match dice.below(acts) {
         0 => noise(world, dice, depth),
         1 => one_way_loss(world, dice, depth),
         2 => partition(world, dice, depth),
@@ -39,20 +43,47 @@ fn act_within(world: &mut World, dice: &mut Dice, depth: u32) {
         16 => move_with_crash(world, dice, depth),
         17 => attacks::replay(world, dice),
         18 => attacks::clear_text(world, dice),
-        _ => attacks::garbage(world, dice),
+        19 => attacks::garbage(world, dice),
+        20 | 21 => replicas::link_cut(world, dice, depth),
+        22 => replicas::slow_member(world, dice, depth),
+        23 => replicas::back_and_forth(world, dice),
+        24 | 25 => replicas::two_failovers(world, dice),
+        26 => replicas::crash_amid_rekeys(world, dice),
+        27 => replicas::move_amid_rekeys(world, dice),
+        28 => replicas::frozen_owner(world, dice),
+        _ => replicas::restart_of_the_copy(world, dice),
     }
 }
 
 /// Ends every fault.
 pub(crate) fn mend(world: &mut World) {
     world.set_links(Link::good());
-    for host in HOSTS {
+    for host in hosts(world) {
         bring_up(world, host);
         if world.host(host).is_frozen() {
             world.thaw(host);
         }
     }
     orders::resume(world);
+}
+
+/// Every host.
+fn hosts(world: &World) -> Vec<HostId> {
+    (0..world.settings().hosts()).collect()
+}
+
+/// The front end's hosts.
+fn fronts(world: &World) -> Vec<HostId> {
+    let hosts = hosts(world).into_iter();
+    hosts.filter(|host| is_front(*host)).collect()
+}
+
+/// Two members of one cluster.
+fn cluster(world: &World, dice: &mut Dice) -> [HostId; 2] {
+    match world.settings().front_cluster && dice.chance(400) {
+        true => [FRONT, SECOND_FRONT],
+        false => NODES,
+    }
 }
 
 /// Time passes in the middle of an act; sometimes another one happens meanwhile.
@@ -91,8 +122,9 @@ fn noise(world: &mut World, dice: &mut Dice, depth: u32) {
 }
 
 fn one_way_loss(world: &mut World, dice: &mut Dice, depth: u32) {
-    let from = *dice.pick(&HOSTS);
-    let to = (from + dice.between(1, 2) as usize) % HOSTS.len();
+    let hosts = hosts(world);
+    let from = *dice.pick(&hosts);
+    let to = (from + dice.between(1, hosts.len() as u64 - 1) as usize) % hosts.len();
     let paths: Vec<usize> = match dice.below(3) {
         0 => vec![0],
         1 => vec![1],
@@ -110,28 +142,33 @@ fn one_way_loss(world: &mut World, dice: &mut Dice, depth: u32) {
 }
 
 fn partition(world: &mut World, dice: &mut Dice, depth: u32) {
+    let [one, other] = cluster(world, dice);
     world.begin_fault();
-    world.set_partition(1, 2, true);
+    world.set_partition(one, other, true);
     meanwhile(world, dice, depth, 100, 5000);
-    world.set_partition(1, 2, false);
+    world.set_partition(one, other, false);
     world.end_fault();
 }
 
 /// The front end reaches nobody, sometimes for longer than any exchange lasts.
 fn front_end_cut(world: &mut World, dice: &mut Dice, depth: u32) {
     world.begin_fault();
-    for node in NODES {
-        world.set_partition(FRONT, node, true);
+    for front in fronts(world) {
+        NODES
+            .iter()
+            .for_each(|node| world.set_partition(front, *node, true));
     }
     meanwhile(world, dice, depth, 100, 12_000);
-    for node in NODES {
-        world.set_partition(FRONT, node, false);
+    for front in fronts(world) {
+        NODES
+            .iter()
+            .for_each(|node| world.set_partition(front, *node, false));
     }
     world.end_fault();
 }
 
 fn crash(world: &mut World, dice: &mut Dice, depth: u32) {
-    let host = *dice.pick(&HOSTS);
+    let host = *dice.pick(&hosts(world));
     world.begin_fault();
     world.crash(host);
     meanwhile(world, dice, depth, 1, 6000);
@@ -140,7 +177,7 @@ fn crash(world: &mut World, dice: &mut Dice, depth: u32) {
 }
 
 fn kill(world: &mut World, dice: &mut Dice, depth: u32) {
-    let host = *dice.pick(&HOSTS);
+    let host = *dice.pick(&hosts(world));
     world.begin_fault();
     world.kill(host);
     meanwhile(world, dice, depth, 1, 5000);
@@ -149,7 +186,7 @@ fn kill(world: &mut World, dice: &mut Dice, depth: u32) {
 }
 
 fn freeze(world: &mut World, dice: &mut Dice, depth: u32) {
-    let host = *dice.pick(&HOSTS);
+    let host = *dice.pick(&hosts(world));
     world.begin_fault();
     world.freeze(host);
     meanwhile(world, dice, depth, 10, 4000);
@@ -159,7 +196,8 @@ fn freeze(world: &mut World, dice: &mut Dice, depth: u32) {
 
 /// A node leaves in good order and comes back.
 fn leave(world: &mut World, dice: &mut Dice, depth: u32) {
-    let host = *dice.pick(&NODES);
+    let members = cluster(world, dice);
+    let host = *dice.pick(&members);
     world.begin_fault();
     let _ = world.command(host, node::Command::Shutdown);
     meanwhile(world, dice, depth, 1, 3000);
@@ -172,7 +210,7 @@ fn leave(world: &mut World, dice: &mut Dice, depth: u32) {
 fn move_with_crash(world: &mut World, dice: &mut Dice, depth: u32) {
     world.begin_fault();
     orders::planned_move(world, dice);
-    let victim = *dice.pick(&HOSTS);
+    let victim = *dice.pick(&hosts(world));
     world.crash(victim);
     meanwhile(world, dice, depth, 1, 4000);
     bring_up(world, victim);

@@ -6,11 +6,15 @@ use std::time::Duration;
 use wire::ip::{Flow, protocol};
 
 use crate::dice::Dice;
-use crate::frame::{Content, FRONT, Frame, HostId, KeyLabel};
+use crate::frame::{Content, Frame, HostId, KeyLabel, is_front};
 use crate::packet::{Kind, Message, SERVICE};
 use crate::world::World;
 
-const HOSTS: [HostId; 3] = [FRONT, 1, 2];
+/// Every host, or those of one side.
+fn hosts(world: &World, wanted: impl Fn(HostId) -> bool) -> Vec<HostId> {
+    let hosts = 0..world.settings().hosts();
+    hosts.filter(|host| wanted(*host)).collect()
+}
 
 /// What was on the wire comes again.
 pub(crate) fn replay(world: &mut World, dice: &mut Dice) {
@@ -25,7 +29,7 @@ pub(crate) fn clear_text(world: &mut World, dice: &mut Dice) {
     let addresses = world.addresses();
     for number in 0..dice.between(1, 20) {
         let flow = Flow {
-            src: addresses.own(FRONT, 0),
+            src: addresses.client(),
             dst: addresses.group(0),
             protocol: protocol::TCP,
             src_port: 40_000,
@@ -40,8 +44,8 @@ pub(crate) fn clear_text(world: &mut World, dice: &mut Dice) {
         let Some(packet) = message.packet(&flow, 10) else {
             continue;
         };
-        for to in if back { &HOSTS[..1] } else { &HOSTS[1..] } {
-            world.inject_clear(*to, packet.clone());
+        for to in hosts(world, |host| is_front(host) == back) {
+            world.inject_clear(to, packet.clone());
         }
         world.run(ms(dice.below(50)));
     }
@@ -51,11 +55,11 @@ pub(crate) fn clear_text(world: &mut World, dice: &mut Dice) {
 /// octets, and octets of no sense at all.
 pub(crate) fn garbage(world: &mut World, dice: &mut Dice) {
     for _ in 0..dice.between(10, 100) {
-        let to = *dice.pick(&HOSTS);
+        let to = *dice.pick(&hosts(world, |_| true));
         let addresses = world.addresses();
         let group: IpAddr = addresses.group(0);
-        let own = addresses.own(FRONT, 0);
-        let (src, dst) = if to == FRONT {
+        let own = addresses.client();
+        let (src, dst) = if is_front(to) {
             (group, own)
         } else {
             (own, group)

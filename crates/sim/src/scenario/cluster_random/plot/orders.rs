@@ -5,58 +5,71 @@ use std::time::Duration;
 use node::Command;
 use policy::RuleName;
 
+use crate::addresses::CLIENT;
 use crate::configuration::{self, RULE, peer_name};
 use crate::dice::Dice;
-use crate::frame::{FRONT, HostId};
+use crate::frame::{HostId, is_front};
 use crate::world::World;
 
 const NODES: [HostId; 2] = [1, 2];
-/// From where an order may come: everywhere at the same moment, one side, or the other.
-const ENDS: [&[HostId]; 3] = [&[FRONT, 1, 2], &[FRONT], &[1, 2]];
 
 /// Any node may be asked; a refusal (it is on its way, the target is not ready) is no fault.
 pub(crate) fn planned_move(world: &mut World, dice: &mut Dice) {
-    let group = dice.below(world.settings().groups as u64) as usize;
-    if let Some(owner) = world.owner(group).filter(|owner| *owner != FRONT) {
-        let target = NODES.len() + 1 - owner;
-        let _ = world.order_move(*dice.pick(&NODES), group, target);
-    }
+    move_now(world, dice);
     world.run(ms(dice.below(1000)));
+}
+
+/// The same without a pause after it. Answers what was moved where.
+pub(crate) fn move_now(world: &mut World, dice: &mut Dice) -> Option<(usize, HostId)> {
+    let group = match world.settings().front_cluster && dice.chance(300) {
+        true => CLIENT,
+        false => dice.below(world.settings().groups as u64) as usize,
+    };
+    let owner = world.owner(group)?;
+    let target = *world.settings().members(owner).first()?;
+    let asked = *dice.pick(&[owner, target]);
+    let _ = world.order_move(asked, group, target);
+    Some((group, target))
 }
 
 /// Rekeys from one end, or from both at the same moment; there may be nothing to rekey.
 pub(crate) fn rekey(world: &mut World, dice: &mut Dice) {
     for _ in 0..dice.between(1, 3) {
-        let ike = dice.chance(500);
-        for host in *dice.pick(&ENDS) {
-            let command = match ike {
-                true => Command::RekeyPeer(peer_name(*host)),
-                false => Command::RekeyRule(RuleName::new(RULE)),
-            };
-            let _ = world.command(*host, command);
-        }
+        rekey_now(world, dice);
         world.run(ms(dice.below(300)));
+    }
+}
+
+/// Rekeys from one end, or from both at the same moment, and no pause after it.
+pub(crate) fn rekey_now(world: &mut World, dice: &mut Dice) {
+    let ike = dice.chance(500);
+    for host in ends(world, dice) {
+        let command = match ike {
+            true => Command::RekeyPeer(peer_name(host)),
+            false => Command::RekeyRule(RuleName::new(RULE)),
+        };
+        let _ = world.command(host, command);
     }
 }
 
 /// Deletes from one end, or from both at the same moment.
 pub(crate) fn delete(world: &mut World, dice: &mut Dice) {
     let ike = dice.chance(500);
-    for host in *dice.pick(&ENDS) {
+    for host in ends(world, dice) {
         let command = match ike {
-            true => Command::DeletePeer(peer_name(*host)),
+            true => Command::DeletePeer(peer_name(host)),
             false => Command::DeleteRule(RuleName::new(RULE)),
         };
-        let _ = world.command(*host, command);
+        let _ = world.command(host, command);
     }
     world.run(ms(dice.below(1000)));
 }
 
 /// The same configuration again.
 pub(crate) fn reload(world: &mut World, dice: &mut Dice) {
-    for host in *dice.pick(&ENDS) {
-        let config = Box::new(configuration::config(world.settings(), *host));
-        let _ = world.command(*host, Command::Reload(config));
+    for host in ends(world, dice) {
+        let config = Box::new(configuration::config(world.settings(), host));
+        let _ = world.command(host, Command::Reload(config));
     }
     world.run(ms(dice.below(500)));
 }
@@ -70,13 +83,20 @@ pub(crate) fn pause(world: &mut World, dice: &mut Dice) {
     }
 }
 
-/// Both nodes take groups again.
+/// Every node takes groups again.
 pub(crate) fn resume(world: &mut World) {
-    for host in NODES {
+    for host in 0..world.settings().hosts() {
         let _ = world.command(host, Command::Resume);
     }
 }
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
+}
+
+/// From where an order comes: everywhere at the same moment, one side, or the other.
+fn ends(world: &World, dice: &mut Dice) -> Vec<HostId> {
+    let which = dice.below(3);
+    let side = |host: &HostId| which == 0 || is_front(*host) == (which == 1);
+    (0..world.settings().hosts()).filter(side).collect()
 }
