@@ -42,6 +42,8 @@ pub struct Replicator {
     me: NodeName,
     /// This life of this node's process.
     incarnation: u64,
+    /// Whether a witness has the members written down.
+    witness: bool,
     /// Members whose link stands, and members that are heard: who is both can have copies.
     linked: BTreeSet<NodeName>,
     heard: BTreeSet<NodeName>,
@@ -56,10 +58,11 @@ pub struct Replicator {
 impl Replicator {
     /// A part without links and groups.
     #[must_use]
-    pub fn new(me: NodeName, incarnation: u64) -> Self {
+    pub fn new(me: NodeName, incarnation: u64, witness: bool) -> Self {
         Self {
             me,
             incarnation,
+            witness,
             linked: BTreeSet::new(),
             heard: BTreeSet::new(),
             parts: BTreeMap::new(),
@@ -186,7 +189,8 @@ impl Replicator {
             Some(Part::Standby(standby)) => standby.in_sync_before(epoch),
             None => false,
         };
-        let owner = Owner::new(epoch);
+        let me = (self.me.clone(), self.incarnation);
+        let owner = Owner::new(epoch, self.witness.then_some(me));
         let others: Vec<NodeName> = self.linked.intersection(&self.heard).cloned().collect();
         for other in others {
             self.out.push_back(send(other, &owner.offer(group)));
@@ -197,6 +201,15 @@ impl Replicator {
         });
         self.parts.insert(group.clone(), Part::Owner(owner));
         inherits
+    }
+
+    /// The witness has these members written down for a group that this node owns in `epoch`.
+    pub fn written(&mut self, group: &GroupName, epoch: u64, members: &[(NodeName, u64)]) {
+        if let Some(Part::Owner(owner)) = self.parts.get_mut(group)
+            && owner.epoch() == epoch
+        {
+            owner.written(group, members, &mut self.out);
+        }
     }
 
     /// Gives a change of a group that this node owns. Answers its position; 0 if it does not.

@@ -127,6 +127,19 @@ pub enum Output {
         /// The message; it may hold keys.
         message: Parcel,
     },
+    /// Ask the witness to put `value` in the place of what it had under the group's name at
+    /// revision `expected` (0: nothing). Answer:
+    /// [`Command::Witnessed`](crate::Command::Witnessed).
+    Propose {
+        /// The group.
+        group: GroupName,
+        /// The revision that must still stand.
+        expected: u64,
+        /// What is to stand.
+        value: Vec<u8>,
+        /// Comes back with the answer.
+        tag: u64,
+    },
     /// Put this policy into force in the data plane, the capture and the fail-closed rules.
     Policy(Arc<Spd>),
     /// Bring a group up: addresses, announcements, services. Answer: `GroupStarted`/`GroupFailed`.

@@ -217,12 +217,12 @@ impl Node {
 
     /// This node owns a group from now on: it goes on with the copy if it is allowed to, and with
     /// nothing if not.
-    pub(crate) fn own(&mut self, group: &GroupName, epoch: u64, now: Instant) {
+    pub(crate) fn own(&mut self, group: &GroupName, epoch: u64, entitled: bool, now: Instant) {
         let Some(replication) = &mut self.replication else {
             return;
         };
         let before = replication.groups.get(group).and_then(|one| one.epoch);
-        let inherits = replication.replicator.own(group, epoch);
+        let inherits = replication.replicator.own(group, epoch) && entitled;
         let iv_epoch = replication.iv_epoch(epoch);
         if before.is_none() && !inherits {
             self.reset_copy(group);

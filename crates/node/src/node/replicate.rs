@@ -266,6 +266,18 @@ impl Node {
             ReplicaOutput::Apply { group, parcel } => self.apply(&group, &parcel, now),
             // What is held is looked at after every step.
             ReplicaOutput::Committed { .. } => {}
+            ReplicaOutput::Members {
+                group,
+                epoch,
+                members,
+            } => {
+                let command = cluster::Command::KeepMembers {
+                    group,
+                    epoch,
+                    members,
+                };
+                let _ = self.tell_cluster(command, now);
+            }
             ReplicaOutput::Forsake { group } => self.forsake(&group, now),
             ReplicaOutput::Standing { group, standing } => self.standing(group, standing, now),
             ReplicaOutput::Copy {
@@ -432,6 +444,18 @@ impl Node {
         if let Some(shared) = replication.and_then(|one| one.groups.get_mut(group)) {
             let more = left > REPLACED_AT_ONCE;
             shared.replace_at = more.then_some(now + REPLACEMENT_PAUSE);
+        }
+    }
+
+    /// The witness has the members of a group written down.
+    pub(crate) fn members_written(
+        &mut self,
+        group: &GroupName,
+        epoch: u64,
+        members: &[(NodeName, u64)],
+    ) {
+        if let Some(replication) = &mut self.replication {
+            replication.replicator.written(group, epoch, members);
         }
     }
 
