@@ -162,13 +162,14 @@ impl Replicator {
         }
     }
 
-    /// This node owns a group from now on, or in a later epoch. Answers whether it goes on with
-    /// what the earlier owner had: only if its copy was in sync in the epoch before this one.
+    /// This node owns a group from now on. Answers whether it goes on with what the earlier owner
+    /// had: only if its copy was in sync in the epoch before this one. An owner that owns the
+    /// group in a later epoch has missed the owners between, and what they did with its state.
     pub fn own(&mut self, group: &GroupName, epoch: u64) -> bool {
         self.claims.insert(group.clone(), (epoch, self.me.clone()));
         let inherits = match self.parts.get(group) {
             Some(Part::Owner(owner)) if owner.epoch() == epoch => return true,
-            Some(Part::Owner(_)) => true,
+            Some(Part::Owner(_)) => false,
             Some(Part::Standby(standby)) => standby.in_sync_before(epoch),
             None => false,
         };

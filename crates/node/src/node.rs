@@ -481,7 +481,7 @@ impl Node {
             cluster::Output::Start { group, epoch, .. } => self.start(group, epoch, now),
             cluster::Output::Stop { group, reason, .. } => self.stop(group, &reason, now),
             cluster::Output::Event(event) => {
-                self.member_event(&event);
+                self.member_event(&event, now);
                 self.event(Event::Cluster(event));
             }
         }

@@ -46,6 +46,8 @@ pub(crate) const REKEYS_PER_SECOND: u64 = 500;
 /// Replication as this node takes part in it.
 pub(crate) struct Replication {
     pub(crate) replicator: Replicator,
+    /// This node.
+    pub(crate) me: NodeName,
     /// Number of this node among the members, from 1: the top six bits of every epoch in an IV.
     pub(crate) number: u16,
     /// Whether a datagram is never delivered twice, at the price of a block of fresh ones.
@@ -165,7 +167,8 @@ impl Replication {
     ) -> Self {
         let shared = |(name, bucket, addresses)| (name, Shared::new(bucket, addresses));
         Replication {
-            replicator: Replicator::new(me),
+            replicator: Replicator::new(me.clone()),
+            me,
             number,
             strict,
             groups: groups.into_iter().map(shared).collect(),

@@ -223,8 +223,8 @@ impl Node {
         let before = replication.groups.get(group).and_then(|one| one.epoch);
         let inherits = replication.replicator.own(group, epoch);
         let iv_epoch = replication.iv_epoch(epoch);
-        if before.is_none() && !inherits {
-            self.reset_copy(group);
+        if !inherits {
+            self.forget_group(group, now);
         }
         let Some(shared) = self.shared_mut(group) else {
             return;
@@ -237,7 +237,7 @@ impl Node {
             bucket,
             epoch: iv_epoch,
         });
-        if before.is_none() {
+        if before != Some(epoch) {
             let group = group.clone();
             self.event(Event::Inherited { group, count });
         }

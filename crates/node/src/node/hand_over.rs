@@ -123,6 +123,13 @@ impl Node {
         }
     }
 
+    /// Whether this node owns a group whose SAs have copies.
+    pub(crate) fn owns(&self, group: &GroupName) -> bool {
+        let replication = self.replication.as_ref();
+        let shared = replication.and_then(|one| one.groups.get(group));
+        shared.is_some_and(|shared| shared.epoch.is_some())
+    }
+
     /// Nothing of a group's SAs stays with this node. A copy comes again from their owner.
     pub(crate) fn forget_group(&mut self, group: &GroupName, now: Instant) {
         let replication = self.replication.as_mut();
@@ -135,6 +142,7 @@ impl Node {
         shared.held.clear();
         shared.staged.clear();
         shared.cursors.clear();
+        self.fresh.remove(group);
         for address in self.addresses_of(group) {
             self.tell_ike(ike::Command::ForgetLocalAddress { address }, now);
         }

@@ -147,6 +147,10 @@ impl Node {
         for (group, shared) in &mut replication.groups {
             let position = replication.replicator.position(group);
             let staged = std::mem::take(&mut shared.staged);
+            // Of a group that another member owns nothing is said.
+            if shared.epoch.is_none() {
+                continue;
+            }
             shared
                 .held
                 .extend(staged.into_iter().map(|output| (position, output)));
@@ -433,7 +437,15 @@ impl Node {
     }
 
     /// What a cluster event means for the copies.
-    pub(crate) fn member_event(&mut self, event: &cluster::Event) {
+    pub(crate) fn member_event(&mut self, event: &cluster::Event, now: Instant) {
+        if let cluster::Event::GroupMoved { group, to, .. } = event
+            && self.owns(group)
+            && self.replication.as_ref().is_some_and(|one| one.me != *to)
+        {
+            // It may be stopping already, in good order, and then nobody says so again.
+            self.shut_gate(group);
+            self.forget_group(group, now);
+        }
         let Some(replication) = &mut self.replication else {
             return;
         };
