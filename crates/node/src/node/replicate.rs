@@ -374,6 +374,8 @@ impl Node {
     /// The lost member has not come back: what it may go on with falls silent, and is replaced on
     /// keys that it has never seen.
     pub(crate) fn replace_bound(&mut self, group: &GroupName, now: Instant) {
+        // What IKE has just begun on these SAs, in the same moment, is not sent either.
+        while self.drain_ike(now) {}
         let replication = self.replication.as_mut();
         let shared = replication.and_then(|one| one.groups.get_mut(group));
         let Some(shared) = shared else { return };
@@ -382,6 +384,7 @@ impl Node {
             // What could not be stored is not sent: its exchange begins again, or its peer asks
             // again, should the member come back.
             shared.held.clear();
+            shared.staged.clear();
             shared.pairs.values_mut().for_each(|pair| pair.bound = true);
             for address in &addresses {
                 let (address, frozen) = (*address, true);
