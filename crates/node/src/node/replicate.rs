@@ -122,7 +122,13 @@ impl Node {
         };
         let mut changes: BTreeMap<GroupName, Vec<IkeSaId>> = BTreeMap::new();
         for (ike, local) in self.ike.take_changes() {
-            if let Some(group) = replication.group_of(local) {
+            let group = replication.group_of(local);
+            // What this node forgets when it has given a group away is no news for its heir.
+            let owned = |group: &GroupName| {
+                let shared = replication.groups.get(group);
+                shared.is_some_and(|shared| shared.epoch.is_some())
+            };
+            if let Some(group) = group.filter(owned) {
                 changes.entry(group).or_default().push(ike);
             }
         }
