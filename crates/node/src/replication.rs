@@ -40,6 +40,9 @@ pub(crate) const STRAYS: usize = 4 << 20;
 pub(crate) const GRACE: Duration = Duration::from_secs(30);
 /// Inherited SAs are rekeyed within this time after the grace; longer where there are many.
 pub(crate) const SPREAD: Duration = Duration::from_secs(60);
+/// The same where inbound windows are strict and the owner before did not say where it stopped:
+/// until its SAs have fresh keys, a block of what peers send is refused.
+pub(crate) const STRICT_SPREAD: Duration = Duration::from_secs(1);
 /// Rekeyings per second after a takeover at most.
 pub(crate) const REKEYS_PER_SECOND: u64 = 500;
 
@@ -78,6 +81,8 @@ pub(crate) struct Shared {
     pub(crate) strays: VecDeque<Stray>,
     pub(crate) stray_octets: usize,
     pub(crate) departure: Option<HandingOver>,
+    /// The owner before stopped in good order, and its windows here are exact.
+    pub(crate) exact: bool,
     /// When the next lot of inherited IKE SAs is taken over.
     pub(crate) adopt_at: Option<Instant>,
 }
@@ -225,6 +230,7 @@ impl Shared {
             strays: VecDeque::new(),
             stray_octets: 0,
             departure: None,
+            exact: false,
             adopt_at: None,
         }
     }

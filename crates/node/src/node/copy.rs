@@ -7,7 +7,8 @@ use crate::output::Output;
 use crate::replication::parcel::{Ceilings, News, Stray};
 use crate::replication::reserve::Reserve;
 use crate::replication::{
-    ADOPTED_AT_ONCE, ADOPTION_PAUSE, GRACE, Kept, PairState, REKEYS_PER_SECOND, SPREAD, Shared,
+    ADOPTED_AT_ONCE, ADOPTION_PAUSE, GRACE, Kept, PairState, REKEYS_PER_SECOND, SPREAD,
+    STRICT_SPREAD, Shared,
 };
 use cluster::{GroupName, Parcel};
 use ike::{Directory, Endpoint, IkeSaId, Record, Recorded, Takeover};
@@ -39,6 +40,9 @@ impl Node {
                 }
             }
             Some(News::Exact(exact)) => {
+                if let Some(shared) = self.shared_mut(group) {
+                    shared.exact = true;
+                }
                 for (child, next) in exact {
                     if let Some(pair) = self.pair_mut(group, child) {
                         pair.outbound = Reserve::new(next, now);
@@ -208,6 +212,7 @@ impl Node {
             return;
         };
         shared.records.clear();
+        shared.exact = false;
         let children: Vec<ChildId> = shared.pairs.keys().copied().collect();
         children
             .into_iter()
@@ -257,13 +262,16 @@ impl Node {
     fn takeover(&self, shared: &Shared) -> Takeover {
         let epoch = shared.epoch.unwrap_or_default();
         let many = Duration::from_secs(shared.pairs.len() as u64 / REKEYS_PER_SECOND);
+        let replication = self.replication.as_ref();
+        let refuses = replication.is_some_and(|one| one.strict) && !shared.exact;
+        let (grace, spread) = match refuses {
+            true => (Duration::ZERO, STRICT_SPREAD),
+            false => (GRACE, SPREAD),
+        };
         Takeover {
-            epoch: self
-                .replication
-                .as_ref()
-                .map_or(0, |one| one.iv_epoch(epoch)),
-            grace: GRACE,
-            spread: SPREAD.max(many),
+            epoch: replication.map_or(0, |one| one.iv_epoch(epoch)),
+            grace,
+            spread: spread.max(many),
         }
     }
 
