@@ -39,6 +39,8 @@ enum Part {
 /// owns; after each call the driver takes [`poll_output`](Self::poll_output) until `None`.
 pub struct Replicator {
     me: NodeName,
+    /// Names this process: one that is started again has another.
+    instance: u64,
     /// Members whose link stands, and members that are heard: who is both can have copies.
     linked: BTreeSet<NodeName>,
     heard: BTreeSet<NodeName>,
@@ -51,11 +53,12 @@ pub struct Replicator {
 }
 
 impl Replicator {
-    /// A part without links and groups.
+    /// A part without links and groups. `instance` is another at every start of the same node.
     #[must_use]
-    pub fn new(me: NodeName) -> Self {
+    pub fn new(me: NodeName, instance: u64) -> Self {
         Self {
             me,
+            instance,
             linked: BTreeSet::new(),
             heard: BTreeSet::new(),
             parts: BTreeMap::new(),
@@ -89,15 +92,22 @@ impl Replicator {
         });
     }
 
-    /// A member's heartbeats are heard, or no longer.
+    /// A member's heartbeats are heard, or no longer. Who is silent may own what it had copies of,
+    /// unless its process was seen to end before: see [`set_ended`](Self::set_ended).
     pub fn set_heard(&mut self, node: &NodeName, heard: bool) {
         self.change(node, |this| match heard {
             true => this.heard.insert(node.clone()),
             false => this.heard.remove(node),
         });
+        for part in self.parts.values_mut().filter(|_| !heard) {
+            if let Part::Owner(owner) = part {
+                owner.silent(node);
+            }
+        }
     }
 
-    /// A member's process has ended, or it left in good order: its copies are no more.
+    /// A member's process has ended, or it left in good order: its copies are no more. To be told
+    /// before [`set_heard`](Self::set_heard) tells that it is not heard any more.
     pub fn set_ended(&mut self, node: &NodeName) {
         for (group, part) in &mut self.parts {
             match part {
@@ -157,7 +167,7 @@ impl Replicator {
             && (offered, &by) == (epoch, owner)
             && self.present(owner)
         {
-            let want = Message::plain(Kind::Want, group, epoch);
+            let want = want(group, epoch, self.instance);
             self.out.push_back(send(by, &want));
         }
     }
@@ -275,7 +285,11 @@ impl Replicator {
             return;
         }
         let Self {
-            parts, claims, out, ..
+            parts,
+            claims,
+            out,
+            instance,
+            ..
         } = self;
         let group = message.group.clone();
         match message.kind {
@@ -298,7 +312,7 @@ impl Replicator {
                 if let Some(Part::Owner(_)) = parts.get(&group) {
                     self.offers.insert(group, (message.epoch, from.clone()));
                 } else {
-                    let want = Message::plain(Kind::Want, &group, message.epoch);
+                    let want = want(&group, message.epoch, *instance);
                     out.push_back(send(from.clone(), &want));
                 }
             }
@@ -318,6 +332,14 @@ impl Replicator {
                 }
             }
         }
+    }
+}
+
+/// Says that this process wants a copy.
+fn want(group: &GroupName, epoch: u64, instance: u64) -> Message {
+    Message {
+        position: instance,
+        ..Message::plain(Kind::Want, group, epoch)
     }
 }
 

@@ -141,6 +141,12 @@ pub enum Command {
         /// At most so many IKE SAs now; the caller comes again for the rest.
         count: usize,
     },
+    /// The frozen IKE SAs of a local address are forgotten without a word: a lost member has used
+    /// them, and nobody knows how far.
+    ForgetFrozen {
+        /// The local address.
+        address: IpAddr,
+    },
     /// An IKE SA is forgotten without a word to the peer: another member has it.
     Forget(IkeSaId),
     /// A new policy. SAs stay; who changed a peer or rule deletes what it no longer allows. What is

@@ -82,7 +82,7 @@ impl Node {
             .cluster
             .as_ref()
             .filter(|_| replicates)
-            .map(|cluster| replication(cluster, buckets));
+            .map(|cluster| replication(cluster, incarnation, buckets));
         let (cluster, groups) = match config.cluster {
             Some(cluster) => (
                 Some(Member::new(cluster.member, now, incarnation)?),
@@ -511,6 +511,7 @@ fn addresses_of(buckets: &[(GroupName, Bucket, Vec<IpAddr>)]) -> BTreeMap<IpAddr
 
 fn replication(
     cluster: &crate::config::ClusterConfig,
+    instance: u64,
     buckets: Vec<(GroupName, Bucket, Vec<IpAddr>)>,
 ) -> Replication {
     let member = &cluster.member;
@@ -520,7 +521,7 @@ fn replication(
     let number = names.iter().position(|name| **name == member.node);
     let number = number.map_or(0, |number| number as u16) + 1;
     let strict = cluster.replicate.is_some_and(|replicate| replicate.strict);
-    Replication::new(member.node.clone(), number, strict, buckets)
+    Replication::new(member.node.clone(), instance, number, strict, buckets)
 }
 
 /// A number for the upper half of pairs' numbers.

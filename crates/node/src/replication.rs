@@ -166,13 +166,14 @@ impl Handover {
 impl Replication {
     pub(crate) fn new(
         me: NodeName,
+        instance: u64,
         number: u16,
         strict: bool,
         groups: impl IntoIterator<Item = (GroupName, Bucket, Vec<IpAddr>)>,
     ) -> Self {
         let shared = |(name, bucket, addresses)| (name, Shared::new(bucket, addresses));
         Replication {
-            replicator: Replicator::new(me.clone()),
+            replicator: Replicator::new(me.clone(), instance),
             me,
             number,
             strict,

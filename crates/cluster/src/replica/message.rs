@@ -19,7 +19,7 @@ pub(crate) enum Kind {
     Ask,
     /// The sender owns the group: who wants a copy may say so.
     Offer,
-    /// The sender wants a copy of the group's state.
+    /// The sender wants a copy of the group's state; `position` names its process.
     Want,
     /// A copy begins: what the receiver has is void.
     Begin,

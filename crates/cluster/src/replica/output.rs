@@ -50,6 +50,12 @@ pub enum ReplicaOutput {
         /// The standing.
         standing: Standing,
     },
+    /// A member that could go on was silent, and its process is gone, or is another by now: nobody
+    /// can know what it did with the state. All of it that a lost member had is to be given up.
+    Used {
+        /// The group.
+        group: GroupName,
+    },
     /// This node's copy of a group is in sync with its owner, or no longer.
     Copy {
         /// The group.

@@ -1,6 +1,6 @@
 //! The owner's side: who has a copy, how far, and what is committed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::names::{GroupName, NodeName};
 use crate::parcel::Parcel;
@@ -20,8 +20,17 @@ enum Stage {
 
 struct Copy {
     fill: u32,
+    /// The process that has it.
+    instance: u64,
     stage: Stage,
     stored: u64,
+}
+
+/// A member that was in sync and is lost.
+struct Lost {
+    instance: u64,
+    /// It was not heard either, so that it may have become the owner.
+    silent: bool,
 }
 
 /// What a group's owner knows.
@@ -32,7 +41,7 @@ pub(crate) struct Owner {
     fills: u32,
     copies: BTreeMap<NodeName, Copy>,
     /// Members that were in sync, are lost, and may go on with what they have.
-    bound: BTreeSet<NodeName>,
+    bound: BTreeMap<NodeName, Lost>,
 }
 
 impl Owner {
@@ -43,7 +52,7 @@ impl Owner {
             committed: 0,
             fills: 0,
             copies: BTreeMap::new(),
-            bound: BTreeSet::new(),
+            bound: BTreeMap::new(),
         }
     }
 
@@ -66,7 +75,7 @@ impl Owner {
 
     pub(crate) fn standing(&self) -> Standing {
         if !self.bound.is_empty() {
-            return Standing::Bound(self.bound.iter().cloned().collect());
+            return Standing::Bound(self.bound.keys().cloned().collect());
         }
         match self.at(Stage::InSync) {
             guards if guards.is_empty() => Standing::Alone,
@@ -87,7 +96,7 @@ impl Owner {
             owner: true,
             in_sync: self.at(Stage::InSync),
             filling,
-            bound: self.bound.iter().cloned().collect(),
+            bound: self.bound.keys().cloned().collect(),
             position: self.position,
             committed: self.committed,
         }
@@ -178,12 +187,30 @@ impl Owner {
     ) {
         let before = self.standing();
         match self.copies.remove(node) {
-            Some(copy) if copy.stage == Stage::InSync => {
-                self.bound.insert(node.clone());
-            }
+            Some(copy) if copy.stage == Stage::InSync => self.bind(node, copy.instance),
             _ => {}
         }
         self.settle(group, &before, out);
+    }
+
+    fn bind(&mut self, node: &NodeName, instance: u64) {
+        let silent = false;
+        self.bound.insert(node.clone(), Lost { instance, silent });
+    }
+
+    /// A member is not heard, and nobody knows why.
+    pub(crate) fn silent(&mut self, node: &NodeName) {
+        if let Some(lost) = self.bound.get_mut(node) {
+            lost.silent = true;
+        }
+    }
+
+    /// The process that was lost is no more.
+    fn unbind(&mut self, group: &GroupName, node: &NodeName, out: &mut VecDeque<ReplicaOutput>) {
+        if self.bound.remove(node).is_some_and(|lost| lost.silent) {
+            let group = group.clone();
+            out.push_back(ReplicaOutput::Used { group });
+        }
     }
 
     /// A member's copy is known to be no more.
@@ -195,7 +222,7 @@ impl Owner {
     ) {
         let before = self.standing();
         self.copies.remove(node);
-        self.bound.remove(node);
+        self.unbind(group, node, out);
         self.settle(group, &before, out);
     }
 
@@ -210,7 +237,7 @@ impl Owner {
             return;
         }
         if message.kind == Kind::Want {
-            return self.begin(group, from, out);
+            return self.begin(group, from, message.position, out);
         }
         let before = self.standing();
         let committed = self.committed;
@@ -243,19 +270,30 @@ impl Owner {
 
     /// A copy begins anew. One that was in sync stays bound until it is so again: what the member
     /// has is void as soon as it hears of it, and the owner cannot know when that is.
-    fn begin(&mut self, group: &GroupName, to: &NodeName, out: &mut VecDeque<ReplicaOutput>) {
+    fn begin(
+        &mut self,
+        group: &GroupName,
+        to: &NodeName,
+        instance: u64,
+        out: &mut VecDeque<ReplicaOutput>,
+    ) {
         let before = self.standing();
         self.fills += 1;
         let fill = self.fills;
         let copy = Copy {
             fill,
+            instance,
             stage: Stage::Filling,
             stored: 0,
         };
         if let Some(old) = self.copies.insert(to.clone(), copy)
             && old.stage == Stage::InSync
         {
-            self.bound.insert(to.clone());
+            self.bind(to, old.instance);
+        }
+        let other = |lost: &Lost| lost.instance != instance;
+        if self.bound.get(to).is_some_and(other) {
+            self.unbind(group, to, out);
         }
         let message = self.message(Kind::Begin, group, fill);
         out.push_back(send(to.clone(), &message));

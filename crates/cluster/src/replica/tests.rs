@@ -48,7 +48,7 @@ struct World {
 impl World {
     fn new(count: usize) -> Self {
         let side = |index| Side {
-            replicator: Replicator::new(node(index)),
+            replicator: Replicator::new(node(index), 1),
             state: State::default(),
             given: BTreeMap::new(),
             seen_outside: Vec::new(),

@@ -119,6 +119,16 @@ pub(crate) fn forget(tables: &mut Tables, ike: IkeSaId, now: Instant) {
     }
 }
 
+/// Forgets every frozen IKE SA of a local address without a word.
+pub(crate) fn forget_frozen(tables: &mut Tables, address: IpAddr, now: Instant) {
+    let frozen = |ike: &IkeSaId| tables.sa(*ike).is_some_and(|sa| sa.frozen);
+    let all: Vec<IkeSaId> = of_address(tables, address)
+        .into_iter()
+        .filter(frozen)
+        .collect();
+    all.into_iter().for_each(|ike| forget(tables, ike, now));
+}
+
 fn of_address(tables: &Tables, address: IpAddr) -> Vec<IkeSaId> {
     let of_address = |slot: &Slot| slot.local() == address;
     let slots = tables.slots().filter(|(_, slot)| of_address(slot));

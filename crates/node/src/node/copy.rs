@@ -238,10 +238,21 @@ impl Node {
         shared.departure = None;
         let (bucket, count) = (shared.bucket, shared.records.len());
         shared.adopt_at = (count > 0).then_some(now);
-        self.outputs.push_back(Output::OpenGate {
+        let open = Output::OpenGate {
             bucket,
             epoch: iv_epoch,
-        });
+        };
+        if before == Some(epoch) && shared.exact {
+            // The members were told that it stopped, and where: that is no longer so.
+            shared.exact = false;
+            let all = shared.pairs.iter();
+            let ceilings = all.map(|(child, pair)| (*child, pair.ceilings()));
+            let news = News::Ceilings(ceilings.collect());
+            shared.staged.push(open);
+            self.fresh.entry(group.clone()).or_default().push(news);
+        } else {
+            self.outputs.push_back(open);
+        }
         if before != Some(epoch) {
             let group = group.clone();
             self.event(Event::Inherited { group, count });

@@ -120,10 +120,8 @@ impl Node {
                 None => self.handed_over(group, now),
             },
             Step::Release => {
-                // What was handed over, or lost, is forgotten already.
                 if self.owns(&group) {
                     self.shut_gate(&group);
-                    self.forget_group(&group, now);
                 }
                 self.event(Event::GroupQuiet {
                     group: group.clone(),

@@ -274,6 +274,7 @@ impl Node {
             ReplicaOutput::Apply { group, parcel } => self.apply(&group, &parcel, now),
             // What is held is looked at after every step.
             ReplicaOutput::Committed { .. } => {}
+            ReplicaOutput::Used { group } => self.give_up_bound(&group, now),
             ReplicaOutput::Standing { group, standing } => self.standing(group, standing, now),
             ReplicaOutput::Copy {
                 group,
@@ -412,6 +413,24 @@ impl Node {
         }
     }
 
+    /// The lost member was silent, and its process is no more: it may have used everything that it
+    /// could go on with, and nobody knows how far.
+    fn give_up_bound(&mut self, group: &GroupName, now: Instant) {
+        let loss = self
+            .replication
+            .as_ref()
+            .and_then(|one| one.groups.get(group))
+            .map(|shared| shared.loss);
+        if matches!(loss, Some(Loss::Waiting(_))) {
+            self.replace_bound(group, now);
+        }
+        for address in self.addresses_of(group) {
+            let count = usize::MAX;
+            self.tell_ike(ike::Command::ReplaceFrozen { address, count }, now);
+            self.tell_ike(ike::Command::ForgetFrozen { address }, now);
+        }
+    }
+
     /// A link to a member stands, or stands no longer.
     pub(crate) fn linked(&mut self, node: &NodeName, up: bool) {
         if let Some(replication) = &mut self.replication {
@@ -451,8 +470,11 @@ impl Node {
             && self.owns(group)
             && self.replication.as_ref().is_some_and(|one| one.me != *to)
         {
-            // It may be stopping already, in good order, and then nobody says so again.
-            self.shut_gate(group);
+            // It may have stopped, or be about to, and then nobody says so again. What still comes
+            // to a group that was handed over is passed on for a while.
+            if !self.lingers(group) {
+                self.shut_gate(group);
+            }
             self.forget_group(group, now);
         }
         let Some(replication) = &mut self.replication else {
@@ -462,11 +484,11 @@ impl Node {
         match event {
             cluster::Event::NodeUp { node } => replicator.set_heard(node, true),
             cluster::Event::NodeDown { node, why, .. } => {
-                replicator.set_heard(node, false);
                 let ended = [cluster::DownReason::Restarted, cluster::DownReason::Left];
                 if ended.contains(why) {
                     replicator.set_ended(node);
                 }
+                replicator.set_heard(node, false);
             }
             cluster::Event::GroupMoved {
                 group, to, epoch, ..
