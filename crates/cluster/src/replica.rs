@@ -56,7 +56,8 @@ pub struct Replicator {
 }
 
 impl Replicator {
-    /// A part without links and groups.
+    /// A part without links and groups. `incarnation` is another at every start of the same node;
+    /// `witness` says whether one has the members written down.
     #[must_use]
     pub fn new(me: NodeName, incarnation: u64, witness: bool) -> Self {
         Self {
@@ -179,13 +180,14 @@ impl Replicator {
         }
     }
 
-    /// This node owns a group from now on, or in a later epoch. Answers whether it goes on with
-    /// what the earlier owner had: only if its copy was in sync in the epoch before this one.
+    /// This node owns a group from now on. Answers whether it goes on with what the earlier owner
+    /// had: only if its copy was in sync in the epoch before this one. An owner that owns the
+    /// group in a later epoch has missed the owners between, and what they did with its state.
     pub fn own(&mut self, group: &GroupName, epoch: u64) -> bool {
         self.claims.insert(group.clone(), (epoch, self.me.clone()));
         let inherits = match self.parts.get(group) {
             Some(Part::Owner(owner)) if owner.epoch() == epoch => return true,
-            Some(Part::Owner(_)) => true,
+            Some(Part::Owner(_)) => false,
             Some(Part::Standby(standby)) => standby.in_sync_before(epoch),
             None => false,
         };

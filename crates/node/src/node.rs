@@ -522,7 +522,7 @@ impl Node {
             } => self.members_written(&group, epoch, &members),
             cluster::Output::Stop { group, reason, .. } => self.stop(group, &reason, now),
             cluster::Output::Event(event) => {
-                self.member_event(&event);
+                self.member_event(&event, now);
                 self.event(Event::Cluster(event));
             }
         }
@@ -563,7 +563,7 @@ fn replication(
     let number = number.map_or(0, |number| number as u16) + 1;
     let strict = cluster.replicate.is_some_and(|replicate| replicate.strict);
     let replicator = Replicator::new(member.node.clone(), incarnation, member.witness);
-    Replication::new(replicator, number, strict, buckets)
+    Replication::new(member.node.clone(), replicator, number, strict, buckets)
 }
 
 /// A number for the upper half of pairs' numbers.

@@ -81,7 +81,9 @@ pub enum Output {
         /// When to ask: see [`Command::RefillInbound`](crate::Command::RefillInbound).
         refill_at: u64,
     },
-    /// The owner of a pair stopped before this number; its gate is closed here.
+    /// The owner of a pair stopped before this number, and what it took in is in the window that
+    /// was restored last; its gate is closed here. Both directions go on from there, the inbound
+    /// one if it is strict.
     Exact {
         /// The pair.
         child: ChildId,

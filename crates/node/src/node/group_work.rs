@@ -123,6 +123,9 @@ impl Node {
                 None => self.handed_over(group, now),
             },
             Step::Release => {
+                if self.owns(&group) {
+                    self.shut_gate(&group);
+                }
                 self.event(Event::GroupQuiet {
                     group: group.clone(),
                 });
