@@ -171,12 +171,14 @@ impl Replicator {
         if let Some(Part::Owner(_)) = self.parts.get(group) {
             self.parts.remove(group);
         }
-        if let Some((offered, by)) = self.offers.remove(group)
-            && (offered, &by) == (epoch, owner)
-            && self.present(owner)
-        {
-            let want = Message::want(group, epoch, self.incarnation);
-            self.out.push_back(send(by, &want));
+        let offered = self.offers.remove(group);
+        if self.present(owner) {
+            // An offer may have come while its sender was not heard here: then it is asked for.
+            let message = match offered == Some((epoch, owner.clone())) {
+                true => Message::want(group, epoch, self.incarnation),
+                false => Message::plain(Kind::Ask, group, epoch),
+            };
+            self.out.push_back(send(owner.clone(), &message));
         }
     }
 

@@ -171,9 +171,8 @@ impl Inbound {
         if matches!(self.gates.get(sa.bucket()), Gate::Open(_)) {
             return Err(NotGranted::GateOpen(child));
         }
-        let highest = sa.window().highest();
         let strict = sa.strictness().ok_or(NotGranted::NotReserved(child))?;
-        strict.set_exact(highest);
+        strict.set_exact();
         Ok(())
     }
 

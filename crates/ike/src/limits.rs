@@ -51,6 +51,10 @@ pub const REPLACED_LIFE: Duration = Duration::from_secs(60);
 /// How long a replaced child waits for the peer's Delete before it is deleted from here.
 pub const REPLACED_CHILD_LIFE: Duration = Duration::from_secs(10);
 
+/// How long a silent IKE SA that is being replaced still receives, while its replacement comes to
+/// be. Its peer finds out by itself that it is gone: nothing can be said on it.
+pub const SILENT_LIFE: Duration = Duration::from_secs(10);
+
 /// How long a deleted IKE SA repeats its last response, in case that was lost.
 pub const CLOSED_LIFE: Duration = Duration::from_secs(10);
 

@@ -16,6 +16,8 @@ pub(crate) struct Strict {
     patient_until: u64,
     /// It is on the list of those that ask.
     listed: bool,
+    /// Everything that another owner delivered is in the window.
+    exact: bool,
     /// The epoch in which it was used last; `None` if another owner may have used it since.
     epoch: Option<u16>,
 }
@@ -29,6 +31,7 @@ impl Default for Strict {
             asked: false,
             patient_until: 0,
             listed: false,
+            exact: false,
             epoch: None,
         }
     }
@@ -44,19 +47,20 @@ impl Strict {
         }
         self.epoch = Some(epoch);
         (self.refused, self.asked, self.patient_until) = (0, false, 0);
-        Some(self.ceiling - 1).filter(|floor| *floor > 0)
+        let exact = std::mem::take(&mut self.exact);
+        Some(self.ceiling - 1).filter(|floor| *floor > 0 && !exact)
     }
 
     /// Takes over how far the owner may go; that is another host.
     pub(crate) fn follow(&mut self, ceiling: u64) {
         self.ceiling = self.ceiling.max(ceiling);
+        self.exact = false;
         self.epoch = None;
     }
 
-    /// The owner has stopped, and this is the highest number that it delivered or refused: all of
-    /// them are in the window.
-    pub(crate) fn set_exact(&mut self, highest: u64) {
-        self.ceiling = highest.saturating_add(1);
+    /// The owner has stopped, and the window knows everything that it delivered.
+    pub(crate) fn set_exact(&mut self) {
+        self.exact = true;
         self.epoch = None;
     }
 

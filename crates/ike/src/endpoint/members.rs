@@ -12,6 +12,7 @@ use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::event::Reason;
 use crate::id::IkeSaId;
+use crate::limits;
 use crate::record::{BadRecord, Directory, Record, Recorded, Takeover};
 use crate::v2::pair::Child;
 use crate::v2::sa::{Sa, Silence, Stage};
@@ -103,11 +104,9 @@ pub(crate) fn replace_frozen(tables: &mut Tables, address: IpAddr, count: usize,
         let Some(mut sa) = tables.take_sa(ike) else {
             continue;
         };
-        // It stays, silent, until its life is over: what the peer still sends to it comes in.
         sa.stage = Stage::Replaced {
-            until: sa.expire_at,
+            until: now + limits::SILENT_LIFE,
         };
-        sa.changed = true;
         let wanted = wanted(&sa);
         tables.put(ike, Slot::Sa(sa));
         wanted.into_iter().for_each(|one| acquire(tables, one, now));

@@ -7,6 +7,7 @@ use crate::replication::parcel::{News, Stray};
 use crate::replication::{HANDOVER, HandingOver, Handover, LINGER, Loss, Shared};
 use cluster::{GroupName, NodeName};
 use policy::{Bucket, ChildId};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -45,7 +46,7 @@ impl Node {
     pub(crate) fn gate_closed(
         &mut self,
         bucket: Bucket,
-        next: Vec<(ChildId, u64)>,
+        mut next: Vec<(ChildId, u64)>,
         windows: Vec<(ChildId, Vec<u8>)>,
         now: Instant,
     ) {
@@ -63,6 +64,12 @@ impl Node {
             return;
         }
         shared.exact = true;
+        if replication.strict {
+            // What has sent nothing yet may have received.
+            let named: BTreeSet<ChildId> = next.iter().map(|(child, _)| *child).collect();
+            let silent = shared.pairs.keys().filter(|child| !named.contains(child));
+            next.extend(silent.map(|child| (*child, 1)));
+        }
         let windows = News::Windows(windows).encode();
         replication.replicator.append(group, windows);
         let exact = News::Exact(next).encode();

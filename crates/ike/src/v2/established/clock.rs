@@ -23,7 +23,11 @@ pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
         return Some((until, Timer::Expire));
     }
     if sa.is_silent() {
-        return Some((sa.expire_at, Timer::Lifetime));
+        let end = match sa.stage {
+            Stage::Replaced { until } => until.min(sa.expire_at),
+            _ => sa.expire_at,
+        };
+        return Some((end, Timer::Lifetime));
     }
     let named = |at: Option<Instant>, timer| at.map(|at| (at, timer));
     let exchanges = sa.exchanges.iter().filter_map(|one| one.retransmit.due());
@@ -66,6 +70,8 @@ pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
     if sa.is_silent() {
         if sa.expire_at <= now {
             sa.end(Reason::Lifetime, false, ctx);
+        } else if matches!(sa.stage, Stage::Replaced { until } if until <= now) {
+            sa.end(Reason::Rekeyed, false, ctx);
         }
         return;
     }
