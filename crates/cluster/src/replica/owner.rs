@@ -88,6 +88,7 @@ impl Owner {
         ReplicaStatus {
             group: group.clone(),
             owner: true,
+            of: None,
             in_sync: self.at(Stage::InSync),
             filling,
             bound: self.bound.keys().cloned().collect(),
