@@ -7,10 +7,12 @@
 
 mod cluster;
 mod explain;
+mod history;
 mod request;
 mod status;
 
-pub use cluster::{ClusterStatus, GroupStatus, NodeStatus};
+pub use cluster::{ClusterStatus, GroupStatus, LinkStatus, NodeStatus, ReplicationStatus, Runway};
 pub use explain::{Explanation, Passed};
+pub use history::{History, Move, Phases};
 pub use request::{ErrorCode, Failure, Reply, Request, SCHEMA};
 pub use status::{ChildSa, Counter, IkeSa, Plane, RuleStatus, Status};

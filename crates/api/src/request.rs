@@ -23,6 +23,11 @@ pub enum Request {
     },
     /// Nodes and groups. Answer: [`crate::ClusterStatus`].
     ClusterStatus,
+    /// Who moved what, when and why, as this member knows it. Answer: [`crate::History`].
+    ClusterHistory {
+        /// So many of the latest; all that are remembered when absent.
+        last: Option<u32>,
+    },
     /// Moves a group to another node, planned; answered when it has arrived.
     ClusterMove {
         /// The group's name.

@@ -145,8 +145,14 @@ pub(crate) enum ClusterAction {
         #[arg(long, value_name = "DIR", default_value = "/etc/holdfast/cluster")]
         dir: PathBuf,
     },
-    /// Nodes and groups, as the local member sees them
+    /// Nodes, links, groups and their copies, as the local member sees them
     Status,
+    /// Who moved what, when and why, and how long each step took, as the local member knows it
+    History {
+        /// Only so many of the latest
+        #[arg(long, value_name = "N")]
+        last: Option<u32>,
+    },
     /// Move a group to another node
     Move {
         /// The group's name

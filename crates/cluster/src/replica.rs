@@ -285,14 +285,20 @@ impl Replicator {
         }
     }
 
-    /// What is known of every group.
+    /// What is known of every group that this node owns or keeps a copy of.
     #[must_use]
     pub fn status(&self) -> Vec<ReplicaStatus> {
-        let of = |(group, part): (&GroupName, &Part)| match part {
+        let groups = self.parts.keys();
+        groups.filter_map(|group| self.status_of(group)).collect()
+    }
+
+    /// What is known of one group; `None` if this node neither owns it nor keeps a copy.
+    #[must_use]
+    pub fn status_of(&self, group: &GroupName) -> Option<ReplicaStatus> {
+        Some(match self.parts.get(group)? {
             Part::Owner(owner) => owner.status(group),
             Part::Standby(standby) => standby.status(group, &self.me),
-        };
-        self.parts.iter().map(of).collect()
+        })
     }
 
     /// Takes a message that came over the link of a member. What does not fit the state of things

@@ -14,6 +14,7 @@ mod error;
 mod explain;
 mod groups;
 mod heartbeat;
+mod history;
 mod key_log;
 mod links;
 mod log;

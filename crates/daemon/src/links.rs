@@ -11,16 +11,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// A certificate that ends sooner than this is spoken of at the start.
 const SOON: Duration = Duration::from_secs(30 * 86_400);
 
-/// Loads this node's certificate and makes links to all others. A warning comes with them when the
-/// certificate will soon end.
+/// What there is of links once they are started.
+pub(crate) struct Opened {
+    pub(crate) links: Links,
+    pub(crate) inbox: Inbox,
+    /// The end of this node's certificate.
+    pub(crate) until: SystemTime,
+    /// A sentence, when that is soon.
+    pub(crate) warning: Option<String>,
+}
+
+/// Loads this node's certificate and makes links to all others.
 ///
 /// # Errors
 /// When there is no valid certificate, or a port is in use.
-pub(crate) fn open(
-    cluster: &ClusterSettings,
-    own: &str,
-    mark: u32,
-) -> Result<(Links, Inbox, Option<String>), Error> {
+pub(crate) fn open(cluster: &ClusterSettings, own: &str, mark: u32) -> Result<Opened, Error> {
     let now = SystemTime::now();
     let identity = Identity::load(&cluster.certificates, own, now).map_err(Error::Certificates)?;
     let until = UNIX_EPOCH + Duration::from_secs(identity.until());
@@ -28,7 +33,7 @@ pub(crate) fn open(
     let warning = (left < SOON).then(|| {
         format!(
             "this node's certificate ends in {} days: renew it with `holdfast cluster init \
-             --renew` and `holdfast cluster join`",
+             --renew` and `holdfast cluster join`, and restart the daemon",
             left.as_secs() / 86_400
         )
     });
@@ -53,5 +58,10 @@ pub(crate) fn open(
         });
     }
     let (links, inbox) = Links::start(settings).map_err(Error::Link)?;
-    Ok((links, inbox, warning))
+    Ok(Opened {
+        links,
+        inbox,
+        until,
+        warning,
+    })
 }

@@ -16,6 +16,7 @@ use linux::tun::{Tun, TunOptions};
 use linux::{Error, Family};
 use order::{InboundOrder, Orders, OutboundOrder};
 use policy::{AddressRange, Bucket, ChildId, Encapsulation, RuleName, Spd};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -64,6 +65,10 @@ pub(crate) enum Report {
     RefillInbound(Refill),
     /// Inbound windows have moved.
     Windows(Vec<(ChildId, WindowImage)>),
+    /// The first packet from this address is sealed since a gate was opened.
+    FirstSealed(IpAddr),
+    /// The first packet of this bucket is opened since its gate was.
+    FirstOpened(Bucket),
     /// The gate of a bucket is closed on the way out: where its SAs have stopped.
     Stopped {
         /// The bucket.
@@ -166,6 +171,7 @@ impl Plane {
         let (device, index) = (tun.name().to_owned(), tun.index());
         let outbound = outbound::Worker {
             sabotage: settings.sabotage,
+            fresh: RefCell::new(None),
             tun: Arc::clone(&tun),
             sockets: Arc::clone(&sockets),
             orders: outbound_queue,
@@ -410,6 +416,11 @@ impl Plane {
     /// What one pair has carried.
     pub(crate) fn usage_of(&self, child: ChildId) -> Option<ChildUsage> {
         self.book.usage_of(child)
+    }
+
+    /// How far a pair has come on its way out, and how fast.
+    pub(crate) fn pace_of(&self, child: ChildId) -> Option<(u64, f64)> {
+        self.book.pace_of(child)
     }
 
     /// What has been carried in all, by SAs that are and that were.

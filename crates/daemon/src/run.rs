@@ -10,6 +10,7 @@ use crate::control::{Control, Question};
 use crate::error::Error;
 use crate::groups::{Done, Groups};
 use crate::heartbeat::{Heartbeat, Heartbeats};
+use crate::history::History;
 use crate::key_log::KeyLog;
 use crate::links;
 use crate::log::Log;
@@ -78,9 +79,13 @@ pub(crate) struct Daemon {
     heartbeats: Option<Heartbeats>,
     links: Option<Links>,
     witness: Option<Witness>,
+    /// The end of the certificate that this process proves itself with.
+    certified_until: Option<SystemTime>,
     netlink: Netlink,
     keys: Option<KeyLog>,
     log: Log,
+    /// Who moved what; `None` on a single host.
+    history: Option<History>,
     waiting: Vec<Waiting>,
     began: Instant,
     left: bool,
@@ -135,9 +140,12 @@ impl Daemon {
             }
             None => (None, None),
         };
-        let (links, inbox) = open_links(&config, &mut log)?;
+        let opened = open_links(&config, &mut log)?;
+        let certified_until = opened.as_ref().map(|opened| opened.until);
+        let (links, inbox) = opened.map(|opened| (opened.links, opened.inbox)).unzip();
         let (witness, witness_news) = open_witness(&config)?;
         let keys = key_log(options, &config)?;
+        let history = open_history(&config, &mut log);
         let began = Instant::now();
         let node = Node::new(
             setup::node(&config, keys.is_some())?,
@@ -158,9 +166,11 @@ impl Daemon {
             heartbeats,
             links,
             witness,
+            certified_until,
             netlink,
             keys,
             log,
+            history,
             waiting: Vec::new(),
             began,
             left: false,
@@ -305,18 +315,29 @@ fn open_witness(
     Ok((Some(witness), Some(news)))
 }
 
+/// The history of a member of a cluster. A node that cannot keep it on file takes part all the same.
+fn open_history(config: &Config, log: &mut Log) -> Option<History> {
+    config.cluster.as_ref()?;
+    let (history, fault) = History::open(setup::node_name(config), &config.node.run_dir);
+    if let Some(fault) = fault {
+        let text = format!("the cluster's history is kept in memory only: {fault}");
+        log.event("warning", &text);
+    }
+    Some(history)
+}
+
 /// The links to the other members, where SAs are replicated.
-fn open_links(config: &Config, log: &mut Log) -> Result<(Option<Links>, Option<Inbox>), Error> {
+fn open_links(config: &Config, log: &mut Log) -> Result<Option<links::Opened>, Error> {
     let cluster = config.cluster.as_ref();
     let Some(cluster) = cluster.filter(|one| one.takeover == Takeover::Replicate) else {
-        return Ok((None, None));
+        return Ok(None);
     };
     let name = setup::node_name(config);
-    let (links, inbox, warning) = links::open(cluster, &name, config.plane.mark)?;
-    if let Some(warning) = warning {
-        log.event("warning", &warning);
+    let opened = links::open(cluster, &name, config.plane.mark)?;
+    if let Some(warning) = &opened.warning {
+        log.event("warning", warning);
     }
-    Ok((Some(links), Some(inbox)))
+    Ok(Some(opened))
 }
 
 /// Grows with every start of this node, as long as the clock does not go back between two.

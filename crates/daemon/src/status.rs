@@ -1,12 +1,15 @@
 //! The state of node and plane, as the control socket tells it.
 
+mod cluster;
+
 use crate::plane::Plane;
-use api::{ChildSa, ClusterStatus, Counter, GroupStatus, IkeSa, NodeStatus, RuleStatus};
-use cluster::{GroupState, NodeState};
+use api::{ChildSa, Counter, IkeSa, RuleStatus};
 use ike::{ChildState, IkeState, IkeStatus, Role};
 use node::Node;
 use policy::Spd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+pub(crate) use self::cluster::{Sources, cluster};
 
 /// The rules in the order in which they are tried, each with what it covers now.
 pub(crate) fn rules(spd: &Spd) -> Vec<RuleStatus> {
@@ -119,60 +122,6 @@ fn child_sa(child: &ike::ChildStatus, plane: &Plane, now: Instant) -> ChildSa {
         inbound_idle_s: last.map(|last| now.saturating_duration_since(last).as_secs_f64()),
         installed_s: child.age.as_secs(),
         rekey_in_s: child.rekey_in.map(|left| left.as_secs()),
-    }
-}
-
-/// The cluster as this member sees it; `None` on a single host.
-pub(crate) fn cluster(node: &Node, takeover: &str, now: Instant) -> Option<ClusterStatus> {
-    let status = node.cluster()?.status(now);
-    let groups = status.groups.iter().map(|group| {
-        let known = node.groups().iter().find(|known| known.group == group.name);
-        let addresses = known
-            .map(|known| known.addresses.clone())
-            .unwrap_or_default();
-        GroupStatus {
-            name: group.name.to_string(),
-            owner: group.owner.as_ref().map(ToString::to_string),
-            state: group_state(group.state).to_owned(),
-            epoch: group.epoch,
-            addresses: addresses.iter().map(ToString::to_string).collect(),
-            since_s: group.since.as_secs_f64(),
-        }
-    });
-    let nodes = status.nodes.iter().map(|node| NodeStatus {
-        name: node.name.to_string(),
-        state: node_state(node).to_owned(),
-        silence_ms: node.last_heartbeat.map(milliseconds),
-    });
-    Some(ClusterStatus {
-        node: status.node.to_string(),
-        takeover: takeover.to_owned(),
-        nodes: nodes.collect(),
-        groups: groups.collect(),
-    })
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
-}
-
-fn node_state(node: &cluster::NodeStatus) -> &'static str {
-    match node.state {
-        NodeState::Joining => "joining",
-        NodeState::Up if node.paused => "paused",
-        NodeState::Up => "up",
-        NodeState::Leaving => "leaving",
-        NodeState::Down | NodeState::Unknown => "down",
-    }
-}
-
-fn group_state(state: GroupState) -> &'static str {
-    match state {
-        GroupState::Offline => "offline",
-        GroupState::Starting => "starting",
-        GroupState::Online => "online",
-        GroupState::Stopping => "stopping",
-        GroupState::Failed => "failed",
     }
 }
 

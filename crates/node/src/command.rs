@@ -65,6 +65,23 @@ pub enum Command {
         /// The group.
         group: GroupName,
     },
+    /// A group's addresses are on this host and announced; its services may still be starting.
+    AddressesUp {
+        /// The group.
+        group: GroupName,
+    },
+    /// Since [`Output::OpenGate`](crate::Output::OpenGate) the data plane has sealed a packet from
+    /// this address for the first time.
+    FirstSealed {
+        /// The address.
+        local: IpAddr,
+    },
+    /// Since [`Output::OpenGate`](crate::Output::OpenGate) the data plane has opened a packet of
+    /// this bucket for the first time.
+    FirstOpened {
+        /// The bucket.
+        bucket: Bucket,
+    },
     /// The group could not be started, or its check failed.
     GroupFailed {
         /// The group.

@@ -1,7 +1,7 @@
 //! What happened, told once: the events of IKE and cluster, and the node's own.
 
 use cluster::{GroupName, NodeName, Standing};
-use policy::RuleName;
+use policy::{Direction, RuleName};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -18,6 +18,30 @@ pub enum Event {
         rule: RuleName,
         /// The host that the packet is for.
         remote: IpAddr,
+    },
+    /// The owner of a group gives it away, and has told where it stopped: its gate is closed.
+    LastWord {
+        /// The group.
+        group: GroupName,
+    },
+    /// This node gives a group to another, and its gate is closed.
+    GateClosed {
+        /// The group.
+        group: GroupName,
+        /// Who gets it.
+        to: NodeName,
+    },
+    /// A group's addresses are on this host.
+    AddressesUp {
+        /// The group.
+        group: GroupName,
+    },
+    /// The first packet of a group is sealed, or opened, since its gate is open here.
+    FirstPacket {
+        /// The group.
+        group: GroupName,
+        /// Which way it went.
+        direction: Direction,
     },
     /// This node owns a group, and goes on with what the owner before had.
     Inherited {
@@ -77,6 +101,23 @@ impl fmt::Display for Event {
                  in clear if the rule only requests protection, and is dropped if not; add the \
                  address to a [[peer]]"
             ),
+            Self::LastWord { group } => {
+                write!(
+                    f,
+                    "{group}: its owner has closed the gate and told where it stopped"
+                )
+            }
+            Self::GateClosed { group, to } => {
+                write!(f, "{group}: the gate is closed here, for {to} gets it")
+            }
+            Self::AddressesUp { group } => write!(f, "{group}: its addresses are up here"),
+            Self::FirstPacket { group, direction } => {
+                let done = match direction {
+                    Direction::Outbound => "sealed",
+                    Direction::Inbound => "opened",
+                };
+                write!(f, "{group}: the first packet is {done} here")
+            }
             Self::Inherited { group, count: 0 } => {
                 write!(
                     f,

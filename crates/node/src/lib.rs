@@ -15,6 +15,7 @@ mod node;
 mod output;
 mod replication;
 mod rules;
+mod status;
 
 pub use command::{ApiMisuse, Command, Datagram};
 pub use config::{ClusterConfig, Config, GroupAddresses, Replicate};
@@ -22,3 +23,4 @@ pub use event::Event;
 pub use node::Node;
 pub use output::{Output, Timer};
 pub use replication::parcel::Stray;
+pub use status::ReplicationStatus;

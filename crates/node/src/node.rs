@@ -5,6 +5,7 @@ mod group_work;
 mod hand_over;
 mod operator;
 mod replicate;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -249,7 +250,10 @@ impl Node {
             Command::GroupStarted { .. }
             | Command::GroupFailed { .. }
             | Command::ServicesStopped { .. }
-            | Command::AddressesReleased { .. } => self.group_answer(command, now),
+            | Command::AddressesReleased { .. }
+            | Command::AddressesUp { .. }
+            | Command::FirstSealed { .. }
+            | Command::FirstOpened { .. } => self.group_answer(command, now),
             _ => self.operate(command, now),
         };
         self.drain(now);

@@ -46,6 +46,9 @@ pub(crate) const STRICT_SPREAD: Duration = Duration::from_secs(1);
 /// Rekeyings per second after a takeover at most.
 pub(crate) const REKEYS_PER_SECOND: u64 = 500;
 
+/// Moments kept at which changes were given: enough for a second of them.
+const MOMENTS: usize = 1024;
+
 /// Replication as this node takes part in it.
 pub(crate) struct Replication {
     pub(crate) replicator: Replicator,
@@ -87,6 +90,8 @@ pub(crate) struct Shared {
     pub(crate) exact: bool,
     /// When the next lot of inherited IKE SAs is taken over.
     pub(crate) adopt_at: Option<Instant>,
+    /// When the changes up to a position were given, of those that are not committed yet.
+    pub(crate) given: VecDeque<(u64, Instant)>,
 }
 
 /// A pair, as far as its numbers are concerned.
@@ -95,6 +100,8 @@ pub(crate) struct PairState {
     pub(crate) inbound_spi: u32,
     pub(crate) active: bool,
     pub(crate) outbound: Reserve,
+    /// The ceiling that the data plane has: below that of `outbound` while a grant is held back.
+    pub(crate) granted: u64,
     pub(crate) inbound: Reserve,
     /// The last image of its inbound window.
     pub(crate) window: Vec<u8>,
@@ -237,6 +244,24 @@ impl Shared {
             departure: None,
             exact: false,
             adopt_at: None,
+            given: VecDeque::new(),
+        }
+    }
+
+    /// Remembers when changes were given, until they are committed. Where there is no room for
+    /// another moment, the last one stands for later changes too: they seem older than they are.
+    pub(crate) fn note_position(&mut self, position: u64, committed: u64, now: Instant) {
+        while self.given.front().is_some_and(|(at, _)| *at <= committed) {
+            self.given.pop_front();
+        }
+        let known = self.given.back().map_or(committed, |(at, _)| *at);
+        if position <= known {
+            return;
+        }
+        let full = self.given.len() >= MOMENTS;
+        match self.given.back_mut() {
+            Some(last) if full => last.0 = position,
+            _ => self.given.push_back((position, now)),
         }
     }
 
@@ -275,5 +300,54 @@ impl Shared {
         };
         let orphans = self.pairs.iter().filter(gone);
         orphans.map(|(child, _)| *child).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The age of the oldest change that is not committed.
+    fn age(shared: &Shared, now: Instant) -> Option<Duration> {
+        let oldest = shared.given.front();
+        oldest.map(|(_, at)| now.saturating_duration_since(*at))
+    }
+
+    #[test]
+    fn a_change_is_as_old_as_it_is_until_it_is_committed() {
+        #[expect(clippy::disallowed_methods, reason = "only a place to count from")]
+        let begun = Instant::now();
+        let at = |ms| begun + Duration::from_millis(ms);
+        let mut shared = Shared::new(Bucket(1), Vec::new());
+        shared.note_position(0, 0, at(0));
+        assert_eq!(age(&shared, at(5)), None, "nothing was given");
+        shared.note_position(3, 0, at(10));
+        shared.note_position(3, 0, at(20));
+        shared.note_position(4, 0, at(30));
+        assert_eq!(age(&shared, at(40)), Some(Duration::from_millis(30)));
+        shared.note_position(4, 3, at(50));
+        assert_eq!(age(&shared, at(50)), Some(Duration::from_millis(20)));
+        shared.note_position(4, 4, at(60));
+        assert_eq!(age(&shared, at(60)), None);
+    }
+
+    #[test]
+    fn what_is_kept_of_changes_is_bounded_and_the_oldest_is_right() {
+        #[expect(clippy::disallowed_methods, reason = "only a place to count from")]
+        let begun = Instant::now();
+        let mut shared = Shared::new(Bucket(1), Vec::new());
+        let many = 3 * MOMENTS as u64;
+        for position in 1..=many {
+            shared.note_position(position, 0, begun + Duration::from_millis(position));
+        }
+        assert_eq!(shared.given.len(), MOMENTS);
+        assert_eq!(
+            age(&shared, begun + Duration::from_millis(2)),
+            Some(Duration::from_millis(1))
+        );
+        shared.note_position(many, many - 1, begun);
+        assert_eq!(shared.given.len(), 1, "the last stands for all after it");
+        shared.note_position(many, many, begun);
+        assert!(shared.given.is_empty());
     }
 }

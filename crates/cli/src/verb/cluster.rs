@@ -1,12 +1,17 @@
-//! `holdfast cluster`: nodes and groups, planned moves, pauses.
+//! `holdfast cluster`: nodes and groups, planned moves, pauses, what has moved.
+
+mod history;
+mod text;
 
 use crate::arguments::ClusterAction;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::verb::output::{self, say};
-use api::{ClusterStatus, ErrorCode, Request};
+use api::{ErrorCode, Request};
 use link::pki;
 use std::time::SystemTime;
+
+pub(crate) use text::print;
 
 /// Does what was asked of the cluster.
 ///
@@ -15,14 +20,15 @@ use std::time::SystemTime;
 pub(crate) fn run(action: &ClusterAction, ask: &Client, json: bool) -> Result<(), Failure> {
     let request = match action {
         ClusterAction::Init { nodes, dir, renew } => {
-            let made = pki::init(dir, nodes, *renew, SystemTime::now());
+            let made = pki::init(dir, nodes, *renew, today());
             return told(made.map(|made| made.to_string()), json);
         }
         ClusterAction::Join { file, dir } => {
-            let joined = pki::join(file, dir, SystemTime::now());
+            let joined = pki::join(file, dir, today());
             return told(joined.map(|joined| joined.to_string()), json);
         }
         ClusterAction::Status => Request::ClusterStatus,
+        ClusterAction::History { last } => return history::run(*last, ask, json),
         ClusterAction::Move { group, to } => Request::ClusterMove {
             group: group.clone(),
             to: to.clone(),
@@ -39,6 +45,15 @@ pub(crate) fn run(action: &ClusterAction, ask: &Client, json: bool) -> Result<()
     Ok(())
 }
 
+/// The day on which a certificate is made or read.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a person asks; the clock is theirs"
+)]
+fn today() -> SystemTime {
+    SystemTime::now()
+}
+
 /// What became of certificates, which needs no daemon.
 fn told(done: Result<String, pki::Error>, json: bool) -> Result<(), Failure> {
     let text = done.map_err(|error| Failure::new(ErrorCode::Failed, error.to_string()))?;
@@ -47,31 +62,4 @@ fn told(done: Result<String, pki::Error>, json: bool) -> Result<(), Failure> {
         false => say!("{text}"),
     }
     Ok(())
-}
-
-/// The nodes and groups as text.
-pub(crate) fn print(status: &ClusterStatus) {
-    say!(
-        "cluster, as {} sees it (takeover: {})",
-        status.node,
-        status.takeover
-    );
-    for node in &status.nodes {
-        let silence = node
-            .silence_ms
-            .map(|ms| format!(", heard {ms:.0} ms ago"))
-            .unwrap_or_default();
-        say!("  node  {:<12} {}{silence}", node.name, node.state);
-    }
-    for group in &status.groups {
-        say!(
-            "  group {:<12} {} on {} for {:.1} s, epoch {}, {}",
-            group.name,
-            group.state,
-            group.owner.as_deref().unwrap_or("no node"),
-            group.since_s,
-            group.epoch,
-            group.addresses.join(" "),
-        );
-    }
 }

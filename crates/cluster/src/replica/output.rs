@@ -103,6 +103,8 @@ pub struct ReplicaStatus {
     pub group: GroupName,
     /// Whether this node owns it.
     pub owner: bool,
+    /// On another member, whose state it keeps.
+    pub of: Option<NodeName>,
     /// On the owner, who is in sync; on another member, itself if it is.
     pub in_sync: Vec<NodeName>,
     /// On the owner, who is being brought in sync; on another member, itself if it is.

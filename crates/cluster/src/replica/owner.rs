@@ -98,6 +98,7 @@ impl Owner {
         ReplicaStatus {
             group: group.clone(),
             owner: true,
+            of: None,
             in_sync: self.at(Stage::InSync),
             filling,
             bound: self.bound.keys().cloned().collect(),

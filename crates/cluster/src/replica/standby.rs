@@ -40,6 +40,7 @@ impl Standby {
         ReplicaStatus {
             group: group.clone(),
             owner: false,
+            of: Some(self.owner.clone()),
             in_sync: own(self.in_sync),
             filling: own(!self.in_sync),
             bound: Vec::new(),

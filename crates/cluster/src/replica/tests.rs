@@ -190,6 +190,11 @@ fn a_copy_is_filled_while_changes_go_on_and_is_then_waited_for() {
     world.settle();
     let guarded = Standing::Guarded(vec![node(1)]);
     assert_eq!(world.sides[0].replicator.standing(&mail()), Some(guarded));
+    let owner = world.sides[0].replicator.status_of(&mail()).unwrap();
+    assert!(owner.owner && owner.in_sync == [node(1)] && owner.of.is_none());
+    let copy = world.sides[1].replicator.status_of(&mail()).unwrap();
+    assert!(!copy.owner && copy.in_sync == [node(1)] && copy.of == Some(node(0)));
+    assert_eq!(copy.committed, owner.committed);
     let seen = world.sides[0].seen_outside.len();
     world.append(0);
     assert_eq!(

@@ -63,6 +63,9 @@ struct Work {
     moved: bool,
     /// Buckets that are handed over: what comes for them is passed on.
     passing: [bool; Bucket::COUNT],
+    /// Buckets whose gate is open and of which nothing was opened since; whether there is any.
+    fresh: [bool; Bucket::COUNT],
+    any_fresh: bool,
 }
 
 impl Worker {
@@ -95,6 +98,8 @@ impl Worker {
             told: self.begun,
             moved: false,
             passing: [false; Bucket::COUNT],
+            fresh: [false; Bucket::COUNT],
+            any_fresh: false,
         };
         loop {
             let wait = work
@@ -234,9 +239,24 @@ impl Worker {
             });
             return;
         }
+        let bucket = bucket_of(buffer.get(arrival.place.clone()));
         // Why one was refused is counted where it was refused.
         let taken = work.inbound.receive(&arrival, buffer, now, &mut work.batch);
         work.moved |= taken.is_ok();
+        if work.any_fresh && taken.is_ok() {
+            self.first_opened(bucket, work);
+        }
+    }
+
+    /// A packet of this bucket was opened; whether it is the first since the gate was.
+    fn first_opened(&self, bucket: Option<Bucket>, work: &mut Work) {
+        if let Some(bucket) = bucket
+            && work.fresh[usize::from(bucket.0)]
+        {
+            set(&mut work.fresh, bucket, false);
+            work.any_fresh = work.fresh.contains(&true);
+            let _ = self.report.try_send(Report::FirstOpened(bucket));
+        }
     }
 
     /// Takes in a datagram that came to another member.
@@ -256,8 +276,12 @@ impl Worker {
         let mut bytes = bytes;
         let now = nanoseconds(self.begun);
         let mut batch = InboundBatch::new();
+        let bucket = bucket_of(Some(&bytes));
         let taken = work.inbound.receive(&arrival, &mut bytes, now, &mut batch);
         work.moved |= taken.is_ok();
+        if taken.is_ok() {
+            self.first_opened(bucket, work);
+        }
         self.write(&mut batch, &bytes)
     }
 
@@ -323,6 +347,8 @@ impl Worker {
                 Ok(Some(InboundOrder::OpenGate { bucket, epoch })) => {
                     inbound.open_gate(bucket, epoch);
                     set(&mut work.passing, bucket, false);
+                    set(&mut work.fresh, bucket, true);
+                    work.any_fresh = true;
                 }
                 Ok(Some(InboundOrder::CloseGate(bucket))) => {
                     inbound.close_gate(bucket);
@@ -347,13 +373,17 @@ impl Worker {
     }
 }
 
-fn set(passing: &mut [bool; Bucket::COUNT], bucket: Bucket, passes: bool) {
-    passing[usize::from(bucket.0)] = passes;
+fn set(buckets: &mut [bool; Bucket::COUNT], bucket: Bucket, to: bool) {
+    buckets[usize::from(bucket.0)] = to;
 }
 
-/// Whether a datagram is for a bucket that is handed over: the top octet of an SPI of a group is
-/// its bucket, so that this is known of SAs which are no longer here as well.
+/// The bucket of a datagram: the top octet of an SPI of a group is its bucket, so that this is
+/// known of SAs which are no longer here as well.
+fn bucket_of(datagram: Option<&[u8]>) -> Option<Bucket> {
+    datagram?.first().map(|octet| Bucket(*octet))
+}
+
+/// Whether a datagram is for a bucket that is handed over.
 fn passes(passing: &[bool; Bucket::COUNT], datagram: Option<&[u8]>) -> bool {
-    let bucket = datagram.and_then(|datagram| datagram.first());
-    bucket.is_some_and(|bucket| passing[usize::from(*bucket)])
+    bucket_of(datagram).is_some_and(|bucket| passing[usize::from(bucket.0)])
 }

@@ -6,8 +6,9 @@ use esp::{Counts, Discard, Outbound, OutboundBatch, Path};
 use linux::poll::{Events, Interest, Poller};
 use linux::tun::{MAX_READ, Tun, VirtioNetHeader};
 use policy::{Bucket, Encapsulation, Spd};
+use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -24,6 +25,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// services were about to answer is answered.
 const LAST_WORDS: Duration = Duration::from_millis(5);
 
+/// Addresses of which the first packet is told after a gate was opened: more than groups have.
+const MAX_FRESH: usize = 64;
+
 /// What the thread is given.
 pub(crate) struct Worker {
     pub(crate) tun: Arc<Tun>,
@@ -33,6 +37,8 @@ pub(crate) struct Worker {
     pub(crate) counts: Arc<Counts>,
     pub(crate) begun: Instant,
     pub(crate) sabotage: bool,
+    /// Since a gate was opened: the addresses from which something was sealed.
+    pub(crate) fresh: RefCell<Option<Vec<IpAddr>>>,
 }
 
 impl Worker {
@@ -155,6 +161,7 @@ impl Worker {
                 Ok(Some(OutboundOrder::OpenGate { bucket, epoch })) => {
                     closing.retain(|(_, other)| *other != bucket);
                     outbound.open_gate(bucket, epoch);
+                    self.fresh.replace(Some(Vec::new()));
                 }
                 Ok(Some(OutboundOrder::CloseGate { bucket, tell: true })) => {
                     closing.push((Instant::now() + LAST_WORDS, bucket));
@@ -189,8 +196,23 @@ impl Worker {
         let _ = self.report.blocking_send(Report::Stopped { bucket, next });
     }
 
+    /// Tells of the first packet from each address since a gate was opened.
+    fn first_sealed(&self, path: &Path) {
+        let mut fresh = self.fresh.borrow_mut();
+        if let (Some(seen), Path::Esp { local, .. }) = (&mut *fresh, path)
+            && !seen.contains(local)
+        {
+            seen.push(*local);
+            let _ = self.report.try_send(Report::FirstSealed(*local));
+            if seen.len() == MAX_FRESH {
+                *fresh = None;
+            }
+        }
+    }
+
     fn flush(&self, batch: &mut OutboundBatch) {
         for (run, bytes) in batch.runs() {
+            self.first_sealed(&run.path);
             match run.path {
                 Path::Esp {
                     local,

@@ -68,6 +68,8 @@ struct Counters {
     begun: Instant,
     /// Packets in and out when IKE was told last.
     told: (u64, u64),
+    /// The outbound sequence number then, when that was, and numbers a second before it.
+    pace: (u64, Instant, f64),
 }
 
 impl Counters {
@@ -77,6 +79,15 @@ impl Counters {
             inbound,
             outbound,
             begun: self.begun,
+        }
+    }
+
+    fn keep_pace(&mut self, sequence: u64, now: Instant) {
+        let (before, at, _) = self.pace;
+        let seconds = now.saturating_duration_since(at).as_secs_f64();
+        if seconds > 0.0 {
+            let rate = sequence.saturating_sub(before) as f64 / seconds;
+            self.pace = (sequence, now, rate);
         }
     }
 }
@@ -103,6 +114,7 @@ impl Book {
                 outbound,
                 begun,
                 told: (0, 0),
+                pace: (0, begun, 0.0),
             },
         );
     }
@@ -115,8 +127,10 @@ impl Book {
 
     pub(crate) fn moved(&mut self) -> Vec<(ChildId, ChildUsage)> {
         let mut moved = Vec::new();
+        let now = Instant::now();
         for (child, counters) in &mut self.pairs {
             let usage = counters.usage();
+            counters.keep_pace(usage.outbound.sequence, now);
             let packets = (usage.inbound.packets, usage.outbound.packets);
             if packets != counters.told {
                 counters.told = packets;
@@ -128,6 +142,14 @@ impl Book {
 
     pub(crate) fn usage_of(&self, child: ChildId) -> Option<ChildUsage> {
         self.pairs.get(&child).map(Counters::usage)
+    }
+
+    /// The last sequence number that a pair has sent from here, and how many a second it uses;
+    /// `None` if it has sent none.
+    pub(crate) fn pace_of(&self, child: ChildId) -> Option<(u64, f64)> {
+        let counters = self.pairs.get(&child)?;
+        let sequence = counters.outbound.usage().sequence;
+        (sequence > 0).then_some((sequence, counters.pace.2))
     }
 
     pub(crate) fn totals(&self) -> Totals {

@@ -5,7 +5,7 @@ use crate::control::Question;
 use crate::explain;
 use crate::run::Daemon;
 use crate::status;
-use api::{ErrorCode, Reply, Request, Status};
+use api::{ClusterStatus, ErrorCode, Reply, Request, Status};
 use cluster::{GroupName, GroupState, NodeName};
 use ike::Event as IkeEvent;
 use node::{ApiMisuse, Command, Event};
@@ -46,6 +46,7 @@ impl Daemon {
             Request::Status => return self.answer_status(answer),
             Request::Reload => return self.ask_reload(answer),
             Request::ClusterStatus => self.cluster_status(),
+            Request::ClusterHistory { last } => self.cluster_history(last),
             Request::Explain {
                 source,
                 destination,
@@ -92,18 +93,29 @@ impl Daemon {
         }
     }
 
+    fn cluster_history(&self, last: Option<u32>) -> Result<Value, Reply> {
+        let history = self.history.as_ref();
+        let history = history.ok_or_else(|| refusal(&ApiMisuse::NoCluster))?;
+        let last = last.and_then(|last| usize::try_from(last).ok());
+        Ok(to_value(&history.answer(last.unwrap_or(usize::MAX))))
+    }
+
     fn cluster_status(&self) -> Result<Value, Reply> {
-        let status = status::cluster(&self.node, self.takeover(), Instant::now());
-        status
+        self.cluster_view()
             .map(|status| to_value(&status))
             .ok_or_else(|| refusal(&ApiMisuse::NoCluster))
     }
 
-    fn takeover(&self) -> &'static str {
-        self.config
-            .cluster
-            .as_ref()
-            .map_or("", |cluster| cluster.takeover.word())
+    /// The cluster as this member sees it; `None` on a single host.
+    fn cluster_view(&self) -> Option<ClusterStatus> {
+        let cluster = self.config.cluster.as_ref()?;
+        let sources = status::Sources {
+            node: &self.node,
+            plane: &self.plane,
+            links: self.links.as_ref(),
+            certified_until: self.certified_until,
+        };
+        status::cluster(&sources, cluster.takeover.word(), Instant::now())
     }
 
     fn status(&self) -> Status {
@@ -133,7 +145,7 @@ impl Daemon {
             rules: status::rules(self.node.spd()),
             ike_sas: status::ike_sas(&self.node, &self.plane, now),
             recent_failures: self.log.failures(),
-            cluster: status::cluster(&self.node, self.takeover(), now),
+            cluster: self.cluster_view(),
             discards: status::counters(ike.chain(esp).chain(heartbeats)),
         }
     }

@@ -6,7 +6,7 @@ use ike::Event as IkeEvent;
 use node::{Command, Event, Output};
 use policy::{Action, AddressRange, RuleName, Spd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long a peer that does not do IPsec is spoken to in clear under a rule that only requests
 /// protection, before it is asked again.
@@ -54,11 +54,14 @@ impl Daemon {
             Output::Remove { child, .. } => self.plane.remove(child),
             Output::Policy(spd) => self.enforce(&spd),
             Output::StartGroup { group } => {
-                if let Err(error) = self.groups.start(&group) {
-                    let reason = error.to_string();
-                    let command = Command::GroupFailed { group, reason };
-                    let _ = self.node.handle_command(command, Instant::now());
-                }
+                let command = match self.groups.start(&group) {
+                    Ok(()) => Command::AddressesUp { group },
+                    Err(error) => Command::GroupFailed {
+                        group,
+                        reason: error.to_string(),
+                    },
+                };
+                let _ = self.node.handle_command(command, Instant::now());
                 self.read_addresses();
             }
             Output::StopServices { group } => self.groups.stop_services(&group),
@@ -151,6 +154,9 @@ impl Daemon {
     }
 
     fn event(&mut self, event: &Event) {
+        if let Some(history) = &mut self.history {
+            history.take(event, Instant::now(), SystemTime::now());
+        }
         let text = event.to_string();
         match event {
             Event::Ike(IkeEvent::AcquireFailed {

@@ -78,6 +78,8 @@ impl Daemon {
                 highest: refill.next,
             },
             Report::Windows(windows) => Command::Windows(images(&windows)),
+            Report::FirstSealed(local) => Command::FirstSealed { local },
+            Report::FirstOpened(bucket) => Command::FirstOpened { bucket },
             Report::Stopped { bucket, next } => {
                 match self.plane.stopped(bucket, Some(next), None) {
                     Some(closed) => gate_closed(closed),

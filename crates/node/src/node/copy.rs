@@ -46,9 +46,12 @@ impl Node {
                 for (child, next) in exact {
                     if let Some(pair) = self.pair_mut(group, child) {
                         pair.outbound = Reserve::new(next, now);
+                        pair.granted = next;
                         self.outputs.push_back(Output::Exact { child, next });
                     }
                 }
+                let group = group.clone();
+                self.event(Event::LastWord { group });
             }
             None => self.event(Event::Unreadable {
                 group: group.clone(),
@@ -76,6 +79,7 @@ impl Node {
                 continue;
             };
             pair.outbound = Reserve::new(outbound, now);
+            pair.granted = outbound;
             pair.inbound = Reserve::new(inbound, now);
             self.outputs.push_back(Output::Grant {
                 child,
@@ -163,6 +167,7 @@ impl Node {
                     inbound_spi: spi,
                     active: pair.active,
                     outbound: Reserve::new(1, now),
+                    granted: 1,
                     inbound: Reserve::new(1, now),
                     window: Vec::new(),
                     bound: false,
@@ -237,6 +242,7 @@ impl Node {
         };
         shared.epoch = Some(epoch);
         shared.departure = None;
+        shared.given.clear();
         let (bucket, count) = (shared.bucket, shared.records.len());
         shared.adopt_at = (count > 0).then_some(now);
         let open = Output::OpenGate {

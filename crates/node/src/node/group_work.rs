@@ -5,7 +5,9 @@ use crate::event::Event;
 use crate::group::{Departure, Step};
 use crate::node::Node;
 use crate::output::Output;
+use crate::replication::Shared;
 use cluster::{GroupName, StopReason};
+use policy::Direction;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -78,6 +80,19 @@ impl Node {
                     self.expand(now);
                 }
                 self.advance(group, now, Departure::addresses_released);
+                Ok(())
+            }
+            Command::AddressesUp { group } => {
+                self.event(Event::AddressesUp { group });
+                Ok(())
+            }
+            Command::FirstSealed { local } => {
+                let of = |shared: &Shared| shared.addresses.contains(&local);
+                self.first_packet(of, Direction::Outbound);
+                Ok(())
+            }
+            Command::FirstOpened { bucket } => {
+                self.first_packet(|shared| shared.bucket == bucket, Direction::Inbound);
                 Ok(())
             }
             _ => Ok(()),

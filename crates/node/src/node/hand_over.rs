@@ -1,6 +1,7 @@
 //! A planned move with nothing lost: the gate closes, the members learn to the number where it
 //! did, and what still comes here is passed on. No peer hears of it.
 
+use crate::event::Event;
 use crate::node::Node;
 use crate::output::Output;
 use crate::replication::parcel::{News, Stray};
@@ -75,6 +76,8 @@ impl Node {
         let exact = News::Exact(next).encode();
         let position = replication.replicator.append(group, exact);
         departure.stage = Handover::Storing(position, now + HANDOVER);
+        let (group, to) = (group.clone(), departure.to.clone());
+        self.event(Event::GateClosed { group, to });
     }
 
     /// After a step: a group whose last word is stored is given; its address stays for a moment.
@@ -158,6 +161,7 @@ impl Node {
         shared.staged.clear();
         shared.cursors.clear();
         self.fresh.remove(group);
+        shared.given.clear();
         for address in self.addresses_of(group) {
             self.tell_ike(ike::Command::ForgetLocalAddress { address }, now);
         }

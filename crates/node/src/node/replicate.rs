@@ -51,6 +51,7 @@ impl Node {
             inbound_spi: spec.inbound_spi,
             active: at_once,
             outbound: Reserve::first(now),
+            granted: 1,
             inbound: Reserve::first(now),
             window: Vec::new(),
             bound: false,
@@ -165,7 +166,15 @@ impl Node {
                 true => u64::MAX,
                 false => replication.replicator.committed(group),
             };
-            self.outputs.extend(shared.release(committed));
+            shared.note_position(position, committed, now);
+            for output in shared.release(committed) {
+                if let Output::Grant { child, ceiling, .. } = &output
+                    && let Some(pair) = shared.pairs.get_mut(child)
+                {
+                    pair.granted = *ceiling;
+                }
+                self.outputs.push_back(output);
+            }
         }
     }
 
