@@ -2,7 +2,8 @@
 //! who owns it, in which epoch, and who could go on with its state.
 //!
 //! ```text
-//! version 1 | epoch 8 | owner | incarnation 8 | reason 1 | members 1 | n × { node | incarnation 8 }
+//! version 1 | epoch 8 | owner | incarnation 8 | reason 1
+//! members 1 | n × { node | incarnation 8 }
 //! ```
 //! Members are **lives** of nodes, not nodes: a process that was started again knows nothing of
 //! what the one before it has promised.
@@ -123,8 +124,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(epoch: u64, incarnations in prop::collection::vec(1u64.., 1..16)) {
-            let members: Vec<Life> = incarnations.iter().map(|one| life("be1", *one)).collect();
+        fn what_is_written_is_read(epoch: u64, lives in prop::collection::vec(1u64.., 1..16)) {
+            let members: Vec<Life> = lives.iter().map(|one| life("be1", *one)).collect();
             let claim = Claim {
                 epoch,
                 owner: members.first().cloned(),

@@ -133,13 +133,7 @@ impl Daemon {
         let addresses = Groups::host_addresses(&mut netlink)?;
         let policy = Spd::build(config.rules.clone(), &addresses);
         let (capture, filter) = Capture::new(setup::capture(&config, plane.index()), &policy)?;
-        let (heartbeats, heartbeat_inputs) = match setup::heartbeat_paths(&config) {
-            Some((port, families)) => {
-                let (sockets, inputs) = Heartbeats::open(port, &families, config.plane.mark)?;
-                (Some(sockets), Some(inputs))
-            }
-            None => (None, None),
-        };
+        let (heartbeats, heartbeat_inputs) = open_heartbeats(&config)?;
         let opened = open_links(&config, &mut log)?;
         let certified_until = opened.as_ref().map(|opened| opened.until);
         let (links, inbox) = opened.map(|opened| (opened.links, opened.inbox)).unzip();
@@ -315,7 +309,19 @@ fn open_witness(
     Ok((Some(witness), Some(news)))
 }
 
-/// The history of a member of a cluster. A node that cannot keep it on file takes part all the same.
+/// The sockets of the heartbeats, on a member of a cluster.
+fn open_heartbeats(
+    config: &Config,
+) -> Result<(Option<Heartbeats>, Option<mpsc::Receiver<Heartbeat>>), Error> {
+    let Some((port, families)) = setup::heartbeat_paths(config) else {
+        return Ok((None, None));
+    };
+    let (sockets, inputs) = Heartbeats::open(port, &families, config.plane.mark)?;
+    Ok((Some(sockets), Some(inputs)))
+}
+
+/// The history of a member of a cluster. A node that cannot keep it on file takes part all the
+/// same.
 fn open_history(config: &Config, log: &mut Log) -> Option<History> {
     config.cluster.as_ref()?;
     let (history, fault) = History::open(setup::node_name(config), &config.node.run_dir);

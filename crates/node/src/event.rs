@@ -101,6 +101,18 @@ impl fmt::Display for Event {
                  in clear if the rule only requests protection, and is dropped if not; add the \
                  address to a [[peer]]"
             ),
+            Self::GroupQuiet { group } => {
+                write!(f, "{group}: peers know that its addresses leave this node")
+            }
+            other => other.fmt_replication(f),
+        }
+    }
+}
+
+impl Event {
+    /// The sentences about SAs that survive a change of owner.
+    fn fmt_replication(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::LastWord { group } => {
                 write!(
                     f,
@@ -162,9 +174,7 @@ impl fmt::Display for Event {
                 "{group}: the owner sends what this version does not read: run the same version \
                  on all members"
             ),
-            Self::GroupQuiet { group } => {
-                write!(f, "{group}: peers know that its addresses leave this node")
-            }
+            _ => Ok(()),
         }
     }
 }

@@ -192,58 +192,17 @@ impl Node {
                 self.expand(now);
                 Ok(())
             }
-            Command::Linked { node, up } => {
-                self.linked(&node, up);
-                Ok(())
-            }
-            Command::LinkMessage { from, message } => {
-                self.link_message(&from, &message);
-                Ok(())
-            }
-            Command::Refill {
-                child,
-                next,
-                waiting,
-            } => {
-                self.refill(child, next, waiting, now);
-                Ok(())
-            }
-            Command::RefillInbound { child, highest } => {
-                self.refill_inbound(child, highest, now);
-                Ok(())
-            }
-            Command::Windows(windows) => {
-                self.windows_moved(windows);
-                Ok(())
-            }
-            Command::GateClosed {
-                bucket,
-                next,
-                windows,
-            } => {
-                self.gate_closed(bucket, next, windows, now);
-                Ok(())
-            }
-            Command::WitnessReachable(reachable) => {
-                self.tell_cluster(cluster::Command::WitnessReachable(reachable), now)
-            }
-            Command::WitnessRecord {
-                group,
-                revision,
-                value,
-            } => {
-                let command = cluster::Command::WitnessRecord {
-                    group,
-                    revision,
-                    value,
-                };
-                self.tell_cluster(command, now)
-            }
-            Command::Witnessed { group, tag, answer } => {
-                self.tell_cluster(cluster::Command::Witnessed { group, tag, answer }, now)
-            }
-            Command::Stray(stray) => {
-                self.stray(stray.local(), stray);
+            Command::WitnessReachable(_)
+            | Command::WitnessRecord { .. }
+            | Command::Witnessed { .. } => self.witness_says(command, now),
+            Command::Linked { .. }
+            | Command::LinkMessage { .. }
+            | Command::Refill { .. }
+            | Command::RefillInbound { .. }
+            | Command::Windows(_)
+            | Command::GateClosed { .. }
+            | Command::Stray(_) => {
+                self.replication_command(command, now);
                 Ok(())
             }
             Command::Reload(config) => self.reload(*config, now),

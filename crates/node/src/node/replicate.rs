@@ -1,5 +1,6 @@
 //! The owner's part in replication: what changed is stored elsewhere before it is seen outside.
 
+use crate::command::{ApiMisuse, Command};
 use crate::event::Event;
 use crate::node::Node;
 use crate::output::Output;
@@ -478,6 +479,53 @@ impl Node {
     ) {
         if let Some(replication) = &mut self.replication {
             replication.replicator.written(group, epoch, members);
+        }
+    }
+
+    /// What links and data plane tell.
+    pub(crate) fn replication_command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Linked { node, up } => self.linked(&node, up),
+            Command::LinkMessage { from, message } => self.link_message(&from, &message),
+            Command::Refill {
+                child,
+                next,
+                waiting,
+            } => self.refill(child, next, waiting, now),
+            Command::RefillInbound { child, highest } => self.refill_inbound(child, highest, now),
+            Command::Windows(windows) => self.windows_moved(windows),
+            Command::GateClosed {
+                bucket,
+                next,
+                windows,
+            } => self.gate_closed(bucket, next, windows, now),
+            Command::Stray(stray) => self.stray(stray.local(), stray),
+            _ => {}
+        }
+    }
+
+    /// What the witness tells the cluster's member.
+    pub(crate) fn witness_says(&mut self, command: Command, now: Instant) -> Result<(), ApiMisuse> {
+        match command {
+            Command::WitnessReachable(reachable) => {
+                self.tell_cluster(cluster::Command::WitnessReachable(reachable), now)
+            }
+            Command::WitnessRecord {
+                group,
+                revision,
+                value,
+            } => {
+                let command = cluster::Command::WitnessRecord {
+                    group,
+                    revision,
+                    value,
+                };
+                self.tell_cluster(command, now)
+            }
+            Command::Witnessed { group, tag, answer } => {
+                self.tell_cluster(cluster::Command::Witnessed { group, tag, answer }, now)
+            }
+            _ => Ok(()),
         }
     }
 
