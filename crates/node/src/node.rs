@@ -189,6 +189,7 @@ impl Node {
             Command::Addresses(addresses) => {
                 self.host_addresses = addresses;
                 self.expand(now);
+                self.addresses_changed(now);
                 Ok(())
             }
             Command::Linked { node, up } => {

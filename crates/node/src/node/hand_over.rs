@@ -156,6 +156,8 @@ impl Node {
         shared.held.clear();
         shared.staged.clear();
         shared.cursors.clear();
+        shared.strays.clear();
+        shared.stray_octets = 0;
         self.fresh.remove(group);
         for address in self.addresses_of(group) {
             self.tell_ike(ike::Command::ForgetLocalAddress { address }, now);
