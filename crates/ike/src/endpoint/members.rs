@@ -67,14 +67,29 @@ pub(crate) fn adopt(
     Ok(ike)
 }
 
-/// Every IKE SA of a local address falls silent, or may speak again.
+/// Every IKE SA of a local address falls silent, or may speak again: then one that was to be
+/// replaced, and has no successor yet, lives on.
 pub(crate) fn freeze(tables: &mut Tables, address: IpAddr, frozen: bool) {
     for ike in of_address(tables, address) {
         if let Some(mut sa) = tables.take_sa(ike) {
             sa.frozen = frozen;
+            let until = sa.expire_at;
+            if !frozen && sa.stage == (Stage::Replaced { until }) && !has_live(tables, &sa) {
+                sa.stage = Stage::Live;
+                sa.changed = true;
+            }
             tables.put(ike, Slot::Sa(sa));
         }
     }
+}
+
+/// Whether there is another IKE SA between the same addresses that is not on its way out.
+fn has_live(tables: &Tables, sa: &Sa) -> bool {
+    let same = |other: &Sa| {
+        other.stage == Stage::Live && other.path.remote.ip() == sa.path.remote.ip() && !other.frozen
+    };
+    let all = of_address(tables, sa.path.local.ip());
+    all.into_iter().any(|ike| tables.sa(ike).is_some_and(same))
 }
 
 /// The frozen IKE SAs of a local address that protect something and are not replaced.

@@ -156,7 +156,7 @@ impl Delivery {
             return Some(format!("{flow}, message {id:x}, is delivered changed"));
         }
         if let Some(before) = sent.delivered.replace((host, at)) {
-            let allowed = before.0 != host && self.may_come_again(before, flow.dst);
+            let allowed = self.may_come_again(before, flow.dst);
             return (!allowed).then(|| {
                 let (first, when) = (before.0, before.1.as_secs_f64());
                 format!(
