@@ -54,12 +54,15 @@ pub struct Pair {
     pub active: bool,
 }
 
+/// Finds a rule by its name.
+pub type FindRule<'a> = dyn Fn(&str) -> Option<(RuleName, Arc<ChildTemplate>)> + 'a;
+
 /// What a member's own policy says of the names in a record.
 pub struct Directory<'a> {
     /// Whom we trust.
     pub pad: &'a Pad,
     /// A rule that negotiates, by its name, whether it is dormant here or not.
-    pub rule: &'a dyn Fn(&str) -> Option<(RuleName, Arc<ChildTemplate>)>,
+    pub rule: &'a FindRule<'a>,
 }
 
 /// How a member goes on with IKE SAs that another one had.

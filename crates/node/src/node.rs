@@ -190,6 +190,7 @@ impl Node {
             Command::Addresses(addresses) => {
                 self.host_addresses = addresses;
                 self.expand(now);
+                self.addresses_changed(now);
                 Ok(())
             }
             Command::WitnessReachable(_)

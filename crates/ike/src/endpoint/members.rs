@@ -74,17 +74,31 @@ pub(crate) fn adopt(
     Ok(ike)
 }
 
-/// Every IKE SA of a local address falls silent, or may speak again. One that is forsaken never
-/// does.
+/// Every IKE SA of a local address falls silent, or may speak again: then one that was to be
+/// replaced, and has no successor yet, lives on. One that is forsaken never speaks again.
 pub(crate) fn silence(tables: &mut Tables, address: IpAddr, silence: Silence) {
     for ike in of_address(tables, address) {
         if let Some(mut sa) = tables.take_sa(ike) {
             if sa.silence != Silence::Forsaken {
+                let speaks = sa.is_silent() && silence == Silence::None;
                 sa.silence = silence;
+                let was_to_go = matches!(sa.stage, Stage::Replaced { .. });
+                if speaks && was_to_go && !sa.children.is_empty() && !has_live(tables, &sa) {
+                    sa.stage = Stage::Live;
+                    sa.changed = true;
+                }
             }
             tables.put(ike, Slot::Sa(sa));
         }
     }
+}
+
+/// Whether there is another IKE SA between the same addresses that is not on its way out.
+fn has_live(tables: &Tables, sa: &Sa) -> bool {
+    let lives = |other: &Sa| other.stage == Stage::Live && !other.is_silent();
+    let between = tables.between(sa.path.local.ip(), sa.path.remote.ip());
+    let mut others = between.into_iter().filter(|ike| *ike != sa.id);
+    others.any(|ike| tables.sa(ike).is_some_and(lives))
 }
 
 /// The frozen IKE SAs of a local address that protect something and are not replaced.

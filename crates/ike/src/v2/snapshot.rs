@@ -41,7 +41,7 @@ pub(crate) fn write(sa: &Sa, now: Instant) -> Record {
     head(&mut to, sa);
     to.list(&sa.children, |to, child| child::write(to, child, now));
     life(&mut to, sa, now);
-    to.list(&sa.exchanges, |to, one| exchange::write(to, one));
+    to.list(&sa.exchanges, exchange::write);
     Record(to.finish())
 }
 

@@ -264,18 +264,31 @@ impl Node {
             let group = group.clone();
             self.event(Event::Inherited { group, count });
         }
+        self.take_strays(group, now);
     }
 
-    /// What came for a group while it was on its way here is taken in, now that its addresses are
-    /// up.
+    /// Strays are taken in once the host has the address that they were sent to: before that it
+    /// would drop what is in them.
     pub(crate) fn take_strays(&mut self, group: &GroupName, now: Instant) {
-        let Some(shared) = self.shared_mut(group) else {
+        let host = self.host_addresses.clone();
+        let up = |shared: &&mut Shared| {
+            shared.epoch.is_some() && shared.addresses.iter().all(|one| host.contains(one))
+        };
+        let Some(shared) = self.shared_mut(group).filter(up) else {
             return;
         };
         shared.stray_octets = 0;
-        for stray in std::mem::take(&mut shared.strays) {
-            self.take_stray(stray, now);
-        }
+        let strays = std::mem::take(&mut shared.strays);
+        strays
+            .into_iter()
+            .for_each(|stray| self.take_stray(stray, now));
+    }
+
+    /// The host has other addresses than before.
+    pub(crate) fn addresses_changed(&mut self, now: Instant) {
+        let groups = self.replication.iter().flat_map(|one| one.groups.keys());
+        let groups: Vec<GroupName> = groups.cloned().collect();
+        groups.iter().for_each(|group| self.take_strays(group, now));
     }
 
     /// How this node goes on with what it inherited in this epoch.
@@ -379,10 +392,8 @@ impl Node {
         let Some(shared) = self.shared_mut(group) else {
             return;
         };
-        match shared.epoch {
-            Some(_) => self.take_stray(stray, now),
-            None => shared.keep_stray(stray),
-        }
+        shared.keep_stray(stray);
+        self.take_strays(group, now);
     }
 
     fn take_stray(&mut self, stray: Stray, now: Instant) {

@@ -130,6 +130,8 @@ impl Node {
             Step::Stop => self.outputs.push_back(Output::StopServices { group }),
             Step::Delete => {
                 for address in self.addresses_of(&group) {
+                    // On SAs that a lost member may use nothing is said, not even that they end.
+                    self.tell_ike(ike::Command::ForgetFrozen { address }, now);
                     self.tell_ike(ike::Command::DeleteLocalAddress { address }, now);
                 }
             }

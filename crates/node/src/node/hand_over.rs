@@ -160,6 +160,8 @@ impl Node {
         shared.held.clear();
         shared.staged.clear();
         shared.cursors.clear();
+        shared.strays.clear();
+        shared.stray_octets = 0;
         self.fresh.remove(group);
         shared.given.clear();
         for address in self.addresses_of(group) {

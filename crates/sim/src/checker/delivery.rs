@@ -113,7 +113,7 @@ impl Delivery {
 
     /// Whether what one host delivered at a moment may come again: the next host that used these
     /// SAs could not know of it yet.
-    fn may_come_again(&self, (host, at): (HostId, Duration), group: IpAddr) -> bool {
+    fn may_come_again(&self, (host, at): (HostId, Duration), to: HostId, group: IpAddr) -> bool {
         if self.strict {
             return false;
         }
@@ -125,7 +125,10 @@ impl Delivery {
             .partition(|opened| opened.at <= at);
         // One that had stopped, or was cut off, delivers what came when the group was not its any
         // more: the owner does not hear of it.
-        if before.last().is_some_and(|owner| owner.host != host) {
+        let now = after.last().or(before.last());
+        if before.last().is_some_and(|owner| owner.host != host)
+            || now.is_some_and(|owner| owner.host != to)
+        {
             return true;
         }
         let heir = after.iter().find(|opened| opened.host != host);
@@ -156,7 +159,7 @@ impl Delivery {
             return Some(format!("{flow}, message {id:x}, is delivered changed"));
         }
         if let Some(before) = sent.delivered.replace((host, at)) {
-            let allowed = before.0 != host && self.may_come_again(before, flow.dst);
+            let allowed = self.may_come_again(before, host, flow.dst);
             return (!allowed).then(|| {
                 let (first, when) = (before.0, before.1.as_secs_f64());
                 format!(

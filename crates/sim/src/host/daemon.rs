@@ -71,8 +71,8 @@ impl Daemon {
 
     /// A packet from the TUN device.
     pub(crate) fn send(&mut self, packet: &[u8], now: Instant, effects: &mut Vec<Effect>) {
-        let looks = !self.absorbed && self.orders.looks();
-        self.see_orders(looks, now, effects);
+        // It looks for orders before every packet, unless it has one in its hands already.
+        self.see_orders(!self.absorbed, now, effects);
         let frames = self.plane.send(packet, self.clock(now));
         effects.extend(frames.into_iter().map(Effect::Send));
     }

@@ -68,10 +68,4 @@ impl Orders {
         let seen = looks || *at <= now;
         seen.then(|| self.waiting.pop_front().map(|(_, order)| order))?
     }
-
-    /// Whether the plane looks for orders before it takes a packet of the host: not when it is in
-    /// the middle of a batch that it began before.
-    pub(crate) fn looks(&mut self) -> bool {
-        self.lag.is_zero() || !self.dice.chance(200)
-    }
 }

@@ -95,7 +95,7 @@ impl Plane {
         let frames = match order {
             Order::Install(install) => {
                 let id = install.spec.id;
-                match self.install(install, now) {
+                match self.install(*install, now) {
                     Ok((view, sent)) => {
                         effects.push(Effect::Installed(id, view));
                         sent
@@ -272,11 +272,7 @@ impl Plane {
     }
 
     /// Installs a pair: the inbound SA at once, the outbound one when the peer is ready for it.
-    fn install(
-        &mut self,
-        install: Box<Install>,
-        now: u64,
-    ) -> Result<(PairView, Vec<Frame>), String> {
+    fn install(&mut self, install: Install, now: u64) -> Result<(PairView, Vec<Frame>), String> {
         let (spec, when, bucket) = (install.spec, install.outbound, install.bucket);
         let refuse = |why| format!("the keys of pair {} do not fit: {why}", spec.id);
         let mut inbound = InboundSa::new(Arc::clone(&spec), bucket).map_err(refuse)?;

@@ -20,6 +20,9 @@ const BACK: Duration = Duration::from_secs(12);
 /// How long both ends may take to agree after that: an IKE SA that the peer has lost is asked about
 /// after 2 s, and given up after 8 s without an answer.
 const AGREE: Duration = Duration::from_millis(10_500);
+/// The same where nobody ever says INITIAL_CONTACT: an owner whose SAs were lost leaves those of its
+/// peer to the peer's own liveness checks, one after another.
+const AGREE_LATE: Duration = Duration::from_secs(30);
 /// How long traffic is watched when everything is well again.
 const WATCH: Duration = Duration::from_secs(3);
 /// How often it is looked whether that is so.
@@ -76,7 +79,11 @@ fn peace(mut world: World) -> Played {
     };
     let back = wait(&mut world, BACK, all_answer);
     let agree = |world: &World| world.differences().is_empty();
-    let agreed = back + wait(&mut world, AGREE, agree);
+    let patience = match world.settings().replicate {
+        Some(_) => AGREE_LATE,
+        None => AGREE,
+    };
+    let agreed = back + wait(&mut world, patience, agree);
     world.check_pairs();
     world.run((mended + BACK).saturating_sub(world.time()));
     let from = world.time();
