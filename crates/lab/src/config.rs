@@ -1,6 +1,7 @@
 //! The daemons' configuration files: the front end's, and a node's.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::addresses::*;
 use crate::kinds::Takeover;
@@ -22,6 +23,10 @@ pub(crate) struct Settings<'a> {
     pub(crate) esp: Option<&'a str>,
     /// How SAs survive their node.
     pub(crate) takeover: Takeover,
+    /// Time between two heartbeats, if not the daemon's own.
+    pub(crate) heartbeat: Option<Duration>,
+    /// How many may be missed, if not as many as the daemon says.
+    pub(crate) missed: Option<u32>,
     /// How many more SAs there are, each under a rule and on a port of its own.
     pub(crate) more_sas: u16,
     /// The daemon's folder for sockets and state.
@@ -57,10 +62,15 @@ pub(crate) fn node(name: &str, settings: Settings<'_>) -> String {
     })
     .collect();
     let takeover = settings.takeover.name();
+    let heartbeat = settings.heartbeat.map_or_else(String::new, |time| {
+        format!("heartbeat = \"{}ms\"\n", time.as_millis())
+    });
+    let missed = settings.missed;
+    let missed = missed.map_or_else(String::new, |missed| format!("missed = {missed}\n"));
     let certificates = settings.run_dir.join(CERTIFICATES).display().to_string();
     let cluster = format!(
         "[cluster]\nkey = \"{CLUSTER_KEY}\"\ntakeover = \"{takeover}\"\n\
-         certificates = {certificates:?}\n\n{nodes}\
+         {heartbeat}{missed}certificates = {certificates:?}\n\n{nodes}\
          [[cluster.group]]\nname = \"{GROUP}\"\n\
          addresses = [\"{VIP}/{PREFIX_LEN}\", \"{VIP6}/{PREFIX_LEN6}\"]\n\
          interface = \"{BACK_IF}\"\npreferred = [\"be1\", \"be2\"]\n"
@@ -139,6 +149,8 @@ mod tests {
             udp_encap: true,
             esp: Some("aes256-sha256"),
             takeover: Takeover::Replicate,
+            heartbeat: Some(Duration::from_millis(10)),
+            missed: Some(3),
             more_sas: 2,
             run_dir,
         };
@@ -156,6 +168,7 @@ mod tests {
         assert!(fe.contains("remote_ports = 7") && be.contains("local_ports = 7"));
         assert!(be.contains("side = \"server\"") && !fe.contains("side"));
         assert!(be.contains("local = \"fd77::100\"") && be.contains("remote = \"fd77::10\""));
+        assert!(be.contains("heartbeat = \"10ms\"\nmissed = 3\n"), "{be}");
         assert!(be.contains("takeover = \"replicate\"") && !fe.contains("[cluster]"));
     }
 }

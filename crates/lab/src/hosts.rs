@@ -15,7 +15,7 @@ use crate::config::{self, Settings};
 use crate::control;
 use crate::dovecot;
 use crate::error::{Error, file};
-use crate::kinds::Takeover;
+use crate::kinds::{Sabotage, Takeover};
 use crate::options::Options;
 use crate::service::VERB;
 use crate::stop::Stop;
@@ -257,6 +257,8 @@ impl Hosts {
             udp_encap: plan.options.udp_encap,
             esp: plan.options.esp.as_deref(),
             takeover: plan.options.takeover,
+            heartbeat: plan.options.heartbeat,
+            missed: plan.options.missed,
             more_sas: plan.options.more_sas,
             run_dir: &run_dir,
         };
@@ -283,6 +285,9 @@ impl Hosts {
             let keys = plan.logs.join("keys").join(name);
             fs::create_dir_all(&keys).map_err(file(&keys))?;
             command.arg("--wireshark-keys").arg(keys);
+        }
+        if name != "fe" {
+            command.args(plan.options.sabotage.map(Sabotage::option));
         }
         self.spawn(plan, namespace, &daemon_title(name), command)
     }

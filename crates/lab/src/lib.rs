@@ -51,7 +51,7 @@ mod verdict;
 
 pub use chaos::{Chaos, ChaosReport, KindReport, chaos};
 pub use error::Error;
-pub use options::{Beside, MOST_SAS, Options, Scenario, TAKEOVER, Takeover};
+pub use options::{Beside, MOST_SAS, Options, Sabotage, Scenario, TAKEOVER, Takeover};
 pub use oracle::Findings;
 pub use report::{Event, Host, KB_FIGURES, KbFigure, Outcome, Report};
 pub use run::{down, run};

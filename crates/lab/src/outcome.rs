@@ -52,13 +52,15 @@ pub(crate) fn note(options: &Options) -> String {
 /// A run in a few lines, for progress.
 pub(crate) fn told(name: &str, run: &Run) -> String {
     let mut text = format!(
-        "{name}: outage {} ms, {} of {} probes lost, {} clear, {} ESP, {} IKE after",
+        "{name}: outage {} ms, {} of {} probes lost, {} clear, {} ESP, {} IKE after, {} of \
+         them before traffic was back",
         milliseconds(run.outage),
         run.lost,
         run.sent,
         run.counts.clear,
         run.counts.esp,
         run.ike_after,
+        run.ike_until_back,
     );
     for failure in &run.failures {
         // Writing to a String does not fail.
@@ -92,6 +94,7 @@ pub(crate) fn add(outcome: &mut Outcome, run: Run, number: Option<u32>) {
     outcome.esp_packets += run.counts.esp;
     outcome.capture_dropped += run.counts.dropped;
     outcome.ike_messages_after = outcome.ike_messages_after.max(run.ike_after);
+    outcome.ike_messages_until_back = outcome.ike_messages_until_back.max(run.ike_until_back);
     let mail_ms = run.mail.map(milliseconds);
     outcome.mail_ms = mail_ms.into_iter().chain(outcome.mail_ms).reduce(f64::max);
     outcome.ok &= run.failures.is_empty();

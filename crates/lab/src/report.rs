@@ -93,6 +93,8 @@ pub struct Outcome {
     pub oracle: Findings,
     /// IKE messages on the same wires after the event; the most of any run.
     pub ike_messages_after: u64,
+    /// IKE messages between the first event and the first answer after it; the most of any run.
+    pub ike_messages_until_back: u64,
     /// The mail service behind the address: `dovecot` or `built-in`.
     pub service: String,
     /// The front end's proxy: `dovecot` or `relay`.

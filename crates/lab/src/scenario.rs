@@ -89,13 +89,16 @@ fn watch(
         let odd = verdict::negotiated(owner, rival, &bench.stop)?;
         story.failures.extend(odd);
     }
-    let run = finish(
+    let mut run = finish(
         lab,
         (story, mark),
         &seen,
         mail,
         (scenario.title(), &outcome::note(bench.options), folder),
     )?;
+    if bench.options.replicates() && scenario.keeps_sas() {
+        run.failures.extend(verdict::without_ike(&run));
+    }
     Ok(verdict::judge(
         bench.options,
         bench.options.bound_ms(scenario),
@@ -124,10 +127,17 @@ pub(crate) fn finish(
         .sight(|sight| sight.oracle.report(&generations));
     failures.extend(findings.failures());
     let gaps = verdict::gaps(&story.moments, seen);
+    let start = lab.captures.start_time();
+    let by_clock = |at: Instant| start.1 + at.saturating_duration_since(start.0);
+    let back = gaps.first().map(|after| {
+        let end = after.gap.from.checked_add(after.gap.length);
+        by_clock(end.unwrap_or(seen.end))
+    });
+    let ike_until_back = back.map_or(0, |back| counts.ike_between(mark, back));
     let scene = picture::Scene {
         title,
         note,
-        start: lab.captures.start_time().0,
+        start: start.0,
         moments: &story.moments,
         gaps: &gaps,
         seen,
@@ -143,6 +153,7 @@ pub(crate) fn finish(
         outage: seen.outage(),
         gaps,
         ike_after: counts.ike_after(mark),
+        ike_until_back,
         counts,
         findings,
         mail,

@@ -39,6 +39,8 @@ pub(crate) struct Run {
     pub(crate) findings: Findings,
     /// IKE messages after the event.
     pub(crate) ike_after: u64,
+    /// IKE messages between the first event and the first answer after it.
+    pub(crate) ike_until_back: u64,
     /// From the event to the first mail that was read after it.
     pub(crate) mail: Option<Duration>,
     /// What did not hold, as sentences.
@@ -73,6 +75,14 @@ pub(crate) fn gaps(moments: &[Moment], seen: &Seen) -> Vec<After> {
         }
     })
     .collect()
+}
+
+/// SAs that are replicated are used on: nobody needs IKE before traffic is back.
+pub(crate) fn without_ike(run: &Run) -> Option<String> {
+    let messages = run.ike_until_back;
+    (messages > 0).then(|| {
+        format!("{messages} IKE messages passed before traffic was back: the SAs did not survive")
+    })
 }
 
 /// Holds what was seen against what must be; an outage above the bound fails.
