@@ -5,6 +5,7 @@ use std::fmt;
 use crate::config::{Config, ConfigError};
 use crate::names::{GroupName, NodeName};
 use crate::reason::Refusal;
+use crate::witness::WitnessAnswer;
 
 /// An input from the driver: an operator's wish, or news from this host.
 pub enum Command {
@@ -41,6 +42,37 @@ pub enum Command {
         group: GroupName,
         /// What happened, as a sentence for people.
         reason: String,
+    },
+    /// The witness can be asked, or cannot. Before the first time that it can, all records there
+    /// were told.
+    WitnessReachable(bool),
+    /// What stands under a group's name at the witness; `None`: it was removed.
+    WitnessRecord {
+        /// The group.
+        group: GroupName,
+        /// Grows with every change.
+        revision: u64,
+        /// What stands there.
+        value: Option<Vec<u8>>,
+    },
+    /// The answer to [`Output::Propose`](crate::Output::Propose).
+    Witnessed {
+        /// The group.
+        group: GroupName,
+        /// Of the proposal.
+        tag: u64,
+        /// What became of it.
+        answer: WitnessAnswer,
+    },
+    /// These members could go on with a group that this node owns, this node among them: it is to
+    /// be written down.
+    KeepMembers {
+        /// The group.
+        group: GroupName,
+        /// Of the ownership.
+        epoch: u64,
+        /// The members with their incarnations.
+        members: Vec<(NodeName, u64)>,
     },
     /// Take a new configuration, as a whole or not at all.
     Reload(Box<Config>),

@@ -30,6 +30,8 @@ pub struct Config {
     /// How long a starting node listens for others before it claims groups that nobody owns;
     /// `None`: three times [`Config::detection`], at least 500 ms.
     pub join: Option<Duration>,
+    /// Whether a witness decides who owns a group.
+    pub witness: bool,
     /// The groups; at most [`limits::MAX_GROUPS`], and all must fit into one heartbeat.
     pub groups: Vec<GroupConfig>,
 }
@@ -51,6 +53,7 @@ impl Config {
             heartbeat: Duration::from_millis(20),
             missed: 5,
             join: None,
+            witness: false,
             groups,
         }
     }

@@ -153,6 +153,11 @@ pub enum Event {
         /// Why not.
         why: Refusal,
     },
+    /// The witness can be asked, or cannot.
+    Witness {
+        /// Whether it can.
+        reachable: bool,
+    },
     /// This node has left the cluster; its process may end.
     Left,
 }
@@ -312,6 +317,10 @@ impl Event {
                     Millis(*took)
                 )
             }
+            Self::Witness { reachable: true } => f.write_str("The witness answers."),
+            Self::Witness { reachable: false } => f.write_str(
+                "The witness cannot be reached: no group changes its owner until it can.",
+            ),
             Self::RequestRefused { node, request, why } => {
                 write!(f, "{node} refuses to {request}: {why}.")
             }

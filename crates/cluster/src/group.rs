@@ -1,7 +1,7 @@
 //! One group on this node: who owns it, what the driver does with it, and what follows from both.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::claim::{Claim, Life};
 use crate::event::Event;
@@ -13,6 +13,10 @@ use crate::reason::{MoveReason, Refusal, StartReason, StopReason};
 use crate::settle::Settle;
 use crate::status::{GroupState, GroupStatus};
 use crate::view::View;
+use crate::witness::{Ledger, Pending, Record, WitnessAnswer};
+
+/// How long until a proposal that the witness did not answer is made again.
+const RETRY: Duration = Duration::from_millis(250);
 
 /// Why this node, the owner, stops the group, and what comes after.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,13 @@ pub(crate) struct Group {
     unowned_told: bool,
     /// The node that ran the group at the same time.
     rival: Option<NodeName>,
+    /// What the witness has written down.
+    ledger: Ledger,
+    /// When a proposal that came to nothing is made again.
+    propose_at: Option<Instant>,
+    proposals: u64,
+    /// Whether the witness lets this node go on with what the owner before had.
+    entitled: bool,
     /// The group is new (reload): who owns it must be heard first.
     pub(crate) settle: Option<Settle>,
     /// It has left the configuration.
@@ -68,6 +79,10 @@ impl Group {
             unowned_since: None,
             unowned_told: false,
             rival: None,
+            ledger: Ledger::default(),
+            propose_at: None,
+            proposals: 0,
+            entitled: true,
             settle,
             removed: false,
             seen: (None, GroupState::Offline),
@@ -101,6 +116,12 @@ impl Group {
     /// Takes in what a peer said; whether the peer should be told better at once.
     pub(crate) fn hear(&mut self, report: &GroupReport, view: &View, out: &mut Outbox) -> bool {
         if report.claim.beats(&self.claim, &self.config) {
+            if view.witness.is_some() && view.is_mine(&report.claim) {
+                let epoch = report.claim.epoch;
+                let before = epoch.saturating_sub(1);
+                self.entitled =
+                    self.ledger.entitles(&view.me, before) || self.ledger.entitles(&view.me, epoch);
+            }
             self.adopt(report.claim.clone(), view, out);
         }
         report.state.holds() && self.claim.beats(&report.claim, &self.config)
@@ -164,11 +185,152 @@ impl Group {
 
     /// Takes a group that nobody owns, by hand.
     pub(crate) fn order_take(&mut self, view: &View, out: &mut Outbox) {
-        self.adopt(
+        self.claim_for(
             self.claim.next(view.me.clone(), MoveReason::Planned),
             view,
             out,
         );
+    }
+
+    /// Brings a claim into force: at once, or once the witness has it. Answers whether it holds.
+    fn claim_for(&mut self, claim: Claim, view: &View, out: &mut Outbox) -> bool {
+        let Some(reachable) = view.witness else {
+            self.adopt(claim, view, out);
+            return true;
+        };
+        let waits = self.propose_at.is_some_and(|at| view.now < at);
+        if !reachable || self.ledger.pending.is_some() || waits {
+            return false;
+        }
+        let members = claim.owner.iter().cloned().collect();
+        self.propose(Record { claim, members }, true, view, out);
+        false
+    }
+
+    fn propose(&mut self, record: Record, moves: bool, view: &View, out: &mut Outbox) {
+        self.proposals += 1;
+        self.propose_at = None;
+        let tag = view.me.incarnation.wrapping_add(self.proposals);
+        out.push(Output::Propose {
+            group: self.config.name.clone(),
+            expected: self.ledger.revision,
+            value: record.encode(),
+            tag,
+        });
+        self.ledger.pending = Some(Pending { tag, record, moves });
+    }
+
+    /// What stands at the witness. It decides: a claim that it does not have is none.
+    pub(crate) fn witness_told(
+        &mut self,
+        revision: u64,
+        value: Option<&[u8]>,
+        view: &View,
+        out: &mut Outbox,
+    ) {
+        if view.witness.is_none() || revision < self.ledger.revision {
+            return;
+        }
+        self.ledger.revision = if value.is_some() { revision } else { 0 };
+        self.ledger.record = value.and_then(Record::decode);
+        let Some(record) = self.ledger.record.clone() else {
+            return;
+        };
+        if record.claim.beats(&self.claim, &self.config) {
+            self.entitled = record.members.contains(&view.me);
+            self.adopt(record.claim, view, out);
+        }
+    }
+
+    /// What became of a proposal.
+    pub(crate) fn witnessed(
+        &mut self,
+        tag: u64,
+        answer: WitnessAnswer,
+        view: &View,
+        out: &mut Outbox,
+    ) {
+        let Some(pending) = self.ledger.pending.take_if(|one| one.tag == tag) else {
+            return;
+        };
+        let again = view.now + RETRY;
+        match answer {
+            WitnessAnswer::Done(revision) => {
+                let Pending { record, moves, .. } = pending;
+                let before = record.claim.epoch.saturating_sub(1);
+                if moves && view.is_mine(&record.claim) {
+                    self.entitled = self.ledger.entitles(&view.me, before);
+                }
+                self.ledger.revision = self.ledger.revision.max(revision);
+                self.ledger.record = Some(record.clone());
+                if moves {
+                    self.ledger.wanted = None;
+                    self.adopt(record.claim, view, out);
+                } else {
+                    if self.ledger.wanted.as_ref() == Some(&record.members) {
+                        self.ledger.wanted = None;
+                    }
+                    self.tell_members(&record, out);
+                }
+            }
+            WitnessAnswer::Conflict(current) => {
+                let (revision, value) = current.map_or((u64::MAX, None), |(at, v)| (at, Some(v)));
+                match value {
+                    Some(value) => self.witness_told(revision, Some(&value), view, out),
+                    None => self.ledger = Ledger::default(),
+                }
+                self.propose_at = Some(view.now);
+            }
+            WitnessAnswer::Unknown | WitnessAnswer::Unavailable => {
+                self.propose_at = Some(again);
+                // A move that cannot be written down does not take place.
+                if pending.moves && view.is_mine(&self.claim) {
+                    self.abandon(out);
+                }
+            }
+        }
+    }
+
+    fn tell_members(&self, record: &Record, out: &mut Outbox) {
+        let members = record.members.iter();
+        out.push(Output::Members {
+            group: self.config.name.clone(),
+            epoch: record.claim.epoch,
+            members: members
+                .map(|life| (life.node.clone(), life.incarnation))
+                .collect(),
+        });
+    }
+
+    /// Who could go on with this group, to be written down.
+    pub(crate) fn keep_members(&mut self, epoch: u64, members: Vec<(NodeName, u64)>) {
+        if epoch == self.claim.epoch {
+            let lives = members.into_iter();
+            let lives = lives.map(|(node, incarnation)| Life { node, incarnation });
+            self.ledger.wanted = Some(lives.collect());
+        }
+    }
+
+    /// The owner has its members written down.
+    fn write_members(&mut self, view: &View, out: &mut Outbox) {
+        let Some(wanted) = &self.ledger.wanted else {
+            return;
+        };
+        let waits = self.propose_at.is_some_and(|at| view.now < at);
+        let busy = self.ledger.pending.is_some() || waits;
+        if view.witness != Some(true) || busy || !view.is_mine(&self.claim) {
+            return;
+        }
+        let record = Record {
+            claim: self.claim.clone(),
+            members: wanted.clone(),
+        };
+        self.ledger.wanted = None;
+        if self.ledger.record.as_ref() == Some(&record) {
+            return self.tell_members(&record, out);
+        }
+        self.ledger.wanted = Some(record.members.clone());
+        self.propose(record, false, view, out);
     }
 
     /// The driver has started it.
@@ -255,6 +417,7 @@ impl Group {
                 break;
             }
         }
+        self.write_members(view, out);
         self.note(view);
     }
 
@@ -385,8 +548,9 @@ impl Group {
         match &self.leave {
             Some(Leave::Give(to, reason)) if self.still_fits(to, *reason, view) => {
                 let next = self.claim.next(to.clone(), *reason);
-                self.run = GroupState::Offline;
-                self.adopt(next, view, out);
+                if self.claim_for(next, view, out) {
+                    self.run = GroupState::Offline;
+                }
                 return false;
             }
             Some(Leave::Give(..)) => {
@@ -446,8 +610,8 @@ impl Group {
                 Some(_) => MoveReason::NodeDown,
                 None => MoveReason::FirstStart,
             };
-            self.adopt(self.claim.next(view.me.clone(), reason), view, out);
-            return true;
+            let next = self.claim.next(view.me.clone(), reason);
+            return self.claim_for(next, view, out);
         }
         if heir.is_none() && !std::mem::replace(&mut self.unowned_told, true) {
             out.event(Event::GroupUnowned {
@@ -472,6 +636,7 @@ impl Group {
             group,
             epoch: self.run_epoch,
             reason,
+            entitled: self.entitled,
         });
     }
 
@@ -524,7 +689,9 @@ impl Group {
             .failback(view)
             .filter(|_| mine)
             .map(|(at, _)| (at, Timer::Failback));
-        [settle, retry, patience, failback].into_iter().flatten()
+        let propose = self.propose_at.map(|at| (at, Timer::Witness));
+        let all = [settle, retry, patience, failback, propose];
+        all.into_iter().flatten()
     }
 
     pub(crate) fn status(&self, now: Instant) -> GroupStatus {

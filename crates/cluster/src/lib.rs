@@ -51,6 +51,7 @@ mod requests;
 mod settle;
 mod status;
 mod view;
+mod witness;
 
 pub use command::{ApiMisuse, Command};
 pub use config::{Config, ConfigError};
@@ -65,3 +66,4 @@ pub use parts::{Failback, GroupConfig, Peer};
 pub use reason::{DownReason, MoveReason, Refusal, StartReason, StopReason};
 pub use replica::{ReplicaOutput, ReplicaStatus, Replicator, Standing};
 pub use status::{GroupState, GroupStatus, NodeState, NodeStatus, PathStatus, Phase, Status};
+pub use witness::WitnessAnswer;

@@ -80,6 +80,7 @@ impl Member {
             },
             detection: config.detection(),
             patience: config.join_time(),
+            witness: config.witness.then_some(false),
             paused: false,
             leaving: false,
             settle: Some(Settle {
@@ -396,6 +397,27 @@ impl Member {
             Command::GroupFailed { group, reason } => {
                 find(&mut self.groups, &group)?.failed(reason, &self.view, &mut self.out);
             }
+            Command::WitnessReachable(reachable) => self.witness_reachable(reachable),
+            Command::WitnessRecord {
+                group,
+                revision,
+                value,
+            } => {
+                // A record of a group that this node does not know is somebody else's business.
+                if let Ok(known) = find(&mut self.groups, &group) {
+                    known.witness_told(revision, value.as_deref(), &self.view, &mut self.out);
+                }
+            }
+            Command::Witnessed { group, tag, answer } => {
+                if let Ok(known) = find(&mut self.groups, &group) {
+                    known.witnessed(tag, answer, &self.view, &mut self.out);
+                }
+            }
+            Command::KeepMembers {
+                group,
+                epoch,
+                members,
+            } => find(&mut self.groups, &group)?.keep_members(epoch, members),
             Command::Reload(config) => self.reload(*config, now)?,
             Command::Shutdown if self.view.leaving => return Err(ApiMisuse::Leaving),
             Command::Shutdown => {
@@ -411,6 +433,14 @@ impl Member {
             }
         }
         Ok(())
+    }
+
+    fn witness_reachable(&mut self, reachable: bool) {
+        if self.view.witness.is_none() || self.view.witness == Some(reachable) {
+            return;
+        }
+        self.view.witness = Some(reachable);
+        self.out.event(Event::Witness { reachable });
     }
 
     fn order_move(&mut self, name: GroupName, to: NodeName) -> Result<(), ApiMisuse> {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::event::Event;
-use crate::names::GroupName;
+use crate::names::{GroupName, NodeName};
 use crate::reason::{StartReason, StopReason};
 
 /// One effect. Effects are carried out in the order in which they come.
@@ -29,6 +29,9 @@ pub enum Output {
         epoch: u64,
         /// Why.
         reason: StartReason,
+        /// Whether this node may go on with what the owner before had, as far as the witness is
+        /// concerned; always where there is none.
+        entitled: bool,
     },
     /// Take the group down and release its addresses; then answer with
     /// [`GroupStopped`](crate::Command::GroupStopped), whatever happened on the way. May come
@@ -41,6 +44,28 @@ pub enum Output {
         epoch: u64,
         /// Why.
         reason: StopReason,
+    },
+    /// Ask the witness to put `value` in the place of what it had under the group's name at
+    /// `expected` (0: nothing); answer with [`Witnessed`](crate::Command::Witnessed).
+    Propose {
+        /// The group.
+        group: GroupName,
+        /// The revision that must still stand.
+        expected: u64,
+        /// What is to stand.
+        value: Vec<u8>,
+        /// Comes back with the answer.
+        tag: u64,
+    },
+    /// The witness has these members, with their incarnations, written down for a group that this
+    /// node owns.
+    Members {
+        /// The group.
+        group: GroupName,
+        /// Of the ownership.
+        epoch: u64,
+        /// The members.
+        members: Vec<(NodeName, u64)>,
     },
     /// Something happened.
     Event(Event),
@@ -64,6 +89,8 @@ pub enum Timer {
     Patience,
     /// A group returns to a preferred node.
     Failback,
+    /// A proposal to the witness is made again.
+    Witness,
     /// The failures of a group are old enough to try it here again.
     Retry,
 }

@@ -190,10 +190,12 @@ pub enum Refusal {
     Leaving,
     /// The node that is asked is not sure of what it owns: it joins, or was stopped for a while.
     Unsettled,
+    /// The witness cannot be reached, so that nothing can be written down.
+    NoWitness,
 }
 
 impl Refusal {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::UnknownGroup,
         Self::UnknownNode,
         Self::NotOwner,
@@ -206,6 +208,7 @@ impl Refusal {
         Self::TargetLacksGroup,
         Self::Leaving,
         Self::Unsettled,
+        Self::NoWitness,
     ];
 
     /// The refusal's number in a heartbeat; 0 is consent.
@@ -234,6 +237,7 @@ impl fmt::Display for Refusal {
             Self::TargetLacksGroup => "the target does not have the group in its configuration",
             Self::Leaving => "it shuts down or is gone",
             Self::Unsettled => "it is still finding out what it owns; try again in a second",
+            Self::NoWitness => "the witness cannot be reached, and nothing moves without it",
         })
     }
 }

@@ -42,6 +42,8 @@ pub struct Replicator {
     me: NodeName,
     /// This life of this node's process.
     incarnation: u64,
+    /// Whether a witness has the members written down.
+    witness: bool,
     /// Members whose link stands, and members that are heard: who is both can have copies.
     linked: BTreeSet<NodeName>,
     heard: BTreeSet<NodeName>,
@@ -54,12 +56,14 @@ pub struct Replicator {
 }
 
 impl Replicator {
-    /// A part without links and groups.
+    /// A part without links and groups. `incarnation` is another at every start of the same node;
+    /// `witness` says whether one has the members written down.
     #[must_use]
-    pub fn new(me: NodeName, incarnation: u64) -> Self {
+    pub fn new(me: NodeName, incarnation: u64, witness: bool) -> Self {
         Self {
             me,
             incarnation,
+            witness,
             linked: BTreeSet::new(),
             heard: BTreeSet::new(),
             parts: BTreeMap::new(),
@@ -176,17 +180,19 @@ impl Replicator {
         }
     }
 
-    /// This node owns a group from now on, or in a later epoch. Answers whether it goes on with
-    /// what the earlier owner had: only if its copy was in sync in the epoch before this one.
+    /// This node owns a group from now on. Answers whether it goes on with what the earlier owner
+    /// had: only if its copy was in sync in the epoch before this one. An owner that owns the
+    /// group in a later epoch has missed the owners between, and what they did with its state.
     pub fn own(&mut self, group: &GroupName, epoch: u64) -> bool {
         self.claims.insert(group.clone(), (epoch, self.me.clone()));
         let inherits = match self.parts.get(group) {
             Some(Part::Owner(owner)) if owner.epoch() == epoch => return true,
-            Some(Part::Owner(_)) => true,
+            Some(Part::Owner(_)) => false,
             Some(Part::Standby(standby)) => standby.in_sync_before(epoch),
             None => false,
         };
-        let owner = Owner::new(epoch);
+        let me = (self.me.clone(), self.incarnation);
+        let owner = Owner::new(epoch, self.witness.then_some(me));
         let others: Vec<NodeName> = self.linked.intersection(&self.heard).cloned().collect();
         for other in others {
             self.out.push_back(send(other, &owner.offer(group)));
@@ -197,6 +203,15 @@ impl Replicator {
         });
         self.parts.insert(group.clone(), Part::Owner(owner));
         inherits
+    }
+
+    /// The witness has these members written down for a group that this node owns in `epoch`.
+    pub fn written(&mut self, group: &GroupName, epoch: u64, members: &[(NodeName, u64)]) {
+        if let Some(Part::Owner(owner)) = self.parts.get_mut(group)
+            && owner.epoch() == epoch
+        {
+            owner.written(group, members, &mut self.out);
+        }
     }
 
     /// Gives a change of a group that this node owns. Answers its position; 0 if it does not.

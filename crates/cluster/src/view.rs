@@ -17,6 +17,8 @@ pub(crate) struct View {
     pub(crate) detection: Duration,
     /// How long a group nobody claims waits for the node that should.
     pub(crate) patience: Duration,
+    /// Whether the witness can be asked; `None` where there is none.
+    pub(crate) witness: Option<bool>,
     pub(crate) paused: bool,
     pub(crate) leaving: bool,
     /// While this node finds out what it owns, it lets go, but takes, gives and starts nothing.
@@ -95,7 +97,8 @@ impl View {
         let peers = self
             .peers
             .iter()
-            .filter(|peer| peer.hears_us() && !peer.flags().joining);
+            .filter(|peer| peer.hears_us() && !peer.flags().joining)
+            .filter(|_| self.witness != Some(false));
         let peers = peers.filter(|peer| self.would_take(peer, claim, group));
         peers
             .map(PeerState::life)
@@ -108,7 +111,9 @@ impl View {
     /// Why not.
     pub(crate) fn target(&self, to: &NodeName, group: &GroupConfig) -> Result<Life, Refusal> {
         let peer = self.peer(to).ok_or(Refusal::UnknownNode)?;
-        if !peer.hears_us() {
+        if self.witness == Some(false) {
+            Err(Refusal::NoWitness)
+        } else if !peer.hears_us() {
             Err(Refusal::TargetDown)
         } else if peer.flags().leaving {
             Err(Refusal::TargetLeaving)

@@ -27,6 +27,8 @@ pub enum Error {
     Certificates(link::pki::Error),
     /// The links to the other members cannot be made.
     Link(link::Error),
+    /// The witness cannot be used.
+    Witness(witness::Error),
     /// The runtime of the control plane cannot start.
     Runtime(std::io::Error),
 }
@@ -54,6 +56,7 @@ impl fmt::Display for Error {
                  {error}"
             ),
             Self::Link(error) => error.fmt(f),
+            Self::Witness(error) => error.fmt(f),
             Self::Runtime(error) => write!(f, "the control plane cannot start: {error}"),
         }
     }

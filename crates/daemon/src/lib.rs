@@ -24,6 +24,7 @@ mod run;
 mod setup;
 mod status;
 mod watch;
+mod witnesses;
 
 pub use check::{Checked, check, explain};
 pub use error::Error;

@@ -18,6 +18,7 @@ use crate::plane::{Plane, Report};
 use crate::random::OsRandom;
 use crate::setup;
 use crate::watch::watch;
+use crate::witnesses;
 use answers::Waiting;
 use link::{Inbox, Links, News};
 use linux::netlink::{Monitor, Netlink};
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use witness::Witness;
 
 /// How often IKE learns what the plane has carried: liveness and idle time need no more.
 const USAGE: Duration = Duration::from_millis(200);
@@ -75,6 +77,7 @@ pub(crate) struct Daemon {
     groups: Groups,
     heartbeats: Option<Heartbeats>,
     links: Option<Links>,
+    witness: Option<Witness>,
     netlink: Netlink,
     keys: Option<KeyLog>,
     log: Log,
@@ -90,6 +93,7 @@ struct Inputs {
     filter: mpsc::UnboundedReceiver<Applied>,
     heartbeats: Option<mpsc::Receiver<Heartbeat>>,
     links: Option<Inbox>,
+    witness: Option<mpsc::Receiver<witness::News>>,
     services: mpsc::Receiver<Done>,
     questions: mpsc::Receiver<Question>,
     addresses: AsyncFd<Monitor>,
@@ -132,6 +136,7 @@ impl Daemon {
             None => (None, None),
         };
         let (links, inbox) = open_links(&config, &mut log)?;
+        let (witness, witness_news) = open_witness(&config)?;
         let keys = key_log(options, &config)?;
         let began = Instant::now();
         let node = Node::new(
@@ -152,6 +157,7 @@ impl Daemon {
             groups,
             heartbeats,
             links,
+            witness,
             netlink,
             keys,
             log,
@@ -172,6 +178,7 @@ impl Daemon {
             filter,
             heartbeats: heartbeat_inputs,
             links: inbox,
+            witness: witness_news,
             services,
             questions,
             addresses: watch(monitor).map_err(Error::Runtime)?,
@@ -210,6 +217,7 @@ impl Daemon {
                 () = tokio::time::sleep_until(due.into()) => {
                     self.node.handle_timeout(Instant::now());
                 }
+                Some(news) = receive(&mut inputs.witness) => self.witness_news(news),
                 Some(news) = news(&mut inputs.links) => self.link_news(news, &mut inputs.links),
                 report = inputs.reports.recv() => match report {
                     Some(report) => self.report(report)?,
@@ -264,7 +272,7 @@ impl Daemon {
     }
 }
 
-async fn receive(inputs: &mut Option<mpsc::Receiver<Heartbeat>>) -> Option<Heartbeat> {
+async fn receive<T>(inputs: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
     match inputs {
         Some(inputs) => inputs.recv().await,
         None => std::future::pending().await,
@@ -283,6 +291,18 @@ fn key_log(options: &Options, config: &Config) -> Result<Option<KeyLog>, Error> 
     let folder = options.wireshark_keys.as_ref();
     let folder = folder.or(config.node.key_log_dir.as_ref());
     folder.map(|folder| KeyLog::open(folder)).transpose()
+}
+
+/// The witness, where one decides.
+fn open_witness(
+    config: &Config,
+) -> Result<(Option<Witness>, Option<mpsc::Receiver<witness::News>>), Error> {
+    let cluster = config.cluster.as_ref();
+    let Some(settings) = cluster.and_then(|cluster| cluster.witness.as_ref()) else {
+        return Ok((None, None));
+    };
+    let (witness, news) = witnesses::open(settings, config.plane.mark)?;
+    Ok((Some(witness), Some(news)))
 }
 
 /// The links to the other members, where SAs are replicated.

@@ -158,6 +158,25 @@ impl Inbound {
         Ok(())
     }
 
+    /// A planned handover: the old owner has stopped, and its window was taken in with
+    /// [`restore_window`](Self::restore_window). A strict SA goes on from there, whatever its
+    /// ceiling was, so that nothing fresh is refused.
+    ///
+    /// # Errors
+    /// [`NotGranted`] when there is no such SA, it is not strict, or the gate is open.
+    pub fn set_exact(&mut self, child: ChildId) -> Result<(), NotGranted> {
+        let spi = self.by_id.get(&child);
+        let sa = spi.and_then(|spi| self.sad.get_mut(*spi));
+        let sa = sa.ok_or(NotGranted::UnknownSa(child))?;
+        if matches!(self.gates.get(sa.bucket()), Gate::Open(_)) {
+            return Err(NotGranted::GateOpen(child));
+        }
+        let highest = sa.window().highest();
+        let strict = sa.strictness().ok_or(NotGranted::NotReserved(child))?;
+        strict.set_exact(highest);
+        Ok(())
+    }
+
     /// The next strict SA that needs a higher ceiling.
     pub fn poll_refill(&mut self) -> Option<Refill> {
         while let Some(spi) = self.refills.pop() {

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::replication::parcel::Stray;
-use cluster::{GroupName, NodeName, Parcel};
+use cluster::{GroupName, NodeName, Parcel, WitnessAnswer};
 use policy::{Bucket, ChildId, PeerName, RuleName};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -125,6 +125,26 @@ pub enum Command {
     },
     /// A datagram for a bucket that is handed over.
     Stray(Stray),
+    /// The witness can be asked, or cannot.
+    WitnessReachable(bool),
+    /// What stands under a group's name at the witness; `None`: it was removed.
+    WitnessRecord {
+        /// The group.
+        group: GroupName,
+        /// Grows with every change.
+        revision: u64,
+        /// What stands there.
+        value: Option<Vec<u8>>,
+    },
+    /// The answer to [`Output::Propose`](crate::Output::Propose).
+    Witnessed {
+        /// The group.
+        group: GroupName,
+        /// Of the proposal.
+        tag: u64,
+        /// What became of it.
+        answer: WitnessAnswer,
+    },
     /// Move a group to a node.
     Move {
         /// The group.

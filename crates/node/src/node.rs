@@ -223,6 +223,24 @@ impl Node {
                 self.gate_closed(bucket, next, windows, now);
                 Ok(())
             }
+            Command::WitnessReachable(reachable) => {
+                self.tell_cluster(cluster::Command::WitnessReachable(reachable), now)
+            }
+            Command::WitnessRecord {
+                group,
+                revision,
+                value,
+            } => {
+                let command = cluster::Command::WitnessRecord {
+                    group,
+                    revision,
+                    value,
+                };
+                self.tell_cluster(command, now)
+            }
+            Command::Witnessed { group, tag, answer } => {
+                self.tell_cluster(cluster::Command::Witnessed { group, tag, answer }, now)
+            }
             Command::Stray(stray) => {
                 self.stray(stray.local(), stray);
                 Ok(())
@@ -480,10 +498,31 @@ impl Node {
                 self.outputs
                     .push_back(Output::TransmitCluster { to, bytes });
             }
-            cluster::Output::Start { group, epoch, .. } => self.start(group, epoch, now),
+            cluster::Output::Start {
+                group,
+                epoch,
+                entitled,
+                ..
+            } => self.start(group, epoch, entitled, now),
+            cluster::Output::Propose {
+                group,
+                expected,
+                value,
+                tag,
+            } => self.outputs.push_back(Output::Propose {
+                group,
+                expected,
+                value,
+                tag,
+            }),
+            cluster::Output::Members {
+                group,
+                epoch,
+                members,
+            } => self.members_written(&group, epoch, &members),
             cluster::Output::Stop { group, reason, .. } => self.stop(group, &reason, now),
             cluster::Output::Event(event) => {
-                self.member_event(&event);
+                self.member_event(&event, now);
                 self.event(Event::Cluster(event));
             }
         }
@@ -523,8 +562,8 @@ fn replication(
     let number = names.iter().position(|name| **name == member.node);
     let number = number.map_or(0, |number| number as u16) + 1;
     let strict = cluster.replicate.is_some_and(|replicate| replicate.strict);
-    let replicator = Replicator::new(member.node.clone(), incarnation);
-    Replication::new(replicator, number, strict, buckets)
+    let replicator = Replicator::new(member.node.clone(), incarnation, member.witness);
+    Replication::new(member.node.clone(), replicator, number, strict, buckets)
 }
 
 /// A number for the upper half of pairs' numbers.

@@ -81,7 +81,9 @@ pub enum Output {
         /// When to ask: see [`Command::RefillInbound`](crate::Command::RefillInbound).
         refill_at: u64,
     },
-    /// The owner of a pair stopped before this number; its gate is closed here.
+    /// The owner of a pair stopped before this number, and what it took in is in the window that
+    /// was restored last; its gate is closed here. Both directions go on from there, the inbound
+    /// one if it is strict.
     Exact {
         /// The pair.
         child: ChildId,
@@ -126,6 +128,19 @@ pub enum Output {
         to: NodeName,
         /// The message; it may hold keys.
         message: Parcel,
+    },
+    /// Ask the witness to put `value` in the place of what it had under the group's name at
+    /// revision `expected` (0: nothing). Answer:
+    /// [`Command::Witnessed`](crate::Command::Witnessed).
+    Propose {
+        /// The group.
+        group: GroupName,
+        /// The revision that must still stand.
+        expected: u64,
+        /// What is to stand.
+        value: Vec<u8>,
+        /// Comes back with the answer.
+        tag: u64,
     },
     /// Put this policy into force in the data plane, the capture and the fail-closed rules.
     Policy(Arc<Spd>),

@@ -40,12 +40,17 @@ pub(crate) const STRAYS: usize = 4 << 20;
 pub(crate) const GRACE: Duration = Duration::from_secs(30);
 /// Inherited SAs are rekeyed within this time after the grace; longer where there are many.
 pub(crate) const SPREAD: Duration = Duration::from_secs(60);
+/// The same where inbound windows are strict and the owner before did not say where it stopped:
+/// until its SAs have fresh keys, a block of what peers send is refused.
+pub(crate) const STRICT_SPREAD: Duration = Duration::from_secs(1);
 /// Rekeyings per second after a takeover at most.
 pub(crate) const REKEYS_PER_SECOND: u64 = 500;
 
 /// Replication as this node takes part in it.
 pub(crate) struct Replication {
     pub(crate) replicator: Replicator,
+    /// This node.
+    pub(crate) me: NodeName,
     /// Number of this node among the members, from 1: the top six bits of every epoch in an IV.
     pub(crate) number: u16,
     /// Whether a datagram is never delivered twice, at the price of a block of fresh ones.
@@ -78,6 +83,8 @@ pub(crate) struct Shared {
     pub(crate) strays: VecDeque<Stray>,
     pub(crate) stray_octets: usize,
     pub(crate) departure: Option<HandingOver>,
+    /// The owner before stopped in good order, and its windows here are exact.
+    pub(crate) exact: bool,
     /// When the next lot of inherited IKE SAs is taken over.
     pub(crate) adopt_at: Option<Instant>,
 }
@@ -162,6 +169,7 @@ impl Handover {
 
 impl Replication {
     pub(crate) fn new(
+        me: NodeName,
         replicator: Replicator,
         number: u16,
         strict: bool,
@@ -169,6 +177,7 @@ impl Replication {
     ) -> Self {
         let shared = |(name, bucket, addresses)| (name, Shared::new(bucket, addresses));
         Replication {
+            me,
             replicator,
             number,
             strict,
@@ -226,6 +235,7 @@ impl Shared {
             strays: VecDeque::new(),
             stray_octets: 0,
             departure: None,
+            exact: false,
             adopt_at: None,
         }
     }

@@ -43,6 +43,16 @@ pub enum ReplicaOutput {
         /// The position.
         position: u64,
     },
+    /// These members, with their incarnations, could go on with the group, this node among them:
+    /// the witness is to have it written down; [`Replicator::written`] is the answer.
+    Members {
+        /// The group.
+        group: GroupName,
+        /// Of the ownership.
+        epoch: u64,
+        /// The members.
+        members: Vec<(NodeName, u64)>,
+    },
     /// What the group's owner had shared until now may have been gone on with by a life of a member
     /// that is no more: it is used within what was granted and no further, nobody gets a copy of
     /// it, and it is to be replaced. Whatever is given from here on belongs to this node alone.

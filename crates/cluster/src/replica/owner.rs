@@ -14,6 +14,8 @@ enum Stage {
     Filling,
     /// All of it is sent; from here on nothing is committed without this member.
     Joining,
+    /// It has all of it, and the witness is asked to write it down among the members.
+    Confirming,
     /// It could go on.
     InSync,
 }
@@ -36,11 +38,18 @@ pub(crate) struct Owner {
     /// Members that were in sync, are lost, and may go on with what they have; each with the life
     /// that may. Another life of the same member knows nothing of what that one has done.
     bound: BTreeMap<NodeName, u64>,
+    /// This node and its life, where a witness has the members written down.
+    witness: Option<(NodeName, u64)>,
+    /// The members that the witness was asked to write down last.
+    asked: Vec<(NodeName, u64)>,
 }
 
 impl Owner {
-    pub(crate) fn new(epoch: u64) -> Self {
+    pub(crate) fn new(epoch: u64, witness: Option<(NodeName, u64)>) -> Self {
         Self {
+            // Who promotes itself, or is given the group, is written down alone.
+            asked: witness.iter().cloned().collect(),
+            witness,
             epoch,
             position: 0,
             committed: 0,
@@ -85,6 +94,7 @@ impl Owner {
     pub(crate) fn status(&self, group: &GroupName) -> ReplicaStatus {
         let mut filling = self.at(Stage::Filling);
         filling.extend(self.at(Stage::Joining));
+        filling.extend(self.at(Stage::Confirming));
         ReplicaStatus {
             group: group.clone(),
             owner: true,
@@ -180,13 +190,17 @@ impl Owner {
         out: &mut VecDeque<ReplicaOutput>,
     ) {
         let before = self.standing();
-        match self.copies.remove(node) {
-            Some(copy) if copy.stage == Stage::InSync => {
-                self.bound.insert(node.clone(), copy.life);
-            }
-            _ => {}
-        }
+        self.lose(node);
         self.settle(group, &before, out);
+    }
+
+    /// One that is, or may be, written down among the members binds this owner.
+    fn lose(&mut self, node: &NodeName) {
+        if let Some(copy) = self.copies.remove(node)
+            && matches!(copy.stage, Stage::Confirming | Stage::InSync)
+        {
+            self.bound.insert(node.clone(), copy.life);
+        }
     }
 
     /// A member left in good order: its copy is no more, and it has not gone on with it.
@@ -203,7 +217,8 @@ impl Owner {
     }
 
     /// The life of a member that was in sync has ended. Before that it may have gone on with its
-    /// copy, and no later life remembers: what it had is forsaken, and nobody else gets it.
+    /// copy, and no later life remembers. A witness would have it written down; without one, what
+    /// it had is forsaken, and nobody else gets it.
     pub(crate) fn ended(
         &mut self,
         group: &GroupName,
@@ -211,14 +226,59 @@ impl Owner {
         out: &mut VecDeque<ReplicaOutput>,
     ) {
         let before = self.standing();
-        let copy = self.copies.remove(node);
-        let was_in_sync = copy.is_some_and(|copy| copy.stage == Stage::InSync);
-        if self.bound.remove(node).is_some() || was_in_sync {
+        self.lose(node);
+        if self.witness.is_none() && self.bound.remove(node).is_some() {
             out.push_back(ReplicaOutput::Forsake {
                 group: group.clone(),
             });
         }
         self.settle(group, &before, out);
+    }
+
+    /// The witness has these members written down.
+    pub(crate) fn written(
+        &mut self,
+        group: &GroupName,
+        members: &[(NodeName, u64)],
+        out: &mut VecDeque<ReplicaOutput>,
+    ) {
+        let before = self.standing();
+        self.bound
+            .retain(|node, life| members.contains(&(node.clone(), *life)));
+        let mut joined = Vec::new();
+        for (node, copy) in &mut self.copies {
+            let is_written = members.contains(&(node.clone(), copy.life));
+            if copy.stage == Stage::Confirming && is_written {
+                copy.stage = Stage::InSync;
+                // The same life, written down all the while, has everything again.
+                if self.bound.get(node) == Some(&copy.life) {
+                    self.bound.remove(node);
+                }
+                joined.push((node.clone(), copy.fill));
+            }
+        }
+        for (node, fill) in joined {
+            let message = self.message(Kind::InSync, group, fill);
+            out.push_back(send(node, &message));
+        }
+        self.settle(group, &before, out);
+    }
+
+    /// Has the members written down, if they are not those that were asked for last.
+    fn write_down(&mut self, group: &GroupName, out: &mut VecDeque<ReplicaOutput>) {
+        let Some(me) = &self.witness else { return };
+        let counts = |copy: &Copy| matches!(copy.stage, Stage::Confirming | Stage::InSync);
+        let copies = self.copies.iter().filter(|(_, copy)| counts(copy));
+        let copies = copies.map(|(node, copy)| (node.clone(), copy.life));
+        let members: Vec<_> = std::iter::once(me.clone()).chain(copies).collect();
+        if members != self.asked {
+            self.asked.clone_from(&members);
+            out.push_back(ReplicaOutput::Members {
+                group: group.clone(),
+                epoch: self.epoch,
+                members,
+            });
+        }
     }
 
     pub(crate) fn hear(
@@ -254,11 +314,16 @@ impl Owner {
         }
         copy.stored = copy.stored.max(message.position);
         if copy.stage == Stage::Joining && copy.stored >= committed {
-            copy.stage = Stage::InSync;
-            let fill = copy.fill;
-            self.bound.remove(from);
-            let message = self.message(Kind::InSync, group, fill);
-            out.push_back(send(from.clone(), &message));
+            match self.witness {
+                Some(_) => copy.stage = Stage::Confirming,
+                None => {
+                    copy.stage = Stage::InSync;
+                    let fill = copy.fill;
+                    self.bound.remove(from);
+                    let message = self.message(Kind::InSync, group, fill);
+                    out.push_back(send(from.clone(), &message));
+                }
+            }
         }
         self.settle(group, &before, out);
     }
@@ -272,9 +337,8 @@ impl Owner {
         life: u64,
         out: &mut VecDeque<ReplicaOutput>,
     ) {
-        let in_sync = |copy: &&Copy| copy.stage == Stage::InSync;
-        let old = self.copies.get(to).filter(in_sync).map(|copy| copy.life);
-        let known = old.or(self.bound.get(to).copied());
+        let known = self.copies.get(to).map(|copy| copy.life);
+        let known = self.bound.get(to).copied().or(known);
         if known.is_some_and(|known| known != life) {
             self.ended(group, to, out);
         }
@@ -287,11 +351,8 @@ impl Owner {
             stage: Stage::Filling,
             stored: 0,
         };
-        if let Some(old) = self.copies.insert(to.clone(), copy)
-            && old.stage == Stage::InSync
-        {
-            self.bound.insert(to.clone(), life);
-        }
+        self.lose(to);
+        self.copies.insert(to.clone(), copy);
         let message = self.message(Kind::Begin, group, fill);
         out.push_back(send(to.clone(), &message));
         out.push_back(ReplicaOutput::Fill {
@@ -310,6 +371,7 @@ impl Owner {
                 standing,
             });
         }
+        self.write_down(group, out);
         self.commit(group, out);
     }
 

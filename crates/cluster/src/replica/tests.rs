@@ -49,7 +49,7 @@ struct World {
 impl World {
     fn new(count: usize) -> Self {
         let side = |index| Side {
-            replicator: Replicator::new(node(index), 1),
+            replicator: Replicator::new(node(index), 1, false),
             state: State::default(),
             given: BTreeMap::new(),
             seen_outside: Vec::new(),
@@ -242,7 +242,7 @@ fn what_an_earlier_life_had_is_forsaken() {
         world.link(0, 1, true);
         world.settle();
         world.link(0, 1, false);
-        world.sides[1].replicator = Replicator::new(node(1), 2);
+        world.sides[1].replicator = Replicator::new(node(1), 2, false);
         world.sides[1].replicator.set_heard(&node(0), true);
         world.sides[1].replicator.note_claim(&mail(), 1, &node(0));
         if told {

@@ -6,4 +6,5 @@ mod hostile;
 mod moves;
 mod policy;
 mod seeds;
+mod witness;
 mod world;

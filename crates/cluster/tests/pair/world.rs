@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cluster::{
     ApiMisuse, ClusterKey, Command, Config, Event, GroupConfig, GroupName, GroupState, Member,
-    NodeName, Output, Peer, StartReason, Status, StopReason,
+    NodeName, Output, Peer, StartReason, Status, StopReason, WitnessAnswer,
 };
 
 pub(crate) const PATHS: usize = 2;
@@ -142,6 +142,13 @@ pub(crate) struct World {
     /// Datagrams delivered, for the tests that replay them.
     pub(crate) wire: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
     pub(crate) record: bool,
+    /// What stands at the witness: revision and value by group.
+    pub(crate) witness: BTreeMap<GroupName, (u64, Vec<u8>)>,
+    /// Hosts that cannot reach it.
+    pub(crate) cut_off: Vec<usize>,
+    revision: u64,
+    /// Who started something, and whether the witness entitles it to go on.
+    pub(crate) entitled: Vec<(usize, bool)>,
     /// How long two nodes have been online with the same group, and since when.
     pub(crate) both: BTreeMap<GroupName, Instant>,
     pub(crate) longest_both: Duration,
@@ -194,6 +201,10 @@ impl World {
             configure,
             wire: Vec::new(),
             record: false,
+            witness: BTreeMap::new(),
+            cut_off: Vec::new(),
+            revision: 0,
+            entitled: Vec::new(),
             both: BTreeMap::new(),
             longest_both: Duration::ZERO,
             queue: BTreeMap::new(),
@@ -523,7 +534,11 @@ impl World {
                     group,
                     epoch,
                     reason,
-                } => self.start(host, group, epoch, reason),
+                    entitled,
+                } => {
+                    self.entitled.push((host, entitled));
+                    self.start(host, group, epoch, reason);
+                }
                 Output::Stop { group, reason, .. } => {
                     self.note(
                         host,
@@ -539,6 +554,13 @@ impl World {
                     let time = self.hosts[host].stop_time;
                     self.later(host, time, Command::GroupStopped { group });
                 }
+                Output::Propose {
+                    group,
+                    expected,
+                    value,
+                    tag,
+                } => self.proposed(host, group, expected, value, tag),
+                Output::Members { .. } => {}
                 Output::Wait(wake) => {
                     self.hosts[host].wake = wake.map(|(at, _)| at);
                     break;
@@ -584,6 +606,54 @@ impl World {
             Command::GroupStarted { group }
         };
         self.later(host, time, answer);
+    }
+
+    /// A proposal reaches the witness, which compares and swaps, and tells everybody it reaches.
+    fn proposed(&mut self, host: usize, group: GroupName, expected: u64, value: Vec<u8>, tag: u64) {
+        let answer = if self.cut_off.contains(&host) {
+            WitnessAnswer::Unavailable
+        } else {
+            let current = self.witness.get(&group).cloned();
+            if current.as_ref().map_or(0, |(at, _)| *at) == expected {
+                self.revision += 1;
+                let revision = self.revision;
+                self.witness.insert(group.clone(), (revision, value));
+                (0..self.hosts.len()).for_each(|other| self.tell_record(other, &group));
+                WitnessAnswer::Done(revision)
+            } else {
+                WitnessAnswer::Conflict(current)
+            }
+        };
+        self.later(host, ms(2), Command::Witnessed { group, tag, answer });
+    }
+
+    fn tell_record(&mut self, host: usize, group: &GroupName) {
+        let Some((revision, value)) = self.witness.get(group).cloned() else {
+            return;
+        };
+        if !self.cut_off.contains(&host) && self.hosts[host].member.is_some() {
+            let command = Command::WitnessRecord {
+                group: group.clone(),
+                revision,
+                value: Some(value),
+            };
+            self.later(host, ms(3), command);
+        }
+    }
+
+    /// A host reaches the witness from now on, or no longer.
+    pub(crate) fn reach_witness(&mut self, host: usize, reaches: bool) {
+        self.cut_off.retain(|other| *other != host);
+        if !reaches {
+            self.cut_off.push(host);
+        }
+        if reaches {
+            let groups: Vec<GroupName> = self.witness.keys().cloned().collect();
+            groups
+                .iter()
+                .for_each(|group| self.tell_record(host, group));
+        }
+        self.later(host, ms(4), Command::WitnessReachable(reaches));
     }
 
     fn note(&mut self, host: usize, entry: Entry) {

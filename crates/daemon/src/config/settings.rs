@@ -205,6 +205,7 @@ impl ClusterSettings {
             cluster::Config::new(this.name.clone(), key, others.map(peer).collect(), groups);
         config.heartbeat = self.heartbeat;
         config.missed = self.missed;
+        config.witness = self.witness.is_some();
         config.validate().map_err(|wrong| wrong.to_string())?;
         Ok(config)
     }

@@ -1,6 +1,7 @@
 //! What the node wants done, carried out in its order.
 
 use crate::run::Daemon;
+use cluster::{GroupName, WitnessAnswer};
 use ike::Event as IkeEvent;
 use node::{Command, Event, Output};
 use policy::{Action, AddressRange, RuleName, Spd};
@@ -112,6 +113,12 @@ impl Daemon {
                 destination,
                 bytes,
             } => self.plane.inject(source, destination, bytes),
+            Output::Propose {
+                group,
+                expected,
+                value,
+                tag,
+            } => self.propose(group, expected, value, tag),
             Output::TransmitLink { to, message } => {
                 if let Some(links) = &self.links {
                     // A link that is down, or goes down because it cannot follow, tells of it.
@@ -119,6 +126,20 @@ impl Daemon {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// What is not even taken is answered here, so that it is proposed again.
+    fn propose(&mut self, group: GroupName, expected: u64, value: Vec<u8>, tag: u64) {
+        let taken = match &self.witness {
+            Some(witness) => witness.propose(group.as_str(), expected, value, tag),
+            None => return,
+        };
+        if let Err(why) = taken {
+            self.log.failure("witness", &why.to_string());
+            let answer = WitnessAnswer::Unavailable;
+            let command = Command::Witnessed { group, tag, answer };
+            let _ = self.node.handle_command(command, Instant::now());
         }
     }
 

@@ -7,6 +7,7 @@ use crate::heartbeat::Heartbeat;
 use crate::plane::{Closed, Report};
 use crate::run::Daemon;
 use crate::setup;
+use crate::witnesses;
 use cluster::{NodeName, Parcel};
 use esp::WindowImage;
 use link::{Inbox, News};
@@ -115,6 +116,17 @@ impl Daemon {
         }
         if let Some(news) = next {
             self.one_link_news(news);
+        }
+    }
+
+    /// The witness tells something.
+    pub(crate) fn witness_news(&mut self, news: witness::News) {
+        let (command, text) = witnesses::command(news);
+        if let Some(text) = text {
+            self.log.failure("witness", &text);
+        }
+        if let Some(command) = command {
+            let _ = self.node.handle_command(command, Instant::now());
         }
     }
 

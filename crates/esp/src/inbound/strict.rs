@@ -53,6 +53,13 @@ impl Strict {
         self.epoch = None;
     }
 
+    /// The owner has stopped, and this is the highest number that it delivered or refused: all of
+    /// them are in the window.
+    pub(crate) fn set_exact(&mut self, highest: u64) {
+        self.ceiling = highest.saturating_add(1);
+        self.epoch = None;
+    }
+
     /// Raises the ceiling and says from which number on more is to be asked for.
     pub(crate) fn grant(&mut self, ceiling: u64, refill_at: u64) {
         self.ceiling = self.ceiling.max(ceiling);

@@ -7,7 +7,8 @@ use crate::output::Output;
 use crate::replication::parcel::{Ceilings, News, Stray};
 use crate::replication::reserve::Reserve;
 use crate::replication::{
-    ADOPTED_AT_ONCE, ADOPTION_PAUSE, GRACE, Kept, PairState, REKEYS_PER_SECOND, SPREAD, Shared,
+    ADOPTED_AT_ONCE, ADOPTION_PAUSE, GRACE, Kept, PairState, REKEYS_PER_SECOND, SPREAD,
+    STRICT_SPREAD, Shared,
 };
 use cluster::{GroupName, Parcel};
 use ike::{Directory, Endpoint, IkeSaId, Record, Recorded, Takeover};
@@ -39,6 +40,9 @@ impl Node {
                 }
             }
             Some(News::Exact(exact)) => {
+                if let Some(shared) = self.shared_mut(group) {
+                    shared.exact = true;
+                }
                 for (child, next) in exact {
                     if let Some(pair) = self.pair_mut(group, child) {
                         pair.outbound = Reserve::new(next, now);
@@ -209,6 +213,7 @@ impl Node {
             return;
         };
         shared.records.clear();
+        shared.exact = false;
         let children: Vec<ChildId> = shared.pairs.keys().copied().collect();
         children
             .into_iter()
@@ -217,15 +222,15 @@ impl Node {
 
     /// This node owns a group from now on: it goes on with the copy if it is allowed to, and with
     /// nothing if not.
-    pub(crate) fn own(&mut self, group: &GroupName, epoch: u64, now: Instant) {
+    pub(crate) fn own(&mut self, group: &GroupName, epoch: u64, entitled: bool, now: Instant) {
         let Some(replication) = &mut self.replication else {
             return;
         };
         let before = replication.groups.get(group).and_then(|one| one.epoch);
-        let inherits = replication.replicator.own(group, epoch);
+        let inherits = replication.replicator.own(group, epoch) && entitled;
         let iv_epoch = replication.iv_epoch(epoch);
-        if before.is_none() && !inherits {
-            self.reset_copy(group);
+        if !inherits {
+            self.forget_group(group, now);
         }
         let Some(shared) = self.shared_mut(group) else {
             return;
@@ -234,11 +239,22 @@ impl Node {
         shared.departure = None;
         let (bucket, count) = (shared.bucket, shared.records.len());
         shared.adopt_at = (count > 0).then_some(now);
-        self.outputs.push_back(Output::OpenGate {
+        let open = Output::OpenGate {
             bucket,
             epoch: iv_epoch,
-        });
-        if before.is_none() {
+        };
+        if before == Some(epoch) && shared.exact {
+            // The members were told that it stopped, and where: that is no longer so.
+            shared.exact = false;
+            let all = shared.pairs.iter();
+            let ceilings = all.map(|(child, pair)| (*child, pair.ceilings()));
+            let news = News::Ceilings(ceilings.collect());
+            shared.staged.push(open);
+            self.fresh.entry(group.clone()).or_default().push(news);
+        } else {
+            self.outputs.push_back(open);
+        }
+        if before != Some(epoch) {
             let group = group.clone();
             self.event(Event::Inherited { group, count });
         }
@@ -260,13 +276,16 @@ impl Node {
     fn takeover(&self, shared: &Shared) -> Takeover {
         let epoch = shared.epoch.unwrap_or_default();
         let many = Duration::from_secs(shared.pairs.len() as u64 / REKEYS_PER_SECOND);
+        let replication = self.replication.as_ref();
+        let refuses = replication.is_some_and(|one| one.strict) && !shared.exact;
+        let (grace, spread) = match refuses {
+            true => (Duration::ZERO, STRICT_SPREAD),
+            false => (GRACE, SPREAD),
+        };
         Takeover {
-            epoch: self
-                .replication
-                .as_ref()
-                .map_or(0, |one| one.iv_epoch(epoch)),
-            grace: GRACE,
-            spread: SPREAD.max(many),
+            epoch: replication.map_or(0, |one| one.iv_epoch(epoch)),
+            grace,
+            spread: spread.max(many),
         }
     }
 

@@ -12,9 +12,9 @@ use std::time::Instant;
 impl Node {
     /// The addresses may be answered for before they are up: whoever sends to them already has
     /// heard the announcement.
-    pub(crate) fn start(&mut self, group: GroupName, epoch: u64, now: Instant) {
+    pub(crate) fn start(&mut self, group: GroupName, epoch: u64, entitled: bool, now: Instant) {
         self.departures.remove(&group);
-        self.own(&group, epoch, now);
+        self.own(&group, epoch, entitled, now);
         for address in self.addresses_of(&group) {
             self.tell_ike(
                 ike::Command::SetActive {
@@ -123,6 +123,9 @@ impl Node {
                 None => self.handed_over(group, now),
             },
             Step::Release => {
+                if self.owns(&group) {
+                    self.shut_gate(&group);
+                }
                 self.event(Event::GroupQuiet {
                     group: group.clone(),
                 });

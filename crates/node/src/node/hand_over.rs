@@ -62,6 +62,7 @@ impl Node {
         if !matches!(departure.stage, Handover::Closing(_)) {
             return;
         }
+        shared.exact = true;
         let windows = News::Windows(windows).encode();
         replication.replicator.append(group, windows);
         let exact = News::Exact(next).encode();
@@ -87,12 +88,13 @@ impl Node {
                 given.push(group.clone());
             }
         }
-        for group in &given {
-            self.forget_group(group, now);
-            let group = group.clone();
+        let any = !given.is_empty();
+        // What it was is forgotten when the cluster gives it to the other member, which may be
+        // able to take it no longer.
+        for group in given {
             let _ = self.tell_cluster(cluster::Command::GroupStopped { group }, now);
         }
-        !given.is_empty()
+        any
     }
 
     /// The time of a handover has come: either nothing comes here any more, or the member that was
@@ -102,11 +104,8 @@ impl Node {
         let Some(shared) = replication.and_then(|one| one.groups.get_mut(group)) else {
             return;
         };
-        let Some(departure) = shared.departure.take() else {
+        if shared.departure.take().is_none() {
             return;
-        };
-        if !matches!(departure.stage, Handover::Lingering(_)) {
-            self.forget_group(group, now);
         }
         self.shut_gate(group);
         self.handed_over(group.clone(), now);
@@ -123,6 +122,21 @@ impl Node {
         }
     }
 
+    /// Whether this node owns a group whose SAs have copies.
+    pub(crate) fn owns(&self, group: &GroupName) -> bool {
+        let replication = self.replication.as_ref();
+        let shared = replication.and_then(|one| one.groups.get(group));
+        shared.is_some_and(|shared| shared.epoch.is_some())
+    }
+
+    /// Whether a group was handed over just now.
+    pub(crate) fn lingers(&self, group: &GroupName) -> bool {
+        let replication = self.replication.as_ref();
+        let shared = replication.and_then(|one| one.groups.get(group));
+        let departure = shared.and_then(|shared| shared.departure.as_ref());
+        departure.is_some_and(|one| matches!(one.stage, Handover::Lingering(_)))
+    }
+
     /// Nothing of a group's SAs stays with this node. A copy comes again from their owner.
     pub(crate) fn forget_group(&mut self, group: &GroupName, now: Instant) {
         let replication = self.replication.as_mut();
@@ -136,6 +150,7 @@ impl Node {
         shared.held.clear();
         shared.staged.clear();
         shared.cursors.clear();
+        self.fresh.remove(group);
         for address in self.addresses_of(group) {
             self.tell_ike(ike::Command::ForgetLocalAddress { address }, now);
         }

@@ -123,7 +123,13 @@ impl Node {
         };
         let mut changes: BTreeMap<GroupName, Vec<IkeSaId>> = BTreeMap::new();
         for (ike, local) in self.ike.take_changes() {
-            if let Some(group) = replication.group_of(local) {
+            let group = replication.group_of(local);
+            // What this node forgets when it has given a group away is no news for its heir.
+            let owned = |group: &GroupName| {
+                let shared = replication.groups.get(group);
+                shared.is_some_and(|shared| shared.epoch.is_some())
+            };
+            if let Some(group) = group.filter(owned) {
                 changes.entry(group).or_default().push(ike);
             }
         }
@@ -148,6 +154,10 @@ impl Node {
         for (group, shared) in &mut replication.groups {
             let position = replication.replicator.position(group);
             let staged = std::mem::take(&mut shared.staged);
+            // Of a group that another member owns nothing is said.
+            if shared.epoch.is_none() {
+                continue;
+            }
             shared
                 .held
                 .extend(staged.into_iter().map(|output| (position, output)));
@@ -266,6 +276,18 @@ impl Node {
             ReplicaOutput::Apply { group, parcel } => self.apply(&group, &parcel, now),
             // What is held is looked at after every step.
             ReplicaOutput::Committed { .. } => {}
+            ReplicaOutput::Members {
+                group,
+                epoch,
+                members,
+            } => {
+                let command = cluster::Command::KeepMembers {
+                    group,
+                    epoch,
+                    members,
+                };
+                let _ = self.tell_cluster(command, now);
+            }
             ReplicaOutput::Forsake { group } => self.forsake(&group, now),
             ReplicaOutput::Standing { group, standing } => self.standing(group, standing, now),
             ReplicaOutput::Copy {
@@ -377,6 +399,8 @@ impl Node {
     /// keys that it has never seen.
     pub(crate) fn fall_silent_on_copies(&mut self, group: &GroupName, now: Instant) {
         self.adopt_all(group, now);
+        // What IKE has just begun on these SAs, in the same moment, is not sent either.
+        while self.drain_ike(now) {}
         let replication = self.replication.as_mut();
         let shared = replication.and_then(|one| one.groups.get_mut(group));
         let Some(shared) = shared else { return };
@@ -400,6 +424,7 @@ impl Node {
     /// What a member had that is no more is used within its numbers, and replaced.
     fn forsake(&mut self, group: &GroupName, now: Instant) {
         self.adopt_all(group, now);
+        while self.drain_ike(now) {}
         let replication = self.replication.as_mut();
         let shared = replication.and_then(|one| one.groups.get_mut(group));
         let Some(shared) = shared else { return };
@@ -432,6 +457,18 @@ impl Node {
         if let Some(shared) = replication.and_then(|one| one.groups.get_mut(group)) {
             let more = left > REPLACED_AT_ONCE;
             shared.replace_at = more.then_some(now + REPLACEMENT_PAUSE);
+        }
+    }
+
+    /// The witness has the members of a group written down.
+    pub(crate) fn members_written(
+        &mut self,
+        group: &GroupName,
+        epoch: u64,
+        members: &[(NodeName, u64)],
+    ) {
+        if let Some(replication) = &mut self.replication {
+            replication.replicator.written(group, epoch, members);
         }
     }
 
@@ -469,7 +506,18 @@ impl Node {
     }
 
     /// What a cluster event means for the copies.
-    pub(crate) fn member_event(&mut self, event: &cluster::Event) {
+    pub(crate) fn member_event(&mut self, event: &cluster::Event, now: Instant) {
+        if let cluster::Event::GroupMoved { group, to, .. } = event
+            && self.owns(group)
+            && self.replication.as_ref().is_some_and(|one| one.me != *to)
+        {
+            // It may have stopped, or be about to, and then nobody says so again. What still comes
+            // to a group that was handed over is passed on for a while.
+            if !self.lingers(group) {
+                self.shut_gate(group);
+            }
+            self.forget_group(group, now);
+        }
         let Some(replication) = &mut self.replication else {
             return;
         };
@@ -483,6 +531,7 @@ impl Node {
                     cluster::DownReason::Restarted => replicator.set_ended(node),
                     _ => {}
                 }
+                replicator.set_heard(node, false);
             }
             cluster::Event::GroupMoved {
                 group, to, epoch, ..

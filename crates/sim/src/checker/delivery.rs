@@ -96,6 +96,13 @@ impl Delivery {
         let told = self.told.iter().filter(|((_, to), _)| *to == host);
         let known = told.map(|((from, _), at)| (*from, *at)).collect();
         let group = self.addresses.group(group);
+        let last = self
+            .opened
+            .iter()
+            .rfind(|opened| opened.group == group && opened.at <= at);
+        if last.is_some_and(|last| last.host == host) {
+            return;
+        }
         self.opened.push(Opened {
             at,
             host,
@@ -107,16 +114,22 @@ impl Delivery {
     /// Whether what one host delivered at a moment may come again: the next host that used these
     /// SAs could not know of it yet.
     fn may_come_again(&self, (host, at): (HostId, Duration), group: IpAddr) -> bool {
-        let of_group = |opened: &&Opened| opened.group == group && opened.host != host;
-        let owned_before = |opened: &&Opened| opened.at <= at;
-        let mut after = self.opened.iter().filter(of_group);
-        let heir = after.find(|opened| opened.at > at).or_else(|| {
-            // Both used them at the same time.
-            let before = self.opened.iter().filter(of_group).filter(owned_before);
-            before.last()
-        });
-        let knew = heir.and_then(|heir| heir.known.get(&host).copied());
-        !self.strict && heir.is_some() && knew.is_none_or(|knew| knew < at)
+        if self.strict {
+            return false;
+        }
+        let of_group = |opened: &&Opened| opened.group == group;
+        let (before, after): (Vec<&Opened>, Vec<&Opened>) = self
+            .opened
+            .iter()
+            .filter(of_group)
+            .partition(|opened| opened.at <= at);
+        // One that had stopped, or was cut off, delivers what came when the group was not its any
+        // more: the owner does not hear of it.
+        if before.last().is_some_and(|owner| owner.host != host) {
+            return true;
+        }
+        let heir = after.iter().find(|opened| opened.host != host);
+        heir.is_some_and(|heir| heir.known.get(&host).is_none_or(|knew| *knew < at))
     }
 
     pub(crate) fn delivered(

@@ -130,6 +130,7 @@ impl Plane {
             }
             Order::Exact(child, next) => {
                 let _ = self.outbound.set_exact(child, next);
+                let _ = self.inbound.set_exact(child);
                 Vec::new()
             }
             Order::RestoreWindow(child, image) => {
