@@ -202,6 +202,10 @@ pub(crate) struct LabOptions {
     /// So many heartbeats missing in a row, and a node counts as gone
     #[arg(long, value_name = "N")]
     pub(crate) missed: Option<u32>,
+    /// Whose IKE and ESP the front end has: holdfast or strongswan (IPv4, without mail)
+    #[arg(long, value_name = "PROGRAM", default_value = lab::FrontEnd::Holdfast.name(),
+        conflicts_with = "plain")]
+    pub(crate) front_end: lab::FrontEnd,
     /// Have the nodes leave something out, which the wire oracle must notice: reservation
     #[arg(long, value_name = "WHAT", conflicts_with = "plain")]
     pub(crate) sabotage: Option<lab::Sabotage>,

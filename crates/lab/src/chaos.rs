@@ -83,6 +83,10 @@ pub fn chaos(options: &Options, chaos: Chaos) -> Result<ChaosReport, Error> {
         let text = "chaos is about the daemons, which --plain does without; leave one of them out";
         return Err(Error::Usage(text.into()));
     }
+    if !options.has_mail() {
+        let text = "chaos probes over IPv6 too, which a foreign front end has not; leave it out";
+        return Err(Error::Usage(text.into()));
+    }
     let ground = Ground::prepare(options)?;
     let folder = ground.out.join("chaos");
     let start = Instant::now();

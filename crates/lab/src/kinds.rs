@@ -130,6 +130,37 @@ impl FromStr for Takeover {
     }
 }
 
+/// Whose IKE and ESP the front end has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrontEnd {
+    /// Ours.
+    Holdfast,
+    /// Debian's strongSwan with its user-space ESP: one tunnel for the probe, without mail and
+    /// without IPv6.
+    Strongswan,
+}
+
+impl FrontEnd {
+    /// All.
+    pub const ALL: [FrontEnd; 2] = [FrontEnd::Holdfast, FrontEnd::Strongswan];
+
+    /// The program's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            FrontEnd::Holdfast => "holdfast",
+            FrontEnd::Strongswan => "strongswan",
+        }
+    }
+}
+
+impl FromStr for FrontEnd {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        named(text, "front end", &Self::ALL, FrontEnd::name)
+    }
+}
+
 /// What the nodes' daemons do wrong on purpose, so that the lab proves that it would find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {

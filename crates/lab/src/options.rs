@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use crate::kinds::{Beside, Sabotage, Scenario, Takeover};
+pub use crate::kinds::{Beside, FrontEnd, Sabotage, Scenario, Takeover};
 
 /// How SAs survive their node unless the caller says otherwise.
 pub const TAKEOVER: Takeover = Takeover::Replicate;
@@ -40,6 +40,8 @@ pub struct Options {
     /// So many heartbeats missing in a row, and a node counts as gone; the daemon's own when
     /// absent.
     pub missed: Option<u32>,
+    /// Whose IKE and ESP the front end has.
+    pub front_end: FrontEnd,
     /// What the nodes' daemons do wrong on purpose.
     pub sabotage: Option<Sabotage>,
     /// Time between two probes; above zero.
@@ -82,6 +84,7 @@ impl Default for Options {
             takeover: TAKEOVER,
             heartbeat: None,
             missed: None,
+            front_end: FrontEnd::Holdfast,
             sabotage: None,
             probe_interval: PROBE_INTERVAL,
             more_sas: 0,
@@ -106,6 +109,11 @@ impl Options {
         } else {
             self.scenarios.clone()
         }
+    }
+
+    /// Whether mail passes, and IPv6: through our own front end only.
+    pub(crate) fn has_mail(&self) -> bool {
+        self.front_end == FrontEnd::Holdfast
     }
 
     /// Whether SAs are to go to the other node.
