@@ -50,7 +50,7 @@ mod table;
 mod topology;
 mod verdict;
 
-pub use chaos::{Chaos, ChaosReport, KindReport, chaos};
+pub use chaos::{Chaos, ChaosReport, FaultReport, KindReport, chaos};
 pub use error::Error;
 pub use options::{Beside, FrontEnd, MOST_SAS, Options, Sabotage, Scenario, TAKEOVER, Takeover};
 pub use oracle::Findings;

@@ -20,11 +20,16 @@ pub(crate) fn new(name: &str, options: &Options, mail: &Mail) -> Outcome {
         (false, true) => "udp",
         (false, false) => "raw",
     };
+    let (service, proxy) = match options.has_mail() {
+        true => (mail.service(), mail.proxy()),
+        false => ("none", "none"),
+    };
     Outcome {
         name: name.to_owned(),
         takeover: takeover.to_owned(),
-        service: mail.service().to_owned(),
-        proxy: mail.proxy().to_owned(),
+        front_end: options.front_end.name().to_owned(),
+        service: service.to_owned(),
+        proxy: proxy.to_owned(),
         transport: transport.to_owned(),
         more_sas: if options.plain { 0 } else { options.more_sas },
         probe_interval_ms: options.probe_interval.as_secs_f64() * 1e3,
@@ -42,7 +47,8 @@ pub(crate) fn note(options: &Options) -> String {
     match options.plain {
         true => format!("no IPsec; {probe}"),
         false => format!(
-            "takeover {}, {} more SAs; {probe}",
+            "front end {}, takeover {}, {} more SAs; {probe}",
+            options.front_end.name(),
             options.takeover.name(),
             options.more_sas
         ),
