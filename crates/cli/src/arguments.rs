@@ -202,6 +202,19 @@ pub(crate) struct LabOptions {
     /// How SAs survive their node: replicate or renegotiate
     #[arg(long, value_name = "WAY", default_value = lab::TAKEOVER.name())]
     pub(crate) takeover: lab::Takeover,
+    /// Time between two heartbeats of a node, in whole milliseconds; the daemon's own if not given
+    #[arg(long, value_name = "MS", value_parser = milliseconds)]
+    pub(crate) heartbeat: Option<Duration>,
+    /// So many heartbeats missing in a row, and a node counts as gone
+    #[arg(long, value_name = "N")]
+    pub(crate) missed: Option<u32>,
+    /// Whose IKE and ESP the front end has: holdfast or strongswan (IPv4, without mail)
+    #[arg(long, value_name = "PROGRAM", default_value = lab::FrontEnd::Holdfast.name(),
+        conflicts_with = "plain")]
+    pub(crate) front_end: lab::FrontEnd,
+    /// Have the nodes leave something out, which the wire oracle must notice: reservation
+    #[arg(long, value_name = "WHAT", conflicts_with = "plain")]
+    pub(crate) sabotage: Option<lab::Sabotage>,
     /// Time between two probes, in milliseconds
     #[arg(long, value_name = "MS", default_value = "1", value_parser = milliseconds)]
     pub(crate) probe_interval: Duration,
@@ -257,7 +270,7 @@ impl FromStr for LabWork {
 
 /// A time in milliseconds, which may have a fraction: a microsecond to an hour.
 fn milliseconds(text: &str) -> Result<Duration, String> {
-    match text.parse::<f64>() {
+    match text.strip_suffix("ms").unwrap_or(text).parse::<f64>() {
         Ok(ms) if (0.001..=3_600_000.0).contains(&ms) => Ok(Duration::from_secs_f64(ms / 1e3)),
         _ => Err("give milliseconds, from 0.001 to 3600000".to_owned()),
     }

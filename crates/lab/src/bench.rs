@@ -101,7 +101,7 @@ impl Bench<'_> {
             captures,
             faults,
             logs,
-            serves_mail: purpose.serves_mail(),
+            serves_mail: purpose.serves_mail() && self.options.has_mail(),
         })
     }
 
@@ -120,7 +120,7 @@ impl Bench<'_> {
     fn start_hosts(&self, purpose: Purpose, logs: &Path) -> Result<Hosts, Error> {
         let plan = Plan {
             keep: purpose == Purpose::Play,
-            ..self.plan(logs, purpose.serves_mail())
+            ..self.plan(logs, purpose.serves_mail() && self.options.has_mail())
         };
         let mut hosts = Hosts::start(&plan)?;
         if self.options.plain && purpose != Purpose::Foreign {

@@ -100,6 +100,12 @@ impl Counts {
         self.ike.iter().filter(|(at, _)| *at >= mark).count() as u64
     }
 
+    /// How many IKE messages were seen between two times.
+    pub(crate) fn ike_between(&self, from: SystemTime, to: SystemTime) -> u64 {
+        let between = |(at, _): &&(SystemTime, &str)| (from..to).contains(at);
+        self.ike.iter().filter(between).count() as u64
+    }
+
     /// How many IKE messages a host of the back network sent before `mark`.
     pub(crate) fn ike_before(&self, host: &str, mark: SystemTime) -> u64 {
         let sent = self

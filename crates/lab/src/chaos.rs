@@ -19,9 +19,10 @@ use crate::options::Options;
 use crate::probe::{Probe, Seen};
 use crate::progress::Progress;
 use crate::random::Random;
+use crate::statistics::milliseconds;
 use crate::topology::{self, NODES, other, short};
 use crate::verdict;
-pub use report::{ChaosReport, KindReport};
+pub use report::{ChaosReport, FaultReport, KindReport};
 
 /// How long a fault lasts at least, and how much longer it may last, in milliseconds.
 const LASTS: (u64, u64) = (50, 600);
@@ -67,6 +68,8 @@ impl Kind {
 #[derive(Default)]
 struct Diary {
     moments: Vec<Moment>,
+    /// Of each: to which node, and until when.
+    faults: Vec<(&'static str, Instant)>,
     /// From the end of each fault to one cluster again; none when it did not come in time.
     recoveries: Vec<Option<Duration>>,
     failures: Vec<String>,
@@ -81,6 +84,10 @@ struct Diary {
 pub fn chaos(options: &Options, chaos: Chaos) -> Result<ChaosReport, Error> {
     if options.plain {
         let text = "chaos is about the daemons, which --plain does without; leave one of them out";
+        return Err(Error::Usage(text.into()));
+    }
+    if !options.has_mail() {
+        let text = "chaos probes over IPv6 too, which a foreign front end has not; leave it out";
         return Err(Error::Usage(text.into()));
     }
     let ground = Ground::prepare(options)?;
@@ -170,6 +177,7 @@ fn one(
         }
     }
     let end = Instant::now();
+    diary.faults.push((node, end));
     let mut odd = None;
     let recovered = bench.stop.until(RECOVERY, || {
         odd = apart(probe, end);
@@ -224,8 +232,16 @@ fn finish(
     }
     let mut report = ChaosReport::new((chaos.faults, chaos.seed));
     let gaps = verdict::gaps(&diary.moments, seen);
-    for (after, recovery) in gaps.iter().zip(diary.recoveries) {
-        report.add(after, recovery);
+    let (start, _) = lab.captures.start_time();
+    let faults = diary.moments.iter().zip(diary.faults);
+    let each = faults.map(|(moment, (node, end))| FaultReport {
+        node: short(node).to_owned(),
+        at_ms: milliseconds(moment.at.saturating_duration_since(start)),
+        lasted_ms: milliseconds(end.saturating_duration_since(moment.at)),
+        ..FaultReport::default()
+    });
+    for ((after, fault), recovery) in gaps.iter().zip(each).zip(diary.recoveries) {
+        report.add(after, fault, recovery);
     }
     report.probes_sent = seen.sent + six.sent;
     report.probes_lost = seen.lost + six.lost;

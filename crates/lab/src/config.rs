@@ -1,12 +1,13 @@
 //! The daemons' configuration files: the front end's, and a node's.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::addresses::*;
-use crate::kinds::Takeover;
+use crate::kinds::{FrontEnd, Takeover};
 
 /// The key between front end and nodes: good for a lab on one machine, nowhere else.
-const PSK: &str = "pB7wq2ZkT9sXf4LrVn6YhJc3GdMa8eUo5iRtK1xQ0Ew";
+pub(crate) const PSK: &str = "pB7wq2ZkT9sXf4LrVn6YhJc3GdMa8eUo5iRtK1xQ0Ew";
 /// The key between the nodes.
 const CLUSTER_KEY: &str = "Jq0m5v3yZl8cX2nBf6kWgS9dRt4hPa7eUoI1uYiTxQM";
 
@@ -20,8 +21,14 @@ pub(crate) struct Settings<'a> {
     pub(crate) udp_encap: bool,
     /// The ESP proposal, if not the daemon's own.
     pub(crate) esp: Option<&'a str>,
+    /// Whose IKE and ESP the front end has.
+    pub(crate) front_end: FrontEnd,
     /// How SAs survive their node.
     pub(crate) takeover: Takeover,
+    /// Time between two heartbeats, if not the daemon's own.
+    pub(crate) heartbeat: Option<Duration>,
+    /// How many may be missed, if not as many as the daemon says.
+    pub(crate) missed: Option<u32>,
     /// How many more SAs there are, each under a rule and on a port of its own.
     pub(crate) more_sas: u16,
     /// The daemon's folder for sockets and state.
@@ -42,11 +49,10 @@ pub(crate) fn front_end(settings: Settings<'_>) -> String {
 /// A node's file: it serves the virtual address while it has it.
 pub(crate) fn node(name: &str, settings: Settings<'_>) -> String {
     let peers = peers(&[("fe", FE_BACK.to_string()), ("fe6", FE_BACK6.to_string())]);
-    let rules = rules(
-        |what, vip, fe| format!("local = \"{vip}\"\nremote = \"{fe}\"\n{what}"),
-        ("local_ports", "side = \"server\"\n"),
-        settings,
-    );
+    let rules = match settings.front_end {
+        FrontEnd::Holdfast => served(settings),
+        FrontEnd::Strongswan => tunnel(),
+    };
     let nodes: String = [
         ("be1", BE1_HEARTBEAT, BE1_BACK),
         ("be2", BE2_HEARTBEAT, BE2_BACK),
@@ -57,15 +63,38 @@ pub(crate) fn node(name: &str, settings: Settings<'_>) -> String {
     })
     .collect();
     let takeover = settings.takeover.name();
+    let heartbeat = settings.heartbeat.map_or_else(String::new, |time| {
+        format!("heartbeat = \"{}ms\"\n", time.as_millis())
+    });
+    let missed = settings.missed;
+    let missed = missed.map_or_else(String::new, |missed| format!("missed = {missed}\n"));
     let certificates = settings.run_dir.join(CERTIFICATES).display().to_string();
     let cluster = format!(
         "[cluster]\nkey = \"{CLUSTER_KEY}\"\ntakeover = \"{takeover}\"\n\
-         certificates = {certificates:?}\n\n{nodes}\
+         {heartbeat}{missed}certificates = {certificates:?}\n\n{nodes}\
          [[cluster.group]]\nname = \"{GROUP}\"\n\
          addresses = [\"{VIP}/{PREFIX_LEN}\", \"{VIP6}/{PREFIX_LEN6}\"]\n\
          interface = \"{BACK_IF}\"\npreferred = [\"be1\", \"be2\"]\n"
     );
     head(name, settings) + &peers + &rules + &cluster
+}
+
+/// What a node requires of our front end.
+fn served(settings: Settings<'_>) -> String {
+    rules(
+        |what, vip, fe| format!("local = \"{vip}\"\nremote = \"{fe}\"\n{what}"),
+        ("local_ports", "side = \"server\"\n"),
+        settings,
+    )
+}
+
+/// The one tunnel of a foreign front end.
+fn tunnel() -> String {
+    format!(
+        "[[rule]]\nname = \"tunnel\"\naction = \"require\"\nlocal = \"{VIP}\"\n\
+         remote = \"{FE_BACK}\"\nmode = \"tunnel\"\npeer = \"fe\"\n\
+         esp_proposals = \"aes128gcm16\"\n\n"
+    )
 }
 
 fn head(name: &str, settings: Settings<'_>) -> String {
@@ -138,7 +167,10 @@ mod tests {
         let settings = Settings {
             udp_encap: true,
             esp: Some("aes256-sha256"),
+            front_end: FrontEnd::Holdfast,
             takeover: Takeover::Replicate,
+            heartbeat: Some(Duration::from_millis(10)),
+            missed: Some(3),
             more_sas: 2,
             run_dir,
         };
@@ -156,6 +188,7 @@ mod tests {
         assert!(fe.contains("remote_ports = 7") && be.contains("local_ports = 7"));
         assert!(be.contains("side = \"server\"") && !fe.contains("side"));
         assert!(be.contains("local = \"fd77::100\"") && be.contains("remote = \"fd77::10\""));
+        assert!(be.contains("heartbeat = \"10ms\"\nmissed = 3\n"), "{be}");
         assert!(be.contains("takeover = \"replicate\"") && !fe.contains("[cluster]"));
     }
 }

@@ -15,10 +15,11 @@ use crate::config::{self, Settings};
 use crate::control;
 use crate::dovecot;
 use crate::error::{Error, file};
-use crate::kinds::Takeover;
+use crate::kinds::{FrontEnd, Sabotage, Takeover};
 use crate::options::Options;
 use crate::service::VERB;
 use crate::stop::Stop;
+use crate::strongswan;
 use crate::topology::{NODES, short};
 
 /// How long a program may take until it serves.
@@ -28,6 +29,14 @@ const START_MORE: Duration = Duration::from_millis(20);
 
 /// The hosts that run a daemon: (namespace, name).
 pub(crate) const DAEMONS: [(&str, &str); 3] = [(FE, "fe"), (BE1, "be1"), (BE2, "be2")];
+
+/// The hosts whose IPsec is ours.
+fn daemons(options: &Options) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let foreign = options.front_end != FrontEnd::Holdfast;
+    DAEMONS
+        .into_iter()
+        .filter(move |(host, _)| *host != FE || !foreign)
+}
 
 /// The programs of the lab, running.
 pub(crate) struct Hosts {
@@ -113,8 +122,12 @@ impl Hosts {
             hosts.proxy(plan)?;
         }
         if !plan.options.plain {
-            for (namespace, name) in DAEMONS {
+            for (namespace, name) in daemons(plan.options) {
                 hosts.daemon(plan, namespace, name)?;
+            }
+            if plan.options.front_end == FrontEnd::Strongswan {
+                let charon = strongswan::charon(plan.logs)?;
+                hosts.foreign(plan, (FE, "fe-charon"), charon, &["/run"])?;
             }
         }
         Ok(hosts)
@@ -137,7 +150,7 @@ impl Hosts {
         if plan.options.plain {
             return Ok(());
         }
-        for (_, name) in DAEMONS {
+        for (_, name) in daemons(plan.options) {
             let socket = socket(name);
             self.until(stop, patience, &format!("the daemon of {name}"), || {
                 let patience = Duration::from_millis(500);
@@ -153,7 +166,28 @@ impl Hosts {
                     .iter()
                     .all(|n| control::owner(&socket(n), GROUP).as_deref() == Some("be1"))
             },
-        )
+        )?;
+        match plan.options.front_end {
+            FrontEnd::Holdfast => Ok(()),
+            FrontEnd::Strongswan => self.connect(plan, stop),
+        }
+    }
+
+    /// Has the foreign front end negotiate.
+    fn connect(&mut self, plan: &Plan<'_>, stop: &Stop) -> Result<(), Error> {
+        let state = run_dir("fe");
+        let mut why = Ok(Ok(()));
+        let done = self.until(stop, START, "the foreign front end", || {
+            why = strongswan::connect(plan.logs, &state);
+            !matches!(why, Ok(Err(_)))
+        });
+        match (why?, done) {
+            (Err(detail), Err(_)) => Err(Error::Program {
+                name: "the foreign front end".into(),
+                detail,
+            }),
+            (_, done) => done,
+        }
     }
 
     /// Waits for `ready` while all programs live.
@@ -256,7 +290,10 @@ impl Hosts {
         let settings = Settings {
             udp_encap: plan.options.udp_encap,
             esp: plan.options.esp.as_deref(),
+            front_end: plan.options.front_end,
             takeover: plan.options.takeover,
+            heartbeat: plan.options.heartbeat,
+            missed: plan.options.missed,
             more_sas: plan.options.more_sas,
             run_dir: &run_dir,
         };
@@ -283,6 +320,9 @@ impl Hosts {
             let keys = plan.logs.join("keys").join(name);
             fs::create_dir_all(&keys).map_err(file(&keys))?;
             command.arg("--wireshark-keys").arg(keys);
+        }
+        if name != "fe" {
+            command.args(plan.options.sabotage.map(Sabotage::option));
         }
         self.spawn(plan, namespace, &daemon_title(name), command)
     }

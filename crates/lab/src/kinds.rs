@@ -77,6 +77,12 @@ impl Scenario {
         }
     }
 
+    /// Whether the other node uses SAs on without any word of IKE, where they
+    /// are replicated.
+    pub(crate) fn keeps_sas(self) -> bool {
+        matches!(self, Scenario::PlannedMove | Scenario::PowerCut)
+    }
+
     /// Whether it can be had without daemons: then the lab itself moves the address.
     pub fn works_plain(self) -> bool {
         Self::USUAL.contains(&self)
@@ -121,6 +127,71 @@ impl FromStr for Takeover {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         named(text, "takeover", &Self::ALL, Takeover::name)
+    }
+}
+
+/// Whose IKE and ESP the front end has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrontEnd {
+    /// Ours.
+    Holdfast,
+    /// Debian's strongSwan with its user-space ESP: one tunnel for the probe, without mail and
+    /// without IPv6.
+    Strongswan,
+}
+
+impl FrontEnd {
+    /// All.
+    pub const ALL: [FrontEnd; 2] = [FrontEnd::Holdfast, FrontEnd::Strongswan];
+
+    /// The program's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            FrontEnd::Holdfast => "holdfast",
+            FrontEnd::Strongswan => "strongswan",
+        }
+    }
+}
+
+impl FromStr for FrontEnd {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        named(text, "front end", &Self::ALL, FrontEnd::name)
+    }
+}
+
+/// What the nodes' daemons do wrong on purpose, so that the lab proves that it would find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// They reserve no sequence numbers, so a survivor repeats some.
+    Reservation,
+}
+
+impl Sabotage {
+    /// All.
+    pub const ALL: [Sabotage; 1] = [Sabotage::Reservation];
+
+    /// What is left out.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sabotage::Reservation => "reservation",
+        }
+    }
+
+    /// The option of the daemon.
+    pub(crate) fn option(self) -> &'static str {
+        match self {
+            Sabotage::Reservation => "--sabotage-reservation",
+        }
+    }
+}
+
+impl FromStr for Sabotage {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        named(text, "sabotage", &Self::ALL, Sabotage::name)
     }
 }
 

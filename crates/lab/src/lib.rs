@@ -45,13 +45,14 @@ pub mod service;
 mod setup;
 mod statistics;
 mod stop;
+mod strongswan;
 mod table;
 mod topology;
 mod verdict;
 
-pub use chaos::{Chaos, ChaosReport, KindReport, chaos};
+pub use chaos::{Chaos, ChaosReport, FaultReport, KindReport, chaos};
 pub use error::Error;
-pub use options::{Beside, MOST_SAS, Options, Scenario, TAKEOVER, Takeover};
+pub use options::{Beside, FrontEnd, MOST_SAS, Options, Sabotage, Scenario, TAKEOVER, Takeover};
 pub use oracle::Findings;
 pub use report::{Event, Host, KB_FIGURES, KbFigure, Outcome, Report};
 pub use run::{down, run};

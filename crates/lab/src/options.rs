@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use crate::kinds::{Beside, Scenario, Takeover};
+pub use crate::kinds::{Beside, FrontEnd, Sabotage, Scenario, Takeover};
 
 /// How SAs survive their node unless the caller says otherwise.
-pub const TAKEOVER: Takeover = Takeover::Renegotiate;
+pub const TAKEOVER: Takeover = Takeover::Replicate;
 
 /// More SAs than this cannot be wanted: each needs a rule, and a daemon takes 4,096 of them.
 pub const MOST_SAS: u16 = 4000;
@@ -35,6 +35,15 @@ pub struct Options {
     pub esp: Option<String>,
     /// How SAs survive their node, as the daemons' configuration has it.
     pub takeover: Takeover,
+    /// Time between two heartbeats of a node; the daemon's own when absent.
+    pub heartbeat: Option<Duration>,
+    /// So many heartbeats missing in a row, and a node counts as gone; the daemon's own when
+    /// absent.
+    pub missed: Option<u32>,
+    /// Whose IKE and ESP the front end has.
+    pub front_end: FrontEnd,
+    /// What the nodes' daemons do wrong on purpose.
+    pub sabotage: Option<Sabotage>,
     /// Time between two probes; above zero.
     pub probe_interval: Duration,
     /// How many SAs there are besides those of mail and probe, at most [`MOST_SAS`].
@@ -73,6 +82,10 @@ impl Default for Options {
             udp_encap: false,
             esp: None,
             takeover: TAKEOVER,
+            heartbeat: None,
+            missed: None,
+            front_end: FrontEnd::Holdfast,
+            sabotage: None,
             probe_interval: PROBE_INTERVAL,
             more_sas: 0,
             freeze: FREEZE,
@@ -96,6 +109,16 @@ impl Options {
         } else {
             self.scenarios.clone()
         }
+    }
+
+    /// Whether mail passes, and IPv6: through our own front end only.
+    pub(crate) fn has_mail(&self) -> bool {
+        self.front_end == FrontEnd::Holdfast
+    }
+
+    /// Whether SAs are to go to the other node.
+    pub(crate) fn replicates(&self) -> bool {
+        !self.plain && self.takeover == Takeover::Replicate
     }
 
     /// The bound on the outage of `scenario`, in milliseconds, if there is one.

@@ -20,11 +20,16 @@ pub(crate) fn new(name: &str, options: &Options, mail: &Mail) -> Outcome {
         (false, true) => "udp",
         (false, false) => "raw",
     };
+    let (service, proxy) = match options.has_mail() {
+        true => (mail.service(), mail.proxy()),
+        false => ("none", "none"),
+    };
     Outcome {
         name: name.to_owned(),
         takeover: takeover.to_owned(),
-        service: mail.service().to_owned(),
-        proxy: mail.proxy().to_owned(),
+        front_end: options.front_end.name().to_owned(),
+        service: service.to_owned(),
+        proxy: proxy.to_owned(),
         transport: transport.to_owned(),
         more_sas: if options.plain { 0 } else { options.more_sas },
         probe_interval_ms: options.probe_interval.as_secs_f64() * 1e3,
@@ -42,7 +47,8 @@ pub(crate) fn note(options: &Options) -> String {
     match options.plain {
         true => format!("no IPsec; {probe}"),
         false => format!(
-            "takeover {}, {} more SAs; {probe}",
+            "front end {}, takeover {}, {} more SAs; {probe}",
+            options.front_end.name(),
             options.takeover.name(),
             options.more_sas
         ),
@@ -52,13 +58,15 @@ pub(crate) fn note(options: &Options) -> String {
 /// A run in a few lines, for progress.
 pub(crate) fn told(name: &str, run: &Run) -> String {
     let mut text = format!(
-        "{name}: outage {} ms, {} of {} probes lost, {} clear, {} ESP, {} IKE after",
+        "{name}: outage {} ms, {} of {} probes lost, {} clear, {} ESP, {} IKE after, {} of \
+         them before traffic was back",
         milliseconds(run.outage),
         run.lost,
         run.sent,
         run.counts.clear,
         run.counts.esp,
         run.ike_after,
+        run.ike_until_back,
     );
     for failure in &run.failures {
         // Writing to a String does not fail.
@@ -92,6 +100,7 @@ pub(crate) fn add(outcome: &mut Outcome, run: Run, number: Option<u32>) {
     outcome.esp_packets += run.counts.esp;
     outcome.capture_dropped += run.counts.dropped;
     outcome.ike_messages_after = outcome.ike_messages_after.max(run.ike_after);
+    outcome.ike_messages_until_back = outcome.ike_messages_until_back.max(run.ike_until_back);
     let mail_ms = run.mail.map(milliseconds);
     outcome.mail_ms = mail_ms.into_iter().chain(outcome.mail_ms).reduce(f64::max);
     outcome.ok &= run.failures.is_empty();

@@ -77,6 +77,8 @@ pub struct Outcome {
     pub p99_ms: f64,
     /// What each event of the scenario cost, in order.
     pub events: Vec<Event>,
+    /// Whose IKE and ESP the front end had: `holdfast` or `strongswan`.
+    pub front_end: String,
     /// SAs besides those of mail and probe.
     pub more_sas: u16,
     /// Time between two probes, in milliseconds.
@@ -93,9 +95,11 @@ pub struct Outcome {
     pub oracle: Findings,
     /// IKE messages on the same wires after the event; the most of any run.
     pub ike_messages_after: u64,
-    /// The mail service behind the address: `dovecot` or `built-in`.
+    /// IKE messages between the first event and the first answer after it; the most of any run.
+    pub ike_messages_until_back: u64,
+    /// The mail service behind the address: `dovecot`, `built-in` or `none`.
     pub service: String,
-    /// The front end's proxy: `dovecot` or `relay`.
+    /// The front end's proxy: `dovecot`, `relay` or `none`.
     pub proxy: String,
     /// From the event to the end of the first POP3 and IMAP session that worked after it, in
     /// milliseconds; the worst of all runs. Absent when mail never came back.

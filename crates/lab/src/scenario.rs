@@ -62,21 +62,21 @@ fn watch(
     };
     let mark = SystemTime::now();
     stage.begin(scenario)?;
-    if scenario == Scenario::Protect {
+    if scenario == Scenario::Protect && bench.options.has_mail() {
         protect(bench)?;
     }
     let since = stage.story.moments.first().map(|moment| moment.at);
-    let mail = MailBack::start(CLIENT, FE_FRONT.into(), since);
-    // The same mail over IPv6, straight from the front end: the proxy speaks IPv4.
-    let six = MailBack::start(FE, VIP6.into(), since);
-    stage.go_on(scenario)?;
-    let mail = mail.wait(bench, "mail", &mut story.failures)?;
-    six.wait(bench, "mail over IPv6", &mut story.failures)?;
-    if story.moments.len() > 1 {
-        // What moved again is learned by traffic, and over IPv6 nothing else sends any.
-        let six = MailBack::start(FE, VIP6.into(), None);
-        six.wait(bench, "mail over IPv6 at the end", &mut story.failures)?;
-    }
+    let mail = match bench.options.has_mail() {
+        true => {
+            let clients = Clients::start(since);
+            stage.go_on(scenario)?;
+            clients.wait(bench, &mut story)?
+        }
+        false => {
+            stage.go_on(scenario)?;
+            None
+        }
+    };
     bench.stop.sleep(QUIET)?;
     let seen = probe.stop();
     if !bench.options.plain {
@@ -86,16 +86,19 @@ fn watch(
             &[owner] => owner,
             _ => expected,
         };
-        let odd = verdict::negotiated(owner, rival, &bench.stop)?;
+        let odd = verdict::negotiated(bench.options, owner, rival, &bench.stop)?;
         story.failures.extend(odd);
     }
-    let run = finish(
+    let mut run = finish(
         lab,
         (story, mark),
         &seen,
         mail,
         (scenario.title(), &outcome::note(bench.options), folder),
     )?;
+    if bench.options.replicates() && scenario.keeps_sas() {
+        run.failures.extend(verdict::without_ike(&run));
+    }
     Ok(verdict::judge(
         bench.options,
         bench.options.bound_ms(scenario),
@@ -124,10 +127,17 @@ pub(crate) fn finish(
         .sight(|sight| sight.oracle.report(&generations));
     failures.extend(findings.failures());
     let gaps = verdict::gaps(&story.moments, seen);
+    let start = lab.captures.start_time();
+    let by_clock = |at: Instant| start.1 + at.saturating_duration_since(start.0);
+    let back = gaps.first().map(|after| {
+        let end = after.gap.from.checked_add(after.gap.length);
+        by_clock(end.unwrap_or(seen.end))
+    });
+    let ike_until_back = back.map_or(0, |back| counts.ike_between(mark, back));
     let scene = picture::Scene {
         title,
         note,
-        start: lab.captures.start_time().0,
+        start: start.0,
         moments: &story.moments,
         gaps: &gaps,
         seen,
@@ -143,6 +153,7 @@ pub(crate) fn finish(
         outage: seen.outage(),
         gaps,
         ike_after: counts.ike_after(mark),
+        ike_until_back,
         counts,
         findings,
         mail,
@@ -153,6 +164,9 @@ pub(crate) fn finish(
 /// Waits until probes are answered and mail can be read: SAs exist from here on.
 fn steady(bench: &Bench<'_>) -> Result<(), Error> {
     bench.answered()?;
+    if !bench.options.has_mail() {
+        return Ok(());
+    }
     for (host, server) in [(CLIENT, FE_FRONT.into()), (FE, VIP6.into())] {
         let session = || client::read_mail(server, PATIENCE);
         netns::run(host, session)?.map_err(|detail| Error::Program {
@@ -172,6 +186,36 @@ fn protect(bench: &Bench<'_>) -> Result<(), Error> {
         let _ = netns::run(CLIENT, session)?;
     }
     Ok(())
+}
+
+/// Who wants to read mail once it can be read again.
+struct Clients {
+    four: MailBack,
+    six: MailBack,
+}
+
+impl Clients {
+    /// Starts them; the time that it takes counts from `since`, or from now.
+    fn start(since: Option<Instant>) -> Self {
+        Self {
+            four: MailBack::start(CLIENT, FE_FRONT.into(), since),
+            // The same mail over IPv6, straight from the front end: the proxy speaks IPv4.
+            six: MailBack::start(FE, VIP6.into(), since),
+        }
+    }
+
+    /// Waits for all of them; answers how long mail took.
+    fn wait(self, bench: &Bench<'_>, story: &mut Story) -> Result<Option<Duration>, Error> {
+        let mail = self.four.wait(bench, "mail", &mut story.failures)?;
+        self.six
+            .wait(bench, "mail over IPv6", &mut story.failures)?;
+        if story.moments.len() > 1 {
+            // What moved again is learned by traffic, and over IPv6 nothing else sends any.
+            let six = MailBack::start(FE, VIP6.into(), None);
+            six.wait(bench, "mail over IPv6 at the end", &mut story.failures)?;
+        }
+        Ok(mail)
+    }
 }
 
 /// A mail client that tries until it has read its mail; answers when that was.

@@ -56,8 +56,9 @@ impl fmt::Display for Report {
         if let Some(s) = self.scenarios.first() {
             writeln!(
                 f,
-                "takeover {}, ESP {}, {} more SAs, mail by {}, front-end proxy {}; holdfast {} on \
-                 Linux {}, {} cores",
+                "front end {}, takeover {}, ESP {}, {} more SAs, mail by {}, front-end proxy {}; \
+                 holdfast {} on Linux {}, {} cores",
+                s.front_end,
                 s.takeover,
                 s.transport,
                 s.more_sas,

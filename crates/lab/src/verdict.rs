@@ -11,7 +11,7 @@ use crate::capture::Counts;
 use crate::control;
 use crate::error::Error;
 use crate::hosts::socket;
-use crate::options::Options;
+use crate::options::{FrontEnd, Options};
 use crate::oracle::Findings;
 use crate::probe::{Gap, Seen};
 use crate::stop::Stop;
@@ -39,6 +39,8 @@ pub(crate) struct Run {
     pub(crate) findings: Findings,
     /// IKE messages after the event.
     pub(crate) ike_after: u64,
+    /// IKE messages between the first event and the first answer after it.
+    pub(crate) ike_until_back: u64,
     /// From the event to the first mail that was read after it.
     pub(crate) mail: Option<Duration>,
     /// What did not hold, as sentences.
@@ -73,6 +75,14 @@ pub(crate) fn gaps(moments: &[Moment], seen: &Seen) -> Vec<After> {
         }
     })
     .collect()
+}
+
+/// SAs that are replicated are used on: nobody needs IKE before traffic is back.
+pub(crate) fn without_ike(run: &Run) -> Option<String> {
+    let messages = run.ike_until_back;
+    (messages > 0).then(|| {
+        format!("{messages} IKE messages passed before traffic was back: the SAs did not survive")
+    })
 }
 
 /// Holds what was seen against what must be; an outage above the bound fails.
@@ -129,34 +139,41 @@ pub(crate) fn standby_silent(counts: &Counts, mark: SystemTime) -> Option<String
 /// # Errors
 /// When interrupted.
 pub(crate) fn negotiated(
+    options: &Options,
     owner: &'static str,
     rival_lives: bool,
     stop: &Stop,
 ) -> Result<Option<String>, Error> {
-    let mut expected = vec![(FE, 1), (owner, 1)];
+    let mut expected = vec![(owner, 1)];
+    // A foreign front end is asked nothing, and has one virtual address only.
+    let vips: &[IpAddr] = match options.front_end {
+        FrontEnd::Holdfast => {
+            expected.insert(0, (FE, 1));
+            &[IpAddr::V4(VIP), IpAddr::V6(VIP6)]
+        }
+        FrontEnd::Strongswan => &[IpAddr::V4(VIP)],
+    };
     expected.extend(rival_lives.then_some((other(owner), 0)));
     let mut fault = None;
     stop.until(SETTLE, || {
         let mut each = expected.iter();
-        fault = each.find_map(|&(host, wanted)| odd(short(host), wanted));
+        fault = each.find_map(|&(host, wanted)| odd(short(host), vips, wanted));
         fault.is_none()
     })?;
     Ok(fault)
 }
 
 /// What is wrong with a host's IKE SAs, if something is.
-fn odd(host: &str, wanted: usize) -> Option<String> {
+fn odd(host: &str, vips: &[IpAddr], wanted: usize) -> Option<String> {
     let status = match control::ask::<Status>(&socket(host), &Request::Status, ANSWER) {
         Ok(status) => status,
         Err(why) => return Some(format!("{host}: {why}")),
     };
-    [IpAddr::V4(VIP), IpAddr::V6(VIP6)]
-        .into_iter()
-        .find_map(|vip| {
-            let found = status.ike_sas.iter().filter(|sa| is_of(sa, vip)).count();
-            (found != wanted)
-                .then(|| format!("{host} has {found} IKE SAs for {vip}; {wanted} expected"))
-        })
+    vips.iter().find_map(|&vip| {
+        let found = status.ike_sas.iter().filter(|sa| is_of(sa, vip)).count();
+        (found != wanted)
+            .then(|| format!("{host} has {found} IKE SAs for {vip}; {wanted} expected"))
+    })
 }
 
 fn is_of(sa: &IkeSa, address: IpAddr) -> bool {

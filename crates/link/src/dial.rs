@@ -5,36 +5,71 @@ use crate::refusal::Refusal;
 use crate::session::{Gone, serve, welcomed};
 use crate::settings::Timing;
 use crate::tls::{PROTOCOL, Stream};
-use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-/// Keeps a link to the peer for as long as anybody takes news.
-pub(crate) async fn dial(context: Arc<Context>, peer: Member) {
+/// Keeps a link to the peer for as long as anybody takes news; `renew` has it begin anew.
+pub(crate) async fn dial(context: Arc<Context>, peer: Member, renew: Arc<Notify>) {
     let mut backoff = Backoff::new(&context.timing);
     loop {
-        for address in &peer.addresses {
-            let stream = match connect(&context, &peer, *address).await {
-                Ok(stream) => stream,
-                Err(Some(why)) => {
-                    context.refused(*address, why);
-                    continue;
-                }
-                Err(None) => continue,
-            };
-            let began = Instant::now();
-            let served = serve(&context, &peer.name, stream, pending::<()>()).await;
-            if let Err(Gone) = served {
-                return;
+        match round(&context, &peer, &renew).await {
+            Round::Gone => return,
+            Round::Renew => {
+                backoff = Backoff::new(&context.timing);
+                continue;
             }
-            backoff.lasted(began.elapsed());
-            break;
+            Round::Nobody => {}
+            Round::Ended(lasted) => backoff.lasted(lasted),
         }
         let random = getrandom::u32().unwrap_or(0);
-        sleep(backoff.next(random)).await;
+        tokio::select! {
+            biased;
+            () = renew.notified() => backoff = Backoff::new(&context.timing),
+            () = sleep(backoff.next(random)) => {}
+        }
     }
+}
+
+/// How a round through the addresses ended.
+enum Round {
+    /// Nobody takes news any more.
+    Gone,
+    /// It is to begin anew at once.
+    Renew,
+    /// No address answered.
+    Nobody,
+    /// There was a link, for so long.
+    Ended(Duration),
+}
+
+/// Tries every address until there is a link, and serves it.
+async fn round(context: &Context, peer: &Member, renew: &Notify) -> Round {
+    for address in &peer.addresses {
+        let connected = tokio::select! {
+            biased;
+            () = renew.notified() => return Round::Renew,
+            connected = connect(context, peer, *address) => connected,
+        };
+        let stream = match connected {
+            Ok(stream) => stream,
+            Err(why) => {
+                if let Some(why) = why {
+                    context.refused(*address, why);
+                }
+                continue;
+            }
+        };
+        let began = Instant::now();
+        return match serve(context, &peer.name, stream, renew.notified()).await {
+            Err(Gone) => Round::Gone,
+            Ok(Some(())) => Round::Renew,
+            Ok(None) => Round::Ended(began.elapsed()),
+        };
+    }
+    Round::Nobody
 }
 
 /// One attempt; `None` when there is not even a TCP connection.

@@ -11,11 +11,11 @@ use crate::pki::server_name;
 use crate::settings::{Peer, Settings};
 use crate::socket::Options;
 use crate::tls::Tls;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
@@ -24,6 +24,8 @@ use zeroize::Zeroizing;
 pub struct Links {
     streams: Arc<Streams>,
     listening: Vec<SocketAddr>,
+    /// The peers to which this node connects, and how they are told to begin anew.
+    dialled: BTreeMap<Arc<str>, Arc<Notify>>,
     // Dropped with this, and then every task ends.
     _tasks: JoinSet<()>,
 }
@@ -87,10 +89,11 @@ impl Links {
         let mut tasks = JoinSet::new();
         let mut expected = Vec::with_capacity(settings.peers.len());
         let mut names = Vec::with_capacity(settings.peers.len());
+        let mut dialled = BTreeMap::new();
         for peer in &settings.peers {
             let member = member(&peer.name, &peer.addresses)?;
             names.push(member.name.clone());
-            expected.push(spawn(&mut tasks, &context, member));
+            expected.push(spawn(&mut tasks, &context, member, &mut dialled));
         }
         let expected = Arc::new(expected);
         for listener in listeners {
@@ -100,6 +103,7 @@ impl Links {
         let links = Self {
             streams: streams.clone(),
             listening,
+            dialled,
             _tasks: tasks,
         };
         Ok((links, Inbox { items, streams }))
@@ -121,6 +125,15 @@ impl Links {
         })
     }
 
+    /// Makes the link to a peer anew, at once: for who learns from elsewhere that a peer that had
+    /// fallen silent is heard again. TCP would only find out when it sends again, and its pauses
+    /// have grown meanwhile. Does nothing at the side that is connected to.
+    pub fn renew(&self, to: &str) {
+        if let Some(renew) = self.dialled.get(to) {
+            renew.notify_one();
+        }
+    }
+
     /// Bytes that wait for the peer, for senders that can pace themselves; `None` without a
     /// link.
     #[must_use]
@@ -136,14 +149,21 @@ impl Links {
 }
 
 /// Starts the task of one peer: this node connects to it, or waits for it.
-fn spawn(tasks: &mut JoinSet<()>, context: &Arc<Context>, peer: Member) -> Expected {
+fn spawn(
+    tasks: &mut JoinSet<()>,
+    context: &Arc<Context>,
+    peer: Member,
+    dialled: &mut BTreeMap<Arc<str>, Arc<Notify>>,
+) -> Expected {
     let recognised = Member {
         name: peer.name.clone(),
         certified: peer.certified.clone(),
         addresses: Vec::new(),
     };
     let connections = if context.own.name < peer.name {
-        tasks.spawn(dial(context.clone(), peer));
+        let renew = Arc::new(Notify::new());
+        dialled.insert(peer.name.clone(), renew.clone());
+        tasks.spawn(dial(context.clone(), peer, renew));
         None
     } else {
         // One that waits is enough: it replaces the one that is served.

@@ -49,7 +49,7 @@ pub enum Down {
     Lost(io::ErrorKind),
     /// The peer did not take messages as fast as they were sent: it must be brought into step.
     Overflow,
-    /// The peer has made a new connection.
+    /// The side that connects makes a new connection.
     Replaced,
     /// The peer announced a message of so many bytes, longer than any may be.
     TooLong(u32),
@@ -84,7 +84,7 @@ impl fmt::Display for Down {
             Self::Overflow => f.write_str(
                 "the peer did not follow: it takes messages more slowly than they are made",
             ),
-            Self::Replaced => f.write_str("the peer made a new connection"),
+            Self::Replaced => f.write_str("a new connection takes its place"),
             Self::TooLong(length) => write!(
                 f,
                 "the peer announced a message of {length} bytes, and {MAX_MESSAGE} are the most: \

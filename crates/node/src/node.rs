@@ -28,6 +28,10 @@ use std::sync::Arc;
 use std::time::Instant;
 use wire::ip::Flow;
 
+/// What the secret of crash tokens is derived for: every member makes the same ones, so that the
+/// heir of an address can prove that an IKE SA is lost (RFC 6290 section 9.2).
+const CRASH_TOKENS: &str = "crash tokens";
+
 /// A host's IKE, policy and cluster.
 pub struct Node {
     ike: Endpoint,
@@ -69,12 +73,15 @@ impl Node {
         let spd = Spd::build(config.rules, addresses);
         let buckets = config.cluster.as_ref().map(buckets).unwrap_or_default();
         let replicates = !buckets.is_empty();
+        let cluster = config.cluster.as_ref();
+        let qcd_secret = cluster.map(|cluster| cluster.member.key.derive(CRASH_TOKENS));
         let ike = Endpoint::new(
             ike::Config {
                 cookies: config.cookies,
                 export_keys: config.export_keys,
                 first_child: if replicates { draw(&mut *random) } else { 0 },
                 buckets: addresses_of(&buckets),
+                qcd_secret: qcd_secret.map(Arc::new),
                 ..ike::Config::new(Arc::clone(&config.pad), child_rules(&spd))
             },
             random,

@@ -178,6 +178,12 @@ impl Daemon {
                 self.left = true;
                 self.log.event("cluster", &text);
             }
+            Event::Cluster(cluster::Event::NodeUp { node }) => {
+                self.log.event("cluster", &text);
+                if let Some(links) = &self.links {
+                    links.renew(node.as_str());
+                }
+            }
             Event::BadRecord { .. } | Event::Unreadable { .. } => {
                 self.log.failure("cluster", &text);
             }

@@ -25,6 +25,8 @@ pub struct ChaosReport {
     pub faults: u32,
     /// How long everything took, in seconds.
     pub duration_s: f64,
+    /// Each fault, in order.
+    pub each: Vec<FaultReport>,
     /// Per kind of fault.
     pub kinds: Vec<KindReport>,
     /// What the wire oracle saw.
@@ -43,6 +45,23 @@ pub struct ChaosReport {
     pub ok: bool,
     /// What did not, as sentences.
     pub failures: Vec<String>,
+}
+
+/// One fault.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct FaultReport {
+    /// What it was.
+    pub name: String,
+    /// The node it happened to.
+    pub node: String,
+    /// When it began, in milliseconds since the captures began.
+    pub at_ms: f64,
+    /// How long it lasted, in milliseconds.
+    pub lasted_ms: f64,
+    /// The silence that it cost, in milliseconds.
+    pub gap_ms: f64,
+    /// From its end to one cluster again, in milliseconds, if that came in time.
+    pub recovery_ms: Option<f64>,
 }
 
 /// One kind of fault.
@@ -67,6 +86,7 @@ impl ChaosReport {
             faults_asked,
             faults: 0,
             duration_s: 0.0,
+            each: Vec::new(),
             kinds: Vec::new(),
             oracle: Findings::default(),
             probes_sent: 0,
@@ -80,8 +100,17 @@ impl ChaosReport {
     }
 
     /// Adds one fault.
-    pub(crate) fn add(&mut self, after: &After, recovery: Option<Duration>) {
+    pub(crate) fn add(
+        &mut self,
+        after: &After,
+        mut fault: FaultReport,
+        recovery: Option<Duration>,
+    ) {
         self.faults += 1;
+        fault.name = after.what.to_owned();
+        fault.gap_ms = milliseconds(after.gap.length);
+        fault.recovery_ms = recovery.map(milliseconds);
+        self.each.push(fault);
         let known = self
             .kinds
             .iter()
@@ -175,11 +204,14 @@ mod tests {
                 length: Duration::from_millis(ms),
             };
             let after = After { what, gap, lost: 3 };
-            report.add(&after, recovery.map(Duration::from_millis));
+            let fault = FaultReport::default();
+            report.add(&after, fault, recovery.map(Duration::from_millis));
         }
         assert_eq!((report.faults, report.kinds.len()), (3, 2));
         assert_eq!(report.kinds[0].event.probes_lost, 6);
         assert_eq!(report.kinds[0].unrecovered, 1);
+        let each = report.each.iter().map(|fault| fault.recovery_ms);
+        assert_eq!(each.collect::<Vec<_>>(), [Some(30.0), Some(10.0), None]);
         let text = report.to_string();
         let line = "freeze             2   100 / 120 / 120 ms           30 / 30 / 30 ms";
         assert!(text.contains(line), "{text}");

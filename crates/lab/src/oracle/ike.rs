@@ -13,6 +13,8 @@ const MOST: usize = 1 << 20;
 const IKE_SA_INIT: u8 = 34;
 /// The response flag (RFC 7296 §3.1).
 const RESPONSE: u8 = 0x20;
+/// The payload that says something in clear (RFC 7296 §3.10).
+const NOTIFY: u8 = 41;
 /// The payload of an encrypted fragment (RFC 7383 §2.5).
 const FRAGMENT: u8 = 53;
 
@@ -68,6 +70,9 @@ impl Ike {
         source: IpAddr,
         message: &[u8],
     ) -> Option<Conflict> {
+        if is_hint(message) {
+            return None;
+        }
         let Some(name) = name(source, message) else {
             self.unwatched += 1;
             return None;
@@ -95,6 +100,15 @@ impl Ike {
             earlier: (sent.node, sent.at),
         })
     }
+}
+
+/// Whether it says in clear that an IKE SA is not here: that is no message of the IKE SA, and
+/// whoever has it may answer the same request (RFC 7296 §2.21.4).
+fn is_hint(message: &[u8]) -> bool {
+    let Some(&[next, _version, exchange, _flags]) = message.get(16..20) else {
+        return false;
+    };
+    next == NOTIFY && exchange != IKE_SA_INIT
 }
 
 /// Reads the header (RFC 7296 §3.1), and that of a fragment behind it (RFC 7383 §2.5).
@@ -172,6 +186,18 @@ mod tests {
         let conflict = conflict.unwrap();
         assert_eq!((conflict.node, conflict.at), ("be2", 4));
         assert_eq!((conflict.earlier, conflict.name.id), (("be1", 1), 7));
+    }
+
+    #[test]
+    fn that_an_ike_sa_is_not_here_is_no_message_of_it() {
+        let mut ike = Ike::default();
+        let mut hint = message(2, INFORMATIONAL, RESPONSE, 7, b"lost");
+        hint[16] = NOTIFY;
+        let answer = message(2, INFORMATIONAL, RESPONSE, 7, b"alive");
+        for message in [&hint, &answer, &hint] {
+            assert_eq!(ike.message("be1", 0, VIP, message), None);
+        }
+        assert_eq!((ike.messages(), ike.unwatched), (1, 0));
     }
 
     #[test]

@@ -192,3 +192,20 @@ async fn three_nodes_have_three_links() {
     assert_eq!(message(&mut b_inbox, "a").await, b"b");
     assert_eq!(message(&mut c_inbox, "a").await, b"c");
 }
+
+/// Who hears otherwise that the peer is back does not wait for TCP.
+#[tokio::test]
+async fn a_link_is_made_anew_when_asked_for() {
+    let cluster = Cluster::new();
+    let ((a, mut a_inbox), (b, mut b_inbox)) = pair(&cluster, 64 << 20).await;
+    b.renew("a");
+    a.send("b", b"before".to_vec()).unwrap();
+    assert_eq!(message(&mut b_inbox, "a").await, b"before");
+    a.renew("b");
+    assert_eq!(down(&mut a_inbox, "b").await, Down::Replaced);
+    up(&mut a_inbox, "b").await;
+    down(&mut b_inbox, "a").await;
+    up(&mut b_inbox, "a").await;
+    a.send("b", b"after".to_vec()).unwrap();
+    assert_eq!(message(&mut b_inbox, "a").await, b"after");
+}
