@@ -173,6 +173,12 @@ pub enum Command {
         /// At most so many IKE SAs now; the caller comes again for the rest.
         count: usize,
     },
+    /// The silent IKE SAs of a local address are forgotten without a word: nothing can be said on
+    /// them.
+    ForgetSilent {
+        /// The local address.
+        address: IpAddr,
+    },
     /// An IKE SA is forgotten without a word to the peer: another member has it.
     Forget(IkeSaId),
     /// A new policy. SAs stay; who changed a peer or rule deletes what it no longer allows. What is

@@ -95,6 +95,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::ReplaceFrozen { address, count } => {
             members::replace_frozen(tables, address, count, now);
         }
+        Command::ForgetSilent { address } => members::forget_silent(tables, address, now),
         Command::Forget(ike) => members::forget(tables, ike, now),
         Command::Reload { pad, rules } => reload(tables, pad, rules, now),
     }

@@ -141,6 +141,14 @@ pub(crate) fn forget(tables: &mut Tables, ike: IkeSaId, now: Instant) {
     }
 }
 
+/// Forgets every silent IKE SA of a local address without a word.
+pub(crate) fn forget_silent(tables: &mut Tables, address: IpAddr, now: Instant) {
+    let silent = |ike: &IkeSaId| tables.sa(*ike).is_some_and(Sa::is_silent);
+    let all = of_address(tables, address).into_iter();
+    let silent: Vec<IkeSaId> = all.filter(silent).collect();
+    silent.into_iter().for_each(|ike| forget(tables, ike, now));
+}
+
 fn of_address(tables: &Tables, address: IpAddr) -> Vec<IkeSaId> {
     let of_address = |slot: &Slot| slot.local() == address;
     let slots = tables.slots().filter(|(_, slot)| of_address(slot));

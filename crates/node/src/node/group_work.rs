@@ -131,7 +131,7 @@ impl Node {
             Step::Delete => {
                 for address in self.addresses_of(&group) {
                     // On SAs that a lost member may use nothing is said, not even that they end.
-                    self.tell_ike(ike::Command::ForgetFrozen { address }, now);
+                    self.tell_ike(ike::Command::ForgetSilent { address }, now);
                     self.tell_ike(ike::Command::DeleteLocalAddress { address }, now);
                 }
             }
