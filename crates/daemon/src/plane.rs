@@ -288,6 +288,7 @@ impl Plane {
 
     /// The owner of a pair has stopped before this number.
     pub(crate) fn set_exact(&mut self, child: ChildId, next: u64) {
+        self.inbound.give(InboundOrder::Exact(child));
         match self.later.get_mut(&child) {
             // It has never sent.
             Some(later) => later.granted = None,

@@ -341,6 +341,10 @@ impl Worker {
                     // What is refused belongs to a pair that has just gone.
                     let _ = inbound.grant(child, ceiling, refill_at);
                 }
+                Ok(Some(InboundOrder::Exact(child))) => {
+                    // Only a strict SA wants to know.
+                    let _ = inbound.set_exact(child);
+                }
                 Ok(Some(InboundOrder::Restore { child, image })) => {
                     inbound.restore_window(child, &image);
                 }

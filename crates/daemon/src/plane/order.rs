@@ -58,6 +58,8 @@ pub(crate) enum InboundOrder {
         ceiling: u64,
         refill_at: u64,
     },
+    /// The owner of a strict SA has told its window to the number.
+    Exact(ChildId),
     Restore {
         child: ChildId,
         image: WindowImage,
