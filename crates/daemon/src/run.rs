@@ -89,6 +89,9 @@ pub(crate) struct Daemon {
     control: Option<Control>,
 }
 
+/// Sockets for heartbeats, and what comes in through them.
+type Hearing = (Heartbeats, mpsc::Receiver<Heartbeat>);
+
 /// Where inputs come from.
 struct Inputs {
     reports: mpsc::Receiver<Report>,
@@ -129,13 +132,7 @@ impl Daemon {
         let addresses = Groups::host_addresses(&mut netlink)?;
         let policy = Spd::build(config.rules.clone(), &addresses);
         let (capture, filter) = Capture::new(setup::capture(&config, plane.index()), &policy)?;
-        let (heartbeats, heartbeat_inputs) = match setup::heartbeat_paths(&config) {
-            Some((port, families)) => {
-                let (sockets, inputs) = Heartbeats::open(port, &families, config.plane.mark)?;
-                (Some(sockets), Some(inputs))
-            }
-            None => (None, None),
-        };
+        let (heartbeats, heartbeat_inputs) = open_heartbeats(&config)?.unzip();
         let opened = open_links(&config, &mut log)?;
         let certified_until = opened.as_ref().map(|opened| opened.until);
         let (links, inbox) = opened.map(|opened| (opened.links, opened.inbox)).unzip();
@@ -288,6 +285,14 @@ async fn news(inbox: &mut Option<Inbox>) -> Option<News> {
     }
 }
 
+/// The heartbeats of a member of a cluster.
+fn open_heartbeats(config: &Config) -> Result<Option<Hearing>, Error> {
+    let Some((port, families)) = setup::heartbeat_paths(config) else {
+        return Ok(None);
+    };
+    Ok(Some(Heartbeats::open(port, &families, config.plane.mark)?))
+}
+
 /// Where session keys are written for an analyser, if anybody asked for that.
 fn key_log(options: &Options, config: &Config) -> Result<Option<KeyLog>, Error> {
     let folder = options.wireshark_keys.as_ref();
@@ -295,7 +300,7 @@ fn key_log(options: &Options, config: &Config) -> Result<Option<KeyLog>, Error> 
     folder.map(|folder| KeyLog::open(folder)).transpose()
 }
 
-/// The history of a member of a cluster. A node that cannot keep it on file takes part all the same.
+/// The history of a member of a cluster, which takes part even if it cannot keep it on file.
 fn open_history(config: &Config, log: &mut Log) -> Option<History> {
     config.cluster.as_ref()?;
     let (history, fault) = History::open(setup::node_name(config), &config.node.run_dir);

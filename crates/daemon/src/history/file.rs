@@ -17,7 +17,7 @@ const MAX_LENGTH: u64 = 512 << 10;
 const MAX_WAITING: usize = 256;
 
 /// The giving end. Dropping it waits until all is written.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     lines: Option<SyncSender<String>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -27,7 +27,7 @@ impl Writer {
     ///
     /// # Errors
     /// When that is not possible.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let book = Book::open(folder.to_owned())?;
         let (lines, queue) = sync_channel(MAX_WAITING);
@@ -42,7 +42,7 @@ impl Writer {
 
     /// Writes what is known of a move; a later line about the same move stands for this one. It
     /// never waits: a takeover must not wait for a disk.
-    pub(super) fn write(&self, place: &Move) {
+    pub(crate) fn write(&self, place: &Move) {
         let line = serde_json::to_string(place);
         if let (Some(lines), Ok(line)) = (&self.lines, line) {
             let _ = lines.try_send(line + "\n");
@@ -99,7 +99,7 @@ impl Book {
 
 /// The latest `count` moves in the files of `folder`, oldest first. What cannot be read is left
 /// out: a line may be cut short by a crash, or be of another version.
-pub(super) fn read(folder: &Path, count: usize) -> Vec<Move> {
+pub(crate) fn read(folder: &Path, count: usize) -> Vec<Move> {
     let mut moves: Vec<Move> = Vec::new();
     for name in [OLD, NAME] {
         let Ok(text) = std::fs::read(folder.join(name)) else {
