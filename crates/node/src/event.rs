@@ -36,7 +36,8 @@ pub enum Event {
         /// The group.
         group: GroupName,
     },
-    /// The first packet of a group is sealed, or opened, since its gate is open here.
+    /// The first packet of a group is sealed, or opened, since its gate is open here. Outbound
+    /// this comes for each of its addresses.
     FirstPacket {
         /// The group.
         group: GroupName,
