@@ -36,7 +36,8 @@ pub enum Event {
         /// The group.
         group: GroupName,
     },
-    /// The first packet of a group is sealed, or opened, since its gate is open here.
+    /// The first packet of a group is sealed, or opened, since its gate is open here. Outbound
+    /// this comes for each of its addresses.
     FirstPacket {
         /// The group.
         group: GroupName,
@@ -101,44 +102,6 @@ impl fmt::Display for Event {
                  in clear if the rule only requests protection, and is dropped if not; add the \
                  address to a [[peer]]"
             ),
-            Self::GroupQuiet { group } => {
-                write!(f, "{group}: peers know that its addresses leave this node")
-            }
-            other => other.fmt_replication(f),
-        }
-    }
-}
-
-impl Event {
-    /// The sentences about SAs that survive a change of owner.
-    fn fmt_replication(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LastWord { group } => {
-                write!(
-                    f,
-                    "{group}: its owner has closed the gate and told where it stopped"
-                )
-            }
-            Self::GateClosed { group, to } => {
-                write!(f, "{group}: the gate is closed here, for {to} gets it")
-            }
-            Self::AddressesUp { group } => write!(f, "{group}: its addresses are up here"),
-            Self::FirstPacket { group, direction } => {
-                let done = match direction {
-                    Direction::Outbound => "sealed",
-                    Direction::Inbound => "opened",
-                };
-                write!(f, "{group}: the first packet is {done} here")
-            }
-            Self::Inherited { group, count: 0 } => {
-                write!(
-                    f,
-                    "{group}: this node begins without SAs of an earlier owner"
-                )
-            }
-            Self::Inherited { group, count } => {
-                write!(f, "{group}: this node goes on with {count} IKE SAs")
-            }
             Self::Copy {
                 group,
                 owner,
@@ -174,6 +137,44 @@ impl Event {
                 "{group}: the owner sends what this version does not read: run the same version \
                  on all members"
             ),
+            other => other.fmt_move(f),
+        }
+    }
+}
+
+impl Event {
+    /// The sentences about a group that comes or goes.
+    fn fmt_move(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GroupQuiet { group } => {
+                write!(f, "{group}: peers know that its addresses leave this node")
+            }
+            Self::LastWord { group } => {
+                write!(
+                    f,
+                    "{group}: its owner has closed the gate and told where it stopped"
+                )
+            }
+            Self::GateClosed { group, to } => {
+                write!(f, "{group}: the gate is closed here, for {to} gets it")
+            }
+            Self::AddressesUp { group } => write!(f, "{group}: its addresses are up here"),
+            Self::FirstPacket { group, direction } => {
+                let done = match direction {
+                    Direction::Outbound => "sealed",
+                    Direction::Inbound => "opened",
+                };
+                write!(f, "{group}: the first packet is {done} here")
+            }
+            Self::Inherited { group, count: 0 } => {
+                write!(
+                    f,
+                    "{group}: this node begins without SAs of an earlier owner"
+                )
+            }
+            Self::Inherited { group, count } => {
+                write!(f, "{group}: this node goes on with {count} IKE SAs")
+            }
             _ => Ok(()),
         }
     }

@@ -189,9 +189,7 @@ impl Node {
             }
             Command::Usage { child, usage } => {
                 // A pair that ended in the meantime is no mistake of the driver.
-                let _ = self
-                    .ike
-                    .handle_command(ike::Command::ChildUsage { child, usage }, now);
+                self.tell_ike(ike::Command::ChildUsage { child, usage }, now);
                 Ok(())
             }
             Command::Addresses(addresses) => {

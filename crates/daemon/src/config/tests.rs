@@ -123,6 +123,11 @@ fn the_book_has_every_key() {
         ("## `[[rule]]`", "[[rule]]\n".to_owned(), String::new()),
         ("## `[cluster]`", "[cluster]\n".to_owned(), String::new()),
         (
+            "### `[cluster.witness]`",
+            "[cluster.witness]\n".to_owned(),
+            "[cluster]\n".to_owned(),
+        ),
+        (
             "### `[[cluster.node]]`",
             "[[cluster.node]]\n".to_owned(),
             "[cluster]\n".to_owned(),
@@ -154,7 +159,9 @@ fn the_book_has_every_key() {
         let unknown = |found: &&Diagnostic| found.message.contains("has no key `qqq");
         let remedy = &report.diagnostics.iter().find(unknown).unwrap().remedy;
         let mut read: Vec<&str> = remedy.split('`').skip(1).step_by(2).collect();
-        let tables = ["node", "plane", "peer", "rule", "cluster", "group"];
+        let tables = [
+            "node", "plane", "peer", "rule", "cluster", "group", "witness",
+        ];
         if !heading.contains("rule") {
             read.retain(|key| !tables.contains(key));
         }

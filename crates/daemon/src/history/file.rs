@@ -110,7 +110,7 @@ pub(crate) fn read(folder: &Path, count: usize) -> Vec<Move> {
             let same = |known: &&mut Move| {
                 known.group == place.group && known.epoch == place.epoch && known.time == place.time
             };
-            match moves.iter_mut().rev().take(count).find(same) {
+            match moves.iter_mut().rev().find(same) {
                 Some(known) => *known = place,
                 None => moves.push(place),
             }

@@ -114,7 +114,7 @@ impl Book {
                 outbound,
                 begun,
                 told: (0, 0),
-                pace: (0, begun, 0.0),
+                pace: (0, Instant::now(), 0.0),
             },
         );
     }
