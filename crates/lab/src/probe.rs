@@ -12,7 +12,7 @@ const LATE: Duration = Duration::from_millis(200);
 /// An answer that takes longer than this is none.
 const LATEST: Duration = Duration::from_secs(10);
 /// A silence that an event caused begins at most this long before it, and a probe's interval.
-const UNSEEN: Duration = Duration::from_millis(20);
+pub(crate) const UNSEEN: Duration = Duration::from_millis(20);
 /// The first bytes of a probe; what begins otherwise is no answer.
 const MAGIC: [u8; 8] = *b"hf-probe";
 

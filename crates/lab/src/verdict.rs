@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::hosts::socket;
 use crate::options::{FrontEnd, Options};
 use crate::oracle::Findings;
-use crate::probe::{Gap, Seen};
+use crate::probe::{Gap, Seen, UNSEEN};
 use crate::stop::Stop;
 use crate::topology::{other, short};
 
@@ -60,14 +60,12 @@ pub(crate) struct After {
 
 /// What each event cost.
 pub(crate) fn gaps(moments: &[Moment], seen: &Seen) -> Vec<After> {
-    let next = moments
-        .iter()
-        .skip(1)
-        .map(|moment| moment.at)
-        .chain([seen.end]);
-    let each = moments.iter().zip(next);
+    // What begins just before the next event is that event's.
+    let next = moments.iter().skip(1);
+    let next = next.map(|next| next.at.checked_sub(UNSEEN).unwrap_or(next.at));
+    let each = moments.iter().zip(next.chain([seen.end]));
     each.map(|(moment, next)| {
-        let gap = seen.gap(moment.at, next);
+        let gap = seen.gap(moment.at, next.max(moment.at));
         After {
             what: moment.what,
             gap,
