@@ -11,7 +11,7 @@ use crate::output::{Outbox, Output, Timer};
 use crate::parts::{Failback, GroupConfig};
 use crate::reason::{MoveReason, Refusal, StartReason, StopReason};
 use crate::settle::Settle;
-use crate::status::{GroupState, GroupStatus};
+use crate::status::{Ability, GroupState, GroupStatus};
 use crate::view::View;
 
 /// Why this node, the owner, stops the group, and what comes after.
@@ -40,6 +40,8 @@ pub(crate) struct Group {
     failures: VecDeque<Instant>,
     /// It failed here too often: until when it is not started here unless somebody insists.
     unable_until: Option<Instant>,
+    /// What on this host keeps it from running here.
+    barred: Option<String>,
     /// Since when nobody owns it, and whether that was said.
     unowned_since: Option<Instant>,
     unowned_told: bool,
@@ -65,6 +67,7 @@ impl Group {
             owned_since: now,
             failures: VecDeque::new(),
             unable_until: None,
+            barred: None,
             unowned_since: None,
             unowned_told: false,
             rival: None,
@@ -85,7 +88,15 @@ impl Group {
     }
 
     pub(crate) fn able(&self) -> bool {
-        self.unable_until.is_none()
+        self.ability() == Ability::Able
+    }
+
+    fn ability(&self) -> Ability {
+        match (&self.barred, self.unable_until) {
+            (Some(_), _) => Ability::Barred,
+            (None, Some(_)) => Ability::Failed,
+            (None, None) => Ability::Able,
+        }
     }
 
     /// What this node's heartbeats say about it.
@@ -94,7 +105,7 @@ impl Group {
             group: self.config.name.clone(),
             claim: self.claim.clone(),
             state: self.run,
-            able: self.able(),
+            ability: self.ability(),
         }
     }
 
@@ -149,6 +160,9 @@ impl Group {
             return Err(Refusal::Moving);
         }
         if *to == view.me.node {
+            if self.barred.is_some() {
+                return Err(Refusal::TargetBarred);
+            }
             if self.run != GroupState::Failed {
                 return Err(Refusal::AlreadyThere);
             }
@@ -231,6 +245,16 @@ impl Group {
         }
     }
 
+    /// Something on this host keeps it from running here, or does so no longer.
+    pub(crate) fn set_barred(&mut self, why: Option<String>, out: &mut Outbox) {
+        if self.barred != why {
+            self.barred.clone_from(&why);
+            out.news = true;
+            let group = self.config.name.clone();
+            out.event(Event::GroupBarred { group, why });
+        }
+    }
+
     /// Does what follows from what is known now, until nothing more follows.
     pub(crate) fn step(&mut self, view: &View, out: &mut Outbox) {
         if self
@@ -309,6 +333,12 @@ impl Group {
             let heir = view.receiver(&self.claim, &self.config)?;
             return Some(Leave::Give(heir, MoveReason::Shutdown));
         }
+        // Where nobody can take it, it stays: what is in the way may go.
+        if self.barred.is_some()
+            && let Some(heir) = view.receiver(&self.claim, &self.config)
+        {
+            return Some(Leave::Give(heir, MoveReason::Failure));
+        }
         if let Some(rival) = view.deaf_rival(&self.config) {
             return Some(Leave::Give(rival, MoveReason::Conflict));
         }
@@ -343,7 +373,7 @@ impl Group {
     /// that failed too often stops here.
     fn abandon(&mut self, out: &mut Outbox) {
         if let Some(Leave::Give(to, reason)) = self.leave.take() {
-            if reason == MoveReason::Failure {
+            if reason == MoveReason::Failure && self.unable_until.is_some() {
                 self.leave = Some(Leave::GiveUp);
             }
             let group = self.config.name.clone();
@@ -396,6 +426,12 @@ impl Group {
             _ => {}
         }
         if view.leaving {
+            return false;
+        }
+        if self.barred.is_some() {
+            if self.run != GroupState::Failed {
+                self.enter(GroupState::Failed, view.now, out);
+            }
             return false;
         }
         if let Some(until) = self.unable_until {

@@ -12,6 +12,9 @@ pub(crate) const TAG_LENGTH: usize = 32;
 /// Says what is authenticated, so that a tag made for anything else never fits.
 const DOMAIN: &[u8] = b"holdfast cluster heartbeat 1\0";
 
+/// As [`DOMAIN`], for what is made of the key.
+const DERIVED: &[u8] = b"holdfast cluster derived 1\0";
+
 /// The secret shared by the members of one cluster, wiped on drop.
 pub struct ClusterKey(crypto::Secret);
 
@@ -57,6 +60,14 @@ impl ClusterKey {
         Self::new(crypto::Secret::from_slice(bytes))
     }
 
+    /// A secret of 32 octets for another purpose, the same on every member; nothing follows from
+    /// it for the key or for a secret with another label.
+    #[must_use]
+    pub fn derive(&self, label: &str) -> crypto::Secret {
+        let secret = hmac::sha256(self.0.as_bytes(), &[DERIVED, label.as_bytes()]);
+        crypto::Secret::from_slice(&secret)
+    }
+
     pub(crate) fn tag(&self, body: &[u8]) -> [u8; TAG_LENGTH] {
         hmac::sha256(self.0.as_bytes(), &[DOMAIN, body])
     }
@@ -81,6 +92,17 @@ mod tests {
             Some(BadKey { length: 257 })
         );
         assert!(ClusterKey::from_slice(&[7; 32]).is_ok());
+    }
+
+    #[test]
+    fn secrets_of_other_purposes_differ_and_are_no_tags() {
+        let key = ClusterKey::from_slice(&[7; 32]).unwrap();
+        let other = ClusterKey::from_slice(&[8; 32]).unwrap();
+        let one = key.derive("one");
+        assert!(one.constant_time_eq(&key.derive("one")));
+        assert!(!one.constant_time_eq(&key.derive("two")));
+        assert!(!one.constant_time_eq(&other.derive("one")));
+        assert!(!key.verify(b"one", one.as_bytes()));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod operator;
 mod replicate;
 #[cfg(test)]
 mod tests;
+mod voice;
 
 use crate::acquire::{self, NoAcquire};
 use crate::command::{ApiMisuse, Command, Datagram};
@@ -45,6 +46,8 @@ pub struct Node {
     /// Groups whose addresses are on this host, or will be in a moment.
     claimed: BTreeSet<GroupName>,
     departures: BTreeMap<GroupName, Departure>,
+    /// Whether crash tokens may be shown for a group, as IKE was told.
+    tokens: BTreeMap<GroupName, bool>,
     outputs: VecDeque<Output>,
     ike_wait: Option<(Instant, ike::Timer)>,
     cluster_wait: Option<(Instant, cluster::Timer)>,
@@ -74,6 +77,8 @@ impl Node {
                 export_keys: config.export_keys,
                 first_child: if replicates { draw(&mut *random) } else { 0 },
                 buckets: addresses_of(&buckets),
+                qcd_secret: config.recovery.qcd_secret,
+                tickets: config.recovery.tickets,
                 ..ike::Config::new(Arc::clone(&config.pad), child_rules(&spd))
             },
             random,
@@ -102,6 +107,7 @@ impl Node {
             host_addresses: addresses.to_vec(),
             claimed: BTreeSet::new(),
             departures: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             outputs: VecDeque::new(),
             ike_wait: None,
             cluster_wait: None,
@@ -225,6 +231,13 @@ impl Node {
             }
             Command::Stray(stray) => {
                 self.stray(stray.local(), stray);
+                Ok(())
+            }
+            Command::SetBarred { group, why } => {
+                self.tell_cluster(cluster::Command::SetBarred { group, why }, now)
+            }
+            Command::SetTicketKeys(keys) => {
+                self.tell_ike(ike::Command::SetTicketKeys(keys), now);
                 Ok(())
             }
             Command::Reload(config) => self.reload(*config, now),
@@ -352,7 +365,7 @@ impl Node {
                 .find_by_name(&acquire.peer)
                 .is_some_and(|peer| peer.ike.hints)
         });
-        let acquire = acquire.map(Box::new);
+        let acquire = acquire.filter(|_| self.may_speak(local, now)).map(Box::new);
         self.tell_ike(
             ike::Command::InvalidSpi {
                 local,
@@ -409,6 +422,7 @@ impl Node {
                 break;
             }
         }
+        self.allow_tokens(now);
     }
 
     pub(crate) fn drain_ike(&mut self, now: Instant) -> bool {
@@ -427,7 +441,9 @@ impl Node {
                     remote,
                     bytes,
                 };
-                self.stage(local.ip(), transmit);
+                if self.may_speak(local.ip(), now) {
+                    self.stage(local.ip(), transmit);
+                }
                 return true;
             }
             ike::Output::Install(install) => {
@@ -436,6 +452,9 @@ impl Node {
             }
             ike::Output::Activate { child } => {
                 self.activate(child);
+                return true;
+            }
+            ike::Output::Keepalive { local, .. } if !self.may_speak(local.ip(), now) => {
                 return true;
             }
             ike::Output::Keepalive { local, remote } => Output::Keepalive { local, remote },

@@ -57,6 +57,7 @@ pub(crate) fn config(settings: &Settings, host: HostId) -> Config {
         cookies: Cookies::From(100),
         // A checker sees to it that no key is ever on the network.
         export_keys: settings.replicate.is_some(),
+        recovery: node::Recovery::default(),
         cluster: (!settings.groups_of(host).is_empty()).then(|| member(settings, host)),
     }
 }

@@ -56,6 +56,8 @@ impl Node {
             None if self.cluster.is_none() => {}
             _ => return Err(ApiMisuse::ClusterChanged),
         }
+        let tickets = config.recovery.tickets;
+        self.tell_ike(ike::Command::SetTicketKeys(tickets), now);
         self.delete_outdated(&config.rules, &config.pad, now);
         let spd = Spd::build(config.rules, self.spd.local_addresses());
         self.pad = config.pad;

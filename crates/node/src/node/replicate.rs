@@ -155,7 +155,12 @@ impl Node {
                 true => u64::MAX,
                 false => replication.replicator.committed(group),
             };
-            self.outputs.extend(shared.release(committed));
+            // What waited until this node lost the group, or stood still, is not said any more.
+            let member = self.cluster.as_ref();
+            let speaks = member.is_some_and(|member| member.surely_owns(group, now));
+            let said = |output: &Output| speaks || !matches!(output, Output::TransmitIke { .. });
+            let free = shared.release(committed).into_iter();
+            self.outputs.extend(free.filter(said));
         }
     }
 
@@ -480,7 +485,10 @@ impl Node {
                 replicator.set_heard(node, false);
                 match why {
                     cluster::DownReason::Left => replicator.set_left(node),
-                    cluster::DownReason::Restarted => replicator.set_ended(node),
+                    // Before it died it may have gone on with what it had.
+                    cluster::DownReason::Restarted | cluster::DownReason::ProcessDied => {
+                        replicator.set_ended(node)
+                    }
                     _ => {}
                 }
             }

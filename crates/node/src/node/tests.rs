@@ -1,7 +1,7 @@
 //! Tests of the node as a whole: the order of its effects.
 
 use super::*;
-use crate::config::ClusterConfig;
+use crate::config::{ClusterConfig, Recovery};
 use cluster::{ClusterKey, GroupConfig, NodeName};
 use crypto::SeededRandom;
 use ike::Cookies;
@@ -50,6 +50,7 @@ fn config(with_group: bool) -> Config {
         pad: Arc::new(Pad::default()),
         cookies: Cookies::From(100),
         export_keys: false,
+        recovery: Recovery::default(),
         cluster: Some(ClusterConfig {
             member,
             groups: addresses,
