@@ -27,6 +27,8 @@ pub enum Error {
     Certificates(link::pki::Error),
     /// The links to the other members cannot be made.
     Link(link::Error),
+    /// Another daemon, or the guard of one, has this host's turn; this file says so.
+    Guarded(PathBuf),
     /// The runtime of the control plane cannot start.
     Runtime(std::io::Error),
 }
@@ -54,6 +56,12 @@ impl fmt::Display for Error {
                  {error}"
             ),
             Self::Link(error) => error.fmt(f),
+            Self::Guarded(path) => write!(
+                f,
+                "another daemon with this `run_dir`, or what cleans up behind one that died, keeps \
+                 {}; `fuser` names it",
+                path.display()
+            ),
             Self::Runtime(error) => write!(f, "the control plane cannot start: {error}"),
         }
     }

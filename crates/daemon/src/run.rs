@@ -3,12 +3,14 @@
 mod answers;
 mod effects;
 mod inputs;
+mod survival;
 
 use crate::capture::{Applied, Capture};
 use crate::config::{Config, Takeover};
 use crate::control::{Control, Question};
 use crate::error::Error;
 use crate::groups::{Done, Groups};
+use crate::guard::{Guard, Turn};
 use crate::heartbeat::{Heartbeat, Heartbeats};
 use crate::key_log::KeyLog;
 use crate::links;
@@ -16,6 +18,7 @@ use crate::log::Log;
 use crate::options::Options;
 use crate::plane::{Plane, Report};
 use crate::random::OsRandom;
+use crate::recovery::Recovery;
 use crate::setup;
 use crate::watch::watch;
 use answers::Waiting;
@@ -77,6 +80,9 @@ pub(crate) struct Daemon {
     links: Option<Links>,
     netlink: Netlink,
     keys: Option<KeyLog>,
+    recovery: Recovery,
+    guard: Option<Guard>,
+    guard_ends: Option<mpsc::Sender<String>>,
     log: Log,
     waiting: Vec<Waiting>,
     began: Instant,
@@ -91,6 +97,8 @@ struct Inputs {
     heartbeats: Option<mpsc::Receiver<Heartbeat>>,
     links: Option<Inbox>,
     services: mpsc::Receiver<Done>,
+    /// Guards that have ended.
+    guards: mpsc::Receiver<String>,
     questions: mpsc::Receiver<Question>,
     addresses: AsyncFd<Monitor>,
     signals: Signals,
@@ -117,6 +125,10 @@ impl Signals {
 impl Daemon {
     /// Brings everything up; the control socket last, so that who reaches it finds all in place.
     fn start(options: &Options, config: Config, mut log: Log) -> Result<(Self, Inputs), Error> {
+        let turn = match &config.cluster {
+            Some(_) => Some(Turn::wait(&config.node.run_dir)?),
+            None => None,
+        };
         let (plane, reports) = Plane::start(&setup::plane(&config, options.sabotage_reservation))?;
         let (groups, services) = Groups::new(setup::groups(&config))?;
         let monitor = Monitor::open()?;
@@ -133,9 +145,13 @@ impl Daemon {
         };
         let (links, inbox) = open_links(&config, &mut log)?;
         let keys = key_log(options, &config)?;
+        let (mut recovery, warning) = Recovery::start(&config);
+        if let Some(warning) = warning {
+            log.event("warning", &warning);
+        }
         let began = Instant::now();
         let node = Node::new(
-            setup::node(&config, keys.is_some())?,
+            setup::node(&config, keys.is_some(), recovery.all())?,
             &addresses,
             incarnation(),
             Box::new(OsRandom),
@@ -154,6 +170,9 @@ impl Daemon {
             links,
             netlink,
             keys,
+            recovery,
+            guard: None,
+            guard_ends: None,
             log,
             waiting: Vec::new(),
             began,
@@ -161,6 +180,8 @@ impl Daemon {
             control: None,
             config,
         };
+        let (ended, guards) = mpsc::channel(1);
+        daemon.begin_to_watch(turn, ended)?;
         daemon.carry_out();
         let socket = options
             .socket
@@ -173,6 +194,7 @@ impl Daemon {
             heartbeats: heartbeat_inputs,
             links: inbox,
             services,
+            guards,
             questions,
             addresses: watch(monitor).map_err(Error::Runtime)?,
             signals: Signals::listen()?,
@@ -216,6 +238,7 @@ impl Daemon {
                     None => return Err(Error::Plane("the data plane ended".to_owned())),
                 },
                 Some(done) = inputs.services.recv() => self.service_done(done),
+                Some(text) = inputs.guards.recv() => self.guard_ended(&text),
                 Some(applied) = inputs.filter.recv() => self.filter_applied(&applied),
                 changed = inputs.addresses.readable_mut() => self.addresses_changed(changed),
                 Some(question) = inputs.questions.recv() => self.question(question),
@@ -251,6 +274,10 @@ impl Daemon {
             "the fail-closed rules stay: `nft delete table inet holdfast`",
         );
         drop(self.control.take());
+        // A member that has not left in good order is cleaned up behind, as one that has died.
+        if let Some(guard) = self.guard.take().filter(|_| self.left) {
+            guard.dismiss();
+        }
         self.capture.withdraw();
         self.plane.stop();
     }
