@@ -125,10 +125,8 @@ impl Signals {
 impl Daemon {
     /// Brings everything up; the control socket last, so that who reaches it finds all in place.
     fn start(options: &Options, config: Config, mut log: Log) -> Result<(Self, Inputs), Error> {
-        let turn = match &config.cluster {
-            Some(_) => Some(Turn::wait(&config.node.run_dir)?),
-            None => None,
-        };
+        let turn = config.cluster.as_ref();
+        let turn = turn.map(|_| Turn::wait(&config.node.run_dir)).transpose()?;
         let (plane, reports) = Plane::start(&setup::plane(&config, options.sabotage_reservation))?;
         let (groups, services) = Groups::new(setup::groups(&config))?;
         let monitor = Monitor::open()?;
@@ -136,19 +134,10 @@ impl Daemon {
         let addresses = Groups::host_addresses(&mut netlink)?;
         let policy = Spd::build(config.rules.clone(), &addresses);
         let (capture, filter) = Capture::new(setup::capture(&config, plane.index()), &policy)?;
-        let (heartbeats, heartbeat_inputs) = match setup::heartbeat_paths(&config) {
-            Some((port, families)) => {
-                let (sockets, inputs) = Heartbeats::open(port, &families, config.plane.mark)?;
-                (Some(sockets), Some(inputs))
-            }
-            None => (None, None),
-        };
+        let (heartbeats, heartbeat_inputs) = open_heartbeats(&config)?;
         let (links, inbox) = open_links(&config, &mut log)?;
         let keys = key_log(options, &config)?;
-        let (mut recovery, warning) = Recovery::start(&config);
-        if let Some(warning) = warning {
-            log.event("warning", &warning);
-        }
+        let mut recovery = open_recovery(&config, &mut log);
         let began = Instant::now();
         let node = Node::new(
             setup::node(&config, keys.is_some(), recovery.all())?,
@@ -310,6 +299,25 @@ fn key_log(options: &Options, config: &Config) -> Result<Option<KeyLog>, Error> 
     let folder = options.wireshark_keys.as_ref();
     let folder = folder.or(config.node.key_log_dir.as_ref());
     folder.map(|folder| KeyLog::open(folder)).transpose()
+}
+
+/// The sockets of the heartbeats, where this host is a member of a cluster.
+fn open_heartbeats(
+    config: &Config,
+) -> Result<(Option<Heartbeats>, Option<mpsc::Receiver<Heartbeat>>), Error> {
+    let Some((port, families)) = setup::heartbeat_paths(config) else {
+        return Ok((None, None));
+    };
+    let (sockets, inputs) = Heartbeats::open(port, &families, config.plane.mark)?;
+    Ok((Some(sockets), Some(inputs)))
+}
+
+fn open_recovery(config: &Config, log: &mut Log) -> Recovery {
+    let (recovery, warning) = Recovery::start(config);
+    if let Some(warning) = warning {
+        log.event("warning", &warning);
+    }
+    recovery
 }
 
 /// The links to the other members, where SAs are replicated.

@@ -233,13 +233,6 @@ impl Node {
                 self.stray(stray.local(), stray);
                 Ok(())
             }
-            Command::SetBarred { group, why } => {
-                self.tell_cluster(cluster::Command::SetBarred { group, why }, now)
-            }
-            Command::SetTicketKeys(keys) => {
-                self.tell_ike(ike::Command::SetTicketKeys(keys), now);
-                Ok(())
-            }
             Command::Reload(config) => self.reload(*config, now),
             Command::GroupStarted { .. }
             | Command::GroupFailed { .. }
