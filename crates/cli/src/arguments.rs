@@ -43,6 +43,9 @@ pub(crate) enum Verb {
     Cluster(ClusterAction),
     /// Build a cluster in network namespaces, move it, crash it, measure it (needs root)
     Lab(LabOptions),
+    /// What outlives the daemon to clean up behind it
+    #[command(name = daemon::GUARD_VERB, hide = true)]
+    Guard,
     /// A service inside the lab
     #[command(name = lab::service::VERB, hide = true)]
     LabService(ServiceOptions),

@@ -33,6 +33,10 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Sa(action) => verb::sa::run(action, &ask, arguments.json),
         Verb::Cluster(action) => verb::cluster::run(action, &ask, arguments.json),
         Verb::Lab(options) => verb::lab::run(options, arguments.json),
+        Verb::Guard => {
+            daemon::guard();
+            Ok(())
+        }
         Verb::LabService(options) => verb::lab::service(&options.arguments),
     }
 }

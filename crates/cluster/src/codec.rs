@@ -43,14 +43,6 @@ impl<'a> Reader<'a> {
         GroupName::new(self.text()?).ok()
     }
 
-    pub(crate) fn truth(&mut self) -> Option<bool> {
-        match self.byte()? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
-    }
-
     pub(crate) fn count(&mut self, most: usize) -> Option<usize> {
         let count = usize::from(self.byte()?);
         (count <= most).then_some(count)

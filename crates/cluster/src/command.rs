@@ -74,6 +74,15 @@ pub enum Command {
         /// The members with their incarnations.
         members: Vec<(NodeName, u64)>,
     },
+    /// Whether something on this host keeps the group from running here, such as a dead link. The
+    /// node keeps a barred group only while no other can take it, starts none, and no restart is
+    /// tried. Nothing is barred until this says so.
+    SetBarred {
+        /// The group.
+        group: GroupName,
+        /// What is in the way, as a sentence for people; `None`: nothing any more.
+        why: Option<String>,
+    },
     /// Take a new configuration, as a whole or not at all.
     Reload(Box<Config>),
     /// Hand all groups over, then leave. It is done when [`Event::Left`](crate::Event::Left) comes.

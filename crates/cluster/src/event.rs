@@ -105,6 +105,13 @@ pub enum Event {
         /// How many of them are answered by a restart.
         threshold: u32,
     },
+    /// Something on this host keeps a group from running here, or does so no longer.
+    GroupBarred {
+        /// The group.
+        group: GroupName,
+        /// What; `None`: nothing any more.
+        why: Option<String>,
+    },
     /// A group failed too often, and no node can take it.
     GroupGivenUp {
         /// The group.
@@ -279,6 +286,13 @@ impl Event {
                 "{group} failed here ({reason}): failure {failures}; {threshold} are answered by \
                  a restart."
             ),
+            Self::GroupBarred {
+                group,
+                why: Some(why),
+            } => write!(f, "{group} cannot run here: {why}."),
+            Self::GroupBarred { group, why: None } => {
+                write!(f, "Nothing keeps {group} from running here any more.")
+            }
             Self::GroupGivenUp { group, retry_in } => write!(
                 f,
                 "{group} failed too often and no node can take it: it is tried again in {} s. \
@@ -287,7 +301,8 @@ impl Event {
             ),
             Self::GroupUnowned { group } => write!(
                 f,
-                "Nobody owns {group} and no node may take it: resume a node or move it by hand."
+                "Nobody owns {group} and no node may take it: resume a node, repair its link, or \
+                 move the group by hand."
             ),
             other => other.fmt_rare(f),
         }

@@ -13,7 +13,7 @@ use crate::output::{Outbox, Output, Timer};
 use crate::parts::{Failback, GroupConfig};
 use crate::reason::{MoveReason, Refusal, StartReason, StopReason};
 use crate::settle::Settle;
-use crate::status::{GroupState, GroupStatus};
+use crate::status::{Ability, GroupState, GroupStatus};
 use crate::view::View;
 use crate::witness::Ledger;
 
@@ -43,6 +43,8 @@ pub(crate) struct Group {
     failures: VecDeque<Instant>,
     /// It failed here too often: until when it is not started here unless somebody insists.
     unable_until: Option<Instant>,
+    /// What on this host keeps it from running here.
+    barred: Option<String>,
     /// Since when nobody owns it, and whether that was said.
     unowned_since: Option<Instant>,
     unowned_told: bool,
@@ -75,6 +77,7 @@ impl Group {
             owned_since: now,
             failures: VecDeque::new(),
             unable_until: None,
+            barred: None,
             unowned_since: None,
             unowned_told: false,
             rival: None,
@@ -99,7 +102,15 @@ impl Group {
     }
 
     pub(crate) fn able(&self) -> bool {
-        self.unable_until.is_none()
+        self.ability() == Ability::Able
+    }
+
+    fn ability(&self) -> Ability {
+        match (&self.barred, self.unable_until) {
+            (Some(_), _) => Ability::Barred,
+            (None, Some(_)) => Ability::Failed,
+            (None, None) => Ability::Able,
+        }
     }
 
     /// What this node's heartbeats say about it.
@@ -108,7 +119,7 @@ impl Group {
             group: self.config.name.clone(),
             claim: self.claim.clone(),
             state: self.run,
-            able: self.able(),
+            ability: self.ability(),
         }
     }
 
@@ -169,6 +180,9 @@ impl Group {
             return Err(Refusal::Moving);
         }
         if *to == view.me.node {
+            if self.barred.is_some() {
+                return Err(Refusal::TargetBarred);
+            }
             if self.run != GroupState::Failed {
                 return Err(Refusal::AlreadyThere);
             }
@@ -251,6 +265,16 @@ impl Group {
         }
     }
 
+    /// Something on this host keeps it from running here, or does so no longer.
+    pub(crate) fn set_barred(&mut self, why: Option<String>, out: &mut Outbox) {
+        if self.barred != why {
+            self.barred.clone_from(&why);
+            out.news = true;
+            let group = self.config.name.clone();
+            out.event(Event::GroupBarred { group, why });
+        }
+    }
+
     /// Does what follows from what is known now, until nothing more follows.
     pub(crate) fn step(&mut self, view: &View, out: &mut Outbox) {
         if self
@@ -330,6 +354,12 @@ impl Group {
             let heir = view.receiver(&self.claim, &self.config)?;
             return Some(Leave::Give(heir, MoveReason::Shutdown));
         }
+        // Where nobody can take it, it stays: what is in the way may go.
+        if self.barred.is_some()
+            && let Some(heir) = view.receiver(&self.claim, &self.config)
+        {
+            return Some(Leave::Give(heir, MoveReason::Failure));
+        }
         if let Some(rival) = view.deaf_rival(&self.config) {
             return Some(Leave::Give(rival, MoveReason::Conflict));
         }
@@ -364,7 +394,7 @@ impl Group {
     /// that failed too often stops here.
     fn abandon(&mut self, out: &mut Outbox) {
         if let Some(Leave::Give(to, reason)) = self.leave.take() {
-            if reason == MoveReason::Failure {
+            if reason == MoveReason::Failure && self.unable_until.is_some() {
                 self.leave = Some(Leave::GiveUp);
             }
             let group = self.config.name.clone();
@@ -418,6 +448,12 @@ impl Group {
             _ => {}
         }
         if view.leaving {
+            return false;
+        }
+        if self.barred.is_some() {
+            if self.run != GroupState::Failed {
+                self.enter(GroupState::Failed, view.now, out);
+            }
             return false;
         }
         if let Some(until) = self.unable_until {

@@ -3,7 +3,7 @@
 //! ```text
 //! "HFhb" | version 1 | flags 1 | sender | incarnation 8 | sequence 8 | fingerprint 8
 //! peers 1  | n × { node | incarnation 8 | sequence 8 | answered 8 | verdict 1 }
-//! groups 1 | n × { group | epoch 8 | owner | incarnation 8 | reason 1 | state 1 | able 1 }
+//! groups 1 | n × { group | epoch 8 | owner | incarnation 8 | reason 1 | state 1 | ability 1 }
 //! request: 0, or id 8 (not 0) | to | 1 group target / 2 / 3
 //! tag 32 = HMAC-SHA-256 over all of the above
 //! ```
@@ -18,7 +18,7 @@ use crate::limits::{MAX_GROUPS, MAX_HEARTBEAT, MAX_NAME, MAX_PEERS};
 use crate::names::{GroupName, NodeName};
 use crate::parts::{GroupConfig, Peer};
 use crate::reason::{MoveReason, Refusal};
-use crate::status::GroupState;
+use crate::status::{Ability, GroupState};
 
 const MAGIC: &[u8; 5] = b"HFhb\x01";
 /// Magic, flags, a sender of one letter, three numbers, two counts, no request.
@@ -37,6 +37,8 @@ pub(crate) struct Flags {
     pub(crate) joining: bool,
     /// It wants to hear from the receiver at once.
     pub(crate) ask: bool,
+    /// The sender's process has ended. It was sealed before, and says nothing else.
+    pub(crate) died: bool,
 }
 
 /// What the sender has heard from one of its peers.
@@ -59,8 +61,8 @@ pub(crate) struct GroupReport {
     pub(crate) claim: Claim,
     /// The group's state on the sender, whoever owns it.
     pub(crate) state: GroupState,
-    /// Whether the sender could run it (it has not failed there too often).
-    pub(crate) able: bool,
+    /// Whether the sender could run it.
+    pub(crate) ability: Ability,
 }
 
 /// What an operator asked on one node and another must do.
@@ -113,6 +115,22 @@ pub(crate) fn largest(node: &NodeName, peers: &[Peer], groups: &[GroupConfig]) -
 }
 
 impl Heartbeat {
+    /// The last word of a life, for somebody who outlives it.
+    pub(crate) fn farewell(sender: Life, fingerprint: u64) -> Self {
+        Self {
+            sender,
+            sequence: u64::MAX,
+            fingerprint,
+            flags: Flags {
+                died: true,
+                ..Flags::default()
+            },
+            peers: Vec::new(),
+            groups: Vec::new(),
+            request: None,
+        }
+    }
+
     /// Encodes and authenticates.
     pub(crate) fn seal(&self, key: &ClusterKey) -> Vec<u8> {
         let mut to = Vec::with_capacity(MAX_HEARTBEAT);
@@ -171,7 +189,14 @@ impl Heartbeat {
 
 impl Flags {
     fn bits(self) -> u8 {
-        let flags = [self.paused, self.leaving, self.left, self.joining, self.ask];
+        let flags = [
+            self.paused,
+            self.leaving,
+            self.left,
+            self.joining,
+            self.ask,
+            self.died,
+        ];
         flags
             .iter()
             .rev()
@@ -180,12 +205,13 @@ impl Flags {
 
     fn from_bits(bits: u8) -> Option<Self> {
         let flag = |position: u8| bits >> position & 1 == 1;
-        (bits >> 5 == 0).then(|| Self {
+        (bits >> 6 == 0).then(|| Self {
             paused: flag(0),
             leaving: flag(1),
             left: flag(2),
             joining: flag(3),
             ask: flag(4),
+            died: flag(5),
         })
     }
 }
@@ -204,7 +230,7 @@ fn put_group(to: &mut Vec<u8>, report: &GroupReport) {
     );
     to.push(report.claim.reason.number());
     to.push(report.state.number());
-    to.push(u8::from(report.able));
+    to.push(report.ability.number());
 }
 
 fn put_request(to: &mut Vec<u8>, request: Option<&Request>) {
@@ -288,7 +314,7 @@ impl Reader<'_> {
             group,
             claim,
             state,
-            able: self.truth()?,
+            ability: Ability::from_number(self.byte()?)?,
         })
     }
 

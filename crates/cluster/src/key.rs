@@ -12,7 +12,7 @@ pub(crate) const TAG_LENGTH: usize = 32;
 /// Says what is authenticated, so that a tag made for anything else never fits.
 const DOMAIN: &[u8] = b"holdfast cluster heartbeat 1\0";
 
-/// The same for secrets that are made of the key.
+/// As [`DOMAIN`], for what is made of the key.
 const DERIVED: &[u8] = b"holdfast cluster derived 1\0";
 
 /// The secret shared by the members of one cluster, wiped on drop.
@@ -60,11 +60,12 @@ impl ClusterKey {
         Self::new(crypto::Secret::from_slice(bytes))
     }
 
-    /// A secret of 32 bytes for another purpose, which every member derives alike; `purpose` names
-    /// one, and nothing is learned of the key from it.
-    pub fn derive(&self, purpose: &str) -> crypto::Secret {
-        let derived = hmac::sha256(self.0.as_bytes(), &[DERIVED, purpose.as_bytes()]);
-        crypto::Secret::from_slice(&derived)
+    /// A secret of 32 octets for another purpose, the same on every member; nothing follows from
+    /// it for the key or for a secret with another label.
+    #[must_use]
+    pub fn derive(&self, label: &str) -> crypto::Secret {
+        let secret = hmac::sha256(self.0.as_bytes(), &[DERIVED, label.as_bytes()]);
+        crypto::Secret::from_slice(&secret)
     }
 
     pub(crate) fn tag(&self, body: &[u8]) -> [u8; TAG_LENGTH] {
@@ -94,13 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn a_derived_secret_is_of_its_key_and_purpose() {
-        let [key, same, other] = [7, 7, 8].map(|n| ClusterKey::from_slice(&[n; 32]).unwrap());
-        let derived = key.derive("a");
-        assert_eq!(derived.len(), 32);
-        assert_eq!(derived.as_bytes(), same.derive("a").as_bytes());
-        assert_ne!(derived.as_bytes(), key.derive("b").as_bytes());
-        assert_ne!(derived.as_bytes(), other.derive("a").as_bytes());
+    fn secrets_of_other_purposes_differ_and_are_no_tags() {
+        let key = ClusterKey::from_slice(&[7; 32]).unwrap();
+        let other = ClusterKey::from_slice(&[8; 32]).unwrap();
+        let one = key.derive("one");
+        assert!(one.constant_time_eq(&key.derive("one")));
+        assert!(!one.constant_time_eq(&key.derive("two")));
+        assert!(!one.constant_time_eq(&other.derive("one")));
+        assert!(!key.verify(b"one", one.as_bytes()));
     }
 
     #[test]

@@ -16,6 +16,8 @@
 //! * **Two owners** (a partition that healed): the higher epoch wins, then the preferred owner,
 //!   then the first name. The loser stops at once; the winner announces its addresses again when
 //!   the loser has let go of them. Where only one of the two hears the other, it gives way.
+//! * A **process that dies** is noticed at once, where another on its host outlives it and sends
+//!   its farewell: sealed by that life beforehand, good for that life alone.
 //! * **More than one heartbeat interval late** itself, a node gives the others one more interval
 //!   (up to twice the detection time): their heartbeats may lie unread in its socket.
 //!
@@ -60,7 +62,7 @@ pub use event::Event;
 pub use key::{BadKey, ClusterKey};
 pub use member::Member;
 pub use names::{BadName, GroupName, NodeName};
-pub use output::{Output, Timer};
+pub use output::{Farewell, Output, Timer};
 pub use parcel::Parcel;
 pub use parts::{Failback, GroupConfig, Peer};
 pub use reason::{DownReason, MoveReason, Refusal, StartReason, StopReason};

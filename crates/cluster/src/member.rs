@@ -12,7 +12,7 @@ use crate::group::{self, Group};
 use crate::heartbeat::{Flags, Heartbeat, Order, Request};
 use crate::limits::{MAX_GROUPS, MAX_HEARTBEAT};
 use crate::names::{GroupName, NodeName};
-use crate::output::{Outbox, Output, Timer};
+use crate::output::{Farewell, Outbox, Output, Timer};
 use crate::peer::{self, Arrival, PeerState, Proof};
 use crate::pulse::{Lateness, Pulse};
 use crate::reason::Refusal;
@@ -184,6 +184,32 @@ impl Member {
             .unwrap_or_else(|| Output::Wait(self.next_deadline()))
     }
 
+    /// What another process is to send should this one die: it ends this life for the others at
+    /// once, and says nothing about a later one. Nobody may have it who could send it before.
+    #[must_use]
+    pub fn farewell(&self) -> Farewell {
+        let heartbeat = Heartbeat::farewell(self.view.me.clone(), self.fingerprint);
+        let peers = self.view.peers.iter();
+        Farewell {
+            to: peers.flat_map(PeerState::addresses).collect(),
+            bytes: heartbeat.seal(&self.config.key),
+        }
+    }
+
+    /// Whether this node knows at `now` that a group is its own: it has heard the others since it
+    /// last stood still, and the group's claim names this life.
+    #[must_use]
+    pub fn surely_owns(&self, group: &GroupName, now: Instant) -> bool {
+        let settled = self.joined && !self.view.unsettled();
+        let awake = !matches!(self.pulse.lateness(now), Lateness::Frozen(_));
+        let mine = |known: &Group| {
+            known.config.name == *group
+                && known.settle.is_none()
+                && self.view.is_mine(known.claim())
+        };
+        settled && awake && self.stage != Stage::Gone && self.groups.iter().any(mine)
+    }
+
     /// What this node knows now.
     #[must_use]
     pub fn status(&self, now: Instant) -> Status {
@@ -297,6 +323,9 @@ impl Member {
             return;
         }
         self.accepted += 1;
+        if proof == Proof::Farewell {
+            return peer.end(arrival.at, self.pulse.sequence, &mut self.out);
+        }
         if heartbeat.flags.ask {
             self.reply = Some(peer.name.clone());
         }
@@ -418,6 +447,9 @@ impl Member {
                 epoch,
                 members,
             } => find(&mut self.groups, &group)?.keep_members(epoch, members),
+            Command::SetBarred { group, why } => {
+                find(&mut self.groups, &group)?.set_barred(why, &mut self.out);
+            }
             Command::Reload(config) => self.reload(*config, now)?,
             Command::Shutdown if self.view.leaving => return Err(ApiMisuse::Leaving),
             Command::Shutdown => {
@@ -646,6 +678,7 @@ impl Member {
                 left: parting,
                 joining: !self.joined,
                 ask: may_ask && (self.view.unsettled() || settling || parting),
+                died: false,
             },
             peers: peers
                 .map(|peer| peer.own_report(now, self.pulse.detection))

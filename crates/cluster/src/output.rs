@@ -95,6 +95,14 @@ pub enum Timer {
     Retry,
 }
 
+/// The last word of a life: see [`Member::farewell`](crate::Member::farewell).
+pub struct Farewell {
+    /// Every address of every other node.
+    pub to: Vec<SocketAddr>,
+    /// The datagram.
+    pub bytes: Vec<u8>,
+}
+
 /// The ordered queue of effects.
 #[derive(Default)]
 pub(crate) struct Outbox {

@@ -33,6 +33,8 @@ pub(crate) enum Proof {
     NewLife,
     /// Heard before, but not on this path: says something about the path only.
     Copy,
+    /// The process of the life that is known has ended.
+    Farewell,
 }
 
 /// Where and when a heartbeat arrived.
@@ -215,6 +217,13 @@ impl PeerState {
         if incarnation == 0 || self.retired.contains(&incarnation) {
             return Err(Discard::OldIncarnation);
         }
+        if heartbeat.flags.died {
+            // It is of one life only: of another one it proves nothing, not even that it began.
+            let known = incarnation == self.incarnation;
+            return known
+                .then_some(Proof::Farewell)
+                .ok_or(Discard::OldIncarnation);
+        }
         // Who acknowledges what was sent after its death, is alive.
         let lives = self.presence == Presence::Down
             && reported(heartbeat, me).is_some_and(|sequence| sequence > self.sequence_at_death);
@@ -296,10 +305,7 @@ impl PeerState {
     fn begin_life(&mut self, incarnation: u64, now: Instant, out: &mut Outbox) {
         if self.incarnation != 0 {
             self.fall(DownReason::Restarted, now, out);
-            self.retired.push_back(self.incarnation);
-            if self.retired.len() > MAX_RETIRED {
-                self.retired.pop_front();
-            }
+            self.retire();
         }
         self.incarnation = incarnation;
         self.flags = Flags::default();
@@ -310,6 +316,16 @@ impl PeerState {
         self.verdict = None;
         for path in &mut self.paths {
             path.sequence = 0;
+        }
+    }
+
+    /// What is still on the way from the life that is known is refused for ever.
+    fn retire(&mut self) {
+        if !self.retired.contains(&self.incarnation) {
+            self.retired.push_back(self.incarnation);
+        }
+        if self.retired.len() > MAX_RETIRED {
+            self.retired.pop_front();
         }
     }
 
@@ -441,6 +457,13 @@ impl PeerState {
         out: &mut Outbox,
     ) {
         self.dead_until = Some(now + detection);
+        self.sequence_at_death = sequence;
+        self.fall(DownReason::ProcessDied, now, out);
+    }
+
+    /// Its process has ended, by the word of who saw it: that life is over.
+    pub(crate) fn end(&mut self, now: Instant, sequence: u64, out: &mut Outbox) {
+        self.retire();
         self.sequence_at_death = sequence;
         self.fall(DownReason::ProcessDied, now, out);
     }

@@ -16,7 +16,7 @@ pub enum MoveReason {
     Shutdown,
     /// It returns to a more preferred node.
     Failback,
-    /// It failed too often where it was.
+    /// It failed too often where it was, or something there is in the way.
     Failure,
     /// Its owner is gone.
     NodeDown,
@@ -53,7 +53,7 @@ impl fmt::Display for MoveReason {
             Self::Planned => "it was asked for",
             Self::Shutdown => "its owner shuts down",
             Self::Failback => "it returns to a preferred node",
-            Self::Failure => "it failed too often",
+            Self::Failure => "it cannot run where it was",
             Self::NodeDown => "its owner is gone",
             Self::Conflict => "two nodes owned it",
         })
@@ -192,10 +192,12 @@ pub enum Refusal {
     Unsettled,
     /// The witness cannot be reached, so that nothing can be written down.
     NoWitness,
+    /// Something on the target's host keeps the group from running there.
+    TargetBarred,
 }
 
 impl Refusal {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::UnknownGroup,
         Self::UnknownNode,
         Self::NotOwner,
@@ -209,6 +211,7 @@ impl Refusal {
         Self::Leaving,
         Self::Unsettled,
         Self::NoWitness,
+        Self::TargetBarred,
     ];
 
     /// The refusal's number in a heartbeat; 0 is consent.
@@ -236,6 +239,9 @@ impl fmt::Display for Refusal {
             Self::TargetLeaving => "the target shuts down",
             Self::TargetLacksGroup => "the target does not have the group in its configuration",
             Self::Leaving => "it shuts down or is gone",
+            Self::TargetBarred => {
+                "the target's link is down, or something else there is in the way"
+            }
             Self::Unsettled => "it is still finding out what it owns; try again in a second",
             Self::NoWitness => "the witness cannot be reached, and nothing moves without it",
         })

@@ -28,6 +28,29 @@ pub struct Status {
     pub discards: Discards,
 }
 
+/// Whether a node could run a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ability {
+    /// It failed there too often; somebody may insist.
+    Failed,
+    /// It could.
+    Able,
+    /// Something on its host is in the way.
+    Barred,
+}
+
+impl Ability {
+    /// The number in a heartbeat.
+    pub(crate) fn number(self) -> u8 {
+        self as u8
+    }
+
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        let all = [Self::Failed, Self::Able, Self::Barred];
+        all.get(usize::from(number)).copied()
+    }
+}
+
 /// What this member is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {

@@ -8,6 +8,7 @@ use crate::parts::GroupConfig;
 use crate::peer::PeerState;
 use crate::reason::Refusal;
 use crate::settle::Settle;
+use crate::status::Ability;
 
 /// The cluster as this node sees it now.
 pub(crate) struct View {
@@ -64,7 +65,9 @@ impl View {
     fn would_take(&self, peer: &PeerState, claim: &Claim, group: &GroupConfig) -> bool {
         let flags = peer.flags();
         let joined = !flags.joining || claim.epoch == 0;
-        let able = peer.report(&group.name).is_some_and(|report| report.able);
+        let able = peer
+            .report(&group.name)
+            .is_some_and(|report| report.ability == Ability::Able);
         peer.up() && able && joined && !flags.paused && !flags.leaving
     }
 
@@ -121,10 +124,12 @@ impl View {
             Err(Refusal::TargetPaused)
         } else if peer.flags().joining {
             Err(Refusal::Unsettled)
-        } else if peer.report(&group.name).is_none() {
-            Err(Refusal::TargetLacksGroup)
         } else {
-            Ok(peer.life())
+            match peer.report(&group.name).map(|report| report.ability) {
+                None => Err(Refusal::TargetLacksGroup),
+                Some(Ability::Barred) => Err(Refusal::TargetBarred),
+                Some(Ability::Able | Ability::Failed) => Ok(peer.life()),
+            }
         }
     }
 

@@ -22,7 +22,8 @@ pub struct Checked {
 pub fn check(path: &Path) -> Result<Checked, String> {
     let (config, warnings) = setup::read(path).map_err(|error| error.to_string())?;
     if config.cluster.is_some() {
-        setup::node(&config, false).map_err(|error| error.to_string())?;
+        setup::node(&config, false, node::Recovery::default())
+            .map_err(|error| error.to_string())?;
     }
     let spd = Spd::build(config.rules, &own_addresses());
     let rules = status::rules(&spd).into_iter().flat_map(|rule| {

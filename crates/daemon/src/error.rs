@@ -29,6 +29,8 @@ pub enum Error {
     Link(link::Error),
     /// The witness cannot be used.
     Witness(witness::Error),
+    /// Another daemon, or the guard of one, has this host's turn; this file says so.
+    Guarded(PathBuf),
     /// The runtime of the control plane cannot start.
     Runtime(std::io::Error),
 }
@@ -57,6 +59,12 @@ impl fmt::Display for Error {
             ),
             Self::Link(error) => error.fmt(f),
             Self::Witness(error) => error.fmt(f),
+            Self::Guarded(path) => write!(
+                f,
+                "another daemon with this `run_dir`, or what cleans up behind one that died, keeps \
+                 {}; `fuser` names it",
+                path.display()
+            ),
             Self::Runtime(error) => write!(f, "the control plane cannot start: {error}"),
         }
     }

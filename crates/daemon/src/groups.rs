@@ -1,6 +1,7 @@
 //! The groups on this host: addresses up and announced, services started, checked and stopped.
 
 mod announcements;
+mod carrier;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,8 @@ pub(crate) struct Groups {
     up: Vec<GroupName>,
     /// Groups whose addresses are still being announced.
     announcements: Vec<(GroupName, JoinHandle<()>)>,
+    /// Groups that cannot run here, each with the reason.
+    barred: Vec<(GroupName, String)>,
 }
 
 impl Groups {
@@ -79,6 +82,7 @@ impl Groups {
             checks: Vec::new(),
             up: Vec::new(),
             announcements: Vec::new(),
+            barred: Vec::new(),
         };
         for group in driver.groups.clone() {
             driver.release(&group.name)?;
@@ -168,6 +172,37 @@ impl Groups {
         }
         self.up.retain(|known| known != name);
         Ok(())
+    }
+
+    /// Which groups something has come into the way of since this was asked last, or has gone out
+    /// of the way of.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub(crate) fn obstacles(&mut self) -> Result<Vec<(GroupName, Option<String>)>, Error> {
+        let links = self.netlink.links()?;
+        let before = std::mem::take(&mut self.barred);
+        let mut changed = Vec::new();
+        for group in &self.groups {
+            let why = carrier::obstacle(&links, &group.interface);
+            let old = before.iter().find(|(name, _)| *name == group.name);
+            if old.map(|(_, why)| why) != why.as_ref() {
+                changed.push((group.name.clone(), why.clone()));
+            }
+            self.barred.extend(why.map(|why| (group.name.clone(), why)));
+        }
+        Ok(changed)
+    }
+
+    /// Interface, address and prefix length of every group, wherever it is.
+    pub(crate) fn all_addresses(&self) -> Vec<(String, IpAddr, u8)> {
+        let groups = self.groups.iter();
+        let of = |group: &Group| {
+            let interface = group.interface.clone();
+            let prefixes = group.addresses.clone().into_iter();
+            prefixes.map(move |one| (interface.clone(), one.address(), one.length()))
+        };
+        groups.flat_map(of).collect()
     }
 
     /// Every address of the host.

@@ -3,12 +3,14 @@
 mod answers;
 mod effects;
 mod inputs;
+mod survival;
 
 use crate::capture::{Applied, Capture};
 use crate::config::{Config, Takeover};
 use crate::control::{Control, Question};
 use crate::error::Error;
 use crate::groups::{Done, Groups};
+use crate::guard::{Guard, Turn};
 use crate::heartbeat::{Heartbeat, Heartbeats};
 use crate::history::History;
 use crate::key_log::KeyLog;
@@ -17,6 +19,7 @@ use crate::log::Log;
 use crate::options::Options;
 use crate::plane::{Plane, Report};
 use crate::random::OsRandom;
+use crate::recovery::Recovery;
 use crate::setup;
 use crate::watch::watch;
 use crate::witnesses;
@@ -83,6 +86,9 @@ pub(crate) struct Daemon {
     certified_until: Option<SystemTime>,
     netlink: Netlink,
     keys: Option<KeyLog>,
+    recovery: Recovery,
+    guard: Option<Guard>,
+    guard_ends: Option<mpsc::Sender<String>>,
     log: Log,
     /// Who moved what; `None` on a single host.
     history: Option<History>,
@@ -100,6 +106,8 @@ struct Inputs {
     links: Option<Inbox>,
     witness: Option<mpsc::Receiver<witness::News>>,
     services: mpsc::Receiver<Done>,
+    /// Guards that have ended.
+    guards: mpsc::Receiver<String>,
     questions: mpsc::Receiver<Question>,
     addresses: AsyncFd<Monitor>,
     signals: Signals,
@@ -126,6 +134,8 @@ impl Signals {
 impl Daemon {
     /// Brings everything up; the control socket last, so that who reaches it finds all in place.
     fn start(options: &Options, config: Config, mut log: Log) -> Result<(Self, Inputs), Error> {
+        let turn = config.cluster.as_ref();
+        let turn = turn.map(|_| Turn::wait(&config.node.run_dir)).transpose()?;
         let (plane, reports) = Plane::start(&setup::plane(&config, options.sabotage_reservation))?;
         let (groups, services) = Groups::new(setup::groups(&config))?;
         let monitor = Monitor::open()?;
@@ -140,9 +150,10 @@ impl Daemon {
         let (witness, witness_news) = open_witness(&config)?;
         let keys = key_log(options, &config)?;
         let history = open_history(&config, &mut log);
+        let mut recovery = open_recovery(&config, &mut log);
         let began = Instant::now();
         let node = Node::new(
-            setup::node(&config, keys.is_some())?,
+            setup::node(&config, keys.is_some(), recovery.all())?,
             &addresses,
             incarnation(),
             Box::new(OsRandom),
@@ -163,6 +174,9 @@ impl Daemon {
             certified_until,
             netlink,
             keys,
+            recovery,
+            guard: None,
+            guard_ends: None,
             log,
             history,
             waiting: Vec::new(),
@@ -171,6 +185,8 @@ impl Daemon {
             control: None,
             config,
         };
+        let (ended, guards) = mpsc::channel(1);
+        daemon.begin_to_watch(turn, ended)?;
         daemon.carry_out();
         let socket = options
             .socket
@@ -184,6 +200,7 @@ impl Daemon {
             links: inbox,
             witness: witness_news,
             services,
+            guards,
             questions,
             addresses: watch(monitor).map_err(Error::Runtime)?,
             signals: Signals::listen()?,
@@ -228,6 +245,7 @@ impl Daemon {
                     None => return Err(Error::Plane("the data plane ended".to_owned())),
                 },
                 Some(done) = inputs.services.recv() => self.service_done(done),
+                Some(text) = inputs.guards.recv() => self.guard_ended(&text),
                 Some(applied) = inputs.filter.recv() => self.filter_applied(&applied),
                 changed = inputs.addresses.readable_mut() => self.addresses_changed(changed),
                 Some(question) = inputs.questions.recv() => self.question(question),
@@ -263,6 +281,10 @@ impl Daemon {
             "the fail-closed rules stay: `nft delete table inet holdfast`",
         );
         drop(self.control.take());
+        // A member that has not left in good order is cleaned up behind, as one that has died.
+        if let Some(guard) = self.guard.take().filter(|_| self.left) {
+            guard.dismiss();
+        }
         self.capture.withdraw();
         self.plane.stop();
     }
@@ -295,6 +317,14 @@ fn key_log(options: &Options, config: &Config) -> Result<Option<KeyLog>, Error> 
     let folder = options.wireshark_keys.as_ref();
     let folder = folder.or(config.node.key_log_dir.as_ref());
     folder.map(|folder| KeyLog::open(folder)).transpose()
+}
+
+fn open_recovery(config: &Config, log: &mut Log) -> Recovery {
+    let (recovery, warning) = Recovery::start(config);
+    if let Some(warning) = warning {
+        log.event("warning", &warning);
+    }
+    recovery
 }
 
 /// The witness, where one decides.

@@ -43,7 +43,11 @@ fn host_name() -> String {
 ///
 /// # Errors
 /// When this node is not one of its cluster's.
-pub(crate) fn node(config: &Config, export_keys: bool) -> Result<node::Config, Error> {
+pub(crate) fn node(
+    config: &Config,
+    export_keys: bool,
+    recovery: node::Recovery,
+) -> Result<node::Config, Error> {
     let name = node_name(config);
     let cluster = config
         .cluster
@@ -54,6 +58,7 @@ pub(crate) fn node(config: &Config, export_keys: bool) -> Result<node::Config, E
         pad: Arc::new(config.pad.clone()),
         cookies: ike::Cookies::From(ike::limits::HALF_OPEN / 10),
         export_keys,
+        recovery,
         cluster: cluster.transpose()?,
     })
 }

@@ -58,6 +58,15 @@ pub fn kill_group(group: u32, signal: Signal) -> io::Result<()> {
     sys::kill(-one(group)?, signal.number())
 }
 
+/// Lets a signal pass without effect on this process; [`Signal::Kill`] and [`Signal::Stop`] cannot
+/// be ignored. What this process starts ignores it as well.
+///
+/// # Errors
+/// `InvalidInput` for those two.
+pub fn ignore(signal: Signal) -> io::Result<()> {
+    sys::ignore(signal.number())
+}
+
 /// Whether a process with this id exists (a zombie does).
 pub fn exists(pid: u32) -> bool {
     let answer = one(pid).and_then(|pid| sys::kill(pid, 0));
@@ -131,6 +140,13 @@ mod tests {
         if let Some((own, child)) = seen.join().unwrap() {
             assert_eq!((own.as_str(), child.as_str()), ("2", "0"));
         }
+    }
+
+    #[test]
+    fn an_ignored_signal_has_no_effect() {
+        ignore(Signal::User2).unwrap();
+        kill(std::process::id(), Signal::User2).unwrap();
+        assert!(ignore(Signal::Kill).is_err());
     }
 
     #[test]

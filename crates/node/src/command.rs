@@ -89,6 +89,16 @@ pub enum Command {
         /// What happened, as a sentence.
         reason: String,
     },
+    /// Whether something on this host keeps the group from running here, such as an interface
+    /// without a carrier.
+    SetBarred {
+        /// The group.
+        group: GroupName,
+        /// What, as a sentence; `None`: nothing any more.
+        why: Option<String>,
+    },
+    /// New keys for session tickets, the newest first, or none any more (RFC 5723).
+    SetTicketKeys(Option<ike::TicketKeys>),
     /// The answer to [`Output::StopServices`](crate::Output::StopServices).
     ServicesStopped {
         /// The group.

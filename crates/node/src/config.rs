@@ -1,7 +1,8 @@
 //! What a node is told once, and by `Command::Reload` again.
 
 use cluster::GroupName;
-use ike::Cookies;
+use crypto::Secret;
+use ike::{Cookies, TicketKeys};
 use policy::{Pad, Rule};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,8 +17,20 @@ pub struct Config {
     pub cookies: Cookies,
     /// Whether the keys of every IKE SA come out, for a protocol analyser.
     pub export_keys: bool,
+    /// What helps peers of SAs that were lost.
+    pub recovery: Recovery,
     /// The cluster, if this node is a member of one.
     pub cluster: Option<ClusterConfig>,
+}
+
+/// What helps peers of SAs that were lost; the members of a cluster have the same.
+#[derive(Clone, Default)]
+pub struct Recovery {
+    /// What crash tokens are made of (RFC 6290), 32 random octets; without it none are given. The
+    /// same after a restart, or they are of no use.
+    pub qcd_secret: Option<Arc<Secret>>,
+    /// What session tickets are sealed with (RFC 5723); without it none are granted.
+    pub tickets: Option<TicketKeys>,
 }
 
 /// The node's part in a cluster.

@@ -18,7 +18,7 @@ mod rules;
 mod status;
 
 pub use command::{ApiMisuse, Command, Datagram};
-pub use config::{ClusterConfig, Config, GroupAddresses, Replicate};
+pub use config::{ClusterConfig, Config, GroupAddresses, Recovery, Replicate};
 pub use event::Event;
 pub use node::Node;
 pub use output::{Output, Timer};

@@ -8,6 +8,7 @@ mod replicate;
 mod status;
 #[cfg(test)]
 mod tests;
+mod voice;
 
 use crate::acquire::{self, NoAcquire};
 use crate::command::{ApiMisuse, Command, Datagram};
@@ -28,10 +29,6 @@ use std::sync::Arc;
 use std::time::Instant;
 use wire::ip::Flow;
 
-/// What the secret of crash tokens is derived for: every member makes the same ones, so that the
-/// heir of an address can prove that an IKE SA is lost (RFC 6290 section 9.2).
-const CRASH_TOKENS: &str = "crash tokens";
-
 /// A host's IKE, policy and cluster.
 pub struct Node {
     ike: Endpoint,
@@ -50,6 +47,8 @@ pub struct Node {
     /// Groups whose addresses are on this host, or will be in a moment.
     claimed: BTreeSet<GroupName>,
     departures: BTreeMap<GroupName, Departure>,
+    /// Whether crash tokens may be shown for a group, as IKE was told.
+    tokens: BTreeMap<GroupName, bool>,
     outputs: VecDeque<Output>,
     ike_wait: Option<(Instant, ike::Timer)>,
     cluster_wait: Option<(Instant, cluster::Timer)>,
@@ -73,15 +72,14 @@ impl Node {
         let spd = Spd::build(config.rules, addresses);
         let buckets = config.cluster.as_ref().map(buckets).unwrap_or_default();
         let replicates = !buckets.is_empty();
-        let cluster = config.cluster.as_ref();
-        let qcd_secret = cluster.map(|cluster| cluster.member.key.derive(CRASH_TOKENS));
         let ike = Endpoint::new(
             ike::Config {
                 cookies: config.cookies,
                 export_keys: config.export_keys,
                 first_child: if replicates { draw(&mut *random) } else { 0 },
                 buckets: addresses_of(&buckets),
-                qcd_secret: qcd_secret.map(Arc::new),
+                qcd_secret: config.recovery.qcd_secret,
+                tickets: config.recovery.tickets,
                 ..ike::Config::new(Arc::clone(&config.pad), child_rules(&spd))
             },
             random,
@@ -110,6 +108,7 @@ impl Node {
             host_addresses: addresses.to_vec(),
             claimed: BTreeSet::new(),
             departures: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             outputs: VecDeque::new(),
             ike_wait: None,
             cluster_wait: None,
@@ -339,7 +338,7 @@ impl Node {
                 .find_by_name(&acquire.peer)
                 .is_some_and(|peer| peer.ike.hints)
         });
-        let acquire = acquire.map(Box::new);
+        let acquire = acquire.filter(|_| self.may_speak(local, now)).map(Box::new);
         self.tell_ike(
             ike::Command::InvalidSpi {
                 local,
@@ -396,6 +395,7 @@ impl Node {
                 break;
             }
         }
+        self.allow_tokens(now);
     }
 
     pub(crate) fn drain_ike(&mut self, now: Instant) -> bool {
@@ -414,7 +414,9 @@ impl Node {
                     remote,
                     bytes,
                 };
-                self.stage(local.ip(), transmit);
+                if self.may_speak(local.ip(), now) {
+                    self.stage(local.ip(), transmit);
+                }
                 return true;
             }
             ike::Output::Install(install) => {
@@ -423,6 +425,9 @@ impl Node {
             }
             ike::Output::Activate { child } => {
                 self.activate(child);
+                return true;
+            }
+            ike::Output::Keepalive { local, .. } if !self.may_speak(local.ip(), now) => {
                 return true;
             }
             ike::Output::Keepalive { local, remote } => Output::Keepalive { local, remote },

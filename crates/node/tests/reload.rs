@@ -4,7 +4,7 @@
 
 use crypto::SeededRandom;
 use ike::{Cookies, Usage};
-use node::{Command, Config, Datagram, Node, Output};
+use node::{Command, Config, Datagram, Node, Output, Recovery};
 use policy::{
     Action, AddressRange, AddressSpec, Auth, ChildId, ChildTemplate, Filter, Identity, IkeTemplate,
     Negotiate, Pad, Peer, PortRange, Rule, RuleName, Secret,
@@ -61,6 +61,7 @@ fn config(host: usize, key: &[u8], rules: Vec<Rule>) -> Config {
         pad: Arc::new(Pad::new(vec![peer(host, key)])),
         cookies: Cookies::From(100),
         export_keys: false,
+        recovery: Recovery::default(),
         cluster: None,
     }
 }

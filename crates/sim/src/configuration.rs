@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cluster::{ClusterKey, GroupConfig, GroupName, NodeName};
 use ike::Cookies;
-use node::{ClusterConfig, Config, GroupAddresses};
+use node::{ClusterConfig, Config, GroupAddresses, Recovery};
 use policy::{
     Action, AddressRange, AddressSpec, Auth, ChildTemplate, Directions, Filter, Identity,
     IkeTemplate, Negotiate, Pad, Peer, PeerName, PortRange, Rule, RuleName, Secret,
@@ -57,7 +57,23 @@ pub(crate) fn config(settings: &Settings, host: HostId) -> Config {
         cookies: Cookies::From(100),
         // A checker sees to it that no key is ever on the network.
         export_keys: settings.replicate.is_some(),
+        recovery: recovery(settings, host),
         cluster: (!settings.groups_of(host).is_empty()).then(|| member(settings, host)),
+    }
+}
+
+fn cluster_key() -> ClusterKey {
+    ClusterKey::from_slice(b"another secret of the same world")
+        .unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// The members of the cluster make the same crash tokens, as real ones do.
+fn recovery(settings: &Settings, host: HostId) -> Recovery {
+    let secret =
+        (!settings.groups_of(host).is_empty()).then(|| cluster_key().derive("crash tokens"));
+    Recovery {
+        qcd_secret: secret.map(Arc::new),
+        tickets: None,
     }
 }
 
@@ -149,8 +165,7 @@ fn member(settings: &Settings, host: HostId) -> ClusterConfig {
         };
         GroupConfig::new(group_name(group), owners)
     };
-    let key = ClusterKey::from_slice(b"another secret of the same world")
-        .unwrap_or_else(|error| unreachable!("{error}"));
+    let key = cluster_key();
     let groups = settings.groups_of(host).map(prefer).collect();
     let member = cluster::Config {
         heartbeat: settings.heartbeat,

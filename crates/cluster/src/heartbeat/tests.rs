@@ -31,7 +31,7 @@ fn claim() -> impl Strategy<Value = Claim> {
 }
 
 fn peer() -> impl Strategy<Value = PeerReport> {
-    (node(), any::<u64>(), any::<u64>(), any::<u64>(), 0u8..13).prop_map(
+    (node(), any::<u64>(), any::<u64>(), any::<u64>(), 0u8..14).prop_map(
         |(node, incarnation, sequence, answered, verdict)| PeerReport {
             node,
             incarnation,
@@ -43,11 +43,11 @@ fn peer() -> impl Strategy<Value = PeerReport> {
 }
 
 fn report() -> impl Strategy<Value = GroupReport> {
-    (group(), claim(), 0u8..5, any::<bool>()).prop_map(|(group, claim, state, able)| GroupReport {
+    (group(), claim(), 0u8..5, 0u8..3).prop_map(|(group, claim, state, ability)| GroupReport {
         group,
         claim,
         state: GroupState::from_number(state).unwrap(),
-        able,
+        ability: Ability::from_number(ability).unwrap(),
     })
 }
 
@@ -64,7 +64,7 @@ fn request() -> impl Strategy<Value = Request> {
 }
 
 fn heartbeat() -> impl Strategy<Value = Heartbeat> {
-    let head = (life(), any::<u64>(), any::<u64>(), 0u8..32);
+    let head = (life(), any::<u64>(), any::<u64>(), 0u8..64);
     (
         head,
         vec(peer(), 0..4),
@@ -227,7 +227,7 @@ fn the_largest_heartbeat_is_as_long_as_computed() {
                     reason: MoveReason::Planned,
                 },
                 state: GroupState::Online,
-                able: true,
+                ability: Ability::Barred,
             })
             .collect(),
         request: Some(Request {

@@ -1,8 +1,8 @@
 //! Crashes, freezes, partitions, loss in one direction.
 
-use cluster::{Command, DownReason, Event, NodeState, Phase, StartReason, StopReason};
+use cluster::{Command, Discard, DownReason, Event, NodeState, Phase, StartReason, StopReason};
 
-use crate::world::{Entry, Link, World, group, ms, node};
+use crate::world::{Entry, Link, World, address, group, ms, node};
 
 fn down(why: DownReason) -> impl Fn(&Entry) -> bool {
     move |entry| matches!(entry, Entry::Event(Event::NodeDown { why: is, .. }) if *is == why)
@@ -64,6 +64,92 @@ fn a_reported_death_is_acted_upon_at_once_and_is_not_undone_by_late_heartbeats()
     let up = |entry: &Entry| matches!(entry, Entry::Event(Event::NodeUp { .. }));
     assert_eq!(world.when(begun, 1, up), None);
     assert!(world.status(1).discards.of(cluster::Discard::DeclaredDead) > 0);
+}
+
+/// What the process that outlives node 0 would send to node 1.
+fn farewell(world: &World) -> Vec<u8> {
+    let farewell = world.hosts[0].member.as_ref().unwrap().farewell();
+    assert_eq!(farewell.to, [address(0, 1), address(1, 1)]);
+    farewell.bytes
+}
+
+#[test]
+fn a_farewell_ends_one_life_at_once_and_says_nothing_about_the_next() {
+    let mut world = World::running(2, 1);
+    let begun = world.time();
+    let last_word = farewell(&world);
+    world.crash(0);
+    world.give(1, address(0, 0), address(0, 1), &last_word);
+    let ended = world.when(begun, 1, down(DownReason::ProcessDied));
+    assert_eq!(ended, Some(begun));
+    world.run(ms(5));
+    assert_eq!(world.owner("mail"), Some(1), "2 ms after the death");
+    world.run(ms(500));
+    let up = |entry: &Entry| matches!(entry, Entry::Event(Event::NodeUp { .. }));
+    assert_eq!(
+        world.when(begun, 1, up),
+        None,
+        "not even by what was on its way"
+    );
+    // The next life, also one with a clock that was set back, is not touched by it.
+    for incarnation in [2, u64::MAX] {
+        world.boot_as(0, incarnation);
+        world.run(ms(1_000));
+        assert_eq!(world.status(1).nodes[1].state, NodeState::Up);
+        let refused = world.status(1).discards.of(Discard::OldIncarnation);
+        world.give(1, address(0, 0), address(0, 1), &last_word);
+        assert_eq!(world.status(1).nodes[1].state, NodeState::Up);
+        let now = world.status(1).discards.of(Discard::OldIncarnation);
+        assert_eq!(now, refused + 1);
+    }
+}
+
+#[test]
+fn a_farewell_of_a_life_that_was_never_heard_is_worth_nothing() {
+    let mut world = World::new(2, 1);
+    world.boot_as(0, u64::MAX - 1);
+    let last_word = farewell(&world);
+    world.crash(0);
+    world.run(ms(5));
+    world.boot(1);
+    world.give(1, address(0, 0), address(0, 1), &last_word);
+    world.boot(0);
+    world.run(ms(1_000));
+    assert_eq!(world.status(1).nodes[1].state, NodeState::Up);
+    assert_eq!(world.owner("mail"), Some(0));
+}
+
+#[test]
+fn a_farewell_cannot_be_made_by_who_has_another_key_or_changes_one() {
+    let mut world = World::running(2, 1);
+    let mut forged = farewell(&world);
+    forged[10] ^= 1;
+    world.give(1, address(0, 0), address(0, 1), &forged);
+    assert_eq!(world.status(1).discards.of(Discard::Tag), 1);
+    assert_eq!(world.status(1).nodes[1].state, NodeState::Up);
+}
+
+#[test]
+fn who_stood_still_does_not_surely_own_until_it_has_heard_the_others() {
+    let mut world = World::running(2, 1);
+    let owns = |world: &World, host: usize| {
+        let member = world.hosts[host].member.as_ref().unwrap();
+        member.surely_owns(&group("mail"), world.now)
+    };
+    assert!(owns(&world, 0) && !owns(&world, 1));
+    world.freeze(0);
+    world.run(ms(500));
+    assert!(!owns(&world, 0), "before anything is handled");
+    assert!(owns(&world, 1));
+    world.thaw_late_socket(0);
+    world.run(ms(50));
+    assert!(!owns(&world, 0) && owns(&world, 1));
+    world.set_partition(0, 1, true);
+    world.run(ms(1_000));
+    assert!(
+        owns(&world, 0) && owns(&world, 1),
+        "without a witness nobody can know better"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cluster::{
     ApiMisuse, ClusterKey, Command, Config, ConfigError, Event, Failback, GroupConfig, GroupState,
-    MoveReason, StartReason, StopReason,
+    MoveReason, Refusal, StartReason, StopReason,
 };
 
 use crate::world::{Entry, World, config, group, ms, node};
@@ -203,6 +203,62 @@ fn a_failed_group_waits_for_a_node_that_can_run_it() {
     world.run(ms(300));
     world.boot(1);
     world.run_until(ms(200), |world| world.owner("mail") == Some(1));
+}
+
+fn bar(world: &mut World, host: usize, why: Option<&str>) {
+    let (group, why) = (group("mail"), why.map(str::to_owned));
+    let command = Command::SetBarred { group, why };
+    world.command(host, command).unwrap();
+}
+
+#[test]
+fn a_barred_group_moves_at_once_without_a_restart_and_does_not_come_back() {
+    let mut world = with(|_| {});
+    let begun = world.time();
+    bar(&mut world, 0, Some("eth1 has no carrier"));
+    world.run_until(ms(20), |world| world.owner("mail") == Some(1));
+    let moved = StopReason::Move {
+        to: node(1),
+        reason: MoveReason::Failure,
+    };
+    let moved = Entry::Stop {
+        group: group("mail"),
+        reason: moved,
+    };
+    assert_eq!(world.when(begun, 0, |entry| *entry == moved), Some(begun));
+    let started = |entry: &Entry| matches!(entry, Entry::Start { .. });
+    assert_eq!(world.when(begun, 0, started), None, "no restart");
+    // Neither by hand, nor because the other is gone.
+    let refused = ApiMisuse::Refused {
+        group: group("mail"),
+        why: Refusal::TargetBarred,
+    };
+    assert_eq!(world.order_move(1, "mail", 0), Err(refused));
+    world.crash(1);
+    world.run(ms(1_000));
+    assert_eq!(world.owner("mail"), None);
+    bar(&mut world, 0, None);
+    world.run(ms(10));
+    assert_eq!(world.owner("mail"), Some(0));
+    assert_eq!(world.group_status(0, "mail").failures, 0);
+}
+
+#[test]
+fn a_barred_group_stays_while_nobody_can_take_it() {
+    let mut world = with(|_| {});
+    bar(&mut world, 1, Some("eth1 has no carrier"));
+    world.run(ms(50));
+    bar(&mut world, 0, Some("eth1 has no carrier"));
+    world.run(ms(1_000));
+    assert_eq!(
+        world.owner("mail"),
+        Some(0),
+        "on a dead link, as it would be there"
+    );
+    assert_eq!(world.owner("web"), Some(1), "the other group is not barred");
+    bar(&mut world, 1, None);
+    world.run_until(ms(20), |world| world.owner("mail") == Some(1));
+    assert_eq!(world.longest_both, ms(0));
 }
 
 #[test]

@@ -107,6 +107,15 @@ fn read_ike(
     if let Some(hints) = section.read(problems, "hints", value::boolean) {
         ike.hints = hints;
     }
+    for (key, setting) in [
+        ("qcd", &mut ike.qcd),
+        ("resumption", &mut ike.resumption),
+        ("message_id_sync", &mut ike.sync),
+    ] {
+        if let Some(wanted) = section.read(problems, key, value::boolean) {
+            *setting = wanted;
+        }
+    }
     let keepalive = section.read(problems, "nat_keepalive", |value| {
         value::duration(value, SECOND..=10 * MINUTE)
     });

@@ -5,13 +5,14 @@ use crate::error::Error;
 use crate::groups::{Done, Groups, What};
 use crate::heartbeat::Heartbeat;
 use crate::plane::{Closed, Report};
+use crate::recovery::Recovery;
 use crate::run::Daemon;
 use crate::setup;
 use crate::witnesses;
 use cluster::{NodeName, Parcel};
 use esp::WindowImage;
 use link::{Inbox, News};
-use linux::netlink::Monitor;
+use linux::netlink::{Event, Monitor};
 use node::{Command, Datagram, Stray};
 use policy::{ChildId, Mode};
 use std::net::IpAddr;
@@ -197,8 +198,9 @@ impl Daemon {
         ready: std::io::Result<AsyncFdReadyMutGuard<'_, Monitor>>,
     ) {
         let Ok(mut ready) = ready else { return };
-        // Every change is followed by a look at the whole, so it does not matter which it was.
-        while let Ok(Ok(Some(_))) = ready.try_io(|monitor| {
+        // A change is followed by a look at the whole, so it matters only of what kind it was.
+        let mut links = false;
+        while let Ok(Ok(Some(event))) = ready.try_io(|monitor| {
             monitor
                 .get_mut()
                 .next_event()
@@ -206,7 +208,13 @@ impl Daemon {
                     Some(event) => Ok(Some(event)),
                     None => Err(std::io::ErrorKind::WouldBlock.into()),
                 })
-        }) {}
+        }) {
+            links |= matches!(event, Event::Link(_) | Event::LinkGone(_) | Event::Lost);
+        }
+        if links {
+            self.read_links();
+            self.carry_out();
+        }
         self.read_addresses();
     }
 
@@ -232,6 +240,10 @@ impl Daemon {
             };
             let _ = self.node.handle_command(command, now);
             self.carry_out();
+        }
+        if let Some(keys) = self.recovery.renew() {
+            let command = Command::SetTicketKeys(Some(keys));
+            let _ = self.node.handle_command(command, now);
         }
         self.give_up_waiting(now);
         if self.capture.retry_due() {
@@ -266,7 +278,10 @@ impl Daemon {
             );
         }
         let groups = self.groups.merge(setup::groups(&config))?;
-        let node = setup::node(&config, self.keys.is_some()).map_err(|error| error.to_string())?;
+        let mut shared = config.cluster.as_ref().and_then(Recovery::shared);
+        let recovery = shared.as_mut().unwrap_or(&mut self.recovery).all();
+        let node = setup::node(&config, self.keys.is_some(), recovery);
+        let node = node.map_err(|error| error.to_string())?;
         self.node
             .handle_command(Command::Reload(Box::new(node)), Instant::now())
             .map_err(|error| error.to_string())?;
@@ -276,6 +291,11 @@ impl Daemon {
             .for_each(|warning| self.log.event("warning", warning));
         self.config = config;
         self.configured = Instant::now();
+        if let Some(shared) = shared {
+            self.recovery = shared;
+        }
+        self.read_links();
+        self.tell_guard();
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! kill(2), geteuid(2) and sched_setscheduler(2).
+//! kill(2), signal(2), geteuid(2) and sched_setscheduler(2).
 #![allow(unsafe_code)]
 
 use std::io;
@@ -9,6 +9,15 @@ use crate::sys::check;
 pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
     // SAFETY: kill takes two numbers and touches no memory of ours.
     check(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// signal(2) with SIG_IGN.
+pub(crate) fn ignore(signal: i32) -> io::Result<()> {
+    // SAFETY: no handler of ours is installed, so nothing of ours is ever called by a signal.
+    match unsafe { libc::signal(signal, libc::SIG_IGN) } {
+        libc::SIG_ERR => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 /// The effective user id of this process.

@@ -16,6 +16,13 @@ impl Node {
             Command::Pause => self.tell_cluster(cluster::Command::Pause { node: None }, now),
             Command::Resume => self.tell_cluster(cluster::Command::Resume { node: None }, now),
             Command::Shutdown => self.tell_cluster(cluster::Command::Shutdown, now),
+            Command::SetBarred { group, why } => {
+                self.tell_cluster(cluster::Command::SetBarred { group, why }, now)
+            }
+            Command::SetTicketKeys(keys) => {
+                self.tell_ike(ike::Command::SetTicketKeys(keys), now);
+                Ok(())
+            }
             Command::Initiate { rule } => self.initiate(&rule, now),
             Command::RekeyRule(rule) => self.each_child(&rule, now, ike::Command::RekeyChild),
             Command::DeleteRule(rule) => self.each_child(&rule, now, ike::Command::DeleteChild),
@@ -56,6 +63,8 @@ impl Node {
             None if self.cluster.is_none() => {}
             _ => return Err(ApiMisuse::ClusterChanged),
         }
+        let tickets = config.recovery.tickets;
+        self.tell_ike(ike::Command::SetTicketKeys(tickets), now);
         self.delete_outdated(&config.rules, &config.pad, now);
         let spd = Spd::build(config.rules, self.spd.local_addresses());
         self.pad = config.pad;

@@ -167,6 +167,9 @@ impl Node {
                 true => u64::MAX,
                 false => replication.replicator.committed(group),
             };
+            // What waited until this node lost the group, or stood still, is not said any more.
+            let member = self.cluster.as_ref();
+            let speaks = member.is_some_and(|member| member.surely_owns(group, now));
             shared.note_position(position, committed, now);
             for output in shared.release(committed) {
                 if let Output::Grant { child, ceiling, .. } = &output
@@ -174,7 +177,9 @@ impl Node {
                 {
                     pair.granted = *ceiling;
                 }
-                self.outputs.push_back(output);
+                if speaks || !matches!(output, Output::TransmitIke { .. }) {
+                    self.outputs.push_back(output);
+                }
             }
         }
     }
@@ -585,10 +590,12 @@ impl Node {
                 replicator.set_heard(node, false);
                 match why {
                     cluster::DownReason::Left => replicator.set_left(node),
-                    cluster::DownReason::Restarted => replicator.set_ended(node),
+                    // Before it died it may have gone on with what it had.
+                    cluster::DownReason::Restarted | cluster::DownReason::ProcessDied => {
+                        replicator.set_ended(node)
+                    }
                     _ => {}
                 }
-                replicator.set_heard(node, false);
             }
             cluster::Event::GroupMoved {
                 group, to, epoch, ..

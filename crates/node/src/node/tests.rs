@@ -1,7 +1,7 @@
 //! Tests of the node as a whole: the order of its effects.
 
 use super::*;
-use crate::config::ClusterConfig;
+use crate::config::{ClusterConfig, Recovery};
 use cluster::{ClusterKey, GroupConfig, NodeName};
 use crypto::SeededRandom;
 use ike::Cookies;
@@ -47,9 +47,17 @@ fn config(with_group: bool) -> Config {
     let member = cluster::Config::new(name, key, Vec::new(), groups);
     Config {
         rules: vec![rule],
-        pad: Arc::new(Pad::default()),
+        pad: Arc::new(Pad::new(vec![policy::Peer {
+            name: policy::PeerName::new("front"),
+            addresses: vec![policy::AddressRange::host(FRONT)],
+            local_id: policy::Identity::Any,
+            remote_id: policy::Identity::Any,
+            auth: policy::Auth::psk(crypto::Secret::from_slice(&[5; 32])),
+            ike: policy::IkeTemplate::modern(),
+        }])),
         cookies: Cookies::From(100),
         export_keys: false,
+        recovery: Recovery::default(),
         cluster: Some(ClusterConfig {
             member,
             groups: addresses,
@@ -161,4 +169,58 @@ fn a_group_that_is_gone_from_the_configuration_is_stopped_with_its_addresses() {
     node.handle_command(Command::Addresses(vec![OWN]), now)
         .unwrap();
     assert_eq!(effects(&mut node), ["do not protect"]);
+}
+
+/// A request of a peer for an IKE SA that nobody here knows; how many messages leave then.
+fn answers(node: &mut Node, now: Instant) -> usize {
+    use wire::ike::{ExchangeType, Flags, Header, Notify, NotifyType, Payload};
+    let header = Header::new(1, 2, ExchangeType::INFORMATIONAL, Flags::default(), 0);
+    let padding = Notify::new(NotifyType::INITIAL_CONTACT, vec![0; 100]);
+    let bytes = wire::ike::encode(&header, &[Payload::Notify(padding)]).unwrap();
+    let datagram = Datagram::Ike {
+        local: (GROUP, 500).into(),
+        remote: (FRONT, 500).into(),
+        bytes: &bytes,
+    };
+    node.handle_datagram(datagram, now);
+    let mut sent = 0;
+    loop {
+        match node.poll_output() {
+            Output::Wait(_) => return sent,
+            Output::TransmitIke { local, .. } => sent += usize::from(local.ip() == GROUP),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_node_says_nothing_for_a_group_that_it_may_have_lost() {
+    #[expect(clippy::disallowed_methods, reason = "only a place to count from")]
+    let mut now = Instant::now();
+    let mut node = node(now);
+    for _ in 0..1000 {
+        now += Duration::from_millis(1);
+        node.handle_timeout(now);
+        effects(&mut node);
+    }
+    assert_eq!(answers(&mut node, now), 1, "the owner gives a hint");
+    assert_eq!(node.tokens.get(&group()), Some(&true));
+    // It stood still, and the peer's message is the first thing that it sees.
+    now += Duration::from_secs(10);
+    assert_eq!(answers(&mut node, now), 0);
+    assert_eq!(node.tokens.get(&group()), Some(&false));
+    // It has heard all the others, for there are none.
+    node.handle_timeout(now);
+    effects(&mut node);
+    assert_eq!(answers(&mut node, now), 1);
+    assert_eq!(node.tokens.get(&group()), Some(&true));
+    // What is in the way here is no reason to be silent while nobody else can have the group.
+    let why = Some("eth1 has no carrier".to_owned());
+    let bar = Command::SetBarred {
+        group: group(),
+        why,
+    };
+    node.handle_command(bar, now).unwrap();
+    assert_eq!(effects(&mut node), Vec::<&str>::new());
+    assert_eq!(answers(&mut node, now), 1);
 }
