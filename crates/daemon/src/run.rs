@@ -28,12 +28,15 @@ use link::{Inbox, Links, News};
 use linux::netlink::{Monitor, Netlink};
 use node::{Node, Output};
 use policy::Spd;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use witness::Witness;
 
+/// What is true from then on.
+const READY: &str = "policies are in force and the control socket answers";
 /// How often IKE learns what the plane has carried: liveness and idle time need no more.
 const USAGE: Duration = Duration::from_millis(200);
 /// How long a node that shuts down waits for its groups to be taken.
@@ -134,8 +137,7 @@ impl Signals {
 impl Daemon {
     /// Brings everything up; the control socket last, so that who reaches it finds all in place.
     fn start(options: &Options, config: Config, mut log: Log) -> Result<(Self, Inputs), Error> {
-        let turn = config.cluster.as_ref();
-        let turn = turn.map(|_| Turn::wait(&config.node.run_dir)).transpose()?;
+        let turn = open_turn(&config)?;
         let (plane, reports) = Plane::start(&setup::plane(&config, options.sabotage_reservation))?;
         let (groups, services) = Groups::new(setup::groups(&config))?;
         let monitor = Monitor::open()?;
@@ -144,16 +146,17 @@ impl Daemon {
         let policy = Spd::build(config.rules.clone(), &addresses);
         let (capture, filter) = Capture::new(setup::capture(&config, plane.index()), &policy)?;
         let (heartbeats, heartbeat_inputs) = open_heartbeats(&config)?;
-        let opened = open_links(&config, &mut log)?;
-        let certified_until = opened.as_ref().map(|opened| opened.until);
-        let (links, inbox) = opened.map(|opened| (opened.links, opened.inbox)).unzip();
+        let opened = open_links(&config, &mut log)?.map(|all| (all.until, (all.links, all.inbox)));
+        let (certified_until, opened) = opened.unzip();
+        let (links, inbox) = opened.unzip();
         let (witness, witness_news) = open_witness(&config)?;
         let keys = key_log(options, &config)?;
         let history = open_history(&config, &mut log);
         let mut recovery = open_recovery(&config, &mut log);
         let began = Instant::now();
+        let settings = setup::node(&config, keys.is_some(), recovery.all())?;
         let node = Node::new(
-            setup::node(&config, keys.is_some(), recovery.all())?,
+            settings,
             &addresses,
             incarnation(),
             Box::new(OsRandom),
@@ -185,14 +188,9 @@ impl Daemon {
             control: None,
             config,
         };
-        let (ended, guards) = mpsc::channel(1);
-        daemon.begin_to_watch(turn, ended)?;
+        let guards = daemon.begin_to_watch(turn)?;
         daemon.carry_out();
-        let socket = options
-            .socket
-            .as_ref()
-            .unwrap_or(&daemon.config.node.control_socket);
-        daemon.control = Some(Control::listen(socket, question)?);
+        daemon.control = Some(Control::listen(daemon.socket(), question)?);
         let inputs = Inputs {
             reports,
             filter,
@@ -205,11 +203,14 @@ impl Daemon {
             addresses: watch(monitor).map_err(Error::Runtime)?,
             signals: Signals::listen()?,
         };
-        daemon.log.event(
-            "ready",
-            "policies are in force and the control socket answers",
-        );
+        daemon.log.event("ready", READY);
         Ok((daemon, inputs))
+    }
+
+    /// Where the control socket is.
+    fn socket(&self) -> &Path {
+        let configured = &self.config.node.control_socket;
+        self.options.socket.as_ref().unwrap_or(configured)
     }
 
     /// Takes inputs until the end. Heartbeats go first: a late one looks like a death.
@@ -317,6 +318,14 @@ fn key_log(options: &Options, config: &Config) -> Result<Option<KeyLog>, Error> 
     let folder = options.wireshark_keys.as_ref();
     let folder = folder.or(config.node.key_log_dir.as_ref());
     folder.map(|folder| KeyLog::open(folder)).transpose()
+}
+
+/// The turn of this daemon on its host, on a member of a cluster.
+fn open_turn(config: &Config) -> Result<Option<Turn>, Error> {
+    let cluster = config.cluster.as_ref();
+    cluster
+        .map(|_| Turn::wait(&config.node.run_dir))
+        .transpose()
 }
 
 fn open_recovery(config: &Config, log: &mut Log) -> Recovery {

@@ -209,9 +209,14 @@ impl Stage<'_> {
             topology::drop_vip(from)?;
             return topology::take_vip(to);
         }
-        let answer = move_group(from, to);
-        let refusal = || format!("the move was refused: {}", answer.clone().unwrap_err());
-        self.story.hold(answer.is_ok(), refusal);
+        let refusal = move_group(from, to).err();
+        let text = || {
+            format!(
+                "the move was refused: {}",
+                refusal.as_deref().unwrap_or_default()
+            )
+        };
+        self.story.hold(refusal.is_none(), text);
         Ok(())
     }
 

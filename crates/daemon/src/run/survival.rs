@@ -10,20 +10,22 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 impl Daemon {
-    /// At the start of a member: looks at the links, and starts the guard. `ended` tells of its
-    /// end.
+    /// At the start of a member: looks at the links, and starts the guard. What is answered
+    /// tells of its end.
     ///
     /// # Errors
     /// When there can be no guard.
     pub(crate) fn begin_to_watch(
         &mut self,
         turn: Option<Turn>,
-        ended: mpsc::Sender<String>,
-    ) -> Result<(), Error> {
-        let Some(turn) = turn else { return Ok(()) };
-        self.read_links();
-        self.guard_ends = Some(ended);
-        self.start_guard(turn)
+    ) -> Result<mpsc::Receiver<String>, Error> {
+        let (ended, guards) = mpsc::channel(1);
+        if let Some(turn) = turn {
+            self.read_links();
+            self.guard_ends = Some(ended);
+            self.start_guard(turn)?;
+        }
+        Ok(guards)
     }
 
     fn start_guard(&mut self, turn: Turn) -> Result<(), Error> {
