@@ -124,8 +124,16 @@ fn without_reservation_the_oracle_finds_what_came_twice() {
         return;
     }
     let out = scratch("sabotage");
-    let words = ["lab", "crash", "--sabotage", "reservation", "--json"];
-    let output = lab(&[&words[..], &["--out", &out.to_string_lossy()]].concat());
+    let folder = out.to_string_lossy();
+    let output = lab(&[
+        "lab",
+        "crash",
+        "--sabotage",
+        "reservation",
+        "--json",
+        "--out",
+        &folder,
+    ]);
     let (json, progress) = (text(&output.stdout), text(&output.stderr));
     let report: Value = serde_json::from_str(&json).unwrap_or_else(|why| {
         panic!("not one JSON object ({why}):\n{json}\n{progress}");
@@ -147,8 +155,16 @@ fn renegotiation_can_be_had_instead() {
         return;
     }
     let out = scratch("renegotiate");
-    let words = ["lab", "crash", "--takeover", "renegotiate", "--json"];
-    let output = lab(&[&words[..], &["--out", &out.to_string_lossy()]].concat());
+    let folder = out.to_string_lossy();
+    let output = lab(&[
+        "lab",
+        "crash",
+        "--takeover",
+        "renegotiate",
+        "--json",
+        "--out",
+        &folder,
+    ]);
     let progress = text(&output.stderr);
     assert!(output.status.success(), "{progress}");
     let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
