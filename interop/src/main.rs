@@ -11,6 +11,7 @@ mod hostile;
 mod kernel;
 mod packet;
 mod program;
+mod scale;
 mod scapy;
 mod space;
 mod strongswan;
@@ -31,6 +32,7 @@ cargo run --release -p interop -- VERB [--out DIR]
   hostile     a million bad datagrams, and daemons that are killed
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
   all         scapy, kernel, strongswan, hostile, tshark
+  scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
   bench       throughput and latency beside plain veth and strongSwan
 ";
 
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         ["tshark"] => alone(|| tshark::run(&out, None)),
         ["tshark", lab] => tshark::run(&out, Some(Path::new(lab))),
         ["all"] => alone(|| all(&out)),
+        ["scale", counts @ ..] => alone(|| scale::run(&out, counts)),
         ["bench"] => alone(|| bench::run(&out)),
         _ => {
             eprint!("{USAGE}");
