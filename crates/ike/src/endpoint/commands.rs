@@ -89,9 +89,9 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
             } else {
                 Silence::None
             };
-            members::silence(tables, address, silence);
+            tables.silence(address, silence);
         }
-        Command::Forsake { address } => members::silence(tables, address, Silence::Forsaken),
+        Command::Forsake { address } => tables.silence(address, Silence::Forsaken),
         Command::ReplaceFrozen { address, count } => {
             members::replace_frozen(tables, address, count, now);
         }

@@ -73,33 +73,11 @@ pub(crate) fn adopt(
     Ok(ike)
 }
 
-/// Every IKE SA of a local address falls silent, or may speak again. One that is forsaken never
-/// does.
-pub(crate) fn silence(tables: &mut Tables, address: IpAddr, silence: Silence) {
-    for ike in of_address(tables, address) {
-        if let Some(mut sa) = tables.take_sa(ike) {
-            if sa.silence != Silence::Forsaken {
-                sa.silence = silence;
-            }
-            tables.put(ike, Slot::Sa(sa));
-        }
-    }
-}
-
-/// The frozen IKE SAs of a local address that protect something and are not replaced.
-pub(crate) fn frozen(tables: &Tables, address: IpAddr) -> Vec<IkeSaId> {
-    let waits = |ike: &IkeSaId| {
-        let waits = |sa: &Sa| sa.is_silent() && sa.stage == Stage::Live && !sa.children.is_empty();
-        tables.sa(*ike).is_some_and(waits)
-    };
-    let all = of_address(tables, address).into_iter();
-    all.filter(waits).collect()
-}
-
 /// Begins anew, with fresh keys, what the frozen IKE SAs of an address protect; at most `count` of
 /// them.
 pub(crate) fn replace_frozen(tables: &mut Tables, address: IpAddr, count: usize, now: Instant) {
-    for ike in frozen(tables, address).into_iter().take(count) {
+    let all = tables.unreplaced(address).into_iter().flatten();
+    for ike in all.take(count).copied().collect::<Vec<_>>() {
         let Some(mut sa) = tables.take_sa(ike) else {
             continue;
         };
@@ -126,10 +104,4 @@ pub(crate) fn forget(tables: &mut Tables, ike: IkeSaId, now: Instant) {
         sa.end(Reason::AddressLeft, false, &mut tables.context(now));
         settle(tables, sa, now);
     }
-}
-
-fn of_address(tables: &Tables, address: IpAddr) -> Vec<IkeSaId> {
-    let of_address = |slot: &Slot| slot.local() == address;
-    let slots = tables.slots().filter(|(_, slot)| of_address(slot));
-    slots.map(|(ike, _)| ike).collect()
 }
