@@ -3,6 +3,7 @@
 
 pub(crate) mod crowd;
 pub(crate) mod figures;
+pub(crate) mod throughput;
 pub(crate) mod world;
 
 use std::path::Path;
@@ -23,6 +24,8 @@ use crate::space::{Space, ip};
 
 /// Counts of pairs that are measured when none is named.
 const COUNTS: [usize; 3] = [1, 1_000, 10_000];
+/// Pairs of the run that only judges.
+const FEW: usize = 200;
 /// How long a member may take to own the group, or to be in sync.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two probes; and how many pairs are probed, in turn.
@@ -31,6 +34,11 @@ const PROBED: usize = 100;
 /// Before the owner is killed, and how long is looked at what follows.
 const BEFORE: Duration = Duration::from_millis(500);
 const AFTER: Duration = Duration::from_secs(5);
+/// Pairs that are made while the standby is in sync, at most.
+const MORE: usize = 2_000;
+/// How long the owner is listened to after its standby has died: a second of grace, and then what
+/// the standby may go on with falls silent.
+const LOSS: Duration = Duration::from_secs(4);
 /// An activation that takes longer after detection fails the bench, in milliseconds.
 const ACTIVATION: u64 = 50;
 
@@ -41,6 +49,7 @@ struct Figures {
     handshakes: Duration,
     fill: Duration,
     link: u64,
+    more: f64,
     idle: u64,
     owner: u64,
     standby: u64,
@@ -51,6 +60,8 @@ struct Figures {
     peers: (usize, usize),
     worked: [Duration; 2],
     gap: Duration,
+    refill: Duration,
+    loss_gap: Duration,
 }
 
 /// Measures every count and prints a table.
@@ -87,6 +98,15 @@ pub(crate) fn run(out: &Path, counts: &[&str]) -> Result<(), String> {
     }
 }
 
+/// A few pairs, without a word on how fast: that every one of them survives its owner.
+pub(crate) fn survives(out: &Path) -> Result<(), String> {
+    let folder = folder::results(out, "scale")?;
+    let (program, scratch) = (holdfast::build()?, Scratch::new()?);
+    let figures = measure(FEW, &program, scratch.path(), &folder)?;
+    print!("{}{}", head(), figures.line());
+    Ok(())
+}
+
 fn measure(count: usize, program: &Path, scratch: &Path, logs: &Path) -> Result<Figures, String> {
     let world = World::new()?;
     let rules = world::rules();
@@ -108,7 +128,17 @@ fn measure(count: usize, program: &Path, scratch: &Path, logs: &Path) -> Result<
     thread::sleep(BEFORE);
     figures.owner = resident(owner.process().pid())?;
     figures.standby = resident(standby.process().pid())?;
+    let more = count.min(MORE);
+    let took = crowd.grow(count + more)?;
+    figures.more = more as f64 / took.as_secs_f64();
     take_over(&world, owner, &mut standby, &mut crowd, &mut figures)?;
+    let begun = Instant::now();
+    let mut again = start(0)?;
+    until(&mut again, "copy is in sync")?;
+    figures.refill = begun.elapsed();
+    thread::sleep(BEFORE);
+    again.crash();
+    figures.loss_gap = heartbeat_gap(&world.nodes[0], LOSS)?;
     Ok(figures)
 }
 
@@ -127,9 +157,8 @@ fn take_over(
     let (killed, at, probes) = thread::scope(|scope| {
         let probing = scope.spawn(|| crowd.probe(&probed, PROBE, || over.load(Ordering::Relaxed)));
         thread::sleep(BEFORE);
-        let at = figures::now();
-        let killed = Instant::now();
         let cut = world.cut(0);
+        let (at, killed) = (figures::now(), Instant::now());
         owner.crash();
         let before = worked(pid);
         let listening = scope.spawn(|| heartbeat_gap(&world.nodes[0], AFTER));
@@ -144,7 +173,12 @@ fn take_over(
     })?;
     figures.note_log(&standby.process().words(), at);
     figures.note_probes(&probes, killed, probed.len());
-    Ok(())
+    match figures.peers {
+        (answered, probed) if answered == probed => Ok(()),
+        (answered, probed) => Err(format!(
+            "after the takeover only {answered} of {probed} pairs are answered"
+        )),
+    }
 }
 
 /// The longest time between two heartbeats of the survivor, heard in the place of the dead one.
@@ -167,7 +201,7 @@ fn heartbeat_gap(space: &Space, time: Duration) -> Result<Duration, String> {
     }
 }
 
-fn until(daemon: &mut Daemon<'_>, text: &str) -> Result<(), String> {
+pub(crate) fn until(daemon: &mut Daemon<'_>, text: &str) -> Result<(), String> {
     let process = daemon.process();
     let found = wait_for(PATIENCE, || process.words().contains(text));
     found.map(drop).ok_or(format!("the log never said: {text}"))
@@ -176,7 +210,7 @@ fn until(daemon: &mut Daemon<'_>, text: &str) -> Result<(), String> {
 impl Figures {
     fn note_log(&mut self, log: &str, killed: u64) {
         let after = |text: &str| moment(log, text, killed).map(|at| between(killed, at));
-        self.detected = after(&format!("{} is down", NODES[0]));
+        self.detected = after(&format!("cluster  {} is down", NODES[0]));
         self.opened = after("this node goes on with");
         self.up = after("mail is up here");
     }
@@ -206,10 +240,11 @@ impl Figures {
         let millis = |at: Option<u64>| at.map_or("-".to_owned(), |at| at.to_string());
         let answered = self.answered.map(|at| at.as_millis() as u64);
         format!(
-            "{:>7} {:>7.1} {:>7.2} {:>7.0} {:>7.2} {:>7.2} {:>5} {:>5} {:>5} {:>6} {:>6} {:>8} \
-             {:>6.2} {:>6.2} {:>6}\n",
+            "{:>7} {:>6.0} {:>6.0} {:>6.2} {:>6.0} {:>7.2} {:>7.2} {:>5} {:>5} {:>5} {:>6} {:>6} \
+             {:>8} {:>6.2} {:>6.2} {:>5} {:>8.2} {:>7}\n",
             self.count,
-            self.handshakes.as_secs_f64(),
+            self.count as f64 / self.handshakes.as_secs_f64(),
+            self.more,
             self.fill.as_secs_f64(),
             per_pair(self.link),
             grown(self.owner),
@@ -223,16 +258,19 @@ impl Figures {
             self.worked[0].as_secs_f64(),
             self.worked[1].as_secs_f64(),
             self.gap.as_millis(),
+            self.refill.as_secs_f64(),
+            self.loss_gap.as_millis(),
         )
     }
 }
 
 fn head() -> String {
     format!(
-        "{:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>5} {:>5} {:>5} {:>6} {:>6} {:>8} {:>6} {:>6} \
-         {:>6}\n",
+        "{:>7} {:>6} {:>6} {:>6} {:>6} {:>7} {:>7} {:>5} {:>5} {:>5} {:>6} {:>6} {:>8} {:>6} \
+         {:>6} {:>5} {:>8} {:>7}\n",
         "pairs",
-        "made s",
+        "made/s",
+        "more/s",
         "fill s",
         "B/pair",
         "own KiB",
@@ -245,6 +283,8 @@ fn head() -> String {
         "probed",
         "cpu 1s",
         "cpu 5s",
-        "hb ms"
+        "hb ms",
+        "refill s",
+        "loss hb"
     )
 }

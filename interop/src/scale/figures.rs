@@ -13,7 +13,9 @@ pub(crate) fn resident(pid: u32) -> Result<u64, String> {
     let text = fs::read_to_string(&path).map_err(|why| format!("{path}: {why}"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    number.map(|kib| kib * 1024).ok_or(format!("{path} has no VmRSS"))
+    number
+        .map(|kib| kib * 1024)
+        .ok_or(format!("{path} has no VmRSS"))
 }
 
 /// Processor time of a process, all its threads, to a hundredth of a second.

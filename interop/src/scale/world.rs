@@ -62,6 +62,19 @@ impl World {
         folder: &'a Path,
         rules: &str,
     ) -> Result<Daemon<'a>, String> {
+        self.start_as(index, program, scratch, folder, rules, "replicate")
+    }
+
+    /// The same, with another word for `takeover`.
+    pub(crate) fn start_as<'a>(
+        &'a self,
+        index: usize,
+        program: &'a Path,
+        scratch: &'a Path,
+        folder: &'a Path,
+        rules: &str,
+        takeover: &str,
+    ) -> Result<Daemon<'a>, String> {
         let name = NODES[index];
         let place = Place {
             program,
@@ -72,7 +85,7 @@ impl World {
         };
         let certificates = scratch.join(format!("{name}-certificates"));
         certify(name, scratch, &certificates)?;
-        let text = format!("{rules}{}", cluster(&certificates));
+        let text = format!("{rules}{}", cluster(&certificates, takeover));
         Daemon::start(&place, &text, None)
     }
 
@@ -95,7 +108,7 @@ pub(crate) fn rules() -> String {
     )
 }
 
-fn cluster(certificates: &Path) -> String {
+fn cluster(certificates: &Path, takeover: &str) -> String {
     let nodes: String = NODES
         .iter()
         .zip(NEAR.iter().zip(&BACK))
@@ -104,7 +117,7 @@ fn cluster(certificates: &Path) -> String {
         })
         .collect();
     format!(
-        "[cluster]\nkey = \"{CLUSTER_KEY}\"\ntakeover = \"replicate\"\n\
+        "[cluster]\nkey = \"{CLUSTER_KEY}\"\ntakeover = \"{takeover}\"\n\
          certificates = {:?}\n\n{nodes}\
          [[cluster.group]]\nname = \"mail\"\naddresses = [\"{VIP}/24\"]\n\
          interface = \"eth0\"\npreferred = [\"be1\", \"be2\"]\n",
