@@ -1,6 +1,6 @@
 //! `bench`: throughput and latency of plain veth, strongSwan's user-space ESP and ours, in one run.
 
-mod iperf;
+pub(crate) mod iperf;
 
 use std::path::Path;
 use std::time::Duration;
@@ -160,7 +160,7 @@ fn report(all: &[Figures]) -> String {
 }
 
 /// The middle one; of an even number the mean of both.
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = |place: usize| sorted.get(place).copied().unwrap_or(f64::NAN);

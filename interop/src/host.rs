@@ -29,7 +29,8 @@ pub(crate) struct Host {
 
 impl Host {
     /// A host whose policy protects everything between the two addresses of the pair.
-    pub(crate) fn new(spec: SaSpec) -> Result<Self, String> {
+    pub(crate) fn new(spec: impl Into<Arc<SaSpec>>) -> Result<Self, String> {
+        let spec = spec.into();
         let counts = Arc::new(Counts::new());
         let address = |address| AddressSpec::Range(AddressRange::host(address));
         let rule = Rule {
@@ -48,7 +49,7 @@ impl Host {
             out: OutboundBatch::new(1 << 17),
             arrived: InboundBatch::new(),
             begun: Instant::now(),
-            spec: Arc::new(spec),
+            spec,
         };
         host.continue_at(1)?;
         let inbound =

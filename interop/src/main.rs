@@ -11,6 +11,7 @@ mod hostile;
 mod kernel;
 mod packet;
 mod program;
+mod scale;
 mod scapy;
 mod space;
 mod strongswan;
@@ -30,7 +31,9 @@ cargo run --release -p interop -- VERB [--out DIR]
   strongswan  IKE and ESP with Debian's strongSwan, both roles, rekeys, deletes, refusals
   hostile     a million bad datagrams, and daemons that are killed
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
-  all         scapy, kernel, strongswan, hostile, tshark
+  all         scapy, kernel, strongswan, hostile, tshark, and that 200 pairs survive a takeover
+  scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
+  scale throughput  what replication costs a TCP stream
   bench       throughput and latency beside plain veth and strongSwan
 ";
 
@@ -54,6 +57,8 @@ fn main() -> ExitCode {
         ["tshark"] => alone(|| tshark::run(&out, None)),
         ["tshark", lab] => tshark::run(&out, Some(Path::new(lab))),
         ["all"] => alone(|| all(&out)),
+        ["scale", "throughput"] => alone(|| scale::throughput::run(&out)),
+        ["scale", counts @ ..] => alone(|| scale::run(&out, counts)),
         ["bench"] => alone(|| bench::run(&out)),
         _ => {
             eprint!("{USAGE}");
@@ -78,11 +83,12 @@ fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 /// Every verb that judges, one after the other: each has the machine for itself.
 fn all(out: &Path) -> Result<(), String> {
     type Verb = fn(&Path) -> Result<(), String>;
-    let verbs: [Verb; 5] = [
+    let verbs: [Verb; 6] = [
         scapy::run,
         kernel::run,
         strongswan::run,
         hostile::run,
+        scale::survives,
         |out| tshark::run(out, None),
     ];
     let begun = Instant::now();

@@ -409,7 +409,8 @@ impl Plane {
         });
     }
 
-    /// The pairs that have carried something since this was asked last, with all they carried.
+    /// Pairs that have carried something since they were looked at last, with all they carried: of
+    /// very many a part at a time, in turn.
     pub(crate) fn moved(&mut self) -> Vec<(ChildId, ChildUsage)> {
         self.book.moved()
     }

@@ -20,6 +20,7 @@ mod tickets;
 mod unknown;
 mod way;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -116,7 +117,7 @@ impl Endpoint {
     /// How many frozen IKE SAs of a local address have not been replaced.
     #[must_use]
     pub fn frozen(&self, local: IpAddr) -> usize {
-        members::frozen(&self.tables, local).len()
+        self.tables.unreplaced(local).map_or(0, BTreeSet::len)
     }
 
     /// An inbound SPI that another member chose: it is not drawn here.

@@ -2,13 +2,15 @@
 //! member that could become it.
 
 pub(crate) mod parcel;
+pub(crate) mod records;
 pub(crate) mod reserve;
 
 use crate::output::Output;
 use cluster::{GroupName, NodeName, Replicator};
-use ike::{IkeSaId, Record};
+use ike::IkeSaId;
 use parcel::{Ceilings, Stray};
 use policy::{Bucket, ChildId};
+use records::Records;
 use reserve::Reserve;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -71,7 +73,7 @@ pub(crate) struct Shared {
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) pairs: BTreeMap<ChildId, PairState>,
     /// IKE SAs of the owner (on a member with a copy), or inherited and not yet taken over.
-    pub(crate) records: BTreeMap<IkeSaId, Kept>,
+    pub(crate) records: Records,
     /// What may not be seen outside yet, by the position that it waits for.
     pub(crate) held: VecDeque<(u64, Output)>,
     /// What this step wants seen outside.
@@ -118,12 +120,6 @@ impl PairState {
             inbound: self.inbound.ceiling,
         }
     }
-}
-
-/// A record with its peer's address.
-pub(crate) struct Kept {
-    pub(crate) record: Record,
-    pub(crate) remote: IpAddr,
 }
 
 /// What an owner does that has lost a copy.
@@ -232,7 +228,7 @@ impl Shared {
             bucket,
             addresses,
             pairs: BTreeMap::new(),
-            records: BTreeMap::new(),
+            records: Records::default(),
             held: VecDeque::new(),
             staged: Vec::new(),
             epoch: None,
@@ -289,17 +285,19 @@ impl Shared {
         }
     }
 
-    /// The children that records had and have no longer.
+    /// Those of these children, which records had, that are in none of them any longer: they have
+    /// not moved to an IKE SA whose record is as it was.
     pub(crate) fn orphans(
         &self,
+        had: Vec<ChildId>,
         touched: &BTreeSet<IkeSaId>,
         present: &BTreeSet<ChildId>,
     ) -> Vec<ChildId> {
-        let gone = |(child, pair): &(&ChildId, &PairState)| {
-            touched.contains(&pair.ike) && !present.contains(child)
+        let gone = |child: &ChildId| {
+            let home = self.pairs.get(child).map(|pair| pair.ike);
+            home.is_some_and(|ike| touched.contains(&ike)) && !present.contains(child)
         };
-        let orphans = self.pairs.iter().filter(gone);
-        orphans.map(|(child, _)| *child).collect()
+        had.into_iter().filter(gone).collect()
     }
 }
 

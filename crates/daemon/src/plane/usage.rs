@@ -3,8 +3,13 @@
 use esp::{SaCounters, SaUsage};
 use policy::{ChildId, SaSpec};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Pairs that are looked at in one turn, so that a host with very many does nothing else for less
+/// than a few milliseconds. With a turn each 200 ms, 100,000 of them take 2.6 s.
+const LOOKED_AT: usize = 8192;
 
 /// The counters of both directions at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +101,8 @@ impl Counters {
 #[derive(Default)]
 pub(crate) struct Book {
     pairs: BTreeMap<ChildId, Counters>,
+    /// The last pair that was looked at.
+    last: Option<ChildId>,
     gone: Totals,
 }
 
@@ -125,10 +132,16 @@ impl Book {
         }
     }
 
+    /// Those of the next pairs in turn that have carried something since they were looked at last.
     pub(crate) fn moved(&mut self) -> Vec<(ChildId, ChildUsage)> {
         let mut moved = Vec::new();
         let now = Instant::now();
-        for (child, counters) in &mut self.pairs {
+        let after = self.last.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.pairs.range_mut((after, Bound::Unbounded));
+        for (index, (child, counters)) in next.take(LOOKED_AT).enumerate() {
+            if index + 1 == LOOKED_AT {
+                self.last = Some(*child);
+            }
             let usage = counters.usage();
             counters.keep_pace(usage.outbound.sequence, now);
             let packets = (usage.inbound.packets, usage.outbound.packets);

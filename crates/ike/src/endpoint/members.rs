@@ -77,16 +77,11 @@ pub(crate) fn adopt(
 /// Every IKE SA of a local address falls silent, or may speak again: then one that was to be
 /// replaced, and has no successor yet, lives on. One that is forsaken never speaks again.
 pub(crate) fn silence(tables: &mut Tables, address: IpAddr, silence: Silence) {
-    for ike in of_address(tables, address) {
+    for ike in tables.silence(address, silence) {
         if let Some(mut sa) = tables.take_sa(ike) {
-            if sa.silence != Silence::Forsaken {
-                let speaks = sa.is_silent() && silence == Silence::None;
-                sa.silence = silence;
-                let was_to_go = matches!(sa.stage, Stage::Replaced { .. });
-                if speaks && was_to_go && !sa.children.is_empty() && !has_live(tables, &sa) {
-                    sa.stage = Stage::Live;
-                    sa.changed = true;
-                }
+            if !has_live(tables, &sa) {
+                sa.stage = Stage::Live;
+                sa.changed = true;
             }
             tables.put(ike, Slot::Sa(sa));
         }
@@ -101,20 +96,11 @@ fn has_live(tables: &Tables, sa: &Sa) -> bool {
     others.any(|ike| tables.sa(ike).is_some_and(lives))
 }
 
-/// The frozen IKE SAs of a local address that protect something and are not replaced.
-pub(crate) fn frozen(tables: &Tables, address: IpAddr) -> Vec<IkeSaId> {
-    let waits = |ike: &IkeSaId| {
-        let waits = |sa: &Sa| sa.is_silent() && sa.stage == Stage::Live && !sa.children.is_empty();
-        tables.sa(*ike).is_some_and(waits)
-    };
-    let all = of_address(tables, address).into_iter();
-    all.filter(waits).collect()
-}
-
 /// Begins anew, with fresh keys, what the frozen IKE SAs of an address protect; at most `count` of
 /// them.
 pub(crate) fn replace_frozen(tables: &mut Tables, address: IpAddr, count: usize, now: Instant) {
-    for ike in frozen(tables, address).into_iter().take(count) {
+    let all = tables.unreplaced(address).into_iter().flatten();
+    for ike in all.take(count).copied().collect::<Vec<_>>() {
         let Some(mut sa) = tables.take_sa(ike) else {
             continue;
         };

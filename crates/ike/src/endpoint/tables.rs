@@ -24,7 +24,7 @@ use crate::id::IkeSaId;
 use crate::limits;
 use crate::output::Output;
 use crate::v2::cookie::CookieJar;
-use crate::v2::sa::Sa;
+use crate::v2::sa::{Sa, Silence, Stage};
 
 /// Everything that an endpoint knows.
 pub(crate) struct Tables {
@@ -54,6 +54,8 @@ pub(crate) struct Tables {
     /// IKE SAs and own handshakes by the local and the remote address.
     by_addresses: BTreeMap<(IpAddr, IpAddr), BTreeSet<IkeSaId>>,
     by_identity: BTreeMap<Identity, BTreeSet<IkeSaId>>,
+    /// Silent IKE SAs that protect something and are not replaced, by their local address.
+    unreplaced: BTreeMap<IpAddr, BTreeSet<IkeSaId>>,
 }
 
 impl Tables {
@@ -81,6 +83,7 @@ impl Tables {
             slots: BTreeMap::new(),
             by_addresses: BTreeMap::new(),
             by_identity: BTreeMap::new(),
+            unreplaced: BTreeMap::new(),
         }
     }
 
@@ -146,7 +149,10 @@ impl Tables {
         match &slot {
             Slot::HalfOpen(state) => self.half_opens.remove(state.birth),
             Slot::Refused(state) => self.half_opens.remove(state.birth),
-            Slot::Sa(sa) => unindex(&mut self.by_identity, &sa.remote_id, ike),
+            Slot::Sa(sa) => {
+                unindex(&mut self.by_identity, &sa.remote_id, ike);
+                unindex(&mut self.unreplaced, &sa.path.local.ip(), ike);
+            }
             Slot::InitSent(_) | Slot::AuthSent(_) => {}
         }
         unindex(&mut self.by_addresses, &slot.addresses(), ike);
@@ -183,6 +189,9 @@ impl Tables {
                     .or_default()
                     .insert(ike);
                 self.by_addresses.entry(addresses).or_default().insert(ike);
+                if sa.is_unreplaced() {
+                    self.unreplaced.entry(addresses.0).or_default().insert(ike);
+                }
             }
             Slot::InitSent(_) | Slot::AuthSent(_) => {
                 self.by_addresses.entry(addresses).or_default().insert(ike);
@@ -216,6 +225,47 @@ impl Tables {
             .flatten()
             .copied()
             .collect()
+    }
+
+    /// Every IKE SA of a local address falls silent, or may speak again. One that is forsaken never
+    /// does. There may be very many, and heartbeats wait meanwhile: they are changed where they
+    /// are. The deadline of one that falls silent stays; when it comes, nothing happens but that
+    /// the next one is set. The answer: those that speak again and were being replaced.
+    pub(crate) fn silence(&mut self, address: IpAddr, silence: Silence) -> Vec<IkeSaId> {
+        let mut unreplaced = BTreeSet::new();
+        let mut half_replaced = Vec::new();
+        for (ike, slot) in &mut self.slots {
+            let of_address = slot.local() == address;
+            if let Slot::Sa(sa) = slot
+                && of_address
+            {
+                if sa.silence != Silence::Forsaken {
+                    let speaks = sa.is_silent() && silence == Silence::None;
+                    sa.silence = silence;
+                    let was_to_go = matches!(sa.stage, Stage::Replaced { .. });
+                    if speaks && was_to_go && !sa.children.is_empty() {
+                        half_replaced.push(*ike);
+                    }
+                }
+                if sa.is_unreplaced() {
+                    unreplaced.insert(*ike);
+                }
+                if !sa.is_silent() {
+                    let due = slot.due(self.config.childless);
+                    self.deadlines.set(*ike, due);
+                }
+            }
+        }
+        match unreplaced.is_empty() {
+            true => self.unreplaced.remove(&address),
+            false => self.unreplaced.insert(address, unreplaced),
+        };
+        half_replaced
+    }
+
+    /// The silent IKE SAs of a local address that are to be replaced.
+    pub(crate) fn unreplaced(&self, local: IpAddr) -> Option<&BTreeSet<IkeSaId>> {
+        self.unreplaced.get(&local)
     }
 
     /// IKE SAs whose peer proved to be this one.

@@ -294,6 +294,11 @@ impl Sa {
         self.silence != Silence::None
     }
 
+    /// Whether it says nothing, and what it protects is to be protected by another.
+    pub(crate) fn is_unreplaced(&self) -> bool {
+        self.is_silent() && self.stage == Stage::Live && !self.children.is_empty()
+    }
+
     /// Whether a request of ours for a child is in flight.
     pub(crate) fn is_creating(&self) -> bool {
         let creates =

@@ -5,10 +5,11 @@ use crate::event::Event;
 use crate::node::Node;
 use crate::output::Output;
 use crate::replication::parcel::{Ceilings, News, Stray};
+use crate::replication::records::Kept;
 use crate::replication::reserve::Reserve;
 use crate::replication::{
-    ADOPTED_AT_ONCE, ADOPTION_PAUSE, GRACE, Kept, PairState, REKEYS_PER_SECOND, SPREAD,
-    STRICT_SPREAD, Shared,
+    ADOPTED_AT_ONCE, ADOPTION_PAUSE, GRACE, PairState, REKEYS_PER_SECOND, SPREAD, STRICT_SPREAD,
+    Shared,
 };
 use cluster::{GroupName, Parcel};
 use ike::{Directory, Endpoint, IkeSaId, Record, Recorded, Takeover};
@@ -105,14 +106,16 @@ impl Node {
         now: Instant,
     ) {
         let (mut touched, mut present) = (BTreeSet::new(), BTreeSet::new());
+        let mut had = Vec::new();
         for (ike, record) in records {
             touched.insert(ike);
-            let Some(record) = record else {
-                if let Some(shared) = self.shared_mut(group) {
-                    shared.records.remove(&ike);
+            if let Some(shared) = self.shared_mut(group) {
+                had.extend_from_slice(shared.records.children(ike));
+                if record.is_none() {
+                    shared.records.remove(ike);
                 }
-                continue;
-            };
+            }
+            let Some(record) = record else { continue };
             let (spd, pad) = (Arc::clone(&self.spd), Arc::clone(&self.pad));
             let rule = |name: &str| find_rule(&spd, name);
             let directory = Directory {
@@ -132,7 +135,7 @@ impl Node {
         }
         let orphans = self
             .shared_mut(group)
-            .map(|shared| shared.orphans(&touched, &present))
+            .map(|shared| shared.orphans(had, &touched, &present))
             .unwrap_or_default();
         orphans
             .into_iter()
@@ -189,9 +192,13 @@ impl Node {
                     replaces: None,
                 })));
         }
-        let remote = known.remote;
+        let kept = Kept {
+            record,
+            remote: known.remote,
+            children: known.pairs.iter().map(|pair| pair.spec.id).collect(),
+        };
         if let Some(shared) = self.shared_mut(group) {
-            shared.records.insert(known.ike, Kept { record, remote });
+            shared.records.insert(known.ike, kept);
         }
     }
 
@@ -313,8 +320,7 @@ impl Node {
         let Some(shared) = self.shared_mut(group) else {
             return;
         };
-        let next = shared.records.keys().take(ADOPTED_AT_ONCE).copied();
-        for ike in next.collect::<Vec<_>>() {
+        for ike in shared.records.first(ADOPTED_AT_ONCE) {
             self.adopt(group, ike, now);
         }
         if let Some(shared) = self.shared_mut(group) {
@@ -331,7 +337,7 @@ impl Node {
         if shared.epoch.is_none() {
             return;
         }
-        for ike in shared.records.keys().copied().collect::<Vec<_>>() {
+        for ike in shared.records.first(usize::MAX) {
             self.adopt(group, ike, now);
         }
     }
@@ -341,7 +347,7 @@ impl Node {
         let Some(shared) = self.shared_mut(group) else {
             return;
         };
-        let Some(kept) = shared.records.remove(&ike) else {
+        let Some(kept) = shared.records.remove(ike) else {
             return;
         };
         let Some(shared) = self.replication.as_ref().and_then(|o| o.groups.get(group)) else {
@@ -374,11 +380,7 @@ impl Node {
         if shared.epoch.is_none() || shared.records.is_empty() {
             return;
         }
-        let of_peer = shared
-            .records
-            .iter()
-            .filter(|(_, one)| one.remote == remote);
-        let wanted: Vec<IkeSaId> = of_peer.map(|(ike, _)| *ike).collect();
+        let wanted = shared.records.of_peer(remote);
         wanted
             .into_iter()
             .for_each(|ike| self.adopt(&group, ike, now));

@@ -5,6 +5,7 @@ use crate::event::Event;
 use crate::node::Node;
 use crate::output::Output;
 use crate::replication::parcel::News;
+use crate::replication::records::Kept;
 use crate::replication::reserve::Reserve;
 use crate::replication::{
     BOUND_GRACE, CHUNK, CHUNK_OF_PAIRS, Cursor, Loss, PairState, REPLACED_AT_ONCE,
@@ -141,7 +142,7 @@ impl Node {
             if let Some(shared) = replication.groups.get_mut(&group) {
                 for (ike, record) in &records {
                     if record.is_none() {
-                        shared.records.remove(ike);
+                        shared.records.remove(*ike);
                     }
                 }
             }
@@ -334,11 +335,9 @@ impl Node {
         };
         let (news, next) = match cursor {
             Cursor::Inherited(after) => {
-                let range = shared.records.range(range_after(after)).take(CHUNK);
-                let copy = |kept: &crate::replication::Kept| {
-                    Some(ike::Record::from_octets(kept.record.octets()))
-                };
-                let records: Vec<_> = range.map(|(ike, kept)| (*ike, copy(kept))).collect();
+                let range = shared.records.after(after, CHUNK);
+                let copy = |kept: &Kept| Some(ike::Record::from_octets(kept.record.octets()));
+                let records: Vec<_> = range.map(|(ike, kept)| (ike, copy(kept))).collect();
                 let next = match records.last() {
                     Some((ike, _)) if records.len() == CHUNK => Cursor::Inherited(Some(*ike)),
                     _ => Cursor::Live(None),
@@ -397,8 +396,12 @@ impl Node {
             _ => {
                 let silent = shared.loss == Loss::Silent;
                 shared.loss = Loss::None;
-                for pair in shared.pairs.values_mut() {
-                    pair.bound = false;
+                if silent {
+                    // Nothing else binds a pair, and there may be very many.
+                    shared
+                        .pairs
+                        .values_mut()
+                        .for_each(|pair| pair.bound = false);
                 }
                 let addresses = shared.addresses.clone();
                 for address in addresses.into_iter().filter(|_| silent) {
