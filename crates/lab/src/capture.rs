@@ -95,11 +95,6 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// How many IKE messages were seen at `mark` or later.
-    pub(crate) fn ike_after(&self, mark: SystemTime) -> u64 {
-        self.ike.iter().filter(|(at, _)| *at >= mark).count() as u64
-    }
-
     /// How many IKE messages were seen between two times.
     pub(crate) fn ike_between(&self, from: SystemTime, to: SystemTime) -> u64 {
         let between = |(at, _): &&(SystemTime, &str)| (from..to).contains(at);

@@ -118,6 +118,8 @@ pub(crate) fn finish(
     (title, note, folder): (&str, &str, &Path),
 ) -> Result<Run, Error> {
     let generations = lab.generations();
+    // One node survives the other for a moment and says so to its peers: not the scenario's doing.
+    let end = SystemTime::now();
     drop(lab.hosts);
     let counts = lab.captures.stop()?;
     let mut failures = story.failures;
@@ -152,7 +154,7 @@ pub(crate) fn finish(
         lost: seen.lost,
         outage: seen.outage(),
         gaps,
-        ike_after: counts.ike_after(mark),
+        ike_after: counts.ike_between(mark, end),
         ike_until_back,
         counts,
         findings,

@@ -20,8 +20,8 @@ const BACK: Duration = Duration::from_secs(12);
 /// How long both ends may take to agree after that: an IKE SA that the peer has lost is asked
 /// about after 2 s, and given up after 8 s without an answer.
 const AGREE: Duration = Duration::from_millis(10_500);
-/// The same where nobody ever says INITIAL_CONTACT: an owner whose SAs were lost leaves those of
-/// its peer to the peer's own liveness checks, one after another.
+/// The same where SAs are replicated: an owner whose SAs were lost leaves those of its peer to the
+/// peer's own liveness checks, one after another.
 const AGREE_LATE: Duration = Duration::from_secs(30);
 /// How long traffic is watched when everything is well again.
 const WATCH: Duration = Duration::from_secs(3);
