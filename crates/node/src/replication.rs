@@ -274,6 +274,14 @@ impl Shared {
         free
     }
 
+    /// What waits for the members is never seen. The answer is the opening of the gate, if that
+    /// waited too.
+    pub(crate) fn drop_held(&mut self) -> Option<Output> {
+        let held = self.held.drain(..).map(|(_, output)| output);
+        let mut all = held.chain(self.staged.drain(..));
+        all.find(|output| matches!(output, Output::OpenGate { .. }))
+    }
+
     /// Keeps a datagram for a moment, unless there are too many.
     pub(crate) fn keep_stray(&mut self, stray: Stray) {
         let length = match &stray {

@@ -39,10 +39,11 @@ fn seeds_11_to_20_break_no_promise() {
 }
 
 /// Each of these broke a promise once: copies that lost a pair within a double rekey, gates that
-/// stayed open, a request of an owner that ran again, a process that came back as another.
+/// stayed open, or shut when a move was abandoned, a request of an owner that ran again, a process
+/// that came back as another.
 #[test]
 fn seeds_that_failed_once_break_no_promise() {
-    for seed in [9, 149, 256, 340, 414, 428, 1280] {
+    for seed in [9, 149, 256, 340, 414, 428, 937, 1100, 1280] {
         play(seed..=seed);
     }
 }

@@ -60,7 +60,7 @@ impl Node {
         }
     }
 
-    fn shared_mut(&mut self, group: &GroupName) -> Option<&mut Shared> {
+    pub(crate) fn shared_mut(&mut self, group: &GroupName) -> Option<&mut Shared> {
         self.replication.as_mut()?.groups.get_mut(group)
     }
 
@@ -259,6 +259,10 @@ impl Node {
         if before == Some(epoch) && shared.exact {
             // The members were told that it stopped, and where: that is no longer so.
             shared.exact = false;
+            self.give_up_told(group, now);
+            let Some(shared) = self.shared_mut(group) else {
+                return;
+            };
             let all = shared.pairs.iter();
             let ceilings = all.map(|(child, pair)| (*child, pair.ceilings()));
             let news = News::Ceilings(ceilings.collect());

@@ -424,8 +424,7 @@ impl Node {
         let Some(shared) = shared else { return };
         // What could not be stored is not sent: its exchange begins again, or its peer asks
         // again, should the member come back.
-        shared.held.clear();
-        shared.staged.clear();
+        let opening = shared.drop_held();
         for pair in shared.pairs.values_mut() {
             pair.bound = true;
         }
@@ -434,6 +433,10 @@ impl Node {
         for address in shared.addresses.clone() {
             let frozen = true;
             self.tell_ike(ike::Command::Freeze { address, frozen }, now);
+        }
+        if let Some(opening) = opening {
+            self.give_up_told(group, now);
+            self.outputs.push_back(opening);
         }
         let group = group.clone();
         self.event(Event::Replacing { group });
@@ -446,8 +449,7 @@ impl Node {
         let replication = self.replication.as_mut();
         let shared = replication.and_then(|one| one.groups.get_mut(group));
         let Some(shared) = shared else { return };
-        shared.held.clear();
-        shared.staged.clear();
+        let opening = shared.drop_held();
         for pair in shared.pairs.values_mut() {
             pair.forsaken = true;
         }
@@ -456,8 +458,35 @@ impl Node {
         for address in shared.addresses.clone() {
             self.tell_ike(ike::Command::Forsake { address }, now);
         }
+        if let Some(opening) = opening {
+            self.give_up_told(group, now);
+            self.outputs.push_back(opening);
+        }
         let group = group.clone();
         self.event(Event::Replacing { group });
+    }
+
+    /// A member was told where this owner stopped, and is lost before it has heard that the owner
+    /// goes on: it may begin at those very numbers. No packet more is sealed on what it has.
+    pub(crate) fn give_up_told(&mut self, group: &GroupName, now: Instant) {
+        let Some(shared) = self.shared_mut(group) else {
+            return;
+        };
+        let mut ends = Vec::new();
+        for (child, pair) in &mut shared.pairs {
+            if pair.bound || pair.forsaken {
+                pair.forsaken = true;
+                ends.push(Output::Remove {
+                    child: *child,
+                    inbound_spi: pair.inbound_spi,
+                });
+            }
+        }
+        let addresses = shared.addresses.clone();
+        for address in addresses.into_iter().filter(|_| !ends.is_empty()) {
+            self.tell_ike(ike::Command::Forsake { address }, now);
+        }
+        self.outputs.extend(ends);
     }
 
     /// Replaces some of what is silent.
