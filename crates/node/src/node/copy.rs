@@ -75,6 +75,10 @@ impl Node {
         now: Instant,
     ) {
         let strict = self.replication.as_ref().is_some_and(|one| one.strict);
+        // Who asks for more goes on, even if it has said before where it stopped.
+        if let Some(shared) = self.shared_mut(group) {
+            shared.exact = false;
+        }
         for (child, Ceilings { outbound, inbound }) in ceilings {
             let Some(pair) = self.pair_mut(group, child) else {
                 continue;
