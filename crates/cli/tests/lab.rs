@@ -39,7 +39,9 @@ fn lab(arguments: &[&str]) -> Output {
     let end = Instant::now() + BUSY;
     loop {
         let output = holdfast(arguments);
-        let busy = text(&output.stderr).contains("another lab is running");
+        // With `--json` that is said in JSON.
+        let said = text(&output.stderr) + &text(&output.stdout);
+        let busy = said.contains("another lab is running");
         if !busy || Instant::now() > end {
             return output;
         }
