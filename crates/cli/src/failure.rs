@@ -6,6 +6,7 @@ use api::{ErrorCode, Reply};
 pub(crate) struct Failure {
     code: ErrorCode,
     message: String,
+    answered: bool,
 }
 
 impl Failure {
@@ -14,6 +15,15 @@ impl Failure {
         Self {
             code,
             message: message.into(),
+            answered: false,
+        }
+    }
+
+    /// The object on standard output is there already: `--json` promises one.
+    pub(crate) fn after_answer(self) -> Self {
+        Self {
+            answered: true,
+            ..self
         }
     }
 
@@ -24,7 +34,7 @@ impl Failure {
 
     /// To standard error as text, or to standard output as JSON.
     pub(crate) fn print(&self, json: bool) {
-        if json {
+        if json && !self.answered {
             let reply = Reply::failure(self.code, self.message.clone());
             println!("{}", serde_json::to_string(&reply).unwrap_or_default());
         } else {

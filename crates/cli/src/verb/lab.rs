@@ -86,7 +86,8 @@ fn held(ok: bool, options: &LabOptions) -> Result<(), Failure> {
                 "the lab found faults; captures and logs are in {}",
                 options.out.display()
             ),
-        )),
+        )
+        .after_answer()),
     }
 }
 
