@@ -171,6 +171,26 @@ impl Handover {
 }
 
 impl Replication {
+    /// Keeps images of windows, and sorts them by the group that each belongs to.
+    pub(crate) fn note_windows(
+        &mut self,
+        windows: Vec<(ChildId, Vec<u8>)>,
+    ) -> BTreeMap<GroupName, Vec<(ChildId, Vec<u8>)>> {
+        let mut by_group: BTreeMap<GroupName, Vec<(ChildId, Vec<u8>)>> = BTreeMap::new();
+        for (child, image) in windows {
+            let Some(group) = self.homes.get(&child) else {
+                continue;
+            };
+            let shared = self.groups.get_mut(group);
+            if let Some(pair) = shared.and_then(|shared| shared.pairs.get_mut(&child)) {
+                pair.window.clone_from(&image);
+            }
+            let of_group = by_group.entry(group.clone()).or_default();
+            of_group.push((child, image));
+        }
+        by_group
+    }
+
     pub(crate) fn new(
         me: NodeName,
         replicator: Replicator,

@@ -43,7 +43,7 @@ fn seeds_11_to_20_break_no_promise() {
 /// that came back as another.
 #[test]
 fn seeds_that_failed_once_break_no_promise() {
-    for seed in [9, 149, 256, 340, 414, 428, 937, 1100, 1280, 1707] {
+    for seed in [9, 149, 256, 340, 414, 428, 937, 1100, 1280, 1707, 16570] {
         play(seed..=seed);
     }
 }

@@ -54,6 +54,14 @@ impl Node {
         let Some(replication) = &mut self.replication else {
             return;
         };
+        // These are all that have moved: another group may close its gate in the same moment.
+        for (group, windows) in replication.note_windows(windows) {
+            let owned = replication.groups.get(&group);
+            if owned.is_some_and(|shared| shared.epoch.is_some()) {
+                let windows = News::Windows(windows).encode();
+                replication.replicator.append(&group, windows);
+            }
+        }
         let of_bucket = |(_, shared): &(&GroupName, &mut Shared)| shared.bucket == bucket;
         let Some((group, shared)) = replication.groups.iter_mut().find(of_bucket) else {
             return;
@@ -71,8 +79,6 @@ impl Node {
             let silent = shared.pairs.keys().filter(|child| !named.contains(child));
             next.extend(silent.map(|child| (*child, 1)));
         }
-        let windows = News::Windows(windows).encode();
-        replication.replicator.append(group, windows);
         let exact = News::Exact(next).encode();
         let position = replication.replicator.append(group, exact);
         departure.stage = Handover::Storing(position, now + HANDOVER);

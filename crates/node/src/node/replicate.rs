@@ -256,21 +256,7 @@ impl Node {
         let Some(replication) = &mut self.replication else {
             return;
         };
-        let mut by_group: BTreeMap<GroupName, Vec<(ChildId, Vec<u8>)>> = BTreeMap::new();
-        for (child, image) in windows {
-            let Some(group) = replication.homes.get(&child) else {
-                continue;
-            };
-            let shared = replication.groups.get_mut(group);
-            if let Some(pair) = shared.and_then(|shared| shared.pairs.get_mut(&child)) {
-                pair.window.clone_from(&image);
-            }
-            by_group
-                .entry(group.clone())
-                .or_default()
-                .push((child, image));
-        }
-        for (group, windows) in by_group {
+        for (group, windows) in replication.note_windows(windows) {
             let parcel = News::Windows(windows).encode();
             replication.replicator.append_loose(&group, &parcel);
         }
