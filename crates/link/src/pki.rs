@@ -1,6 +1,6 @@
 //! The certificates that prove who is a member: made once, carried to each node, loaded by it.
 //!
-//! [`init`] makes a cluster's authority and one file per node; [`join`] installs such a file on
+//! [`init()`] makes a cluster's authority and one file per node; [`join`] installs such a file on
 //! its node; [`Identity::load`] reads what was installed. A node's name is in its certificate as
 //! a DNS name (`names.rs` says which) and, for people, as the common name.
 

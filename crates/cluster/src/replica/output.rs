@@ -15,7 +15,7 @@ pub enum ReplicaOutput {
         message: Parcel,
     },
     /// Give the next part of the group's state for a member:
-    /// [`Replicator::chunk`] is the answer.
+    /// [`Replicator::chunk`](crate::Replicator::chunk) is the answer.
     Fill {
         /// The group.
         group: GroupName,
@@ -44,7 +44,8 @@ pub enum ReplicaOutput {
         position: u64,
     },
     /// These members, with their incarnations, could go on with the group, this node among them:
-    /// the witness is to have it written down; [`Replicator::written`] is the answer.
+    /// the witness is to have it written down; [`written`](crate::Replicator::written) is the
+    /// answer.
     Members {
         /// The group.
         group: GroupName,

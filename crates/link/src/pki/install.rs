@@ -24,7 +24,7 @@ pub struct Joined {
     pub exposed: bool,
 }
 
-/// Installs the identity in `file` (made by [`init`](crate::pki::init)) in `folder`, in place of
+/// Installs the identity in `file` (made by [`init`](crate::pki::init())) in `folder`, in place of
 /// one that is there. `now` is the time of day. Nothing is written before everything is checked.
 ///
 /// # Errors
