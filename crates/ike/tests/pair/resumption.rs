@@ -51,6 +51,14 @@ fn lose(pair: &mut Pair, successor: &Setup) {
     pair.run(secs(2));
 }
 
+/// Nothing passes any more, and A finds B dead.
+fn give_up(pair: &mut Pair) {
+    pair.filter = Box::new(|_| Verdict::Drop);
+    let ike = pair.ike(A);
+    pair.command(A, Command::CheckLiveness(ike));
+    pair.run(secs(9));
+}
+
 /// The exchanges that A began, each as often as it sent it.
 fn exchanges(pair: &Pair) -> Vec<u8> {
     let of_a = |one: &&(_, Packet)| one.1.from == A && !one.1.is_response();
@@ -109,10 +117,7 @@ fn a_newer_key_seals_and_the_older_one_still_opens() {
 fn a_peer_that_fell_silent_is_resumed_when_traffic_asks() {
     let mut pair = with(granting, 1).pair();
     pair.establish();
-    pair.filter = Box::new(|_| Verdict::Drop);
-    let ike = pair.ike(A);
-    pair.command(A, Command::CheckLiveness(ike));
-    pair.run(secs(9));
+    give_up(&mut pair);
     assert!(pair.ikes(A).is_empty());
     pair.filter = Box::new(|_| Verdict::Pass);
     pair.log.clear();
@@ -144,10 +149,7 @@ fn what_was_deleted_on_purpose_is_not_resumed() {
 fn a_ticket_of_before_the_last_handshake_is_forgotten() {
     let mut pair = with(granting, 1).pair();
     pair.establish();
-    pair.filter = Box::new(|_| Verdict::Drop);
-    let ike = pair.ike(A);
-    pair.command(A, Command::CheckLiveness(ike));
-    pair.run(secs(9));
+    give_up(&mut pair);
     pair.filter = Box::new(|_| Verdict::Pass);
     // B begins; then all is deleted on purpose.
     let ike = pair.ike(B);
@@ -374,10 +376,7 @@ fn another_key_or_name_takes_the_tickets_back() {
 fn our_own_change_of_the_key_means_a_full_handshake() {
     let mut pair = with(granting, 1).pair();
     pair.establish();
-    pair.filter = Box::new(|_| Verdict::Drop);
-    let ike = pair.ike(A);
-    pair.command(A, Command::CheckLiveness(ike));
-    pair.run(secs(9));
+    give_up(&mut pair);
     pair.filter = Box::new(|_| Verdict::Pass);
     let mut changed = with(granting, 1);
     let key = b"another key of more than one hundred and twenty-eight bits".to_vec();

@@ -60,6 +60,10 @@ impl Node {
         }
     }
 
+    pub(crate) fn shared(&self, group: &GroupName) -> Option<&Shared> {
+        self.replication.as_ref()?.groups.get(group)
+    }
+
     pub(crate) fn shared_mut(&mut self, group: &GroupName) -> Option<&mut Shared> {
         self.replication.as_mut()?.groups.get_mut(group)
     }

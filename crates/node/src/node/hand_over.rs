@@ -23,14 +23,14 @@ impl Node {
     /// where it stopped.
     pub(crate) fn begin_handover(&mut self, group: &GroupName, to: NodeName, now: Instant) {
         self.fall_silent(group, now);
-        let replication = self.replication.as_mut();
-        let Some(shared) = replication.and_then(|one| one.groups.get_mut(group)) else {
+        let Some(shared) = self.shared_mut(group) else {
             return;
         };
         let stage = Handover::Closing(now + HANDOVER);
         shared.departure = Some(HandingOver { to, stage });
+        let bucket = shared.bucket;
         self.outputs.push_back(Output::CloseGate {
-            bucket: shared.bucket,
+            bucket,
             hand_over: true,
         });
     }
@@ -116,8 +116,7 @@ impl Node {
     /// The time of a handover has come: either nothing comes here any more, or the member that was
     /// to get the group does not answer.
     pub(crate) fn handover_due(&mut self, group: &GroupName, now: Instant) {
-        let replication = self.replication.as_mut();
-        let Some(shared) = replication.and_then(|one| one.groups.get_mut(group)) else {
+        let Some(shared) = self.shared_mut(group) else {
             return;
         };
         if shared.departure.take().is_none() {
@@ -129,8 +128,7 @@ impl Node {
 
     /// The data plane passes nothing on any more.
     pub(crate) fn shut_gate(&mut self, group: &GroupName) {
-        let replication = self.replication.as_ref();
-        if let Some(shared) = replication.and_then(|one| one.groups.get(group)) {
+        if let Some(shared) = self.shared(group) {
             self.outputs.push_back(Output::CloseGate {
                 bucket: shared.bucket,
                 hand_over: false,
@@ -140,23 +138,20 @@ impl Node {
 
     /// Whether this node owns a group whose SAs have copies.
     pub(crate) fn owns(&self, group: &GroupName) -> bool {
-        let replication = self.replication.as_ref();
-        let shared = replication.and_then(|one| one.groups.get(group));
+        let shared = self.shared(group);
         shared.is_some_and(|shared| shared.epoch.is_some())
     }
 
     /// Whether a group was handed over just now.
     pub(crate) fn lingers(&self, group: &GroupName) -> bool {
-        let replication = self.replication.as_ref();
-        let shared = replication.and_then(|one| one.groups.get(group));
+        let shared = self.shared(group);
         let departure = shared.and_then(|shared| shared.departure.as_ref());
         departure.is_some_and(|one| matches!(one.stage, Handover::Lingering(_)))
     }
 
     /// Nothing of a group's SAs stays with this node. A copy comes again from their owner.
     pub(crate) fn forget_group(&mut self, group: &GroupName, now: Instant) {
-        let replication = self.replication.as_mut();
-        let Some(shared) = replication.and_then(|one| one.groups.get_mut(group)) else {
+        let Some(shared) = self.shared_mut(group) else {
             return;
         };
         shared.epoch = None;
@@ -168,8 +163,8 @@ impl Node {
         shared.cursors.clear();
         shared.strays.clear();
         shared.stray_octets = 0;
-        self.fresh.remove(group);
         shared.given.clear();
+        self.fresh.remove(group);
         for address in self.addresses_of(group) {
             self.tell_ike(ike::Command::ForgetLocalAddress { address }, now);
         }

@@ -371,9 +371,9 @@ impl Node {
 
     /// Another member could go on with what this owner has, or may have begun to.
     fn standing(&mut self, group: GroupName, standing: Standing, now: Instant) {
-        let replication = self.replication.as_mut();
-        let shared = replication.and_then(|one| one.groups.get_mut(&group));
-        let Some(shared) = shared else { return };
+        let Some(shared) = self.shared_mut(&group) else {
+            return;
+        };
         match &standing {
             Standing::Bound(_) if shared.loss == Loss::None => {
                 shared.loss = Loss::Waiting(now + BOUND_GRACE);
@@ -402,47 +402,42 @@ impl Node {
     /// The lost member has not come back: what it may go on with falls silent, and is replaced on
     /// keys that it has never seen.
     pub(crate) fn fall_silent_on_copies(&mut self, group: &GroupName, now: Instant) {
-        self.adopt_all(group, now);
-        // What IKE has just begun on these SAs, in the same moment, is not sent either.
-        while self.drain_ike(now) {}
-        let replication = self.replication.as_mut();
-        let shared = replication.and_then(|one| one.groups.get_mut(group));
-        let Some(shared) = shared else { return };
-        // What could not be stored is not sent: its exchange begins again, or its peer asks
-        // again, should the member come back.
-        let opening = shared.drop_held();
-        for pair in shared.pairs.values_mut() {
-            pair.bound = true;
-        }
-        shared.loss = Loss::Silent;
-        shared.replace_at = Some(now);
-        for address in shared.addresses.clone() {
-            let frozen = true;
-            self.tell_ike(ike::Command::Freeze { address, frozen }, now);
-        }
-        if let Some(opening) = opening {
-            self.give_up_told(group, now);
-            self.outputs.push_back(opening);
-        }
-        let group = group.clone();
-        self.event(Event::Replacing { group });
+        self.replace_copied(group, Loss::Silent, now);
     }
 
     /// What a member had that is no more is used within its numbers, and replaced.
     fn forsake(&mut self, group: &GroupName, now: Instant) {
+        self.replace_copied(group, Loss::None, now);
+    }
+
+    /// Everything so far falls silent: until the lost member is back, or for good where there is
+    /// none to wait for. It is replaced from now on.
+    fn replace_copied(&mut self, group: &GroupName, loss: Loss, now: Instant) {
         self.adopt_all(group, now);
+        // What IKE has just begun on these SAs, in the same moment, is not sent either.
         while self.drain_ike(now) {}
-        let replication = self.replication.as_mut();
-        let shared = replication.and_then(|one| one.groups.get_mut(group));
-        let Some(shared) = shared else { return };
+        let Some(shared) = self.shared_mut(group) else {
+            return;
+        };
+        // What could not be stored is not sent: its exchange begins again, or its peer asks
+        // again, should the member come back.
         let opening = shared.drop_held();
+        let bound = loss == Loss::Silent;
         for pair in shared.pairs.values_mut() {
-            pair.forsaken = true;
+            match bound {
+                true => pair.bound = true,
+                false => pair.forsaken = true,
+            }
         }
-        shared.loss = Loss::None;
+        shared.loss = loss;
         shared.replace_at = Some(now);
         for address in shared.addresses.clone() {
-            self.tell_ike(ike::Command::Forsake { address }, now);
+            let frozen = true;
+            let silence = match bound {
+                true => ike::Command::Freeze { address, frozen },
+                false => ike::Command::Forsake { address },
+            };
+            self.tell_ike(silence, now);
         }
         if let Some(opening) = opening {
             self.give_up_told(group, now);
@@ -477,17 +472,16 @@ impl Node {
 
     /// Replaces some of what is silent.
     pub(crate) fn replace_some(&mut self, group: &GroupName, now: Instant) {
-        let replication = self.replication.as_ref();
-        let shared = replication.and_then(|one| one.groups.get(group));
-        let Some(shared) = shared else { return };
+        let Some(shared) = self.shared(group) else {
+            return;
+        };
         let mut left = 0;
         for address in shared.addresses.clone() {
             left += self.ike.frozen(address);
             let count = REPLACED_AT_ONCE;
             self.tell_ike(ike::Command::ReplaceFrozen { address, count }, now);
         }
-        let replication = self.replication.as_mut();
-        if let Some(shared) = replication.and_then(|one| one.groups.get_mut(group)) {
+        if let Some(shared) = self.shared_mut(group) {
             let more = left > REPLACED_AT_ONCE;
             shared.replace_at = more.then_some(now + REPLACEMENT_PAUSE);
         }

@@ -45,8 +45,7 @@ impl Node {
     /// Whether no other member can have gone on with the group, and nothing inherited waits to be
     /// taken over.
     fn knows_all(&self, group: &GroupName) -> bool {
-        let replication = self.replication.as_ref();
-        let shared = replication.and_then(|one| one.groups.get(group));
+        let shared = self.shared(group);
         shared.is_none_or(|shared| {
             shared.loss == Loss::None && shared.adopt_at.is_none() && shared.departure.is_none()
         })
