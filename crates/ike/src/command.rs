@@ -165,6 +165,11 @@ pub enum Command {
         /// The local address.
         address: IpAddr,
     },
+    /// The frozen IKE SAs of a local address are forsaken, and no others.
+    ForsakeFrozen {
+        /// The local address.
+        address: IpAddr,
+    },
     /// What frozen IKE SAs of a local address protect is negotiated anew, on keys that no other
     /// member has; the peers are not told of the old ones.
     ReplaceFrozen {

@@ -5,7 +5,7 @@ pub(crate) mod codec;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crypto::Secret;
 use policy::child::ChildTemplate;
@@ -13,7 +13,9 @@ use policy::names::RuleName;
 use policy::pad::Pad;
 use policy::sa::{ChildId, SaSpec};
 
+use crate::context::Context;
 use crate::id::IkeSaId;
+use crate::limits;
 
 /// An established IKE SA with its children and all their keys, in octets that only this crate
 /// reads. It holds remaining times, never moments. It is made to travel between members that have
@@ -76,6 +78,16 @@ pub struct Takeover {
     /// After the grace everything that was taken over is rekeyed, spread over this time: what the
     /// inbound window may have missed ends with the keys.
     pub spread: Duration,
+}
+
+impl Takeover {
+    /// When an SA that was taken over and ends at `end` is rekeyed, unless it was to be sooner:
+    /// after the grace, and before what is left of its life is half over.
+    pub(crate) fn quiet_until(self, end: Instant, ctx: &mut Context<'_>) -> Instant {
+        let spread = ctx.jitter(self.spread.min(limits::FOREVER));
+        let half = ctx.now + end.saturating_duration_since(ctx.now) / 2;
+        (ctx.after(self.grace) + spread).min(half)
+    }
 }
 
 /// Why a record cannot be used.

@@ -153,7 +153,7 @@ impl Settings {
             link: Link::good(),
             limits: Limits {
                 pairs: 24,
-                ike_sas: 16,
+                ike_sas: 24,
                 queued: ike::limits::QUEUE,
                 pending: 2 * esp::outbound::MAX_PENDING_PACKETS,
                 held: 1024,

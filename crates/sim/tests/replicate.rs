@@ -48,6 +48,15 @@ fn seeds_that_failed_once_break_no_promise() {
     }
 }
 
+/// And these: an inherited IKE SA whose rekeying was put off beyond its end, IKE SAs that fell
+/// silent while they waited to be deleted, a new one that fell silent with those before it.
+#[test]
+fn seeds_that_failed_later_break_no_promise() {
+    for seed in [1698, 5763, 10950, 12045, 13118, 17119] {
+        play(seed..=seed);
+    }
+}
+
 /// Both directions, often, so that the length of an outage is known to 5 ms.
 fn steady(strict: bool, front_cluster: bool) -> Settings {
     let mut settings = Settings::replicated(strict);

@@ -88,6 +88,19 @@ pub(crate) fn silence(tables: &mut Tables, address: IpAddr, silence: Silence) {
     }
 }
 
+/// What is frozen never speaks again; what may speak still may.
+pub(crate) fn forsake_frozen(tables: &mut Tables, address: IpAddr) {
+    for ike in of_address(tables, address) {
+        let Some(mut sa) = tables.take_sa(ike) else {
+            continue;
+        };
+        if sa.silence == Silence::Frozen {
+            sa.silence = Silence::Forsaken;
+        }
+        tables.put(ike, Slot::Sa(sa));
+    }
+}
+
 /// Whether there is another IKE SA between the same addresses that is not on its way out.
 fn has_live(tables: &Tables, sa: &Sa) -> bool {
     let lives = |other: &Sa| other.stage == Stage::Live && !other.is_silent();
@@ -97,17 +110,20 @@ fn has_live(tables: &Tables, sa: &Sa) -> bool {
 }
 
 /// Begins anew, with fresh keys, what the frozen IKE SAs of an address protect; at most `count` of
-/// them.
+/// them. One that was to be deleted just ends, as it cannot ask its peer any more.
 pub(crate) fn replace_frozen(tables: &mut Tables, address: IpAddr, count: usize, now: Instant) {
     let all = tables.unreplaced(address).into_iter().flatten();
     for ike in all.take(count).copied().collect::<Vec<_>>() {
         let Some(mut sa) = tables.take_sa(ike) else {
             continue;
         };
+        let wanted = match sa.stage {
+            Stage::Closing => Vec::new(),
+            _ => wanted(&sa),
+        };
         sa.stage = Stage::Replaced {
             until: now + limits::SILENT_LIFE,
         };
-        let wanted = wanted(&sa);
         tables.put(ike, Slot::Sa(sa));
         wanted.into_iter().for_each(|one| acquire(tables, one, now));
     }

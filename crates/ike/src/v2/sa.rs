@@ -294,9 +294,11 @@ impl Sa {
         self.silence != Silence::None
     }
 
-    /// Whether it says nothing, and what it protects is to be protected by another.
+    /// Whether it says nothing, and something is to be done about it: what it protects is to be
+    /// protected by another, or it was to be deleted and has no answer to wait for any more.
     pub(crate) fn is_unreplaced(&self) -> bool {
-        self.is_silent() && self.stage == Stage::Live && !self.children.is_empty()
+        let in_use = self.stage == Stage::Live && !self.children.is_empty();
+        self.is_silent() && (in_use || self.stage == Stage::Closing)
     }
 
     /// Whether a request of ours for a child is in flight.

@@ -304,7 +304,7 @@ fn resume(sa: &mut Sa, takeover: Takeover, ctx: &mut Context<'_>) {
     if sa.stage != Stage::Live {
         return;
     }
-    let quiet = ctx.after(takeover.grace) + ctx.jitter(takeover.spread.min(limits::FOREVER));
+    let quiet = takeover.quiet_until(sa.expire_at, ctx);
     let flies = |kind: &Kind| matches!(kind, Kind::RekeyIke { .. });
     if !sa.exchanges.iter().any(|one| flies(&one.kind)) {
         sa.rekey_at = Some(sa.rekey_at.unwrap_or(quiet).max(quiet));

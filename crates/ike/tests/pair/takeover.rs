@@ -3,6 +3,7 @@
 use crate::harness::*;
 use ike::{Command, Config, Event, Takeover};
 use policy::sa::Bucket;
+use policy::timers::{ChildLifetime, IkeLifetime};
 use std::time::Duration;
 
 /// Both hosts could be clusters.
@@ -163,6 +164,70 @@ fn frozen_sas_say_nothing_and_are_replaced_on_new_keys() {
     assert_eq!(live.len(), 1, "{}", pair.story());
     let newest = pair.hosts[B].sad.keys().next_back();
     assert_ne!(newest, Some(&old), "{}", pair.story());
+}
+
+#[test]
+fn a_silent_sa_that_was_to_be_deleted_ends() {
+    let setup = setup();
+    let mut pair = setup.pair();
+    pair.establish();
+    let (ike, address) = (pair.ike(B), ip(ADDRESSES[B]));
+    pair.command(B, Command::DeleteIke(ike));
+    pair.command(B, Command::Forsake { address });
+    pair.command(B, Command::ReplaceFrozen { address, count: 9 });
+    pair.run(secs(11));
+    let live = pair.ikes(B);
+    assert!(live.iter().all(|one| one.ike != ike), "{live:#?}");
+    assert!(pair.hosts[B].sad.is_empty(), "{}", pair.story());
+}
+
+#[test]
+fn only_what_is_frozen_is_forsaken() {
+    for frozen in [true, false] {
+        let setup = setup();
+        let mut pair = setup.pair();
+        pair.establish();
+        let address = ip(ADDRESSES[B]);
+        pair.command(B, Command::Freeze { address, frozen });
+        pair.command(B, Command::ForsakeFrozen { address });
+        let thaw = Command::Freeze {
+            address,
+            frozen: false,
+        };
+        pair.command(B, thaw);
+        pair.log.clear();
+        pair.command(A, Command::CheckLiveness(pair.ike(A)));
+        pair.run(millis(200));
+        assert_eq!(pair.sent(B) == 0, frozen, "{}", pair.story());
+    }
+}
+
+#[test]
+fn what_is_near_its_end_is_rekeyed_within_the_grace() {
+    let mut setup = setup();
+    for side in [A, B] {
+        setup.ike[side].lifetime = IkeLifetime::of(secs(40));
+        setup.child[side].lifetime = ChildLifetime::of(secs(40));
+    }
+    // Every moment of a life.
+    for age in (1..36).step_by(5) {
+        let mut pair = setup.pair();
+        pair.establish();
+        pair.run(secs(age));
+        pair.survive(B, &setup, epoch(1));
+        pair.survive(A, &setup, epoch(1));
+        pair.run(secs(120));
+        pair.agree(1);
+        let ended = |event: &Event| match event {
+            Event::IkeClosed { reason, .. } => matches!(reason, ike::Reason::Lifetime),
+            Event::ChildClosed { reason, .. } => matches!(reason, ike::Reason::Lifetime),
+            _ => false,
+        };
+        for side in [A, B] {
+            let ended = pair.event(side, ended);
+            assert!(ended.is_none(), "{age} s: {}", pair.story());
+        }
+    }
 }
 
 #[test]

@@ -465,7 +465,7 @@ impl Node {
         }
         let addresses = shared.addresses.clone();
         for address in addresses.into_iter().filter(|_| !ends.is_empty()) {
-            self.tell_ike(ike::Command::Forsake { address }, now);
+            self.tell_ike(ike::Command::ForsakeFrozen { address }, now);
         }
         self.outputs.extend(ends);
     }

@@ -5,15 +5,32 @@ use std::collections::HashSet;
 /// Octets of a key by which it is known.
 const MARKER: usize = 8;
 
-#[derive(Default)]
+/// Every octet on every wire is looked at: most are told by their first two to begin no key.
+const BEGINNINGS: usize = 1 << 16;
+
 pub(crate) struct Secrets {
     markers: HashSet<u64>,
+    beginnings: Vec<bool>,
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        Self {
+            markers: HashSet::new(),
+            beginnings: vec![false; BEGINNINGS],
+        }
+    }
+}
+
+fn beginning(marker: u64) -> usize {
+    usize::try_from(marker >> 48).unwrap_or_default()
 }
 
 impl Secrets {
     /// A host holds a key that begins with these octets.
     pub(crate) fn key(&mut self, marker: u64) {
         self.markers.insert(marker);
+        self.beginnings[beginning(marker)] = true;
     }
 
     /// Something is put on the wire.
@@ -24,7 +41,10 @@ impl Secrets {
         let mut windows = octets.windows(MARKER);
         let known = |window: &[u8]| {
             let octets = window.first_chunk::<MARKER>();
-            octets.is_some_and(|octets| self.markers.contains(&u64::from_be_bytes(*octets)))
+            octets.is_some_and(|octets| {
+                let marker = u64::from_be_bytes(*octets);
+                self.beginnings[beginning(marker)] && self.markers.contains(&marker)
+            })
         };
         windows
             .any(known)

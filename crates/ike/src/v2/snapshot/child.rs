@@ -160,7 +160,8 @@ impl Written {
     pub(crate) fn revive(self, takeover: Takeover, ctx: &mut Context<'_>) -> Child {
         let now = ctx.now;
         let after = |left: Duration| now + left.min(limits::FOREVER);
-        let quiet = ctx.after(takeover.grace) + ctx.jitter(takeover.spread.min(limits::FOREVER));
+        let expire_at = after(self.expire_in);
+        let quiet = takeover.quiet_until(expire_at, ctx);
         let rekey_at = self.rekey_in.map_or(quiet, |left| after(left).min(quiet));
         Child {
             id: self.spec.id,
@@ -177,7 +178,7 @@ impl Written {
             in_esp: self.in_esp,
             born: now.checked_sub(self.age).unwrap_or(now),
             rekey_at: Some(rekey_at),
-            expire_at: after(self.expire_in),
+            expire_at,
             last_inbound: now,
         }
     }
