@@ -54,6 +54,8 @@ pub(crate) struct Group {
     ledger: Ledger,
     /// When a proposal that came to nothing is made again.
     propose_at: Option<Instant>,
+    /// When the next sign of life is due in the record.
+    sign_at: Option<Instant>,
     proposals: u64,
     /// Whether the witness lets this node go on with what the owner before had.
     entitled: bool,
@@ -83,6 +85,7 @@ impl Group {
             rival: None,
             ledger: Ledger::default(),
             propose_at: None,
+            sign_at: None,
             proposals: 0,
             entitled: true,
             settle,
@@ -125,13 +128,9 @@ impl Group {
 
     /// Takes in what a peer said; whether the peer should be told better at once.
     pub(crate) fn hear(&mut self, report: &GroupReport, view: &View, out: &mut Outbox) -> bool {
-        if report.claim.beats(&self.claim, &self.config) {
-            if view.witness.is_some() && view.is_mine(&report.claim) {
-                let epoch = report.claim.epoch;
-                let before = epoch.saturating_sub(1);
-                self.entitled =
-                    self.ledger.entitles(&view.me, before) || self.ledger.entitles(&view.me, epoch);
-            }
+        // That it is given the group, and with what, this node learns from the witness itself.
+        let hearsay = view.witness.is_some() && view.is_mine(&report.claim);
+        if report.claim.beats(&self.claim, &self.config) && !hearsay {
             self.adopt(report.claim.clone(), view, out);
         }
         report.state.holds() && self.claim.beats(&report.claim, &self.config)
@@ -299,7 +298,7 @@ impl Group {
                 break;
             }
         }
-        self.write_members(view, out);
+        self.write_record(view, out);
         self.note(view);
     }
 
@@ -442,6 +441,9 @@ impl Group {
                 return false;
             }
             Some(Leave::Give(..)) => {
+                if self.in_doubt(view, out) {
+                    return false;
+                }
                 self.abandon(out);
                 return true;
             }
@@ -496,9 +498,14 @@ impl Group {
             self.unowned_told = false;
             return false;
         }
+        // Patience begins when something can be done.
+        if view.witness == Some(false) {
+            self.unowned_since = None;
+            return false;
+        }
         let since = *self.unowned_since.get_or_insert(view.now);
-        let heir = view.heir(&self.claim, &self.config, self.able());
-        let waited = view.now >= view.end_of_patience(since);
+        let heir = self.heir(view);
+        let waited = view.now >= self.end_of_patience(since, view);
         if heir.as_ref() == Some(&view.me) || (waited && view.may_take(self.able())) {
             let reason = match self.claim.owner {
                 Some(_) => MoveReason::NodeDown,
@@ -576,7 +583,9 @@ impl Group {
     pub(crate) fn deadlines(&self, view: &View) -> impl Iterator<Item = (Instant, Timer)> {
         let settle = self.settle.map(|settle| (settle.until, Timer::Settle));
         let retry = self.unable_until.map(|until| (until, Timer::Retry));
-        let patience = self.unowned_since.map(|since| view.end_of_patience(since));
+        let patience = self
+            .unowned_since
+            .map(|since| self.end_of_patience(since, view));
         let patience = patience.map(|at| (at, Timer::Patience));
         let mine = view.is_mine(&self.claim);
         let failback = self
@@ -584,7 +593,8 @@ impl Group {
             .filter(|_| mine)
             .map(|(at, _)| (at, Timer::Failback));
         let propose = self.propose_at.map(|at| (at, Timer::Witness));
-        let all = [settle, retry, patience, failback, propose];
+        let sign = self.sign_at.map(|at| (at, Timer::Witness));
+        let all = [settle, retry, patience, failback, propose, sign];
         all.into_iter().flatten()
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Flags {
     pub(crate) ask: bool,
     /// The sender's process has ended. It was sealed before, and says nothing else.
     pub(crate) died: bool,
+    /// There is a witness, and the sender does not reach it.
+    pub(crate) blind: bool,
 }
 
 /// What the sender has heard from one of its peers.
@@ -196,6 +198,7 @@ impl Flags {
             self.joining,
             self.ask,
             self.died,
+            self.blind,
         ];
         flags
             .iter()
@@ -205,13 +208,14 @@ impl Flags {
 
     fn from_bits(bits: u8) -> Option<Self> {
         let flag = |position: u8| bits >> position & 1 == 1;
-        (bits >> 6 == 0).then(|| Self {
+        (bits >> 7 == 0).then(|| Self {
             paused: flag(0),
             leaving: flag(1),
             left: flag(2),
             joining: flag(3),
             ask: flag(4),
             died: flag(5),
+            blind: flag(6),
         })
     }
 }

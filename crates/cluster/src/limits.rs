@@ -56,3 +56,11 @@ pub const MAX_RETIRED: usize = 8;
 
 /// Most requests to other nodes that wait for their turn.
 pub const MAX_REQUESTS: usize = 16;
+
+/// How often an owner that misses a member has its record written again, as a sign of life for who
+/// does not hear it.
+pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+
+/// How long a record must have stood without one before a member that it does not name begins
+/// without SAs: three signs of life, and time for an election of the witness.
+pub(crate) const OUTSIDER: Duration = Duration::from_secs(4);

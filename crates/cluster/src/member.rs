@@ -89,6 +89,7 @@ impl Member {
                 until,
                 sequence: 1,
             }),
+            sequence: 0,
             peers: config
                 .peers
                 .iter()
@@ -217,6 +218,7 @@ impl Member {
             Lateness::None => {}
         }
         self.view.now = self.view.now.max(now);
+        self.view.sequence = self.pulse.sequence;
     }
 
     /// Finds out what a datagram is worth; nothing changes. The heartbeat and its sender, or why
@@ -407,6 +409,7 @@ impl Member {
             return;
         }
         self.view.witness = Some(reachable);
+        self.out.news = true;
         self.out.event(Event::Witness { reachable });
     }
 
@@ -614,6 +617,7 @@ impl Member {
                 joining: !self.joined,
                 ask: may_ask && (self.view.unsettled() || settling || parting),
                 died: false,
+                blind: self.view.witness == Some(false),
             },
             peers: peers
                 .map(|peer| peer.own_report(now, self.pulse.detection))

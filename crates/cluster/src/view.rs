@@ -24,6 +24,8 @@ pub(crate) struct View {
     pub(crate) leaving: bool,
     /// While this node finds out what it owns, it lets go, but takes, gives and starts nothing.
     pub(crate) settle: Option<Settle>,
+    /// The latest heartbeat that this node has sent.
+    pub(crate) sequence: u64,
     pub(crate) peers: Vec<PeerState>,
 }
 
@@ -61,18 +63,26 @@ impl View {
     }
 
     /// Whether a peer would take the group without being asked to by hand. Where nobody has owned
-    /// the group yet, a node that is only joining counts: it will claim what it is preferred for.
+    /// the group yet, a node that is only joining counts, or has not reached the witness so far: it
+    /// will claim what it is preferred for.
     fn would_take(&self, peer: &PeerState, claim: &Claim, group: &GroupConfig) -> bool {
         let flags = peer.flags();
-        let joined = !flags.joining || claim.epoch == 0;
+        let ready = !(flags.joining || flags.blind) || claim.epoch == 0;
         let able = peer
             .report(&group.name)
             .is_some_and(|report| report.ability == Ability::Able);
-        peer.up() && able && joined && !flags.paused && !flags.leaving
+        peer.up() && able && ready && !flags.paused && !flags.leaving
     }
 
-    /// The node that should take a group that nobody owns: the most preferred that can.
-    pub(crate) fn heir(&self, claim: &Claim, group: &GroupConfig, able: bool) -> Option<Life> {
+    /// The node that should take a group that nobody owns: the most preferred that can, of those
+    /// that may.
+    pub(crate) fn heir(
+        &self,
+        claim: &Claim,
+        group: &GroupConfig,
+        able: bool,
+        may: impl Fn(&Life) -> bool,
+    ) -> Option<Life> {
         let peers = self.peers.iter();
         let peers = peers
             .filter(|peer| self.would_take(peer, claim, group))
@@ -80,6 +90,7 @@ impl View {
         let me = self.may_take(able).then(|| self.me.clone());
         peers
             .chain(me)
+            .filter(may)
             .min_by_key(|life| (group.rank(&life.node), life.node.clone()))
     }
 
@@ -122,6 +133,8 @@ impl View {
             Err(Refusal::TargetLeaving)
         } else if peer.flags().paused {
             Err(Refusal::TargetPaused)
+        } else if peer.flags().blind {
+            Err(Refusal::NoWitness)
         } else if peer.flags().joining {
             Err(Refusal::Unsettled)
         } else {

@@ -8,6 +8,8 @@
 //! Members are **lives** of nodes, not nodes: a process that was started again knows nothing of
 //! what the one before it has promised.
 
+use std::time::Instant;
+
 use crate::claim::{Claim, Life};
 use crate::codec::{Reader, put, put_name};
 use crate::limits::MAX_PEERS;
@@ -19,7 +21,8 @@ const VERSION: u8 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) claim: Claim,
-    /// Who could go on with the group's state, the owner among them.
+    /// Who could go on with the group's state: the owner among them, unless it has just begun
+    /// without what the owner before it had.
     pub(crate) members: Vec<Life>,
 }
 
@@ -73,8 +76,15 @@ pub(crate) struct Ledger {
     /// The revision that was read last; 0: there is no record.
     pub(crate) revision: u64,
     pub(crate) record: Option<Record>,
+    /// When this node learned of it.
+    pub(crate) since: Option<Instant>,
+    /// The record that was removed without another in its place, and the latest heartbeat that
+    /// this node had sent when it learned of that.
+    pub(crate) lost: Option<(Record, u64)>,
     /// The proposal under way.
     pub(crate) pending: Option<Pending>,
+    /// The revision at which a move was proposed of which nobody knows whether it took place.
+    pub(crate) doubt: Option<u64>,
     /// The members that this owner wants to be there.
     pub(crate) wanted: Option<Vec<Life>>,
 }
@@ -86,6 +96,8 @@ pub(crate) struct Pending {
     pub(crate) record: Record,
     /// Whether it is about the owner, and not only about the members.
     pub(crate) moves: bool,
+    /// The revision that must still stand.
+    pub(crate) expected: u64,
 }
 
 /// What became of a proposal.
@@ -106,6 +118,34 @@ impl Ledger {
     pub(crate) fn entitles(&self, life: &Life, epoch: u64) -> bool {
         let record = self.record.as_ref();
         record.is_some_and(|one| one.claim.epoch == epoch && one.members.contains(life))
+    }
+
+    /// Whether a move may still take place that was proposed at the revision that stands.
+    pub(crate) fn in_doubt(&self) -> bool {
+        self.doubt == Some(self.revision)
+    }
+
+    /// This stands now. What is older than what is known changes nothing; whether it is not.
+    pub(crate) fn stands(&mut self, revision: u64, record: Option<Record>, now: Instant) -> bool {
+        if revision < self.revision {
+            return false;
+        }
+        if revision > self.revision {
+            self.since = Some(now);
+        }
+        self.revision = revision;
+        self.record = record;
+        self.lost = None;
+        true
+    }
+
+    /// Nothing stands any more.
+    pub(crate) fn gone(&mut self, sequence: u64) {
+        self.revision = 0;
+        self.since = None;
+        if let Some(record) = self.record.take() {
+            self.lost = Some((record, sequence));
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Members whose ownership a witness decides.
 
-use cluster::{Command, Event};
+use cluster::{Command, Event, GroupState};
 
 use crate::world::*;
 
@@ -107,7 +107,199 @@ fn only_who_is_written_down_is_entitled_to_go_on() {
         world.command(0, keep).unwrap();
         world.run(ms(50));
         world.crash(0);
-        world.run_until(ms(400), |world| world.owner("mail") == Some(1));
+        // One that is not waits longer, lest its owner be alive.
+        let patience = if with_b { ms(400) } else { ms(6_000) };
+        world.run_until(patience, |world| world.owner("mail") == Some(1));
         assert_eq!(world.entitled.last(), Some(&(1, with_b)));
     }
+}
+
+/// Has the members of `mail` written down by its owner.
+fn keep(world: &mut World, owner: usize, members: &[usize]) {
+    let epoch = world.group_status(owner, "mail").epoch;
+    let life = |host: &usize| (node(*host), world.status(*host).incarnation);
+    let keep = Command::KeepMembers {
+        group: group("mail"),
+        epoch,
+        members: members.iter().map(life).collect(),
+    };
+    world.command(owner, keep).unwrap();
+    world.run(ms(50));
+}
+
+/// The names that the record of `mail` has.
+fn written(world: &World) -> Vec<usize> {
+    let Some((_, value)) = world.witness.get(&group("mail")) else {
+        return vec![];
+    };
+    // Behind the owner and the reason.
+    let members = &value[1 + 8 + 1 + 1 + 8 + 1..];
+    let holds = |host: &usize| members.contains(&node(*host).as_str().as_bytes()[0]);
+    (0..3).filter(holds).collect()
+}
+
+/// Whichever comes first: what a proposal led to, or that its value stands.
+const ORDERS: [(u64, u64); 3] = [(2, 3), (8, 2), (2, 20)];
+
+#[test]
+fn who_was_not_written_down_is_not_entitled_however_it_learns_that_it_owns() {
+    for (answer, told) in ORDERS {
+        for with_b in [false, true] {
+            for planned in [false, true] {
+                let mut world = running(2);
+                let members = if with_b { vec![0, 1] } else { vec![0] };
+                keep(&mut world, 0, &members);
+                world.witness_delay = (ms(answer), ms(told));
+                match planned {
+                    true => world.order_move(0, "mail", 1).unwrap(),
+                    false => world.crash(0),
+                }
+                world.run_until(ms(6_000), |world| world.owner("mail") == Some(1));
+                let case = (answer, told, with_b, planned);
+                assert_eq!(world.entitled.last(), Some(&(1, with_b)), "{case:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn members_are_written_down_although_the_claim_is_told_before_its_answer() {
+    let mut world = running(2);
+    keep(&mut world, 0, &[0, 1]);
+    world.witness_delay = (ms(40), ms(2));
+    world.order_move(0, "mail", 1).unwrap();
+    world.run_until(ms(400), |world| world.service(1, "mail").online());
+    // A copy is in sync before the old owner has its answer.
+    let epoch = world.group_status(1, "mail").epoch;
+    let members = vec![
+        (node(0), world.status(0).incarnation),
+        (node(1), world.status(1).incarnation),
+    ];
+    let keep = Command::KeepMembers {
+        group: group("mail"),
+        epoch,
+        members,
+    };
+    world.command(1, keep).unwrap();
+    world.run(ms(300));
+    assert_eq!(written(&world), [0, 1]);
+    // The same for one that takes over by itself.
+    world.crash(1);
+    world.run_until(ms(6_000), |world| world.service(0, "mail").online());
+    let epoch = world.group_status(0, "mail").epoch;
+    let members = vec![(node(0), world.status(0).incarnation), (node(1), 7)];
+    let keep = Command::KeepMembers {
+        group: group("mail"),
+        epoch,
+        members,
+    };
+    world.command(0, keep).unwrap();
+    world.run(ms(300));
+    assert_eq!(written(&world), [0, 1], "{}", world.story(30));
+}
+
+#[test]
+fn a_late_answer_does_not_bring_back_what_was_replaced() {
+    let mut world = running(2);
+    keep(&mut world, 0, &[0, 1]);
+    world.witness_delay = (ms(300), ms(2));
+    world.order_move(0, "mail", 1).unwrap();
+    world.run_until(ms(250), |world| world.service(1, "mail").online());
+    // It is gone again before its old owner has the answer about the move.
+    world.order_move(1, "mail", 0).unwrap();
+    world.run(ms(2_000));
+    assert_eq!(world.owner("mail"), Some(0), "{}", world.story(40));
+    assert!(world.longest_both < ms(1), "{:?}", world.longest_both);
+}
+
+#[test]
+fn a_move_of_which_nobody_knows_is_not_taken_for_one_that_failed() {
+    for told in [2, 400] {
+        let mut world = running(2);
+        keep(&mut world, 0, &[0, 1]);
+        world.witness_delay = (ms(5), ms(told));
+        world.answers_lost = 1;
+        world.order_move(0, "mail", 1).unwrap();
+        world.run(ms(300));
+        assert!(!world.service(0, "mail").online(), "{}", world.story(30));
+        world.run(ms(2_000));
+        assert_eq!(world.owner("mail"), Some(1), "{}", world.story(30));
+        assert_eq!(world.entitled.last(), Some(&(1, true)));
+    }
+}
+
+#[test]
+fn a_member_that_was_dropped_does_not_take_the_group_from_an_owner_that_lives() {
+    let mut world = running(3);
+    keep(&mut world, 0, &[0]);
+    world.set_partition(0, 1, true);
+    world.set_partition(0, 2, true);
+    world.run(ms(10_000));
+    assert_eq!(world.service(0, "mail").state, Some(GroupState::Online));
+    assert!(!world.service(1, "mail").online(), "{}", world.story(40));
+    // Nobody with the SAs is left: in the end one begins without them.
+    world.crash(0);
+    world.run_until(ms(6_000), |world| world.owner("mail") == Some(1));
+    assert_eq!(world.entitled.last(), Some(&(1, false)));
+}
+
+#[test]
+fn a_member_with_a_copy_comes_before_a_preferred_one_without() {
+    let mut world = running(3);
+    keep(&mut world, 0, &[0, 2]);
+    world.crash(0);
+    world.run_until(ms(400), |world| world.owner("mail") == Some(2));
+    assert_eq!(world.entitled.last(), Some(&(2, true)));
+}
+
+#[test]
+fn a_member_that_does_not_reach_the_witness_is_not_waited_for() {
+    let mut world = running(3);
+    keep(&mut world, 0, &[0, 1, 2]);
+    world.reach_witness(1, false);
+    world.run(ms(100));
+    let refused = world.order_move(0, "mail", 1);
+    assert!(refused.is_err_and(|why| why.to_string().contains("witness")));
+    world.crash(0);
+    world.run_until(ms(400), |world| world.owner("mail") == Some(2));
+}
+
+#[test]
+fn who_is_preferred_comes_first_although_the_witness_came_late() {
+    let configure = move |index| cluster::Config {
+        witness: true,
+        ..config(index, 3)
+    };
+    let mut world = World::with(3, 1, Box::new(configure));
+    (0..3).for_each(|host| world.boot(host));
+    world.run(ms(5_000));
+    for host in [2, 1, 0] {
+        world.reach_witness(host, true);
+        world.run(ms(30));
+    }
+    world.run(ms(2_000));
+    assert_eq!(world.owner("mail"), Some(0), "{}", world.story(30));
+}
+
+#[test]
+fn a_record_that_was_lost_is_written_again_by_its_owner_alone() {
+    let mut world = running(3);
+    keep(&mut world, 0, &[0, 1, 2]);
+    world.remove_record(&group("mail"));
+    world.run(ms(500));
+    assert_eq!(written(&world), [0, 1, 2], "{}", world.story(30));
+    world.crash(0);
+    world.run_until(ms(400), |world| world.owner("mail") == Some(1));
+    assert_eq!(world.entitled.last(), Some(&(1, true)));
+    // A member that could go on, and is not heard, may have done so.
+    keep(&mut world, 1, &[1, 2]);
+    world.set_partition(1, 2, true);
+    world.reach_witness(2, false);
+    world.run(ms(20));
+    world.remove_record(&group("mail"));
+    world.run(ms(2_000));
+    assert_eq!(written(&world), [] as [usize; 0], "{}", world.story(30));
+    world.set_partition(1, 2, false);
+    world.run(ms(1_000));
+    assert_eq!(written(&world), [1, 2], "{}", world.story(30));
 }

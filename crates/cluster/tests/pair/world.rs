@@ -147,6 +147,10 @@ pub(crate) struct World {
     /// Hosts that cannot reach it.
     pub(crate) cut_off: Vec<usize>,
     revision: u64,
+    /// How long the witness takes to answer, and to tell everybody.
+    pub(crate) witness_delay: (Duration, Duration),
+    /// So many proposals are carried out, and their answers are lost.
+    pub(crate) answers_lost: u32,
     /// Who started something, and whether the witness entitles it to go on.
     pub(crate) entitled: Vec<(usize, bool)>,
     /// How long two nodes have been online with the same group, and since when.
@@ -202,6 +206,8 @@ impl World {
             wire: Vec::new(),
             record: false,
             witness: BTreeMap::new(),
+            witness_delay: (ms(2), ms(3)),
+            answers_lost: 0,
             cut_off: Vec::new(),
             revision: 0,
             entitled: Vec::new(),
@@ -619,12 +625,37 @@ impl World {
                 let revision = self.revision;
                 self.witness.insert(group.clone(), (revision, value));
                 (0..self.hosts.len()).for_each(|other| self.tell_record(other, &group));
-                WitnessAnswer::Done(revision)
+                match self.answers_lost {
+                    0 => WitnessAnswer::Done(revision),
+                    _ => {
+                        self.answers_lost -= 1;
+                        WitnessAnswer::Unknown
+                    }
+                }
             } else {
                 WitnessAnswer::Conflict(current)
             }
         };
-        self.later(host, ms(2), Command::Witnessed { group, tag, answer });
+        let delay = self.witness_delay.0;
+        self.later(host, delay, Command::Witnessed { group, tag, answer });
+    }
+
+    /// What the witness has of a group is removed, and everybody is told.
+    pub(crate) fn remove_record(&mut self, group: &GroupName) {
+        self.witness.remove(group);
+        self.revision += 1;
+        let revision = self.revision;
+        for host in 0..self.hosts.len() {
+            if !self.cut_off.contains(&host) && self.hosts[host].member.is_some() {
+                let (group, value) = (group.clone(), None);
+                let command = Command::WitnessRecord {
+                    group,
+                    revision,
+                    value,
+                };
+                self.later(host, self.witness_delay.1, command);
+            }
+        }
     }
 
     fn tell_record(&mut self, host: usize, group: &GroupName) {
@@ -637,7 +668,7 @@ impl World {
                 revision,
                 value: Some(value),
             };
-            self.later(host, ms(3), command);
+            self.later(host, self.witness_delay.1, command);
         }
     }
 
