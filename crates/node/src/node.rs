@@ -537,7 +537,8 @@ fn replication(
     let number = number.map_or(0, |number| number as u16) + 1;
     let strict = cluster.replicate.is_some_and(|replicate| replicate.strict);
     let replicator = Replicator::new(member.node.clone(), incarnation, member.witness);
-    Replication::new(member.node.clone(), replicator, number, strict, buckets)
+    let ways = (strict, member.witness);
+    Replication::new(member.node.clone(), replicator, number, ways, buckets)
 }
 
 /// A number for the upper half of pairs' numbers.

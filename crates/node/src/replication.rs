@@ -24,6 +24,9 @@ pub(crate) const ADOPTION_PAUSE: Duration = Duration::from_millis(1);
 pub(crate) const CHUNK: usize = 128;
 /// Pairs in one part of a copy.
 pub(crate) const CHUNK_OF_PAIRS: usize = 1024;
+/// Messages of IKE that wait for the members, at most; what comes then counts as lost on the way. A
+/// witness that does not answer keeps them waiting for long, and anybody can ask for more.
+pub(crate) const HELD_MESSAGES: usize = 65_536;
 /// How long an owner that has lost its copy waits for the member to come back before it replaces
 /// what that member may go on with.
 pub(crate) const BOUND_GRACE: Duration = Duration::from_secs(1);
@@ -63,6 +66,8 @@ pub(crate) struct Replication {
     pub(crate) groups: BTreeMap<GroupName, Shared>,
     /// The group of every pair that is replicated.
     pub(crate) homes: BTreeMap<ChildId, GroupName>,
+    /// Whether a witness decides who has copies.
+    pub(crate) witness: bool,
     /// Nothing waits for the copies: see [`Node::sabotage_output_commit`](crate::Node).
     pub(crate) sabotaged: bool,
 }
@@ -129,6 +134,9 @@ pub(crate) enum Loss {
     None,
     /// It waits until then.
     Waiting(Instant),
+    /// It waits for the witness to drop the lost member, however long that takes: until then that
+    /// member may own the group, and what is negotiated anew would stand beside what it has.
+    Witness,
     /// It is silent on what it shared; what is new is its own.
     Silent,
 }
@@ -195,7 +203,7 @@ impl Replication {
         me: NodeName,
         replicator: Replicator,
         number: u16,
-        strict: bool,
+        (strict, witness): (bool, bool),
         groups: impl IntoIterator<Item = (GroupName, Bucket, Vec<IpAddr>)>,
     ) -> Self {
         let shared = |(name, bucket, addresses)| (name, Shared::new(bucket, addresses));
@@ -204,6 +212,7 @@ impl Replication {
             replicator,
             number,
             strict,
+            witness,
             groups: groups.into_iter().map(shared).collect(),
             homes: BTreeMap::new(),
             sabotaged: false,
@@ -230,7 +239,7 @@ impl Replication {
         let of = |shared: &Shared| {
             let loss = match shared.loss {
                 Loss::Waiting(at) => Some(at),
-                Loss::None | Loss::Silent => None,
+                Loss::None | Loss::Witness | Loss::Silent => None,
             };
             let departure = shared.departure.as_ref().map(|one| one.stage.until());
             [loss, departure, shared.adopt_at, shared.replace_at]

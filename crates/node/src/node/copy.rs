@@ -247,6 +247,8 @@ impl Node {
             return;
         };
         let before = replication.groups.get(group).and_then(|one| one.epoch);
+        // What it has of this very epoch is its own, with whatever it began.
+        let entitled = entitled || before == Some(epoch);
         let inherits = replication.replicator.own(group, epoch) && entitled;
         let iv_epoch = replication.iv_epoch(epoch);
         if !inherits {

@@ -8,7 +8,7 @@ use crate::replication::parcel::News;
 use crate::replication::records::Kept;
 use crate::replication::reserve::Reserve;
 use crate::replication::{
-    BOUND_GRACE, CHUNK, CHUNK_OF_PAIRS, Cursor, Loss, PairState, REPLACED_AT_ONCE,
+    BOUND_GRACE, CHUNK, CHUNK_OF_PAIRS, Cursor, HELD_MESSAGES, Loss, PairState, REPLACED_AT_ONCE,
     REPLACEMENT_PAUSE,
 };
 use cluster::{GroupName, NodeName, Parcel, ReplicaOutput, Standing};
@@ -161,9 +161,12 @@ impl Node {
             if shared.epoch.is_none() {
                 continue;
             }
-            shared
-                .held
-                .extend(staged.into_iter().map(|output| (position, output)));
+            for output in staged {
+                let message = matches!(output, Output::TransmitIke { .. });
+                if !message || shared.held.len() < HELD_MESSAGES {
+                    shared.held.push_back((position, output));
+                }
+            }
             let committed = match replication.sabotaged {
                 true => u64::MAX,
                 false => replication.replicator.committed(group),
@@ -370,13 +373,17 @@ impl Node {
     }
 
     /// Another member could go on with what this owner has, or may have begun to.
-    fn standing(&mut self, group: GroupName, standing: Standing, now: Instant) {
+    pub(crate) fn standing(&mut self, group: GroupName, standing: Standing, now: Instant) {
+        let witness = self.replication.as_ref().is_some_and(|one| one.witness);
         let Some(shared) = self.shared_mut(&group) else {
             return;
         };
         match &standing {
             Standing::Bound(_) if shared.loss == Loss::None => {
-                shared.loss = Loss::Waiting(now + BOUND_GRACE);
+                shared.loss = match witness {
+                    true => Loss::Witness,
+                    false => Loss::Waiting(now + BOUND_GRACE),
+                };
             }
             Standing::Bound(_) => {}
             _ => {

@@ -224,3 +224,60 @@ fn a_node_says_nothing_for_a_group_that_it_may_have_lost() {
     assert_eq!(effects(&mut node), Vec::<&str>::new());
     assert_eq!(answers(&mut node, now), 1);
 }
+
+/// A node that replicates alone, a second after its start.
+fn replicating(witness: bool) -> (Node, Instant) {
+    let mut config = config(true);
+    if let Some(cluster) = &mut config.cluster {
+        cluster.replicate = Some(crate::config::Replicate { strict: false });
+        cluster.member.witness = witness;
+    }
+    #[expect(clippy::disallowed_methods, reason = "only a place to count from")]
+    let now = Instant::now();
+    let random = Box::new(SeededRandom::new(1));
+    (Node::new(config, &[OWN], 1, random, now).unwrap(), now)
+}
+
+#[test]
+fn an_owner_with_a_witness_negotiates_nothing_anew_when_it_has_lost_a_copy() {
+    for witness in [false, true] {
+        let (mut node, now) = replicating(witness);
+        let lost = cluster::Standing::Bound(vec![NodeName::new("b").unwrap()]);
+        node.standing(group(), lost, now);
+        let loss = |node: &Node| node.shared(&group()).map(|shared| shared.loss);
+        assert_ne!(loss(&node), Some(crate::replication::Loss::None));
+        node.handle_timeout(now + Duration::from_secs(2));
+        effects(&mut node);
+        let silent = loss(&node) == Some(crate::replication::Loss::Silent);
+        assert_eq!(silent, !witness);
+    }
+}
+
+#[test]
+fn an_owner_that_began_without_copies_keeps_its_own_when_it_starts_again() {
+    let (mut node, now) = replicating(true);
+    let (child, first) = (
+        policy::ChildId(1),
+        crate::replication::reserve::Reserve::first(now),
+    );
+    node.own(&group(), 1, false, now);
+    let pair = crate::replication::PairState {
+        ike: ike::IkeSaId(0),
+        inbound_spi: 7,
+        active: true,
+        outbound: first,
+        granted: 1,
+        inbound: crate::replication::reserve::Reserve::first(now),
+        window: Vec::new(),
+        bound: false,
+        forsaken: false,
+    };
+    let pairs = |node: &Node| node.shared(&group()).map_or(0, |shared| shared.pairs.len());
+    if let Some(shared) = node.shared_mut(&group()) {
+        shared.pairs.insert(child, pair);
+    }
+    node.own(&group(), 1, false, now);
+    assert_eq!(pairs(&node), 1);
+    node.own(&group(), 2, false, now);
+    assert_eq!(pairs(&node), 0);
+}
