@@ -38,6 +38,15 @@ impl View {
         self.peers.iter().find(|peer| peer.name == *node)
     }
 
+    /// Whether a life has ended, for its node lives another.
+    pub(crate) fn is_over(&self, life: &Life) -> bool {
+        let other = |peer: &PeerState| peer.up() && peer.life() != *life;
+        match life.node == self.me.node {
+            true => *life != self.me,
+            false => self.peer(&life.node).is_some_and(other),
+        }
+    }
+
     pub(crate) fn is_mine(&self, claim: &Claim) -> bool {
         claim.owner.as_ref() == Some(&self.me)
     }

@@ -72,6 +72,11 @@ pub enum Event {
         /// The group.
         group: GroupName,
     },
+    /// A member that could go on is lost, and the witness does not answer.
+    Halted {
+        /// The group.
+        group: GroupName,
+    },
     /// A record of another member cannot be used here.
     BadRecord {
         /// The group.
@@ -128,6 +133,11 @@ impl fmt::Display for Event {
                 f,
                 "{group}: the lost member has not come back; its SAs are negotiated anew, on keys \
                  that it has never seen. A witness would make this needless: see [cluster.witness]"
+            ),
+            Self::Halted { group } => write!(
+                f,
+                "{group}: another member may own it by now, and the witness does not answer: IKE \
+                 stands still until it does. Look at etcd and at the network between"
             ),
             Self::BadRecord { group, why } => {
                 write!(f, "{group}: an SA of the owner cannot be kept here: {why}")

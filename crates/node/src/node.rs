@@ -288,6 +288,7 @@ impl Node {
         let Some(replication) = &self.replication else {
             return;
         };
+        let witness = replication.witness;
         let groups: Vec<GroupName> = replication.groups.keys().cloned().collect();
         for group in groups {
             let shared = self.replication.as_ref().and_then(|r| r.groups.get(&group));
@@ -300,7 +301,7 @@ impl Node {
             if lost {
                 self.fall_silent_on_copies(&group, now);
             }
-            if lost || replace {
+            if (lost && !witness) || replace {
                 self.replace_some(&group, now);
             }
             if adopt {

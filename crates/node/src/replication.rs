@@ -24,11 +24,10 @@ pub(crate) const ADOPTION_PAUSE: Duration = Duration::from_millis(1);
 pub(crate) const CHUNK: usize = 128;
 /// Pairs in one part of a copy.
 pub(crate) const CHUNK_OF_PAIRS: usize = 1024;
-/// Messages of IKE that wait for the members, at most; what comes then counts as lost on the way. A
-/// witness that does not answer keeps them waiting for long, and anybody can ask for more.
+/// Messages of IKE that wait for the members, at most; what comes then counts as lost on the way.
 pub(crate) const HELD_MESSAGES: usize = 65_536;
-/// How long an owner that has lost its copy waits for the member to come back before it replaces
-/// what that member may go on with.
+/// How long an owner that has lost its copy waits for the member to come back, or for the witness
+/// to answer, before it replaces what that member may go on with, or halts.
 pub(crate) const BOUND_GRACE: Duration = Duration::from_secs(1);
 /// IKE SAs that are replaced at a time, and the pause after: 500 a second.
 pub(crate) const REPLACED_AT_ONCE: usize = 5;
@@ -134,11 +133,12 @@ pub(crate) enum Loss {
     None,
     /// It waits until then.
     Waiting(Instant),
-    /// It waits for the witness to drop the lost member, however long that takes: until then that
-    /// member may own the group, and what is negotiated anew would stand beside what it has.
-    Witness,
     /// It is silent on what it shared; what is new is its own.
     Silent,
+    /// The witness has not dropped the lost member, however long that takes: until then that
+    /// member may own the group, and what is negotiated anew would stand beside what it has. IKE
+    /// stands still, and nothing new begins.
+    Halted,
 }
 
 /// How far a copy has come.
@@ -239,7 +239,7 @@ impl Replication {
         let of = |shared: &Shared| {
             let loss = match shared.loss {
                 Loss::Waiting(at) => Some(at),
-                Loss::None | Loss::Witness | Loss::Silent => None,
+                Loss::None | Loss::Silent | Loss::Halted => None,
             };
             let departure = shared.departure.as_ref().map(|one| one.stage.until());
             [loss, departure, shared.adopt_at, shared.replace_at]

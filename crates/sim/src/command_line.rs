@@ -4,8 +4,8 @@ use sim::scenario::cluster_random::Takeover;
 
 /// How it is used.
 pub(crate) const USAGE: &str = "\
-usage: cargo run --release -p sim -- seeds FROM COUNT [--takeover replicate]
-       cargo run --release -p sim -- seed N [--takeover replicate] [--trace]
+usage: cargo run --release -p sim -- seeds FROM COUNT [--takeover replicate|witness]
+       cargo run --release -p sim -- seed N [--takeover replicate|witness] [--trace]
        cargo run --release -p sim -- kb821839";
 
 /// What is to be done.
@@ -40,6 +40,7 @@ pub(crate) fn parse(words: &[String]) -> Option<Order> {
     if let Some(at) = words.iter().position(|word| *word == "--takeover") {
         takeover = match *words.get(at + 1)? {
             "replicate" => Takeover::Replicate,
+            "witness" => Takeover::Witness,
             "renegotiate" => Takeover::Renegotiate,
             _ => return None,
         };

@@ -13,15 +13,15 @@ use std::net::{IpAddr, SocketAddr};
 use wire::ip::protocol;
 
 use crate::addresses::{CLIENT, PATHS};
-use crate::frame::{FRONT, HostId, SECOND_FRONT, is_front};
+use crate::frame::{FRONT, HostId, SECOND_FRONT, THIRD, is_front};
 use crate::packet::SERVICE;
 use crate::settings::Settings;
 
 /// The one rule that negotiates, the same on every host.
 pub(crate) const RULE: &str = "mail";
 const CLUSTER_PORT: u16 = 4510;
-/// Nodes of the cluster.
-pub(crate) const NODES: usize = 2;
+/// The nodes that prefer a group each.
+const NODES: usize = 2;
 
 /// A name could only be refused for its form, and these have it.
 pub(crate) fn node_name(host: HostId) -> NodeName {
@@ -29,6 +29,7 @@ pub(crate) fn node_name(host: HostId) -> NodeName {
         FRONT => "f",
         1 => "a",
         2 => "b",
+        THIRD => "c",
         _ => "g",
     };
     NodeName::new(text).unwrap_or_else(|error| unreachable!("{error}"))
@@ -36,7 +37,7 @@ pub(crate) fn node_name(host: HostId) -> NodeName {
 
 /// The host of this name.
 pub(crate) fn host_of(name: &NodeName) -> Option<HostId> {
-    (0..=SECOND_FRONT).find(|host| node_name(*host) == *name)
+    (0..=THIRD).find(|host| node_name(*host) == *name)
 }
 
 /// As [`node_name`].
@@ -161,7 +162,11 @@ fn member(settings: &Settings, host: HostId) -> ClusterConfig {
     let prefer = |group: usize| {
         let owners = match group {
             CLIENT => vec![node_name(FRONT), node_name(SECOND_FRONT)],
-            _ => vec![node_name(1 + group), node_name(NODES - group)],
+            _ => {
+                let third = settings.witness.then_some(THIRD);
+                let nodes = [1 + group, NODES - group].into_iter().chain(third);
+                nodes.map(node_name).collect()
+            }
         };
         GroupConfig::new(group_name(group), owners)
     };
@@ -170,6 +175,7 @@ fn member(settings: &Settings, host: HostId) -> ClusterConfig {
     let member = cluster::Config {
         heartbeat: settings.heartbeat,
         missed: settings.missed,
+        witness: settings.witness,
         ..cluster::Config::new(node_name(host), key, peers.collect(), groups)
     };
     let addresses = settings.groups_of(host).map(|group| GroupAddresses {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 /// A host of the world: 0 is the front end, 1 and 2 are the nodes of the cluster, 3 is the second
-/// node of the front end where that is a cluster too.
+/// node of the front end where that is a cluster too, 4 is the third node of the cluster where
+/// there is a witness.
 pub type HostId = usize;
 
 /// The front end.
@@ -12,10 +13,13 @@ pub const FRONT: HostId = 0;
 /// The second node of a front end that is a cluster itself.
 pub const SECOND_FRONT: HostId = 3;
 
+/// The third node of the cluster.
+pub const THIRD: HostId = 4;
+
 /// Whether a host belongs to the front end.
 #[must_use]
 pub fn is_front(host: HostId) -> bool {
-    host == FRONT || host >= SECOND_FRONT
+    host == FRONT || host == SECOND_FRONT
 }
 
 /// Says which key a datagram was sealed under, without being the key. Only checkers see it.

@@ -47,6 +47,7 @@ enum Waiting {
     Errand(Errand),
     Linked(HostId, bool),
     Message(HostId, Parcel),
+    Witness(node::Command),
 }
 
 /// One host.
@@ -186,6 +187,7 @@ impl Host {
                 Waiting::Message(from, message) => {
                     self.hear_message(from, message, now, &mut effects);
                 }
+                Waiting::Witness(command) => self.hear_witness(command, now),
             }
         }
         self.set_absorbed(false);
@@ -254,6 +256,24 @@ impl Host {
             self.settle(now, &mut effects);
         }
         effects
+    }
+
+    /// The witness says something.
+    pub(crate) fn witness_says(&mut self, command: node::Command, now: Instant) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if self.frozen {
+            self.waiting.push_back(Waiting::Witness(command));
+        } else {
+            self.hear_witness(command, now);
+            self.settle(now, &mut effects);
+        }
+        effects
+    }
+
+    fn hear_witness(&mut self, command: node::Command, now: Instant) {
+        if let Some(daemon) = &mut self.daemon {
+            daemon.witness_says(command, now);
+        }
     }
 
     fn hear_link(&mut self, other: HostId, up: bool, now: Instant, effects: &mut Vec<Effect>) {

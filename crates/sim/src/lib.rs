@@ -6,6 +6,7 @@
 //! - [`network`], [`frame`]: latency, loss, reordering, duplication, corruption, cuts; addresses
 //!   belong to whom the sender last heard announcing them.
 //! - `links`: what members tell each other, in order, until the link goes down.
+//! - `witness`: compare-and-swap for whoever reaches it.
 //! - [`host`]: a node, its data plane, its services and its applications; crash, freeze, restart.
 //! - [`checker`]: what must hold at every event, whatever the network does.
 //! - [`scenario`]: random worlds with faults, and the takeovers of KB821839.
@@ -25,6 +26,7 @@ pub mod sabotage;
 pub mod scenario;
 pub mod settings;
 pub mod trace;
+mod witness;
 pub mod world;
 
 pub use checker::{Checker, Violation};

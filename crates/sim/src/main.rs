@@ -112,6 +112,7 @@ fn report(seed: u64, takeover: Takeover, world: &World) -> bool {
     if !kept {
         let how = match takeover {
             Takeover::Replicate => " --takeover replicate",
+            Takeover::Witness => " --takeover witness",
             Takeover::Renegotiate => "",
         };
         println!("  again: cargo run --release -p sim -- seed {seed}{how} --trace");

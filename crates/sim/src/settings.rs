@@ -10,7 +10,7 @@ use policy::proposal::{EspProposal, default_esp};
 use policy::timers::{ChildLifetime, IkeLifetime, Timers};
 
 use crate::addresses::{Addresses, CLIENT};
-use crate::frame::{HostId, is_front};
+use crate::frame::{FRONT, HostId, SECOND_FRONT, THIRD, is_front};
 use crate::network::Link;
 use crate::sabotage::Sabotage;
 
@@ -118,6 +118,8 @@ pub struct Settings {
     pub replicate: Option<Replicate>,
     /// Whether the front end is a cluster too.
     pub front_cluster: bool,
+    /// Whether a witness decides who owns what, and the cluster has a third node.
+    pub witness: bool,
     /// How long the data plane may take at most to see an order of the node.
     pub lag: Duration,
     /// How often the data plane tells how far its inbound windows have moved.
@@ -162,6 +164,7 @@ impl Settings {
             settle: Duration::from_secs(2),
             replicate: None,
             front_cluster: false,
+            witness: false,
             lag: Duration::ZERO,
             windows: Duration::from_millis(15),
             sabotage: None,
@@ -218,10 +221,28 @@ impl Settings {
         }
     }
 
-    /// How many hosts there are.
+    /// How many hosts there could be: one more than the highest number.
     #[must_use]
     pub fn hosts(&self) -> usize {
-        if self.front_cluster { 4 } else { 3 }
+        match (self.witness, self.front_cluster) {
+            (true, _) => THIRD + 1,
+            (false, true) => SECOND_FRONT + 1,
+            (false, false) => SECOND_FRONT,
+        }
+    }
+
+    /// The hosts that there are.
+    #[must_use]
+    pub fn host_ids(&self) -> Vec<HostId> {
+        let is_there = |host: &HostId| *host != SECOND_FRONT || self.front_cluster;
+        (0..self.hosts()).filter(is_there).collect()
+    }
+
+    /// The nodes of the cluster.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<HostId> {
+        let ids = self.host_ids().into_iter();
+        ids.filter(|host| !is_front(*host)).collect()
     }
 
     /// The groups that a host may own, by number.
@@ -234,10 +255,18 @@ impl Settings {
         }
     }
 
+    /// The members of each cluster.
+    #[must_use]
+    pub fn clusters(&self) -> Vec<Vec<HostId>> {
+        let front = vec![FRONT, SECOND_FRONT];
+        let front = self.front_cluster.then_some(front);
+        front.into_iter().chain([self.nodes()]).collect()
+    }
+
     /// The other members of a host's cluster.
     #[must_use]
     pub fn members(&self, host: HostId) -> Vec<HostId> {
         let same = |other: &HostId| *other != host && is_front(*other) == is_front(host);
-        (0..self.hosts()).filter(same).collect()
+        self.host_ids().into_iter().filter(same).collect()
     }
 }

@@ -3,6 +3,7 @@
 mod faults;
 mod links;
 mod look;
+mod witness;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ use crate::links::{Links, Seen};
 use crate::network::Network;
 use crate::settings::Settings;
 use crate::trace::Trace;
+use crate::witness::{Proposal, Witness, Word};
 
 /// Datagrams that an attacker has recorded and may send again.
 const RECORDED: usize = 512;
@@ -40,6 +42,18 @@ enum Happening {
     Linked(Seen),
     /// A message may have arrived at an end of a link.
     Message { link: usize, end: usize },
+    /// Clients look whether they reach the witness.
+    Witness,
+    /// A proposal arrives at the witness, or finds that it cannot.
+    Proposed { host: HostId, proposal: Proposal },
+    /// A proposal arrives long after its time.
+    Straggler(Proposal),
+    /// The witness tells something.
+    Told {
+        host: HostId,
+        life: (u64, u64),
+        word: Word,
+    },
     /// A host does what it set out to do in an earlier life or this one.
     Errand {
         host: HostId,
@@ -67,6 +81,7 @@ pub struct World {
     dice: Dice,
     network: Network,
     links: Links,
+    witness: Witness,
     /// When each host's data plane told last how far its inbound windows have moved.
     reported: Vec<Duration>,
     hosts: Vec<Host>,
@@ -96,7 +111,7 @@ impl World {
                 .map(move |other| [one, other])
         };
         let pairs: Vec<[HostId; 2]> = match settings.replicate {
-            Some(_) => (0..hosts).flat_map(pair).collect(),
+            Some(_) => settings.host_ids().into_iter().flat_map(pair).collect(),
             None => Vec::new(),
         };
         let mut world = World {
@@ -105,6 +120,7 @@ impl World {
             dice: Dice::new(seed),
             network: Network::new(hosts, settings.link, settings.neighbour),
             links: Links::new(pairs, hosts),
+            witness: Witness::default(),
             reported: vec![Duration::ZERO; hosts],
             hosts: (0..hosts)
                 .map(|id| Host::new(id, Arc::clone(&settings), begun))
@@ -121,6 +137,7 @@ impl World {
             settings,
         };
         world.begin_links();
+        world.begin_witness();
         world
     }
 
@@ -141,7 +158,7 @@ impl World {
     /// Switches every host on and lets the cluster form.
     #[must_use]
     pub fn running(mut self) -> Self {
-        for host in 0..self.hosts.len() {
+        for host in self.settings.host_ids() {
             self.boot(host);
         }
         let config = self.settings.heartbeat * self.settings.missed * 3;
@@ -221,6 +238,10 @@ impl World {
                 self.carry_out(to, effects);
             }
             Happening::Links => self.tick_links(),
+            Happening::Witness => self.tick_witness(),
+            Happening::Proposed { host, proposal } => self.proposed(host, proposal),
+            Happening::Straggler(proposal) => self.straggler(&proposal),
+            Happening::Told { host, life, word } => self.told(host, life, word),
             Happening::Linked(seen) => self.notice_link(&seen),
             Happening::Message { link, end } => self.deliver_link(link, end),
             Happening::Hear { to, from, address } => self.network.hear(to, from, address),
@@ -268,6 +289,7 @@ impl World {
                 }
                 Effect::Key(marker) => self.checkers.key(marker),
                 Effect::Link(to, message) => self.send_link(host, to, message),
+                Effect::Propose(proposal) => self.ask_witness(host, proposal),
                 Effect::Reported => self.reported[host] = at,
                 Effect::Opened(bucket) => {
                     self.trace.note(at, Some(host), b"opens", || {

@@ -233,17 +233,19 @@ impl Group {
         self.propose(record, false, view, out);
     }
 
-    /// Those that the record of the present claim names: they come before all others.
-    fn named(&self, view: &View) -> &[Life] {
+    /// Those that the record of the present claim names: they come before all others, unless
+    /// another life of the same node is known, so that they are no more.
+    fn named(&self, view: &View) -> Vec<&Life> {
         let record = self.ledger.record.as_ref();
         let record = record.filter(|one| view.witness.is_some() && one.claim == self.claim);
-        record.map_or(&[], |record| &record.members)
+        let members = record.into_iter().flat_map(|record| &record.members);
+        members.filter(|life| !view.is_over(life)).collect()
     }
 
     /// The node that should take the group, which nobody owns.
     pub(crate) fn heir(&self, view: &View) -> Option<Life> {
         let named = self.named(view);
-        let may = |life: &Life| named.is_empty() || named.contains(life);
+        let may = |life: &Life| named.is_empty() || named.contains(&life);
         view.heir(&self.claim, &self.config, self.able(), may)
     }
 
@@ -252,7 +254,7 @@ impl Group {
     pub(crate) fn end_of_patience(&self, since: Instant, view: &View) -> Instant {
         let named = self.named(view);
         let patience = view.end_of_patience(since);
-        match named.is_empty() || named.contains(&view.me) {
+        match named.is_empty() || named.contains(&&view.me) {
             true => patience,
             false => {
                 let stood = self.ledger.since.unwrap_or(since).max(since);

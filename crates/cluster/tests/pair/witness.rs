@@ -303,3 +303,18 @@ fn a_record_that_was_lost_is_written_again_by_its_owner_alone() {
     world.run(ms(1_000));
     assert_eq!(written(&world), [1, 2], "{}", world.story(30));
 }
+
+#[test]
+fn nobody_waits_for_a_life_that_is_over() {
+    let mut world = running(3);
+    keep(&mut world, 0, &[0, 1]);
+    (0..3).for_each(|host| world.crash(host));
+    world.run(ms(100));
+    for host in 0..3 {
+        world.boot(host);
+        world.reach_witness(host, true);
+    }
+    let taken = world.run_until(ms(2_000), |world| world.owner("mail") == Some(0));
+    assert!(taken < ms(1_500), "{taken:?}: {}", world.story(40));
+    assert_eq!(world.entitled.last(), Some(&(0, false)));
+}

@@ -5,7 +5,7 @@ use crate::event::Event;
 use crate::group::{Departure, Step};
 use crate::node::Node;
 use crate::output::Output;
-use crate::replication::Shared;
+use crate::replication::{Loss, Shared};
 use cluster::{GroupName, StopReason};
 use policy::Direction;
 use std::net::IpAddr;
@@ -17,14 +17,12 @@ impl Node {
     pub(crate) fn start(&mut self, group: GroupName, epoch: u64, entitled: bool, now: Instant) {
         self.departures.remove(&group);
         self.own(&group, epoch, entitled, now);
+        let halted = self
+            .shared(&group)
+            .is_some_and(|one| one.loss == Loss::Halted);
         for address in self.addresses_of(&group) {
-            self.tell_ike(
-                ike::Command::SetActive {
-                    address,
-                    active: true,
-                },
-                now,
-            );
+            let active = !halted;
+            self.tell_ike(ike::Command::SetActive { address, active }, now);
         }
         self.claimed.insert(group.clone());
         self.expand(now);

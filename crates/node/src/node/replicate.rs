@@ -205,7 +205,7 @@ impl Node {
         if pair.bound || pair.forsaken || shared.epoch.is_none() {
             return;
         }
-        if waiting && matches!(shared.loss, Loss::Waiting(_)) {
+        if waiting && !replication.witness && matches!(shared.loss, Loss::Waiting(_)) {
             // Nobody can store another block: this traffic needs keys that only this node has.
             shared.loss = Loss::Waiting(now);
             return;
@@ -374,21 +374,17 @@ impl Node {
 
     /// Another member could go on with what this owner has, or may have begun to.
     pub(crate) fn standing(&mut self, group: GroupName, standing: Standing, now: Instant) {
-        let witness = self.replication.as_ref().is_some_and(|one| one.witness);
         let Some(shared) = self.shared_mut(&group) else {
             return;
         };
         match &standing {
             Standing::Bound(_) if shared.loss == Loss::None => {
-                shared.loss = match witness {
-                    true => Loss::Witness,
-                    false => Loss::Waiting(now + BOUND_GRACE),
-                };
+                shared.loss = Loss::Waiting(now + BOUND_GRACE);
             }
             Standing::Bound(_) => {}
             _ => {
-                let silent = shared.loss == Loss::Silent;
-                shared.loss = Loss::None;
+                let before = std::mem::replace(&mut shared.loss, Loss::None);
+                let (silent, halted) = (before == Loss::Silent, before == Loss::Halted);
                 if silent {
                     // Nothing else binds a pair, and there may be very many.
                     shared
@@ -397,9 +393,13 @@ impl Node {
                         .for_each(|pair| pair.bound = false);
                 }
                 let addresses = shared.addresses.clone();
-                for address in addresses.into_iter().filter(|_| silent) {
+                for address in addresses.into_iter().filter(|_| silent || halted) {
                     let frozen = false;
                     self.tell_ike(ike::Command::Freeze { address, frozen }, now);
+                    if halted {
+                        let active = true;
+                        self.tell_ike(ike::Command::SetActive { address, active }, now);
+                    }
                 }
             }
         }
@@ -407,9 +407,31 @@ impl Node {
     }
 
     /// The lost member has not come back: what it may go on with falls silent, and is replaced on
-    /// keys that it has never seen.
+    /// keys that it has never seen. Where there is a witness, it knows who owns the group by now:
+    /// until it answers nothing is replaced either, for the peers may be another's.
     pub(crate) fn fall_silent_on_copies(&mut self, group: &GroupName, now: Instant) {
-        self.replace_copied(group, Loss::Silent, now);
+        let replication = self.replication.as_ref();
+        match replication.is_some_and(|one| one.witness) {
+            true => self.halt(group, now),
+            false => self.replace_copied(group, Loss::Silent, now),
+        }
+    }
+
+    /// IKE stands still, so that no exchange is given up meanwhile.
+    fn halt(&mut self, group: &GroupName, now: Instant) {
+        self.adopt_all(group, now);
+        while self.drain_ike(now) {}
+        let Some(shared) = self.shared_mut(group) else {
+            return;
+        };
+        shared.loss = Loss::Halted;
+        for address in shared.addresses.clone() {
+            let (active, frozen) = (false, true);
+            self.tell_ike(ike::Command::SetActive { address, active }, now);
+            self.tell_ike(ike::Command::Freeze { address, frozen }, now);
+        }
+        let group = group.clone();
+        self.event(Event::Halted { group });
     }
 
     /// What a member had that is no more is used within its numbers, and replaced.

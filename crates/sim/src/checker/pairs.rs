@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::frame::{FRONT, SECOND_FRONT, is_front};
+use crate::frame::{HostId, is_front};
 use crate::host::PairView;
 
 /// The pairs of every host, the front end first.
@@ -47,29 +47,27 @@ pub fn disagreements(ends: &Ends) -> Vec<String> {
 }
 
 /// Every pair of which another member of the same cluster has no copy, and every copy of a pair
-/// that is no more. Clusters have two members.
+/// that is no more.
 #[must_use]
-pub fn incomplete(used: &Ends, copies: &Ends) -> Vec<String> {
+pub fn incomplete(used: &Ends, copies: &Ends, clusters: &[Vec<HostId>]) -> Vec<String> {
     let mut found = Vec::new();
-    let clusters: [&[usize]; 2] = [&[FRONT, SECOND_FRONT], &[1, 2]];
     for members in clusters {
-        if members.iter().any(|host| *host >= used.len()) {
-            continue;
-        }
-        let of = |ends: &Ends| -> BTreeSet<PairView> {
-            let hosts = members.iter().filter_map(|host| ends.get(*host));
-            hosts.flatten().copied().collect()
-        };
-        let (used, copies) = (of(used), of(copies));
-        for pair in used.difference(&copies) {
-            let (spi, local) = (pair.inbound_spi, pair.local);
-            found.push(format!(
-                "nobody has a copy of the pair {spi:08x} of {local}"
-            ));
-        }
-        for pair in copies.difference(&used) {
-            let (spi, local) = (pair.inbound_spi, pair.local);
-            found.push(format!("the pair {spi:08x} of {local} has only a copy"));
+        for keeper in members {
+            let others = members.iter().filter(|host| *host != keeper);
+            let used: BTreeSet<PairView> = others.flat_map(|host| &used[*host]).copied().collect();
+            let copies: BTreeSet<PairView> = copies[*keeper].iter().copied().collect();
+            for pair in used.difference(&copies) {
+                let (spi, local) = (pair.inbound_spi, pair.local);
+                found.push(format!(
+                    "host {keeper} has no copy of the pair {spi:08x} of {local}"
+                ));
+            }
+            for pair in copies.difference(&used) {
+                let (spi, local) = (pair.inbound_spi, pair.local);
+                found.push(format!(
+                    "the pair {spi:08x} of {local} has only a copy, at host {keeper}"
+                ));
+            }
         }
     }
     found
@@ -93,12 +91,13 @@ mod tests {
 
     #[test]
     fn pairs_without_a_copy_and_copies_without_a_pair_are_found() {
+        let clusters = [vec![1, 2]];
         let none = vec![vec![]; 3];
         let first = vec![vec![], vec![pair(300)], vec![]];
         let second = vec![vec![], vec![], vec![pair(300)]];
-        assert_eq!(incomplete(&first, &second), Vec::<String>::new());
-        assert_eq!(incomplete(&first, &none).len(), 1);
-        assert_eq!(incomplete(&none, &second).len(), 1);
+        assert_eq!(incomplete(&first, &second, &clusters), Vec::<String>::new());
+        assert_eq!(incomplete(&first, &none, &clusters).len(), 1);
+        assert_eq!(incomplete(&none, &second, &clusters).len(), 1);
     }
 
     #[test]

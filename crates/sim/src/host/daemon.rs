@@ -19,6 +19,7 @@ use crate::host::orders::{Order, Orders};
 use crate::host::plane::{Back, Plane, marker, markers};
 use crate::sabotage::Sabotage;
 use crate::settings::Settings;
+use crate::witness::Proposal;
 
 /// Requests that are remembered by the sabotage that changes repetitions.
 const REMEMBERED: usize = 64;
@@ -140,6 +141,11 @@ impl Daemon {
     ) {
         let from = node_name(from);
         self.tell(Command::LinkMessage { from, message }, now, effects);
+    }
+
+    /// The witness says something; a node that has left its cluster does not want to know.
+    pub(crate) fn witness_says(&mut self, command: Command, now: Instant) {
+        let _ = self.node.handle_command(command, now);
     }
 
     /// Its data plane takes so long at most to see an order.
@@ -307,6 +313,17 @@ impl Daemon {
             Output::TransmitLink { to, message } => {
                 effects.extend(host_of(&to).map(|to| Effect::Link(to, message)));
             }
+            Output::Propose {
+                group,
+                expected,
+                value,
+                tag,
+            } => effects.push(Effect::Propose(Proposal {
+                group,
+                expected,
+                value,
+                tag,
+            })),
             Output::Keys(keys) => {
                 let keys = [&keys.sk_ei, &keys.sk_er, &keys.sk_ai, &keys.sk_ar];
                 effects.extend(keys.into_iter().filter_map(marker).map(Effect::Key));

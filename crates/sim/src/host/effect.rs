@@ -7,6 +7,7 @@ use cluster::Parcel;
 use policy::{Bucket, ChildId};
 
 use crate::frame::{Frame, HostId, KeyLabel};
+use crate::witness::Proposal;
 
 /// Something that the world carries out or a checker looks at, in order.
 pub(crate) enum Effect {
@@ -28,6 +29,8 @@ pub(crate) enum Effect {
     Key(u64),
     /// A message leaves over the link to a member.
     Link(HostId, Parcel),
+    /// The node asks the witness for a change.
+    Propose(Proposal),
     /// The data plane has told how far its inbound windows have moved.
     Reported,
     /// The data plane has opened the gate of a bucket.

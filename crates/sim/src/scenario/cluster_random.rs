@@ -23,6 +23,9 @@ const AGREE: Duration = Duration::from_millis(10_500);
 /// The same where SAs are replicated: an owner whose SAs were lost leaves those of its peer to the
 /// peer's own liveness checks, one after another.
 const AGREE_LATE: Duration = Duration::from_secs(30);
+/// How long a cluster with a witness may take to settle: clients notice that it is back, a question
+/// that was not answered is asked again, and who begins without SAs waits for signs of life.
+const SETTLE_WITNESSED: Duration = Duration::from_millis(8_500);
 /// How long traffic is watched when everything is well again.
 const WATCH: Duration = Duration::from_secs(3);
 /// How often it is looked whether that is so.
@@ -35,6 +38,8 @@ pub enum Takeover {
     Renegotiate,
     /// They live on.
     Replicate,
+    /// They live on, on one of three nodes, and a witness says on which.
+    Witness,
 }
 
 /// A seed that was played to its end.
@@ -114,6 +119,11 @@ pub fn settings(seed: u64, takeover: Takeover) -> Settings {
     }
     let mut dice = Dice::new(seed ^ 0x7265_706c);
     Settings {
+        witness: takeover == Takeover::Witness,
+        settle: match takeover {
+            Takeover::Witness => SETTLE_WITNESSED,
+            _ => settings.settle,
+        },
         replicate: Some(Replicate {
             strict: dice.chance(300),
         }),

@@ -81,7 +81,11 @@ impl World {
     pub fn differences(&self) -> Vec<String> {
         let mut found = disagreements(&self.ends());
         if self.settings.replicate.is_some() {
-            found.extend(incomplete(&self.ends(), &self.copies()));
+            found.extend(incomplete(
+                &self.ends(),
+                &self.copies(),
+                &self.settings.clusters(),
+            ));
         }
         found
     }

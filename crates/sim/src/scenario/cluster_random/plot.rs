@@ -3,6 +3,7 @@
 mod attacks;
 mod orders;
 mod replicas;
+mod witness;
 
 use std::time::Duration;
 
@@ -12,7 +13,6 @@ use crate::frame::{FRONT, HostId, SECOND_FRONT, is_front};
 use crate::network::Link;
 use crate::world::World;
 
-const NODES: [HostId; 2] = [1, 2];
 /// How many acts may lie one within another.
 const DEPTH: u32 = 3;
 
@@ -22,9 +22,11 @@ pub(crate) fn act(world: &mut World, dice: &mut Dice) {
 }
 
 fn act_within(world: &mut World, dice: &mut Dice, depth: u32) {
-    let acts = match world.settings().replicate {
-        Some(_) => 30,
-        None => 20,
+    let settings = world.settings();
+    let acts = match (settings.replicate, settings.witness) {
+        (Some(_), true) => 38,
+        (Some(_), false) => 30,
+        (None, _) => 20,
     };
     match dice.below(acts) {
         0 => noise(world, dice, depth),
@@ -51,13 +53,20 @@ fn act_within(world: &mut World, dice: &mut Dice, depth: u32) {
         26 => replicas::crash_amid_rekeys(world, dice),
         27 => replicas::move_amid_rekeys(world, dice),
         28 => replicas::frozen_owner(world, dice),
-        _ => replicas::restart_of_the_copy(world, dice),
+        29 => replicas::restart_of_the_copy(world, dice),
+        30 | 31 => witness::lost(world, dice, depth),
+        32 => witness::lost_to_one(world, dice, depth),
+        33 => witness::lost_to_a_part(world, dice, depth),
+        34 | 35 => witness::lost_with_its_owner(world, dice),
+        36 => witness::everything_lost(world, dice, depth),
+        _ => witness::one_after_another(world, dice),
     }
 }
 
 /// Ends every fault.
 pub(crate) fn mend(world: &mut World) {
     world.set_links(Link::good());
+    witness::mend(world);
     for host in hosts(world) {
         bring_up(world, host);
         if world.host(host).is_frozen() {
@@ -69,7 +78,7 @@ pub(crate) fn mend(world: &mut World) {
 
 /// Every host.
 fn hosts(world: &World) -> Vec<HostId> {
-    (0..world.settings().hosts()).collect()
+    world.settings().host_ids()
 }
 
 /// The front end's hosts.
@@ -82,7 +91,23 @@ fn fronts(world: &World) -> Vec<HostId> {
 fn cluster(world: &World, dice: &mut Dice) -> [HostId; 2] {
     match world.settings().front_cluster && dice.chance(400) {
         true => [FRONT, SECOND_FRONT],
-        false => NODES,
+        false => match world.settings().nodes()[..] {
+            [one, other] => [one, other],
+            ref nodes => {
+                let one = *dice.pick(nodes);
+                let others = world.settings().members(one);
+                [one, *dice.pick(&others)]
+            }
+        },
+    }
+}
+
+/// Another member of a host's cluster.
+fn another(world: &World, dice: &mut Dice, host: HostId) -> Option<HostId> {
+    match world.settings().members(host)[..] {
+        [] => None,
+        [other] => Some(other),
+        ref others => Some(*dice.pick(others)),
     }
 }
 
@@ -124,7 +149,12 @@ fn noise(world: &mut World, dice: &mut Dice, depth: u32) {
 fn one_way_loss(world: &mut World, dice: &mut Dice, depth: u32) {
     let hosts = hosts(world);
     let from = *dice.pick(&hosts);
-    let to = (from + dice.between(1, hosts.len() as u64 - 1) as usize) % hosts.len();
+    let place = hosts
+        .iter()
+        .position(|host| *host == from)
+        .unwrap_or_default();
+    let steps = dice.between(1, hosts.len() as u64 - 1) as usize;
+    let to = hosts[(place + steps) % hosts.len()];
     let paths: Vec<usize> = match dice.below(3) {
         0 => vec![0],
         1 => vec![1],
@@ -154,15 +184,15 @@ fn partition(world: &mut World, dice: &mut Dice, depth: u32) {
 fn front_end_cut(world: &mut World, dice: &mut Dice, depth: u32) {
     world.begin_fault();
     for front in fronts(world) {
-        NODES
-            .iter()
-            .for_each(|node| world.set_partition(front, *node, true));
+        for node in world.settings().nodes() {
+            world.set_partition(front, node, true);
+        }
     }
     meanwhile(world, dice, depth, 100, 12_000);
     for front in fronts(world) {
-        NODES
-            .iter()
-            .for_each(|node| world.set_partition(front, *node, false));
+        for node in world.settings().nodes() {
+            world.set_partition(front, node, false);
+        }
     }
     world.end_fault();
 }

@@ -12,7 +12,7 @@ use crate::world::World;
 
 /// Every host, or those of one side.
 fn hosts(world: &World, wanted: impl Fn(HostId) -> bool) -> Vec<HostId> {
-    let hosts = 0..world.settings().hosts();
+    let hosts = world.settings().host_ids().into_iter();
     hosts.filter(|host| wanted(*host)).collect()
 }
 

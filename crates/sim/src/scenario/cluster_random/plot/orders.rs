@@ -9,9 +9,8 @@ use crate::addresses::CLIENT;
 use crate::configuration::{self, RULE, peer_name};
 use crate::dice::Dice;
 use crate::frame::{HostId, is_front};
+use crate::scenario::cluster_random::plot::another;
 use crate::world::World;
-
-const NODES: [HostId; 2] = [1, 2];
 
 /// Any node may be asked; a refusal (it is on its way, the target is not ready) is no fault.
 pub(crate) fn planned_move(world: &mut World, dice: &mut Dice) {
@@ -26,7 +25,7 @@ pub(crate) fn move_now(world: &mut World, dice: &mut Dice) -> Option<(usize, Hos
         false => dice.below(world.settings().groups as u64) as usize,
     };
     let owner = world.owner(group)?;
-    let target = *world.settings().members(owner).first()?;
+    let target = another(world, dice, owner)?;
     let asked = *dice.pick(&[owner, target]);
     let _ = world.order_move(asked, group, target);
     Some((group, target))
@@ -76,7 +75,8 @@ pub(crate) fn reload(world: &mut World, dice: &mut Dice) {
 
 /// A node takes no more groups for a while.
 pub(crate) fn pause(world: &mut World, dice: &mut Dice) {
-    let _ = world.command(*dice.pick(&NODES), Command::Pause);
+    let nodes = world.settings().nodes();
+    let _ = world.command(*dice.pick(&nodes), Command::Pause);
     planned_move(world, dice);
     if dice.chance(700) {
         resume(world);
@@ -85,7 +85,7 @@ pub(crate) fn pause(world: &mut World, dice: &mut Dice) {
 
 /// Every node takes groups again.
 pub(crate) fn resume(world: &mut World) {
-    for host in 0..world.settings().hosts() {
+    for host in world.settings().host_ids() {
         let _ = world.command(host, Command::Resume);
     }
 }
@@ -98,5 +98,6 @@ fn ms(milliseconds: u64) -> Duration {
 fn ends(world: &World, dice: &mut Dice) -> Vec<HostId> {
     let which = dice.below(3);
     let side = |host: &HostId| which == 0 || is_front(*host) == (which == 1);
-    (0..world.settings().hosts()).filter(side).collect()
+    let hosts = world.settings().host_ids().into_iter();
+    hosts.filter(side).collect()
 }

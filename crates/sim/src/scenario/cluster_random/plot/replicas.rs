@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::addresses::CLIENT;
 use crate::dice::Dice;
 use crate::frame::HostId;
-use crate::scenario::cluster_random::plot::{bring_up, cluster, meanwhile, orders, time};
+use crate::scenario::cluster_random::plot::{another, bring_up, cluster, meanwhile, orders, time};
 use crate::world::World;
 
 /// The members hear each other, and cannot tell each other anything.
@@ -39,7 +39,7 @@ pub(crate) fn back_and_forth(world: &mut World, dice: &mut Dice) {
 }
 
 /// Who owns something now, of one cluster.
-fn owner(world: &World, dice: &mut Dice) -> Option<HostId> {
+pub(crate) fn owner(world: &World, dice: &mut Dice) -> Option<HostId> {
     let group = match world.settings().front_cluster && dice.chance(400) {
         true => CLIENT,
         false => 0,
@@ -52,7 +52,7 @@ pub(crate) fn two_failovers(world: &mut World, dice: &mut Dice) {
     let Some(first) = owner(world, dice) else {
         return;
     };
-    let Some(second) = world.settings().members(first).first().copied() else {
+    let Some(second) = another(world, dice, first) else {
         return;
     };
     world.begin_fault();
@@ -124,7 +124,7 @@ pub(crate) fn restart_of_the_copy(world: &mut World, dice: &mut Dice) {
     let Some(owner) = owner(world, dice) else {
         return;
     };
-    let Some(other) = world.settings().members(owner).first().copied() else {
+    let Some(other) = another(world, dice, owner) else {
         return;
     };
     world.begin_fault();
