@@ -92,6 +92,9 @@ pub(crate) struct Shared {
     pub(crate) strays: VecDeque<Stray>,
     pub(crate) stray_octets: usize,
     pub(crate) departure: Option<HandingOver>,
+    /// Grants that came free while the gate is closed. A pair that gets one then would take it for
+    /// its owner's, and begin above it, should the gate open here again.
+    pub(crate) kept_grants: Vec<Output>,
     /// The owner before stopped in good order, and its windows here are exact.
     pub(crate) exact: bool,
     /// When the next lot of inherited IKE SAs is taken over.
@@ -267,6 +270,7 @@ impl Shared {
             strays: VecDeque::new(),
             stray_octets: 0,
             departure: None,
+            kept_grants: Vec::new(),
             exact: false,
             adopt_at: None,
             given: VecDeque::new(),
@@ -299,6 +303,12 @@ impl Shared {
                 break;
             }
             free.extend(self.held.pop_front().map(|(_, output)| output));
+        }
+        if self.departure.is_some() {
+            let grant = |one: &mut Output| {
+                matches!(one, Output::Grant { .. } | Output::GrantInbound { .. })
+            };
+            self.kept_grants.extend(free.extract_if(.., grant));
         }
         free
     }

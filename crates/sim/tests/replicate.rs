@@ -49,10 +49,11 @@ fn seeds_that_failed_once_break_no_promise() {
 }
 
 /// And these: an inherited IKE SA whose rekeying was put off beyond its end, IKE SAs that fell
-/// silent while they waited to be deleted, a new one that fell silent with those before it.
+/// silent while they waited to be deleted, a new one that fell silent with those before it, a pair
+/// that got its first numbers while the gate was closed for a move that came to nothing.
 #[test]
 fn seeds_that_failed_later_break_no_promise() {
-    for seed in [1698, 5763, 10950, 12045, 13118, 17119] {
+    for seed in [1698, 5763, 10760, 10950, 12045, 13118, 17119] {
         play(seed..=seed);
     }
 }

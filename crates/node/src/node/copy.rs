@@ -259,6 +259,7 @@ impl Node {
         };
         shared.epoch = Some(epoch);
         shared.departure = None;
+        let kept_grants = std::mem::take(&mut shared.kept_grants);
         shared.given.clear();
         let (bucket, count) = (shared.bucket, shared.records.len());
         shared.adopt_at = (count > 0).then_some(now);
@@ -277,8 +278,10 @@ impl Node {
             let ceilings = all.map(|(child, pair)| (*child, pair.ceilings()));
             let news = News::Ceilings(ceilings.collect());
             shared.staged.push(open);
+            shared.staged.extend(kept_grants);
             self.fresh.entry(group.clone()).or_default().push(news);
         } else {
+            shared.staged.extend(kept_grants);
             self.outputs.push_back(open);
         }
         if before != Some(epoch) {

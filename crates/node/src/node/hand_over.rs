@@ -160,6 +160,7 @@ impl Node {
         shared.replace_at = None;
         shared.held.clear();
         shared.staged.clear();
+        shared.kept_grants.clear();
         shared.cursors.clear();
         shared.strays.clear();
         shared.stray_octets = 0;
