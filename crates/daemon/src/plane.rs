@@ -145,7 +145,6 @@ pub(crate) struct Plane {
     /// Whether inbound SAs of groups never deliver anything twice, whoever owns the group.
     strict: bool,
     sockets: Arc<Sockets>,
-    begun: Instant,
     device: String,
     index: u32,
 }
@@ -166,6 +165,7 @@ impl Plane {
         let counts = Arc::new(Counts::new());
         let (report, reports) = mpsc::channel(MAX_WAITING);
         let begun = Instant::now();
+        let (book, counting) = Book::new(begun);
         let (outbound_orders, outbound_queue) = order::channel()?;
         let (inbound_orders, inbound_queue) = order::channel()?;
         let (device, index) = (tun.name().to_owned(), tun.index());
@@ -176,6 +176,7 @@ impl Plane {
             sockets: Arc::clone(&sockets),
             orders: outbound_queue,
             report: report.clone(),
+            counting: counting.clone(),
             counts: Arc::clone(&counts),
             begun,
         };
@@ -184,6 +185,7 @@ impl Plane {
             sockets: Arc::clone(&sockets),
             orders: inbound_queue,
             report,
+            counting,
             counts: Arc::clone(&counts),
             begun,
         };
@@ -196,12 +198,11 @@ impl Plane {
             inbound: inbound_orders,
             threads,
             counts,
-            book: Book::default(),
+            book,
             later: BTreeMap::new(),
             closing: BTreeMap::new(),
             strict: settings.strict,
             sockets,
-            begun,
             device,
             index,
         };
@@ -239,8 +240,6 @@ impl Plane {
             inbound = inbound.strict();
         }
         let outbound = Box::new(OutboundSa::new(Arc::clone(spec), bucket)?);
-        self.book
-            .enter(spec, inbound.counters(), outbound.counters(), self.begun);
         self.inbound.give(InboundOrder::Install(Box::new(inbound)));
         match install.outbound {
             When::Now => self.outbound.give(OutboundOrder::Install(outbound)),
@@ -389,7 +388,6 @@ impl Plane {
     /// Removes a pair.
     pub(crate) fn remove(&mut self, child: ChildId) {
         self.later.remove(&child);
-        self.book.strike(child);
         self.outbound.give(OutboundOrder::Remove(child));
         self.inbound.give(InboundOrder::Remove(child));
     }
@@ -413,6 +411,11 @@ impl Plane {
     /// very many a part at a time, in turn.
     pub(crate) fn moved(&mut self) -> Vec<(ChildId, ChildUsage)> {
         self.book.moved()
+    }
+
+    /// Learns of the pairs that have been used for the first time since; before something is read.
+    pub(crate) fn catch_up(&mut self) {
+        self.book.catch_up();
     }
 
     /// What one pair has carried.

@@ -1,6 +1,9 @@
 //! Statistics of one SA, read by one thread while another writes them (RFC 4301 4.4.2).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use policy::sa::ChildId;
 
 /// What one SA has carried. Written by the thread that owns the SA, read by any.
 #[derive(Debug, Default)]
@@ -12,6 +15,15 @@ pub struct SaCounters {
     replay_drops: AtomicU64,
     authentication_failures: AtomicU64,
     other_drops: AtomicU64,
+}
+
+/// One direction of a pair that has begun to count.
+#[derive(Debug)]
+pub struct Counting {
+    /// The pair.
+    pub child: ChildId,
+    /// What is counted. Whoever else holds it is the SA: when nobody does, the SA is gone.
+    pub counters: Arc<SaCounters>,
 }
 
 /// The counters at one moment.

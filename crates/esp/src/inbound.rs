@@ -19,6 +19,7 @@ use std::sync::Arc;
 use policy::sa::{Bucket, ChildId};
 use wire::esp::Header;
 
+use crate::counters::Counting;
 use crate::discard::{Counts, Discard};
 use crate::due::Due;
 use crate::gate::{Gate, Gates};
@@ -63,6 +64,8 @@ pub struct Inbound {
     /// SPIs of SAs that ask for more numbers.
     refills: Due<u32>,
     unknown: UnknownSpis,
+    /// SAs that have begun to count.
+    counting: Vec<Counting>,
     counts: Arc<Counts>,
 }
 
@@ -77,6 +80,7 @@ impl Inbound {
             moved: Due::new(),
             refills: Due::new(),
             unknown: UnknownSpis::default(),
+            counting: Vec::new(),
             counts,
         }
     }
@@ -221,6 +225,12 @@ impl Inbound {
         sa.map(|sa| sa.restore(image)).is_some()
     }
 
+    /// The next SA that has begun to count, with its counters: each once. One that is never used
+    /// has none.
+    pub fn poll_counting(&mut self) -> Option<Counting> {
+        self.counting.pop()
+    }
+
     /// The SA with this SPI.
     #[must_use]
     pub fn sa(&self, spi: u32) -> Option<&InboundSa> {
@@ -299,6 +309,10 @@ impl Inbound {
         let opened = sa.open(datagram, now);
         if !sa.bucket().is_host() {
             note(sa, now, &mut self.moved, &mut self.refills);
+        }
+        if let Some(counters) = sa.begins() {
+            let child = sa.id();
+            self.counting.push(Counting { child, counters });
         }
         let payload = opened?;
         let inner = decapsulate(sa, datagram, payload, arrival.traffic_class)

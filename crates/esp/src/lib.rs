@@ -29,7 +29,7 @@ pub mod sad;
 #[cfg(test)]
 mod fixtures;
 
-pub use counters::{SaCounters, SaUsage};
+pub use counters::{Counting, SaCounters, SaUsage};
 pub use discard::{Counts, Discard};
 pub use inbound::{Arrival, Inbound, InboundBatch, InboundSa, UnknownSpi, Write};
 pub use mtu::Overhead;

@@ -26,6 +26,7 @@ use policy::selector::{Direction, TrafficSelector};
 use policy::spd::{Spd, Verdict};
 use wire::ip::Flow;
 
+use crate::counters::Counting;
 use crate::discard::{Counts, Discard};
 use crate::offload::Offload;
 use crate::reservation::{NotGranted, Refill};
@@ -74,6 +75,8 @@ pub struct Outbound {
     pending: Pending,
     reserve: Reserve,
     fall_back: FallBack,
+    /// SAs that have begun to count.
+    counting: Vec<Counting>,
     counts: Arc<Counts>,
 }
 
@@ -88,6 +91,7 @@ impl Outbound {
             pending: Pending::new(),
             reserve: Reserve::new(),
             fall_back: FallBack::default(),
+            counting: Vec::new(),
             counts,
         }
     }
@@ -233,6 +237,7 @@ impl Outbound {
             }
             self.reserve.sealed(sa);
         }
+        note(sa, &mut self.counting);
         Ok(())
     }
 
@@ -261,6 +266,12 @@ impl Outbound {
     /// it has reached `refill_at` (asked for once per grant).
     pub fn poll_refill(&mut self) -> Option<Refill> {
         self.reserve.poll_refill(&mut self.database)
+    }
+
+    /// The next SA that has begun to count, with its counters: each once. One that is never used
+    /// has none.
+    pub fn poll_counting(&mut self) -> Option<Counting> {
+        self.counting.pop()
     }
 
     /// Switches the reservation off, to prove that a test which should find repeated numbers can
@@ -487,6 +498,7 @@ impl Outbound {
             }
         }
         let sealed = seal(sa, segments, now, batch);
+        note(sa, &mut self.counting);
         if reserved {
             self.reserve.sealed(sa);
         }
@@ -509,6 +521,15 @@ impl Outbound {
     fn discard(&self, discard: Discard, packets: usize) -> Sent {
         self.counts.add_many(discard, packets as u64);
         Sent::Discarded(discard)
+    }
+}
+
+/// Notes an SA that has just begun to count.
+#[inline]
+fn note(sa: &mut OutboundSa, counting: &mut Vec<Counting>) {
+    if let Some(counters) = sa.begins() {
+        let child = sa.id();
+        counting.push(Counting { child, counters });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::plane::order::{InboundOrder, Queue};
 use crate::plane::sockets::{IKE_PORT, NATT_PORT};
+use crate::plane::usage::{Begun, Way};
 use crate::plane::{Report, Sockets, nanoseconds, offload};
 use esp::{Arrival, Counts, Inbound, InboundBatch};
 use linux::poll::{Events, Interest, Poller};
@@ -39,6 +40,7 @@ pub(crate) struct Worker {
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) orders: Queue<InboundOrder>,
     pub(crate) report: mpsc::Sender<Report>,
+    pub(crate) counting: Begun,
     pub(crate) counts: Arc<Counts>,
     pub(crate) begun: Instant,
 }
@@ -119,8 +121,12 @@ impl Worker {
         }
     }
 
-    /// Tells of windows that have moved, and of strict SAs that need higher ceilings.
+    /// Tells of SAs that have begun to count, of windows that have moved, and of strict SAs that
+    /// need higher ceilings.
     fn tell(&self, work: &mut Work) {
+        while let Some(counting) = work.inbound.poll_counting() {
+            let _ = self.counting.send((Way::In, counting));
+        }
         while let Some(refill) = work.inbound.poll_refill() {
             let _ = self.report.try_send(Report::RefillInbound(refill));
         }

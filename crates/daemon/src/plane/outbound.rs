@@ -1,6 +1,7 @@
 //! The outbound worker: from the TUN device through the outbound SAs to the sockets.
 
 use crate::plane::order::{OutboundOrder, Queue};
+use crate::plane::usage::{Begun, Way};
 use crate::plane::{Report, Sockets, nanoseconds, offload};
 use esp::{Counts, Discard, Outbound, OutboundBatch, Path};
 use linux::poll::{Events, Interest, Poller};
@@ -34,6 +35,7 @@ pub(crate) struct Worker {
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) orders: Queue<OutboundOrder>,
     pub(crate) report: mpsc::Sender<Report>,
+    pub(crate) counting: Begun,
     pub(crate) counts: Arc<Counts>,
     pub(crate) begun: Instant,
     pub(crate) sabotage: bool,
@@ -76,6 +78,9 @@ impl Worker {
             }
             self.flush(&mut batch);
             self.carry(&mut outbound, &mut batch, &mut buffer)?;
+            while let Some(counting) = outbound.poll_counting() {
+                let _ = self.counting.send((Way::Out, counting));
+            }
             while let Some(refill) = outbound.poll_refill() {
                 // When nobody listens, it is asked for again while packets wait.
                 let _ = self.report.try_send(Report::Refill(refill));

@@ -40,6 +40,7 @@ enum Awaited {
 impl Daemon {
     pub(crate) fn question(&mut self, question: Question) {
         let Question { request, answer } = question;
+        self.plane.catch_up();
         let outcome = match request {
             Request::ClusterMove { group, to } => return self.ask_move(&group, to, answer),
             Request::SaInitiate { rule } => return self.ask_initiate(&rule, answer),

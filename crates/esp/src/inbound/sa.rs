@@ -53,6 +53,8 @@ pub struct InboundSa {
     moved: bool,
     /// It is on the list of those that have moved.
     listed: bool,
+    /// Its counters were handed to whoever reports them.
+    reported: bool,
 }
 
 impl InboundSa {
@@ -79,6 +81,7 @@ impl InboundSa {
             icv_length: spec.encryption.icv_length_with(spec.integrity) as u8,
             moved: false,
             listed: false,
+            reported: false,
             spec,
         })
     }
@@ -163,6 +166,17 @@ impl InboundSa {
     #[must_use]
     pub fn counters(&self) -> Arc<SaCounters> {
         Arc::clone(self.count())
+    }
+
+    /// Its counters, once: when it has begun to count.
+    #[inline]
+    pub(crate) fn begins(&mut self) -> Option<Arc<SaCounters>> {
+        if self.reported {
+            return None;
+        }
+        let counters = self.counters.get().cloned();
+        self.reported = counters.is_some();
+        counters
     }
 
     /// Verifies and decrypts a datagram in place.

@@ -531,3 +531,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_sa_tells_of_its_counters_once_and_only_when_it_is_used() {
+    let pair = Pair::PLAIN;
+    let spec = Arc::new(pair.spec());
+    let mut inbound = Inbound::new(Arc::new(Counts::new()));
+    inbound.install(InboundSa::new(Arc::clone(&spec), Bucket::HOST).unwrap());
+    assert!(inbound.poll_counting().is_none(), "it is only held");
+    let mut ends = Ends::new(pair);
+    let mut forged = ends.sealed(protocol::NO_NEXT_HEADER, &[]);
+    *forged.last_mut().unwrap() ^= 1;
+    let arrival = Arrival {
+        source: spec.remote,
+        destination: spec.local,
+        traffic_class: 0,
+        place: 0..forged.len(),
+    };
+    for failures in 1..=2 {
+        let mut batch = InboundBatch::new();
+        let refused = inbound.receive(&arrival, &mut forged.clone(), NOW, &mut batch);
+        assert_eq!(refused, Err(Discard::Authentication));
+        let told = inbound.poll_counting();
+        assert_eq!(told.is_some(), failures == 1);
+        if let Some(told) = told {
+            assert_eq!(told.child, spec.id);
+            assert_eq!(told.counters.usage().authentication_failures, 1);
+        }
+    }
+}

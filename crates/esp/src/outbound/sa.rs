@@ -65,6 +65,8 @@ pub struct OutboundSa {
     asked: bool,
     /// It is on the list of those that ask.
     listed: bool,
+    /// Its counters were handed to whoever reports them.
+    reported: bool,
 }
 
 impl OutboundSa {
@@ -101,6 +103,7 @@ impl OutboundSa {
             icv_length: spec.encryption.icv_length_with(spec.integrity) as u8,
             asked: false,
             listed: false,
+            reported: false,
             spec,
         })
     }
@@ -156,6 +159,17 @@ impl OutboundSa {
     #[must_use]
     pub fn counters(&self) -> Arc<SaCounters> {
         Arc::clone(self.counted())
+    }
+
+    /// Its counters, once: when it has begun to count.
+    #[inline]
+    pub(crate) fn begins(&mut self) -> Option<Arc<SaCounters>> {
+        if self.reported {
+            return None;
+        }
+        let counters = self.counters.get().cloned();
+        self.reported = counters.is_some();
+        counters
     }
 
     /// The next sequence number.

@@ -247,6 +247,21 @@ fn nothing_is_sent_at_the_ceiling() {
 }
 
 #[test]
+fn an_sa_tells_of_its_counters_once_and_only_when_it_is_used() {
+    let mut way = Way::new();
+    way.install(spec("mail", 110, 1));
+    assert!(way.outbound.poll_counting().is_none(), "it is only held");
+    assert_eq!(way.send(110), Sent::Sealed(1));
+    let told = way.outbound.poll_counting().unwrap();
+    assert_eq!((told.child, told.counters.usage().packets), (ChildId(1), 1));
+    assert_eq!(way.send(110), Sent::Sealed(1));
+    assert_eq!(told.counters.usage().packets, 2);
+    assert!(way.outbound.poll_counting().is_none());
+    assert!(way.outbound.remove(ChildId(1)));
+    assert_eq!(Arc::strong_count(&told.counters), 1, "the SA is gone");
+}
+
+#[test]
 fn a_large_packet_that_meets_the_ceiling_is_sent_in_part() {
     let mut way = Way::new();
     way.install(spec("mail", 110, 1));
