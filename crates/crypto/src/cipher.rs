@@ -24,7 +24,7 @@ pub const MAX_ICV_LENGTH: usize = 32;
 /// used twice with one key**: with an AEAD that gives the key stream and the authentication away.
 pub struct SealingKey {
     encryption: Encryption,
-    icv_length: usize,
+    icv_length: u8,
     inner: Sealer,
 }
 
@@ -55,7 +55,7 @@ impl SealingKey {
         let icv_length = encryption.icv_length_with(integrity);
         Ok(SealingKey {
             encryption,
-            icv_length,
+            icv_length: icv_length as u8,
             inner,
         })
     }
@@ -69,7 +69,7 @@ impl SealingKey {
     /// Length of the ICV that [`SealingKey::seal`] writes, in bytes.
     #[must_use]
     pub fn icv_length(&self) -> usize {
-        self.icv_length
+        self.icv_length.into()
     }
 
     /// Encrypts `in_out` in place and writes the ICV.
@@ -134,7 +134,7 @@ impl SealingKey {
 
     fn check(&self, iv: &[u8], length: usize, icv: usize) -> Result<(), SealError> {
         self.check_iv(iv)?;
-        let (expected, received) = (self.icv_length, icv);
+        let (expected, received) = (self.icv_length(), icv);
         if expected != received {
             return Err(SealError::WrongIcv { expected, received });
         }
@@ -149,7 +149,7 @@ impl SealingKey {
 /// A key for one direction that verifies and decrypts.
 pub struct OpeningKey {
     encryption: Encryption,
-    icv_length: usize,
+    icv_length: u8,
     inner: Opener,
 }
 
@@ -179,7 +179,7 @@ impl OpeningKey {
         let icv_length = encryption.icv_length_with(integrity);
         Ok(OpeningKey {
             encryption,
-            icv_length,
+            icv_length: icv_length as u8,
             inner,
         })
     }
@@ -193,7 +193,7 @@ impl OpeningKey {
     /// Length of the ICV that [`OpeningKey::open`] expects, in bytes.
     #[must_use]
     pub fn icv_length(&self) -> usize {
-        self.icv_length
+        self.icv_length.into()
     }
 
     /// Verifies the ICV in constant time and decrypts `in_out` in place; the arguments are those
@@ -211,7 +211,7 @@ impl OpeningKey {
         icv: &[u8],
     ) -> Result<(), AuthenticationFailed> {
         if iv.len() != self.encryption.iv_length()
-            || icv.len() != self.icv_length
+            || icv.len() != self.icv_length()
             || !in_out.len().is_multiple_of(self.encryption.block_length())
         {
             return Err(AuthenticationFailed);

@@ -23,14 +23,20 @@ use crate::random::Random;
 /// ```compile_fail
 /// let equal = crypto::Secret::empty() == crypto::Secret::empty();
 /// ```
-pub struct Secret(Zeroizing<Vec<u8>>);
+pub struct Secret(Zeroizing<Box<[u8]>>);
 
 impl Secret {
     /// Takes over the bytes. The vector must not have been grown on the way here: the buffers a
     /// growing vector leaves behind are not wiped.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
-        Secret(Zeroizing::new(bytes))
+        let mut bytes = Zeroizing::new(bytes);
+        let exact = match bytes.capacity() == bytes.len() {
+            true => std::mem::take(&mut *bytes).into_boxed_slice(),
+            // To cut it to its size would leave the octets behind, unwiped, if it moved.
+            false => Box::from(&bytes[..]),
+        };
+        Secret(Zeroizing::new(exact))
     }
 
     /// An empty secret, such as the integrity key that goes with an AEAD.
@@ -165,6 +171,14 @@ mod tests {
             };
             assert_eq!(secret.split(lengths).err(), Some(expected));
         }
+    }
+
+    #[test]
+    fn spare_room_is_not_kept() {
+        let mut roomy = Vec::with_capacity(64);
+        roomy.extend_from_slice(b"abc");
+        assert_eq!(Secret::new(roomy).as_bytes(), b"abc");
+        assert_eq!(std::mem::size_of::<Secret>(), 16);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use ike::IkeSaId;
 use parcel::{Ceilings, Stray};
 use policy::{Bucket, ChildId};
 use records::Records;
-use reserve::Reserve;
+use reserve::{FIRST_CEILING, Reserve};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -63,8 +63,9 @@ pub(crate) struct Replication {
     /// Whether a datagram is never delivered twice, at the price of a block of fresh ones.
     pub(crate) strict: bool,
     pub(crate) groups: BTreeMap<GroupName, Shared>,
-    /// The group of every pair that is replicated.
-    pub(crate) homes: BTreeMap<ChildId, GroupName>,
+    /// The bucket of every pair that is replicated, and the group that each bucket is.
+    pub(crate) homes: BTreeMap<ChildId, Bucket>,
+    names: BTreeMap<Bucket, GroupName>,
     /// Whether a witness decides who has copies.
     pub(crate) witness: bool,
     /// Nothing waits for the copies: see [`Node::sabotage_output_commit`](crate::Node).
@@ -111,9 +112,14 @@ pub(crate) struct PairState {
     pub(crate) outbound: Reserve,
     /// The ceiling that the data plane has: below that of `outbound` while a grant is held back.
     pub(crate) granted: u64,
-    pub(crate) inbound: Reserve,
+    /// Only where inbound windows are strict.
+    pub(crate) inbound: Option<Box<Reserve>>,
     /// The last image of its inbound window.
-    pub(crate) window: Vec<u8>,
+    #[expect(
+        clippy::box_collection,
+        reason = "of very many pairs that are kept few have one"
+    )]
+    pub(crate) window: Option<Box<Vec<u8>>>,
     /// A member that is lost may go on with it: it gets no more numbers.
     pub(crate) bound: bool,
     /// A member that is no more may have: it gets none ever, and nobody gets a copy.
@@ -124,8 +130,18 @@ impl PairState {
     pub(crate) fn ceilings(&self) -> Ceilings {
         Ceilings {
             outbound: self.outbound.ceiling,
-            inbound: self.inbound.ceiling,
+            inbound: self
+                .inbound
+                .as_ref()
+                .map_or(FIRST_CEILING, |one| one.ceiling),
         }
+    }
+
+    /// Keeps the image of its inbound window.
+    pub(crate) fn note_window(&mut self, image: &[u8]) {
+        let window = self.window.get_or_insert_default();
+        window.clear();
+        window.extend_from_slice(image);
     }
 }
 
@@ -189,12 +205,13 @@ impl Replication {
     ) -> BTreeMap<GroupName, Vec<(ChildId, Vec<u8>)>> {
         let mut by_group: BTreeMap<GroupName, Vec<(ChildId, Vec<u8>)>> = BTreeMap::new();
         for (child, image) in windows {
-            let Some(group) = self.homes.get(&child) else {
+            let bucket = self.homes.get(&child);
+            let Some(group) = bucket.and_then(|bucket| self.names.get(bucket)) else {
                 continue;
             };
             let shared = self.groups.get_mut(group);
             if let Some(pair) = shared.and_then(|shared| shared.pairs.get_mut(&child)) {
-                pair.window.clone_from(&image);
+                pair.note_window(&image);
             }
             let of_group = by_group.entry(group.clone()).or_default();
             of_group.push((child, image));
@@ -210,16 +227,24 @@ impl Replication {
         groups: impl IntoIterator<Item = (GroupName, Bucket, Vec<IpAddr>)>,
     ) -> Self {
         let shared = |(name, bucket, addresses)| (name, Shared::new(bucket, addresses));
+        let groups: BTreeMap<GroupName, Shared> = groups.into_iter().map(shared).collect();
+        let names = groups.iter().map(|(name, one)| (one.bucket, name.clone()));
         Replication {
             me,
             replicator,
             number,
             strict,
             witness,
-            groups: groups.into_iter().map(shared).collect(),
+            names: names.collect(),
+            groups,
             homes: BTreeMap::new(),
             sabotaged: false,
         }
+    }
+
+    /// The group of a pair that is replicated.
+    pub(crate) fn home(&self, child: ChildId) -> Option<&GroupName> {
+        self.names.get(self.homes.get(&child)?)
     }
 
     /// The group that has a local address.

@@ -27,8 +27,7 @@ impl Writer {
 
     /// What was written, in an allocation of its size.
     pub(crate) fn finish(self) -> Secret {
-        let written = Secret::new(self.0);
-        written.duplicate()
+        Secret::new(self.0)
     }
 
     pub(crate) fn u8(&mut self, value: u8) {
@@ -227,7 +226,12 @@ impl<'a> Reader<'a> {
         if count > most {
             return None;
         }
-        (0..count).map(|_| read(self)).collect()
+        // Of its size: very many records are kept, and a vector that grows has room for four.
+        let mut values = Vec::with_capacity(count);
+        for _ in 0..count {
+            values.push(read(self)?);
+        }
+        Some(values)
     }
 
     pub(crate) fn address(&mut self) -> Option<IpAddr> {

@@ -5,7 +5,7 @@ use crate::event::Event;
 use crate::node::Node;
 use crate::output::Output;
 use crate::replication::parcel::{Ceilings, News, Stray};
-use crate::replication::records::Kept;
+use crate::replication::records::{Children, Kept};
 use crate::replication::reserve::Reserve;
 use crate::replication::{
     ADOPTED_AT_ONCE, ADOPTION_PAUSE, GRACE, PairState, REKEYS_PER_SECOND, SPREAD, STRICT_SPREAD,
@@ -34,7 +34,7 @@ impl Node {
             Some(News::Windows(windows)) => {
                 for (child, image) in windows {
                     if let Some(pair) = self.pair_mut(group, child) {
-                        pair.window.clone_from(&image);
+                        pair.note_window(&image);
                         self.outputs
                             .push_back(Output::RestoreWindow { child, image });
                     }
@@ -89,7 +89,7 @@ impl Node {
             };
             pair.outbound = Reserve::new(outbound, now);
             pair.granted = outbound;
-            pair.inbound = Reserve::new(inbound, now);
+            pair.inbound = strict.then(|| Box::new(Reserve::new(inbound, now)));
             self.outputs.push_back(Output::Grant {
                 child,
                 ceiling: outbound,
@@ -152,6 +152,7 @@ impl Node {
 
     /// Keeps a record; ESP gets what is new in it, behind a closed gate.
     fn keep(&mut self, group: &GroupName, known: &Recorded, record: Record, now: Instant) {
+        let strict = self.replication.as_ref().is_some_and(|one| one.strict);
         for pair in &known.pairs {
             let (child, spi) = (pair.spec.id, pair.spec.inbound_spi);
             let Some(shared) = self.shared_mut(group) else {
@@ -179,14 +180,14 @@ impl Node {
                     active: pair.active,
                     outbound: Reserve::new(1, now),
                     granted: 1,
-                    inbound: Reserve::new(1, now),
-                    window: Vec::new(),
+                    inbound: strict.then(|| Box::new(Reserve::new(1, now))),
+                    window: None,
                     bound: false,
                     forsaken: false,
                 },
             );
             if let Some(replication) = &mut self.replication {
-                replication.homes.insert(child, group.clone());
+                replication.homes.insert(child, bucket);
             }
             self.ike.claim_spi(spi);
             self.outputs
@@ -203,7 +204,7 @@ impl Node {
         let kept = Kept {
             record,
             remote: known.remote,
-            children: known.pairs.iter().map(|pair| pair.spec.id).collect(),
+            children: Children::new(known.pairs.iter().map(|pair| pair.spec.id)),
         };
         if let Some(shared) = self.shared_mut(group) {
             shared.records.insert(known.ike, kept);

@@ -54,15 +54,15 @@ impl Node {
             active: at_once,
             outbound: Reserve::first(now),
             granted: 1,
-            inbound: Reserve::first(now),
-            window: Vec::new(),
+            inbound: replication.strict.then(|| Box::new(Reserve::first(now))),
+            window: None,
             bound: false,
             forsaken: false,
         };
         let (child, reserve) = (spec.id, pair.outbound);
         let ceilings = pair.ceilings();
         shared.pairs.insert(child, pair);
-        replication.homes.insert(child, group.clone());
+        replication.homes.insert(child, shared.bucket);
         install.outbound = ike::Outbound::Later;
         self.outputs.push_back(Output::Install(install));
         let news = News::Ceilings(vec![(child, ceilings)]);
@@ -91,7 +91,7 @@ impl Node {
         let replication = self.replication.as_mut();
         let home = replication
             .as_ref()
-            .and_then(|one| one.homes.get(&child))
+            .and_then(|one| one.home(child))
             .cloned();
         let shared = replication
             .zip(home)
@@ -112,9 +112,9 @@ impl Node {
         let Some(replication) = &mut self.replication else {
             return;
         };
-        if let Some(group) = replication.homes.remove(&child)
-            && let Some(shared) = replication.groups.get_mut(&group)
-        {
+        let home = replication.home(child).cloned();
+        replication.homes.remove(&child);
+        if let Some(shared) = home.and_then(|group| replication.groups.get_mut(&group)) {
             shared.pairs.remove(&child);
         }
     }
@@ -193,7 +193,7 @@ impl Node {
         let Some(replication) = &mut self.replication else {
             return;
         };
-        let Some(group) = replication.homes.get(&child).cloned() else {
+        let Some(group) = replication.home(child).cloned() else {
             return;
         };
         let Some(shared) = replication.groups.get_mut(&group) else {
@@ -230,7 +230,7 @@ impl Node {
         let Some(replication) = &mut self.replication else {
             return;
         };
-        let Some(group) = replication.homes.get(&child).cloned() else {
+        let Some(group) = replication.home(child).cloned() else {
             return;
         };
         let Some(shared) = replication.groups.get_mut(&group) else {
@@ -240,10 +240,13 @@ impl Node {
         let Some(pair) = shared.pairs.get_mut(&child).filter(usable) else {
             return;
         };
-        if shared.epoch.is_none() || !pair.inbound.refill(highest, true, now) {
+        let Some(inbound) = &mut pair.inbound else {
+            return;
+        };
+        if shared.epoch.is_none() || !inbound.refill(highest, true, now) {
             return;
         }
-        let (ceiling, refill_at) = (pair.inbound.ceiling, pair.inbound.refill_at());
+        let (ceiling, refill_at) = (inbound.ceiling, inbound.refill_at());
         let ceilings = pair.ceilings();
         shared.staged.push(Output::GrantInbound {
             child,
@@ -352,8 +355,9 @@ impl Node {
                     .collect();
                 let ceilings = pairs.iter().map(|(child, pair)| (**child, pair.ceilings()));
                 let news = News::Ceilings(ceilings.collect());
-                let windows = pairs.iter().filter(|(_, pair)| !pair.window.is_empty());
-                let windows = windows.map(|(child, pair)| (**child, pair.window.clone()));
+                let window = |pair: &PairState| Some(pair.window.as_deref()?.clone());
+                let windows = pairs.iter().map(|(child, pair)| (**child, window(pair)));
+                let windows = windows.filter_map(|(child, window)| Some((child, window?)));
                 let windows = News::Windows(windows.collect()).encode();
                 replication.replicator.append_loose(group, &windows);
                 let next = pairs.last().map(|(child, _)| Cursor::Pairs(Some(**child)));

@@ -267,8 +267,8 @@ fn an_owner_that_began_without_copies_keeps_its_own_when_it_starts_again() {
         active: true,
         outbound: first,
         granted: 1,
-        inbound: crate::replication::reserve::Reserve::first(now),
-        window: Vec::new(),
+        inbound: None,
+        window: None,
         bound: false,
         forsaken: false,
     };

@@ -4,21 +4,68 @@
 use ike::{IkeSaId, Record};
 use policy::ChildId;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Bound;
 
 /// A record with its peer's address and its children.
 pub(crate) struct Kept {
     pub(crate) record: Record,
     pub(crate) remote: IpAddr,
-    pub(crate) children: Box<[ChildId]>,
+    pub(crate) children: Children,
+}
+
+/// The pairs of an IKE SA: nearly always one, which needs no allocation of its own.
+pub(crate) enum Children {
+    One(ChildId),
+    Many(Box<[ChildId]>),
+}
+
+impl Children {
+    pub(crate) fn new(mut all: impl ExactSizeIterator<Item = ChildId>) -> Self {
+        match (all.len(), all.next()) {
+            (1, Some(child)) => Children::One(child),
+            (_, first) => Children::Many(first.into_iter().chain(all).collect()),
+        }
+    }
+
+    fn as_slice(&self) -> &[ChildId] {
+        match self {
+            Children::One(child) => std::slice::from_ref(child),
+            Children::Many(children) => children,
+        }
+    }
+}
+
+/// An IKE SA by its peer's address, in the order of the addresses. It is smaller than a pair of an
+/// `IpAddr` and a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct OfPeer {
+    address: [u8; 16],
+    ike: [u8; 8],
+}
+
+impl OfPeer {
+    fn new(remote: IpAddr, ike: IkeSaId) -> Self {
+        let address: Ipv6Addr = match remote {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        OfPeer {
+            address: address.octets(),
+            ike: ike.0.to_be_bytes(),
+        }
+    }
+
+    fn ike(self) -> IkeSaId {
+        IkeSaId(u64::from_be_bytes(self.ike))
+    }
 }
 
 /// All records of a group.
 #[derive(Default)]
 pub(crate) struct Records {
     by_ike: BTreeMap<IkeSaId, Kept>,
-    by_peer: BTreeSet<(IpAddr, IkeSaId)>,
+    by_peer: BTreeSet<OfPeer>,
 }
 
 impl Records {
@@ -28,14 +75,14 @@ impl Records {
         if let Some(before) = self.by_ike.insert(ike, kept)
             && before.remote != remote
         {
-            self.by_peer.remove(&(before.remote, ike));
+            self.by_peer.remove(&OfPeer::new(before.remote, ike));
         }
-        self.by_peer.insert((remote, ike));
+        self.by_peer.insert(OfPeer::new(remote, ike));
     }
 
     pub(crate) fn remove(&mut self, ike: IkeSaId) -> Option<Kept> {
         let kept = self.by_ike.remove(&ike)?;
-        self.by_peer.remove(&(kept.remote, ike));
+        self.by_peer.remove(&OfPeer::new(kept.remote, ike));
         Some(kept)
     }
 
@@ -70,13 +117,15 @@ impl Records {
 
     /// Those with a peer at this address.
     pub(crate) fn of_peer(&self, remote: IpAddr) -> Vec<IkeSaId> {
-        let range = (remote, IkeSaId(0))..=(remote, IkeSaId(u64::MAX));
-        self.by_peer.range(range).map(|(_, ike)| *ike).collect()
+        let of = |ike| OfPeer::new(remote, IkeSaId(ike));
+        let range = self.by_peer.range(of(0)..=of(u64::MAX));
+        range.map(|one| one.ike()).collect()
     }
 
     /// The children of one as it was recorded last.
     pub(crate) fn children(&self, ike: IkeSaId) -> &[ChildId] {
-        self.by_ike.get(&ike).map_or(&[], |kept| &kept.children)
+        let kept = self.by_ike.get(&ike);
+        kept.map_or(&[], |kept| kept.children.as_slice())
     }
 }
 
@@ -90,7 +139,7 @@ mod tests {
         let kept = |remote| Kept {
             record: Record::from_octets(b"record"),
             remote,
-            children: Box::from([ChildId(7)]),
+            children: Children::new([ChildId(7)].into_iter()),
         };
         let mut records = Records::default();
         for (ike, remote) in [(1, old), (2, old), (1, new)] {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 pub(crate) const MIN_BLOCK: u64 = 1 << 10;
 /// Most: above a million packets in a tenth of a second the owner asks ten times a second.
 pub(crate) const MAX_BLOCK: u64 = 1 << 20;
+/// The ceiling of a new pair, whose first number is 1: one block.
+pub(crate) const FIRST_CEILING: u64 = 1 + MIN_BLOCK;
 /// A block that lasts shorter than this is too small.
 const SHORT: Duration = Duration::from_millis(250);
 /// One that lasts longer is too large.
@@ -32,9 +34,9 @@ impl Reserve {
         }
     }
 
-    /// The first block of a new pair, whose first number is 1.
+    /// The first block of a new pair.
     pub(crate) fn first(now: Instant) -> Self {
-        Self::new(1 + MIN_BLOCK, now)
+        Self::new(FIRST_CEILING, now)
     }
 
     /// Another block, for a pair that has come to `next`; `waiting`: a packet waits that needs more
