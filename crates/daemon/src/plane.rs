@@ -8,6 +8,7 @@ mod offload;
 mod order;
 mod outbound;
 mod sockets;
+mod telling;
 mod usage;
 
 use esp::{Counts, Discard, InboundSa, OutboundSa, Refill, WindowImage};

@@ -20,6 +20,11 @@ impl<K: Copy> Due<K> {
         self.0.reserve(count.saturating_sub(self.0.len()));
     }
 
+    /// Whether nothing is due.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Puts an SA on the list.
     pub(crate) fn push(&mut self, key: K) {
         self.0.push_back(key);

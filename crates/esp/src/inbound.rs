@@ -201,6 +201,18 @@ impl Inbound {
         None
     }
 
+    /// Whether [`poll_refill`](Self::poll_refill) may have something.
+    #[must_use]
+    pub fn has_refills(&self) -> bool {
+        !self.refills.is_empty()
+    }
+
+    /// Whether [`poll_windows`](Self::poll_windows) may have something.
+    #[must_use]
+    pub fn has_windows(&self) -> bool {
+        !self.moved.is_empty()
+    }
+
     /// Adds to `images` the windows that have moved since they were last asked for, at most `limit`
     /// of them, those that have waited longest first. The cost is that of the windows that moved.
     /// SAs of [`Bucket::HOST`] are nobody else's and never among them.

@@ -2,6 +2,7 @@
 
 use crate::plane::order::{InboundOrder, Queue};
 use crate::plane::sockets::{IKE_PORT, NATT_PORT};
+use crate::plane::telling::Telling;
 use crate::plane::usage::{Begun, Way};
 use crate::plane::{Report, Sockets, nanoseconds, offload};
 use esp::{Arrival, Counts, Inbound, InboundBatch};
@@ -26,11 +27,6 @@ const BUDGET: usize = 4;
 /// a second, a flood meets this bound.
 const MAX_UNKNOWN: u32 = 256;
 const UNKNOWN_WINDOW: Duration = Duration::from_secs(1);
-/// How often the members of a cluster hear how far inbound windows have come: what arrived since
-/// is what could be replayed after a crash.
-const WINDOWS: Duration = Duration::from_millis(10);
-/// Windows told at a time.
-const MAX_WINDOWS: usize = 4096;
 /// The token of the orders; sockets have the smaller ones.
 const ORDERS: u64 = 6;
 
@@ -60,9 +56,7 @@ struct Work {
     /// Unknown SPIs reported since `window` began.
     unknown: u32,
     window: Instant,
-    /// When the windows of groups were told last, and whether one may have moved since.
-    told: Instant,
-    moved: bool,
+    telling: Telling,
     /// Buckets that are handed over: what comes for them is passed on.
     passing: [bool; Bucket::COUNT],
     /// Buckets whose gate is open and of which nothing was opened since; whether there is any.
@@ -97,17 +91,13 @@ impl Worker {
             batch: InboundBatch::new(),
             unknown: 0,
             window: self.begun,
-            told: self.begun,
-            moved: false,
+            telling: Telling::new(self.begun),
             passing: [false; Bucket::COUNT],
             fresh: [false; Bucket::COUNT],
             any_fresh: false,
         };
         loop {
-            let wait = work
-                .moved
-                .then(|| WINDOWS.saturating_sub(work.told.elapsed()));
-            poller.wait(&mut events, wait)?;
+            poller.wait(&mut events, work.telling.wait(&work.inbound))?;
             let _ = self.orders.wake.clear();
             if !self.obey(&mut work)? {
                 return Ok(());
@@ -127,18 +117,7 @@ impl Worker {
         while let Some(counting) = work.inbound.poll_counting() {
             let _ = self.counting.send((Way::In, counting));
         }
-        while let Some(refill) = work.inbound.poll_refill() {
-            let _ = self.report.try_send(Report::RefillInbound(refill));
-        }
-        if work.moved && work.told.elapsed() >= WINDOWS {
-            let mut windows = Vec::new();
-            work.inbound.poll_windows(MAX_WINDOWS, &mut windows);
-            work.told = Instant::now();
-            work.moved = windows.len() == MAX_WINDOWS;
-            if !windows.is_empty() {
-                let _ = self.report.try_send(Report::Windows(windows));
-            }
-        }
+        work.telling.tell(&mut work.inbound, &self.report);
     }
 
     fn source(&self, token: u64) -> Option<Source<'_>> {
@@ -248,7 +227,6 @@ impl Worker {
         let bucket = bucket_of(buffer.get(arrival.place.clone()));
         // Why one was refused is counted where it was refused.
         let taken = work.inbound.receive(&arrival, buffer, now, &mut work.batch);
-        work.moved |= taken.is_ok();
         if work.any_fresh && taken.is_ok() {
             self.first_opened(bucket, work);
         }
@@ -284,7 +262,6 @@ impl Worker {
         let mut batch = InboundBatch::new();
         let bucket = bucket_of(Some(&bytes));
         let taken = work.inbound.receive(&arrival, &mut bytes, now, &mut batch);
-        work.moved |= taken.is_ok();
         if taken.is_ok() {
             self.first_opened(bucket, work);
         }
