@@ -172,6 +172,7 @@ fn inherit(from: &mut Sa, to: &mut Sa, ctx: &mut Context<'_>) {
 /// in one step.
 fn hand_over(from: &mut Sa, to: &mut Sa, ctx: &mut Context<'_>) {
     (from.changed, to.changed) = (true, true);
+    to.children.reserve_exact(from.children.len());
     for child in std::mem::take(&mut from.children) {
         ctx.registry.settle(child.id, to.id);
         to.children.push(child);

@@ -58,10 +58,11 @@ pub(crate) fn keep(sa: &mut Sa, contents: &Contents<'_>) {
         .notifies()
         .iter()
         .filter_map(|notify| notify.as_crash_token());
-    let tokens: Vec<Vec<u8>> = given
+    let mut tokens: Vec<Vec<u8>> = given
         .take(limits::CRASH_TOKENS)
         .map(<[u8]>::to_vec)
         .collect();
+    tokens.shrink_to_fit();
     if sa.peer.ike.qcd && !tokens.is_empty() {
         sa.recovery.tokens = tokens;
     }

@@ -47,10 +47,14 @@ impl Sa {
             outbound_spi: child.outbound_spi,
             mode: child.template.mode,
             suite: child.suite,
-            selectors: Box::new(child.selectors.clone()),
+            selectors: Box::new(child.spec.selectors.clone()),
         });
         let id = child.id;
         ctx.registry.settle(id, self.id);
+        // Nearly all have one: a vector that grows by itself would have room for four.
+        if self.children.is_empty() {
+            self.children.reserve_exact(1);
+        }
         self.children.push(child);
         id
     }
@@ -110,6 +114,9 @@ impl Sa {
             return;
         };
         let child = self.children.remove(at);
+        if self.children.len() <= 1 {
+            self.children.shrink_to_fit();
+        }
         self.changed = true;
         ctx.registry.forget(id, child.inbound_spi);
         if self.children.is_empty() {

@@ -7,7 +7,6 @@ use policy::child::ChildTemplate;
 use policy::names::{PeerName, RuleName};
 use policy::proposal::EspSuite;
 use policy::sa::{ChildId, KeyMaterial, SaSpec};
-use policy::selector::Selectors;
 use policy::timers::ChildLifetime;
 
 use crate::command::{Acquire, Usage};
@@ -39,14 +38,14 @@ pub(crate) struct Child {
     pub(crate) suite: EspSuite,
     pub(crate) inbound_spi: u32,
     pub(crate) outbound_spi: u32,
-    pub(crate) selectors: Selectors,
     pub(crate) stage: Stage,
     /// Whether its outbound SA may carry traffic.
     pub(crate) active: bool,
     /// Whether ESP still has it; a pair that is deleted for a reason other than rekeying loses
     /// it before the peer has answered.
     pub(crate) in_esp: bool,
-    /// What ESP was given, with the keys: the other members of a cluster need them as well.
+    /// What ESP was given, with the traffic and the keys: the other members of a cluster need them
+    /// as well.
     pub(crate) spec: Arc<SaSpec>,
     /// How many outbound sequence numbers the peer's cluster had us skip.
     pub(crate) skipped: u64,
@@ -88,7 +87,6 @@ impl Child {
             suite: agreed.suite,
             inbound_spi: agreed.inbound_spi,
             outbound_spi: agreed.outbound_spi,
-            selectors: agreed.selectors,
             stage: Stage::Installed,
             active: true,
             in_esp: true,
@@ -109,7 +107,7 @@ impl Child {
             remote: path.remote.ip(),
             flow: None,
             child: self.template.clone(),
-            selectors: self.selectors.clone(),
+            selectors: self.spec.selectors.clone(),
         }
     }
 
@@ -179,7 +177,7 @@ impl Child {
             suite: self.suite,
             inbound_spi: self.inbound_spi,
             outbound_spi: self.outbound_spi,
-            selectors: self.selectors.clone(),
+            selectors: self.spec.selectors.clone(),
             age: now.saturating_duration_since(self.born),
             rekey_in: self.rekey_at.map(|at| at.saturating_duration_since(now)),
         }

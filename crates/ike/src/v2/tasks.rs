@@ -64,8 +64,8 @@ impl Sa {
     pub(crate) fn serves(&self, wanted: &Acquire) -> bool {
         let same = |one: &Acquire| one.rule == wanted.rule && one.selectors == wanted.selectors;
         let carries = |child: &Child| match wanted.flow {
-            Some(flow) => child.selectors.contains(&flow, Direction::Outbound),
-            None => child.selectors == wanted.selectors,
+            Some(flow) => child.spec.selectors.contains(&flow, Direction::Outbound),
+            None => child.spec.selectors == wanted.selectors,
         };
         let serves = |child: &Child| child.is_live() && child.rule == wanted.rule && carries(child);
         let queued =

@@ -48,7 +48,7 @@ pub(crate) fn write(to: &mut Writer, child: &Child, now: Instant) {
     to.u32(child.inbound_spi);
     to.u32(child.outbound_spi);
     to.u32(child.spec.replay_window);
-    to.selectors(&child.selectors);
+    to.selectors(&child.spec.selectors);
     to.keys(&child.spec.inbound_keys);
     to.keys(&child.spec.outbound_keys);
     to.flag(child.active);
@@ -170,7 +170,6 @@ impl Written {
             suite: self.suite,
             inbound_spi: self.spec.inbound_spi,
             outbound_spi: self.spec.outbound_spi,
-            selectors: self.spec.selectors.clone(),
             spec: Arc::new(self.spec),
             skipped: self.skipped,
             stage: self.stage.revive(now),
