@@ -236,17 +236,20 @@ impl Plane {
     /// When a key does not fit its algorithm, which a correct negotiation excludes.
     pub(crate) fn install(&mut self, install: &Install) -> Result<(), crypto::cipher::KeyError> {
         let (spec, bucket) = (&install.spec, install.bucket);
-        let mut inbound = InboundSa::new(Arc::clone(spec), bucket)?;
-        if self.strict && !bucket.is_host() {
-            inbound = inbound.strict();
-        }
-        let outbound = Box::new(OutboundSa::new(Arc::clone(spec), bucket)?);
-        self.inbound.give(InboundOrder::Install(Box::new(inbound)));
+        // Both are looked at before either is installed; the workers make their own.
+        InboundSa::new(Arc::clone(spec), bucket)?;
+        let outbound = OutboundSa::new(Arc::clone(spec), bucket)?;
+        let spec = Arc::clone(spec);
+        self.inbound.give(InboundOrder::Install {
+            spec: Arc::clone(&spec),
+            bucket,
+            strict: self.strict && !bucket.is_host(),
+        });
         match install.outbound {
-            When::Now => self.outbound.give(OutboundOrder::Install(outbound)),
+            When::Now => self.outbound.give(OutboundOrder::Install { spec, bucket }),
             When::Later => {
                 let later = Later {
-                    sa: outbound,
+                    sa: Box::new(outbound),
                     granted: None,
                 };
                 self.later.insert(spec.id, later);
@@ -258,7 +261,7 @@ impl Plane {
     /// Lets the outbound SA of a pair carry traffic.
     pub(crate) fn activate(&mut self, child: ChildId) {
         if let Some(Later { sa, granted }) = self.later.remove(&child) {
-            self.outbound.give(OutboundOrder::Install(sa));
+            self.outbound.give(OutboundOrder::Activate(sa));
             if let Some((ceiling, refill_at)) = granted {
                 self.grant(child, ceiling, refill_at);
             }
@@ -299,6 +302,7 @@ impl Plane {
     /// The owner of a pair has seen so much.
     pub(crate) fn restore_window(&self, child: ChildId, image: &[u8]) {
         if let Some((image, _)) = WindowImage::decode(image) {
+            let image = Box::new(image);
             self.inbound.give(InboundOrder::Restore { child, image });
         }
     }

@@ -5,7 +5,7 @@ use crate::plane::sockets::{IKE_PORT, NATT_PORT};
 use crate::plane::telling::Telling;
 use crate::plane::usage::{Begun, Way};
 use crate::plane::{Report, Sockets, nanoseconds, offload};
-use esp::{Arrival, Counts, Inbound, InboundBatch};
+use esp::{Arrival, Counts, Inbound, InboundBatch, InboundSa};
 use linux::poll::{Events, Interest, Poller};
 use linux::raw::EspSocket;
 use linux::tun::{MAX_SLICES, Tun};
@@ -312,7 +312,16 @@ impl Worker {
             let inbound = &mut work.inbound;
             match self.orders.next() {
                 Ok(None) => return Ok(true),
-                Ok(Some(InboundOrder::Install(sa))) => inbound.install(*sa),
+                Ok(Some(InboundOrder::Install {
+                    spec,
+                    bucket,
+                    strict,
+                })) => {
+                    // Its keys fit: that was seen before the order was given.
+                    if let Ok(sa) = InboundSa::new(spec, bucket) {
+                        inbound.install(if strict { sa.strict() } else { sa });
+                    }
+                }
                 Ok(Some(InboundOrder::Remove(child))) => {
                     inbound.remove(child);
                 }

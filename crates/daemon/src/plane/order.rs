@@ -1,17 +1,25 @@
 //! Orders of the control thread to the workers: a channel, and a wake-up.
 
-use esp::{InboundSa, OutboundSa, WindowImage};
+use esp::{OutboundSa, WindowImage};
 use linux::Error;
 use linux::poll::EventFd;
-use policy::{AddressRange, Bucket, ChildId, Encapsulation, RuleName, Spd};
+use policy::{AddressRange, Bucket, ChildId, Encapsulation, RuleName, SaSpec, Spd};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel as queue};
 use std::time::Duration;
 
 /// For the outbound worker.
+///
+/// Orders are small, and an SA is made by its worker: a standby that is filled gets very many pairs
+/// at once, and its workers may be behind.
 pub(crate) enum OutboundOrder {
-    Install(Box<OutboundSa>),
+    Install {
+        spec: Arc<SaSpec>,
+        bucket: Bucket,
+    },
+    /// An SA that has waited, as it has become meanwhile.
+    Activate(Box<OutboundSa>),
     Remove(ChildId),
     Redirect {
         child: ChildId,
@@ -51,7 +59,11 @@ pub(crate) enum OutboundOrder {
 
 /// For the inbound worker.
 pub(crate) enum InboundOrder {
-    Install(Box<InboundSa>),
+    Install {
+        spec: Arc<SaSpec>,
+        bucket: Bucket,
+        strict: bool,
+    },
     Remove(ChildId),
     Grant {
         child: ChildId,
@@ -62,7 +74,7 @@ pub(crate) enum InboundOrder {
     Exact(ChildId),
     Restore {
         child: ChildId,
-        image: WindowImage,
+        image: Box<WindowImage>,
     },
     OpenGate {
         bucket: Bucket,

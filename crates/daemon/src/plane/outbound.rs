@@ -3,7 +3,7 @@
 use crate::plane::order::{OutboundOrder, Queue};
 use crate::plane::usage::{Begun, Way};
 use crate::plane::{Report, Sockets, nanoseconds, offload};
-use esp::{Counts, Discard, Outbound, OutboundBatch, Path};
+use esp::{Counts, Discard, Outbound, OutboundBatch, OutboundSa, Path};
 use linux::poll::{Events, Interest, Poller};
 use linux::tun::{MAX_READ, Tun, VirtioNetHeader};
 use policy::{Bucket, Encapsulation, Spd};
@@ -141,7 +141,13 @@ impl Worker {
             let now = nanoseconds(self.begun);
             match self.orders.next() {
                 Ok(None) => return true,
-                Ok(Some(OutboundOrder::Install(sa))) => outbound.install(*sa, now, batch),
+                Ok(Some(OutboundOrder::Install { spec, bucket })) => {
+                    // Its keys fit: that was seen before the order was given.
+                    if let Ok(sa) = OutboundSa::new(spec, bucket) {
+                        outbound.install(sa, now, batch);
+                    }
+                }
+                Ok(Some(OutboundOrder::Activate(sa))) => outbound.install(*sa, now, batch),
                 Ok(Some(OutboundOrder::Remove(child))) => {
                     outbound.remove(child);
                 }
