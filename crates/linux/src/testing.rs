@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::netns::{self, End};
 use crate::poll::{Events, Interest, Poller};
+use crate::prefix::Prefix;
 use crate::process::is_root;
 
 mod sys;
@@ -47,8 +48,22 @@ impl Namespace {
         }
     }
 
+    /// Gives an interface an address. When this returns it is there to be used: other tests that
+    /// make and remove namespaces can keep the kernel from that for long.
     pub(crate) fn address(&self, interface: &str, prefix: &str) {
-        netns::add_address(self.end(interface), prefix.parse().unwrap()).unwrap();
+        let prefix: Prefix = prefix.parse().unwrap();
+        netns::add_address(self.end(interface), prefix).unwrap();
+        let mut netlink = netns::netlink(&self.name).unwrap();
+        if !netlink.link(interface).unwrap().running {
+            return;
+        }
+        for _ in 0..500 {
+            if netlink.delivers(prefix.address()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("packets to {prefix} are not for {}", self.name);
     }
 
     /// What a program prints in this namespace; it must succeed.

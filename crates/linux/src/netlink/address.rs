@@ -1,6 +1,7 @@
 //! Addresses of interfaces (RTM_NEWADDR and its like, rtnetlink(7)).
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
 use netlink_packet_route::address::{
@@ -9,12 +10,18 @@ use netlink_packet_route::address::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::error::Error;
+use crate::netlink::link::Link;
 use crate::netlink::route::RouteKind;
 use crate::netlink::socket::Netlink;
+use crate::poll::{Events, Poller};
 use crate::prefix::{Family, Prefix};
 
-/// How often the route to a new IPv6 address is asked for.
-const SETTLE: usize = 1000;
+/// How often the route to a new IPv6 address is asked for without a pause: about 1 ms.
+const SETTLE: usize = 100;
+/// How often after that, on an interface that is running, and the pause before each question: the
+/// kernel may be busy with other interfaces.
+const SETTLE_LATE: usize = 100;
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// How an address is added. The default is what an operator gets from `ip address add`, except
 /// that IPv6 duplicate address detection is off.
@@ -57,7 +64,8 @@ impl Netlink {
 
     /// Adds an address to an interface. Answers whether it was new; with other flags than
     /// before they are changed. Without duplicate address detection, and on an interface that
-    /// is running, packets to the address are received when this returns.
+    /// is running, packets to the address are received when this returns, unless the kernel is
+    /// busy with its interfaces for more than about 100 ms.
     ///
     /// # Errors
     /// A sentence, for example that IPv6 is disabled on the interface.
@@ -91,21 +99,39 @@ impl Netlink {
             format!("add the address {prefix} to interface {link}")
         })?;
         if bits.contains(Flags::Nodad) {
-            self.settle(prefix.address());
+            self.settle(link, prefix.address());
         }
         Ok(!known)
     }
 
     /// Asks until the kernel delivers packets for a new IPv6 address: it adds the route to it
-    /// on a thread of its own, mostly within microseconds. On an interface that is not running
-    /// it will not come, so the questions are few: about 10 ms.
-    fn settle(&mut self, address: IpAddr) {
+    /// on a thread of its own, mostly within microseconds. That thread needs the lock of all
+    /// interfaces, which may be held for long where namespaces or interfaces come and go. On an
+    /// interface that is not running the route will not come.
+    fn settle(&mut self, link: u32, address: IpAddr) {
         for _ in 0..SETTLE {
-            match self.route_get(address, 0) {
-                Ok(route) if route.kind == RouteKind::Local => return,
-                _ => std::thread::yield_now(),
+            if self.delivers(address) {
+                return;
+            }
+            std::thread::yield_now();
+        }
+        let runs = |links: Vec<Link>| links.iter().any(|one| one.index == link && one.running);
+        let (true, Ok(pause)) = (self.links().is_ok_and(runs), Poller::new()) else {
+            return;
+        };
+        let mut nothing = Events::with_capacity(1);
+        for _ in 0..SETTLE_LATE {
+            let _ = pause.wait(&mut nothing, Some(PAUSE));
+            if self.delivers(address) {
+                return;
             }
         }
+    }
+
+    /// Whether packets to an address are for this host.
+    pub(crate) fn delivers(&mut self, address: IpAddr) -> bool {
+        let route = self.route_get(address, 0);
+        route.is_ok_and(|route| route.kind == RouteKind::Local)
     }
 
     /// Removes an address from an interface. Answers whether it was there.
