@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crypto::Secret;
 use policy::child::ChildTemplate;
 use policy::names::{PeerName, RuleName};
 use policy::narrowing::is_within;
@@ -138,6 +139,9 @@ pub enum Command {
         /// Whether they may be shown.
         allowed: bool,
     },
+    /// Another secret for crash tokens, or none any more (RFC 6290). An IKE SA that is there has
+    /// told its peer a token of the one before, and gives it another when it is rekeyed.
+    SetTokenSecret(Option<Arc<Secret>>),
     /// New keys for session tickets, the newest first, or none any more (RFC 5723).
     SetTicketKeys(Option<TicketKeys>),
     /// The address is about to leave this host: delete every SA of it, at once, while it can still

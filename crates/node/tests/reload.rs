@@ -245,3 +245,24 @@ fn the_sas_of_a_peer_with_another_key_go() {
     let usage = Usage::default();
     world.command(1, Command::Usage { child, usage });
 }
+
+#[test]
+fn the_secret_of_crash_tokens_follows_a_reload() {
+    let mut world = World::new();
+    let with_secret = || Config {
+        recovery: Recovery {
+            qcd_secret: Some(Arc::new(Secret::from_slice(&[9; 32]))),
+            ..Recovery::default()
+        },
+        ..config(1, b"a key", both(1))
+    };
+    world.command(1, Command::Reload(Box::new(with_secret())));
+    world.command(0, Command::DeletePeer("other".into()));
+    world.acquire(110);
+    // The next daemon on this host is told the same secret at its start.
+    let random = Box::new(SeededRandom::new(77));
+    world.nodes[1] = Node::new(with_secret(), &[HOSTS[1]], 1, random, world.now).unwrap();
+    world.sad[1].clear();
+    world.command(0, Command::RekeyRule(RuleName::new("pop3")));
+    assert_eq!(world.rules(1), ["pop3"], "the loss was proved, at once");
+}

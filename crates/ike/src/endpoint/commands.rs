@@ -80,6 +80,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::ShowTokens { address, allowed } => {
             tables.addresses.show_tokens(address, allowed);
         }
+        Command::SetTokenSecret(secret) => tables.config.qcd_secret = secret,
         Command::SetTicketKeys(keys) => tables.config.tickets = keys,
         Command::DeleteLocalAddress { address } => leave(tables, address, now),
         Command::ForgetLocalAddress { address } => forget(tables, address, now),

@@ -2,7 +2,7 @@
 
 use crate::acquire;
 use crate::command::{ApiMisuse, Command};
-use crate::config::Config;
+use crate::config::{Config, Recovery};
 use crate::node::Node;
 use cluster::{GroupName, NodeName};
 use ike::{ChildState, ChildStatus, IkeSaId, IkeState, IkeStatus};
@@ -63,7 +63,11 @@ impl Node {
             None if self.cluster.is_none() => {}
             _ => return Err(ApiMisuse::ClusterChanged),
         }
-        let tickets = config.recovery.tickets;
+        let Recovery {
+            qcd_secret,
+            tickets,
+        } = config.recovery;
+        self.tell_ike(ike::Command::SetTokenSecret(qcd_secret), now);
         self.tell_ike(ike::Command::SetTicketKeys(tickets), now);
         self.delete_outdated(&config.rules, &config.pad, now);
         let spd = Spd::build(config.rules, self.spd.local_addresses());
