@@ -57,9 +57,13 @@ fn tells_how_many_frames_were_lost() {
     if !root_or_say_so("capture statistics") {
         return;
     }
-    let (a, _b) = two("packet-lost");
-    let capture = a.run(|| PacketSocket::capture("eth0", 4096)).unwrap();
+    let (a, b) = two("packet-lost");
     let socket = a.run(|| UdpSocket::bind("192.0.2.1:7")).unwrap();
+    let far = b.run(|| UdpSocket::bind("192.0.2.2:7")).unwrap();
+    // Until the other host's Ethernet address is known, most of what is sent goes nowhere.
+    socket.send_to(b"first", "192.0.2.2:7").unwrap();
+    wait(&far);
+    let capture = a.run(|| PacketSocket::capture("eth0", 4096)).unwrap();
     for _ in 0..200 {
         socket.send_to(&[1; 1000], "192.0.2.2:7").unwrap();
     }
