@@ -133,9 +133,12 @@ impl Group {
         }
     }
 
-    /// Whether a move that came to nothing may still take place. Then what stands is written once
-    /// more: after that it cannot.
+    /// Whether a move that this owner wants no longer may still take place. Where its answer is
+    /// lost, what stands is written once more: after that it cannot.
     pub(crate) fn in_doubt(&mut self, view: &View, out: &mut Outbox) -> bool {
+        if self.ledger.pending.as_ref().is_some_and(|one| one.moves) {
+            return true;
+        }
         let doubt = self.ledger.in_doubt();
         if doubt && self.may_propose(view) {
             self.write_again(view, out);

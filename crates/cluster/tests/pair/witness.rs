@@ -229,6 +229,28 @@ fn a_move_of_which_nobody_knows_is_not_taken_for_one_that_failed() {
 }
 
 #[test]
+fn a_move_that_is_under_way_is_not_given_up() {
+    for dies in [false, true] {
+        let mut world = running(3);
+        keep(&mut world, 0, &[0, 1]);
+        world.witness_delay = (ms(400), ms(300));
+        world.order_move(0, "mail", 1).unwrap();
+        world.run(ms(20));
+        match dies {
+            true => world.crash(1),
+            false => world.reach_witness(0, false),
+        }
+        world.run(ms(250));
+        assert_eq!(world.service(0, "mail").state, None, "{}", world.story(20));
+        world.witness_delay = (ms(2), ms(3));
+        world.reach_witness(0, true);
+        // Nobody was in sync with the one that died.
+        let owner = Some(if dies { 0 } else { 1 });
+        world.run_until(ms(8_000), |world| world.owner("mail") == owner);
+    }
+}
+
+#[test]
 fn a_member_that_was_dropped_does_not_take_the_group_from_an_owner_that_lives() {
     let mut world = running(3);
     keep(&mut world, 0, &[0]);
