@@ -13,6 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -80,6 +81,9 @@ impl Route {
         let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
         socket.set_tcp_nodelay(true)?;
         socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+        // What a connection that was given up has not delivered is thrown away with it: the kernel
+        // would deliver an old proposal when the network is mended.
+        socket.set_linger(Some(Duration::ZERO))?;
         if let Some(mark) = self.mark {
             socket.set_mark(mark)?;
         }
@@ -130,6 +134,8 @@ mod tests {
         match route.socket(([127, 0, 0, 1], 1).into()) {
             Ok(socket) => {
                 assert!(socket.nodelay().unwrap());
+                let linger = socket2::SockRef::from(&socket).linger().unwrap();
+                assert_eq!(linger, Some(Duration::ZERO));
                 assert_eq!(socket2::SockRef::from(&socket).mark().unwrap(), 7);
             }
             Err(error) => {
