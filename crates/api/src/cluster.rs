@@ -12,6 +12,10 @@ pub struct ClusterStatus {
     /// When the certificate ends that this process proves itself with (RFC 3339, UTC); `null`
     /// where nothing is replicated. A new one is read at the start.
     pub certificate_until: Option<String>,
+    /// Whether a majority of etcd answers this member, and tells it every change; `null` where
+    /// there is no witness.
+    #[serde(default)]
+    pub witness: Option<bool>,
     /// Every member, this one first.
     pub nodes: Vec<NodeStatus>,
     /// Every group.

@@ -16,6 +16,8 @@ pub struct Status {
     pub incarnation: u64,
     /// What it is doing.
     pub phase: Phase,
+    /// Whether the witness can be asked; `None` where there is none.
+    pub witness: Option<bool>,
     /// All nodes, this one first.
     pub nodes: Vec<NodeStatus>,
     /// All groups, in the order of the configuration.

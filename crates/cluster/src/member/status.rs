@@ -60,6 +60,7 @@ impl Member {
             node: self.view.me.node.clone(),
             incarnation: self.view.me.incarnation,
             phase,
+            witness: self.view.witness,
             nodes: [own].into_iter().chain(peers).collect(),
             groups: self.groups.iter().map(|group| group.status(now)).collect(),
             sent: self.sent,

@@ -56,6 +56,7 @@ pub(crate) fn cluster(of: &Sources<'_>, takeover: &str, now: Instant) -> Option<
         node: status.node.to_string(),
         takeover: takeover.to_owned(),
         certificate_until: of.certified_until.map(until),
+        witness: status.witness,
         nodes: nodes.collect(),
         groups,
     })

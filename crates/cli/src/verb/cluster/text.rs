@@ -13,6 +13,11 @@ pub(crate) fn print(status: &ClusterStatus) {
     if let Some(until) = &status.certificate_until {
         say!("  this node's certificate is valid until {until}");
     }
+    match status.witness {
+        Some(true) => say!("  the witness answers"),
+        Some(false) => say!("  the witness cannot be reached: no group changes its owner"),
+        None => {}
+    }
     for group in &status.groups {
         print_group(group);
     }
