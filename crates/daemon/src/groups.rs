@@ -154,6 +154,11 @@ impl Groups {
         }
     }
 
+    /// Announces a group's addresses no more: somebody else may have them by now.
+    pub(crate) fn hush(&mut self, name: &GroupName) {
+        stop(&mut self.announcements, name);
+    }
+
     /// Takes the addresses off the host, and announces them no more: they may be elsewhere soon.
     ///
     /// # Errors

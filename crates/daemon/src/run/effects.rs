@@ -184,6 +184,14 @@ impl Daemon {
                     links.renew(node.as_str());
                 }
             }
+            // The witness may let the lost member own the group: do not draw its traffic here.
+            Event::Standing {
+                group,
+                standing: cluster::Standing::Bound(_),
+            } if self.witness.is_some() => {
+                self.groups.hush(group);
+                self.log.event("cluster", &text);
+            }
             Event::BadRecord { .. } | Event::Unreadable { .. } => {
                 self.log.failure("cluster", &text);
             }
