@@ -346,6 +346,31 @@ impl Shared {
         all.find(|output| matches!(output, Output::OpenGate { .. }))
     }
 
+    /// What [`drop_held`](Self::drop_held) may have taken from pairs that may be used again.
+    pub(crate) fn give_again(&mut self) {
+        let usable = self.pairs.iter().filter(|(_, pair)| !pair.forsaken);
+        for (child, pair) in usable {
+            let child = *child;
+            if pair.granted < pair.outbound.ceiling {
+                self.staged.push(Output::Grant {
+                    child,
+                    ceiling: pair.outbound.ceiling,
+                    refill_at: pair.outbound.refill_at(),
+                });
+            }
+            if let Some(inbound) = &pair.inbound {
+                self.staged.push(Output::GrantInbound {
+                    child,
+                    ceiling: inbound.ceiling,
+                    refill_at: inbound.refill_at(),
+                });
+            }
+            if pair.active {
+                self.staged.push(Output::Activate { child });
+            }
+        }
+    }
+
     /// Keeps a datagram for a moment, unless there are too many.
     pub(crate) fn keep_stray(&mut self, stray: Stray) {
         let length = match &stray {

@@ -182,6 +182,23 @@ fn a_silent_sa_that_was_to_be_deleted_ends() {
 }
 
 #[test]
+fn what_was_replaced_in_silence_and_may_speak_again_says_that_it_ends() {
+    let setup = setup();
+    let mut pair = setup.pair();
+    pair.establish();
+    let (old, address) = (pair.ike(A), ip(ADDRESSES[B]));
+    let frozen = |frozen| Command::Freeze { address, frozen };
+    pair.command(B, frozen(true));
+    pair.command(B, Command::ReplaceFrozen { address, count: 9 });
+    pair.run(millis(500));
+    pair.command(B, frozen(false));
+    pair.run(secs(11));
+    let live = pair.ikes(A);
+    assert!(live.iter().all(|one| one.ike != old), "{}", pair.story());
+    pair.agree(1);
+}
+
+#[test]
 fn only_what_is_frozen_is_forsaken() {
     for frozen in [true, false] {
         let setup = setup();

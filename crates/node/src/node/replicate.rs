@@ -391,10 +391,9 @@ impl Node {
                 let (silent, halted) = (before == Loss::Silent, before == Loss::Halted);
                 if silent {
                     // Nothing else binds a pair, and there may be very many.
-                    shared
-                        .pairs
-                        .values_mut()
-                        .for_each(|pair| pair.bound = false);
+                    let pairs = shared.pairs.values_mut();
+                    pairs.for_each(|pair| pair.bound = false);
+                    shared.give_again();
                 }
                 let addresses = shared.addresses.clone();
                 for address in addresses.into_iter().filter(|_| silent || halted) {

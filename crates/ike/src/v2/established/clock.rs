@@ -82,7 +82,11 @@ pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
         return sa.lose(reason, ctx);
     }
     if matches!(sa.stage, Stage::Replaced { until } if until <= now && sa.exchanges.is_empty()) {
-        return sa.end(Reason::Rekeyed, false, ctx);
+        return match sa.children.is_empty() {
+            true => sa.end(Reason::Rekeyed, false, ctx),
+            // It was silent when it was replaced, and its peer knows nothing of that.
+            false => close(sa, Reason::Rekeyed),
+        };
     }
     sa.wake(now);
     children(sa, ctx);
