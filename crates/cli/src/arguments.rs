@@ -184,7 +184,7 @@ pub(crate) struct LabOptions {
     /// How often each scenario is run
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) runs: u32,
-    /// Install nftables and Dovecot first, if they are missing
+    /// Install nftables, Dovecot and etcd first, if they are missing
     #[arg(long)]
     pub(crate) setup: bool,
     /// Leave the lab standing, to play in it
@@ -211,6 +211,9 @@ pub(crate) struct LabOptions {
     /// So many heartbeats missing in a row, and a node counts as gone
     #[arg(long, value_name = "N")]
     pub(crate) missed: Option<u32>,
+    /// Three nodes, and an etcd of three members that decides between them
+    #[arg(long, conflicts_with = "plain")]
+    pub(crate) witness: bool,
     /// Whose IKE and ESP the front end has: holdfast or strongswan (IPv4, without mail)
     #[arg(long, value_name = "PROGRAM", default_value = lab::FrontEnd::Holdfast.name(),
         conflicts_with = "plain")]

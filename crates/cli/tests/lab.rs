@@ -150,6 +150,40 @@ fn without_reservation_the_oracle_finds_what_came_twice() {
     assert_eq!(output.status.code(), Some(1), "{progress}");
 }
 
+/// Three nodes and a real etcd: what it is for, and that it can be lost.
+#[test]
+fn a_witness_decides_who_goes_on() {
+    let etcd = ["/usr/bin/etcd", "/usr/local/bin/etcd"];
+    if !is_root() || !etcd.iter().any(|path| Path::new(path).is_file()) {
+        eprintln!("skipped: it needs root, and etcd");
+        return;
+    }
+    let out = scratch("witness");
+    let folder = out.to_string_lossy();
+    let chosen = ["move-third", "second-crash", "witness-loss", "dark"];
+    let mut arguments = vec!["lab", "--witness", "--json", "--out", &folder];
+    arguments.extend(chosen);
+    let output = lab(&arguments);
+    let (json, progress) = (text(&output.stdout), text(&output.stderr));
+    let report: Value = serde_json::from_str(&json).unwrap_or_else(|why| {
+        panic!("not one JSON object ({why}):\n{json}\n{progress}");
+    });
+    let scenarios = report["scenarios"].as_array().expect("scenarios");
+    let names: Vec<&Value> = scenarios.iter().map(|one| &one["name"]).collect();
+    assert_eq!(names, chosen);
+    for one in scenarios {
+        assert_eq!(one["failures"], Value::Array(Vec::new()), "{progress}");
+        let oracle = &one["oracle"];
+        for repeats in ["sequence_repeats", "iv_repeats", "ike_conflicts"] {
+            assert_eq!(oracle[repeats], 0, "{one}");
+        }
+    }
+    assert!(output.status.success(), "{progress}");
+    let alone = holdfast(&["lab", "second-crash"]);
+    assert_eq!(alone.status.code(), Some(2));
+    assert!(text(&alone.stderr).contains("add --witness"));
+}
+
 #[test]
 fn renegotiation_can_be_had_instead() {
     if !is_root() {

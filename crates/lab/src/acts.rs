@@ -1,8 +1,8 @@
 //! What each scenario does to the cluster, in order, and what must follow each step.
 
-use std::time::{Duration, Instant};
+mod witnessed;
 
-use api::Request;
+use std::time::{Duration, Instant};
 
 use crate::addresses::*;
 use crate::bench::{Bench, PATIENCE, Standing};
@@ -12,7 +12,8 @@ use crate::fault::Fault;
 use crate::hosts::socket;
 use crate::options::Scenario;
 use crate::probe::Probe;
-use crate::topology::{self, other, short};
+use crate::shape::Shape;
+use crate::topology::{self, short};
 
 /// How long nodes may take to agree on one owner once they hear each other, or the other's link
 /// is lost.
@@ -68,29 +69,45 @@ pub(crate) struct Stage<'a> {
 /// The fault with which a scenario begins, if it begins with one.
 fn fault(scenario: Scenario) -> Option<Fault> {
     match scenario {
-        Scenario::Protect | Scenario::PlannedMove => None,
-        Scenario::PowerCut | Scenario::Rejoin => Some(Fault::PowerCut),
+        Scenario::Protect | Scenario::PlannedMove | Scenario::MoveThird => None,
+        // What comes first here happens to a standby or to the witness.
+        Scenario::StandbyLoss
+        | Scenario::WitnessMember
+        | Scenario::WitnessLeader
+        | Scenario::RecordLoss => None,
+        Scenario::PowerCut | Scenario::Rejoin | Scenario::SecondCrash => Some(Fault::PowerCut),
         Scenario::ProcessKill | Scenario::Double => Some(Fault::ProcessKill),
         Scenario::LinkLoss => Some(Fault::LinkLoss),
         Scenario::Freeze => Some(Fault::Freeze),
         Scenario::Partition => Some(Fault::Partition),
         Scenario::OneWay => Some(Fault::OneWay),
+        Scenario::WitnessLoss => Some(Fault::WitnessLoss),
+        Scenario::Isolation => Some(Fault::Isolation),
+        Scenario::Dark => Some(Fault::Dark),
     }
 }
 
-/// Who has the address when a scenario has ended, and whether the other node still has a daemon
-/// that hears: then it must not have the address.
-pub(crate) fn end_of(scenario: Scenario) -> (&'static str, bool) {
+/// Who has the address when a scenario has ended, and the nodes that have no daemon then: the
+/// others hear, and must not have the address.
+pub(crate) fn end_of(scenario: Scenario) -> (&'static str, &'static [&'static str]) {
     match scenario {
-        Scenario::Protect => (BE1, true),
-        Scenario::PowerCut | Scenario::ProcessKill => (BE2, false),
-        Scenario::Rejoin => (BE1, true),
-        Scenario::Double => (BE1, false),
+        Scenario::PowerCut
+        | Scenario::ProcessKill
+        | Scenario::WitnessMember
+        | Scenario::WitnessLeader
+        | Scenario::WitnessLoss
+        | Scenario::RecordLoss => (BE2, &[BE1]),
+        Scenario::Protect | Scenario::Rejoin | Scenario::Dark => (BE1, &[]),
+        Scenario::Double => (BE1, &[BE2]),
+        Scenario::StandbyLoss => (BE1, &[BE2]),
+        Scenario::MoveThird => (BE3, &[]),
+        Scenario::SecondCrash => (BE3, &[BE1, BE2]),
         Scenario::PlannedMove
         | Scenario::LinkLoss
         | Scenario::Freeze
         | Scenario::Partition
-        | Scenario::OneWay => (BE2, true),
+        | Scenario::OneWay
+        | Scenario::Isolation => (BE2, &[]),
     }
 }
 
@@ -102,6 +119,11 @@ impl Stage<'_> {
     pub(crate) fn begin(&mut self, scenario: Scenario) -> Result<(), Error> {
         match (scenario, fault(scenario)) {
             (Scenario::PlannedMove, _) => self.planned_move(BE1, BE2),
+            (Scenario::MoveThird, _) => self.planned_move(BE1, BE3),
+            (Scenario::StandbyLoss, _) => self.inflict(Fault::PowerCut, BE2),
+            (Scenario::WitnessMember, _) => self.witness_member(false),
+            (Scenario::WitnessLeader, _) => self.witness_member(true),
+            (Scenario::RecordLoss, _) => self.record_loss(),
             (_, Some(fault)) => self.inflict(fault, BE1),
             (_, None) => Ok(()),
         }?;
@@ -120,6 +142,15 @@ impl Stage<'_> {
         match scenario {
             Scenario::Protect => Ok(()),
             Scenario::PlannedMove | Scenario::PowerCut | Scenario::ProcessKill => self.taken(BE2),
+            Scenario::WitnessMember => self.taken(BE2),
+            Scenario::WitnessLeader => self.taken_by_another(),
+            Scenario::MoveThird => self.taken(BE3),
+            Scenario::SecondCrash => self.second_crash(),
+            Scenario::StandbyLoss => self.standby_loss(),
+            Scenario::WitnessLoss => self.witness_loss(),
+            Scenario::Isolation => self.isolation(),
+            Scenario::Dark => self.dark(),
+            Scenario::RecordLoss => self.record_lost(),
             Scenario::LinkLoss => self.link_loss(),
             Scenario::Freeze => self.freeze(),
             Scenario::Partition => self.partition(),
@@ -138,6 +169,7 @@ impl Stage<'_> {
         self.bench.inflict(self.lab, fault, node)
     }
 
+    /// Ends a fault.
     fn cure(&mut self, fault: Fault, node: &'static str) -> Result<(), Error> {
         self.bench.cure(self.lab, fault, node)
     }
@@ -163,16 +195,28 @@ impl Stage<'_> {
 
     fn partition(&mut self) -> Result<(), Error> {
         self.bench.stop.sleep(APART)?;
+        if self.shape() == Shape::Witnessed {
+            self.one(AGREE, "of the partition")?;
+            self.answers()?;
+        }
         self.story.moment("healed");
         self.cure(Fault::Partition, BE1)?;
-        let mut one = false;
-        self.bench.stop.until(AGREE, || {
-            one = topology::owners().is_ok_and(|owners| owners.len() == 1);
-            one
-        })?;
-        let what = || format!("not exactly one node had {VIP} within {AGREE:?} of the healing");
-        self.story.hold(one, what);
+        self.one(AGREE, "of the healing")?;
         self.answers()
+    }
+
+    /// Waits until exactly one node has the address.
+    fn one(&mut self, time: Duration, of: &str) -> Result<(), Error> {
+        let shape = self.shape();
+        let one = || topology::owners(shape).is_ok_and(|owners| owners.len() == 1);
+        let one = self.bench.stop.until(time, one)?;
+        let what = || format!("not exactly one node had {VIP} within {time:?} {of}");
+        self.story.hold(one, what);
+        Ok(())
+    }
+
+    fn shape(&self) -> Shape {
+        self.bench.options.shape()
     }
 
     fn one_way(&mut self) -> Result<(), Error> {
@@ -188,7 +232,7 @@ impl Stage<'_> {
     fn rejoin(&mut self) -> Result<(), Error> {
         self.taken(BE2)?;
         self.cure(Fault::PowerCut, BE1)?;
-        self.standby(BE1)?;
+        self.standby(BE1, BE2)?;
         self.planned_move(BE2, BE1)?;
         self.alone(BE1, AGREE, "after the move back")?;
         self.answers()
@@ -197,7 +241,7 @@ impl Stage<'_> {
     fn double(&mut self) -> Result<(), Error> {
         self.taken(BE2)?;
         self.cure(Fault::ProcessKill, BE1)?;
-        self.standby(BE1)?;
+        self.standby(BE1, BE2)?;
         self.inflict(Fault::ProcessKill, BE2)?;
         self.taken(BE1)
     }
@@ -237,9 +281,9 @@ impl Stage<'_> {
 
     /// Waits until `node` has the address and the other one has not; says whether that came.
     fn alone(&mut self, node: &'static str, time: Duration, when: &str) -> Result<bool, Error> {
-        let mut owners = Vec::new();
+        let (mut owners, shape) = (Vec::new(), self.shape());
         let alone = self.bench.stop.until(time, || {
-            owners = topology::owners().unwrap_or_default();
+            owners = topology::owners(shape).unwrap_or_default();
             owners == [node]
         })?;
         self.story.hold(alone, || {
@@ -252,12 +296,14 @@ impl Stage<'_> {
         Ok(alone)
     }
 
-    /// Waits until `node` knows that the other one owns the group, and has no address of it.
-    fn standby(&mut self, node: &'static str) -> Result<(), Error> {
-        let owner = short(other(node));
+    /// Waits until `node` knows that `owner` owns the group, and has no address of it; and, where
+    /// there is a witness, until it reaches that, and could go on.
+    fn standby(&mut self, node: &'static str, owner: &'static str) -> Result<(), Error> {
+        let (owner, shape) = (short(owner), self.shape());
         let standby = self.bench.stop.until(REJOIN, || {
             control::owner(&socket(short(node)), GROUP).as_deref() == Some(owner)
                 && topology::has_vip(node).is_ok_and(|has| !has)
+                && (shape == Shape::Pair || could_go_on(node, owner))
         })?;
         self.story.hold(standby, || {
             let node = short(node);
@@ -277,14 +323,17 @@ impl Stage<'_> {
     }
 }
 
+/// Whether `node` reaches the witness, and `owner` has it in sync.
+fn could_go_on(node: &str, owner: &str) -> bool {
+    let in_sync = control::replication(&socket(owner), GROUP).map(|now| now.in_sync);
+    let in_sync = in_sync.is_some_and(|names| names.iter().any(|name| name == short(node)));
+    in_sync && control::witnessed(&socket(short(node)))
+}
+
 /// Asks a node to move the group.
 ///
 /// # Errors
 /// Its refusal.
 pub(crate) fn move_group(from: &str, to: &str) -> Result<(), String> {
-    let request = Request::ClusterMove {
-        group: GROUP.into(),
-        to: Some(short(to).into()),
-    };
-    control::ask::<serde_json::Value>(&socket(short(from)), &request, PATIENCE).map(drop)
+    control::move_group(&socket(short(from)), GROUP, short(to), PATIENCE)
 }

@@ -21,8 +21,9 @@ use crate::options::Options;
 use crate::oracle::esp::IvLength;
 use crate::oracle::keys::Generations;
 use crate::probe::Probe;
+use crate::shape::Shape;
 use crate::stop::Stop;
-use crate::topology;
+use crate::topology::{self, short};
 
 /// How long the first answer through the lab, and recovery after an event, may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -91,10 +92,10 @@ impl Bench<'_> {
         if logs.exists() {
             fs::remove_dir_all(&logs).map_err(file(&logs))?;
         }
-        topology::build()?;
+        topology::build(self.options.shape())?;
         let files = (purpose != Purpose::Chaos).then_some(folder);
-        let captures = Captures::start(files, self.iv_length())?;
-        let faults = Faults::open()?;
+        let captures = Captures::start(self.options.shape(), files, self.iv_length())?;
+        let faults = Faults::open(self.options.shape())?;
         let hosts = self.start_hosts(purpose, &logs)?;
         Ok(Standing {
             hosts,
@@ -111,7 +112,7 @@ impl Bench<'_> {
     /// As [`Bench::build`].
     pub(crate) fn leave_standing(&self, folder: &Path) -> Result<(), Error> {
         leftovers::remove()?;
-        topology::build()?;
+        topology::build(self.options.shape())?;
         self.start_hosts(Purpose::Play, &folder.join("logs"))?
             .leave();
         Ok(())
@@ -122,7 +123,7 @@ impl Bench<'_> {
             keep: purpose == Purpose::Play,
             ..self.plan(logs, purpose.serves_mail() && self.options.has_mail())
         };
-        let mut hosts = Hosts::start(&plan)?;
+        let mut hosts = Hosts::start(&plan, &self.stop)?;
         if self.options.plain && purpose != Purpose::Foreign {
             topology::take_vip(BE1)?;
         }
@@ -216,7 +217,7 @@ impl Bench<'_> {
         let answered = self.stop.until(PATIENCE, || warm_up.answers() >= STEADY)?;
         warm_up.stop();
         match answered {
-            true => self.more_sas(),
+            true => self.more_sas().and_then(|()| self.in_sync()),
             false => Err(Error::Program {
                 name: "the probe".into(),
                 detail: format!(
@@ -224,6 +225,24 @@ impl Bench<'_> {
                      are in the result folder",
                     PATIENCE.as_secs()
                 ),
+            }),
+        }
+    }
+
+    /// Waits until every other node could go on, where a witness has that written down.
+    fn in_sync(&self) -> Result<(), Error> {
+        let shape = self.options.shape();
+        if shape == Shape::Pair || !self.options.replicates() {
+            return Ok(());
+        }
+        let wanted = shape.others(BE1).count();
+        let now = || control::replication(&socket(short(BE1)), GROUP);
+        let all = || now().is_some_and(|now| now.in_sync.len() == wanted);
+        match self.stop.until(PATIENCE, all)? {
+            true => Ok(()),
+            false => Err(Error::Program {
+                name: "the standbys".into(),
+                detail: format!("were not in sync within {} s", PATIENCE.as_secs()),
             }),
         }
     }

@@ -25,7 +25,8 @@ use crate::error::{Error, file, kernel};
 use crate::flow::Flow;
 use crate::oracle::Oracle;
 use crate::oracle::esp::IvLength;
-use crate::topology::{PORTS, short};
+use crate::shape::Shape;
+use crate::topology::short;
 
 /// The kernel's buffer per wire, in bytes.
 const BUFFER: usize = 16 << 20;
@@ -41,6 +42,8 @@ struct Wire {
     /// The file's name, without its ending.
     name: &'static str,
     counted: Counted,
+    /// Whether it is the back network's, where nodes send from the virtual addresses.
+    watched: bool,
 }
 
 /// Which frames of a wire are counted.
@@ -69,12 +72,16 @@ const HEARTBEAT: Wire = Wire {
     interface: HEARTBEAT_IF,
     name: "heartbeat",
     counted: Counted::All,
+    watched: false,
 };
+/// The heartbeat network's ports, where there are three nodes.
+const HEARTBEAT_WIRES: [&str; 3] = ["heartbeat-be1", "heartbeat-be2", "heartbeat-be3"];
 const FRONT: Wire = Wire {
     namespace: FE,
     interface: FRONT_IF,
     name: "client",
     counted: Counted::None,
+    watched: false,
 };
 
 /// What was seen on the counted wires.
@@ -161,7 +168,7 @@ impl Captures {
     ///
     /// # Errors
     /// When a socket or a file cannot be had.
-    pub(crate) fn start(folder: Option<&Path>, iv: IvLength) -> Result<Self, Error> {
+    pub(crate) fn start(shape: Shape, folder: Option<&Path>, iv: IvLength) -> Result<Self, Error> {
         let start = SystemTime::now();
         let sight = Sight {
             oracle: Oracle::new(start, iv),
@@ -173,13 +180,7 @@ impl Captures {
             sight: Arc::new(Mutex::new(sight)),
             threads: Vec::new(),
         };
-        let ports = PORTS.iter().map(|&(host, interface)| Wire {
-            namespace: SWITCH,
-            interface,
-            name: short(host),
-            counted: Counted::Incoming,
-        });
-        for wire in ports.chain([HEARTBEAT, FRONT]) {
+        for wire in wires(shape) {
             let writer = folder.map(|folder| writer(folder, wire.name)).transpose()?;
             let open = || PacketSocket::capture(wire.interface, BUFFER);
             let socket = netns::run(wire.namespace, open)??;
@@ -224,6 +225,26 @@ impl Drop for Captures {
     }
 }
 
+/// Every wire that is captured.
+fn wires(shape: Shape) -> impl Iterator<Item = Wire> {
+    let port = |interface, name, watched| Wire {
+        namespace: SWITCH,
+        interface,
+        name,
+        counted: Counted::Incoming,
+        watched,
+    };
+    let back = shape
+        .ports()
+        .map(move |(host, interface)| port(interface, short(host), true));
+    let pair = (shape == Shape::Pair).then_some(HEARTBEAT);
+    let three = shape.nodes().iter().zip(HEARTBEAT_WIRES);
+    let three = three
+        .map(move |(node, name)| port(node.heartbeat_port, name, false))
+        .filter(move |_| shape == Shape::Witnessed);
+    back.chain(pair).chain(three).chain([FRONT])
+}
+
 type Writer = pcap::Writer<BufWriter<File>>;
 
 fn writer(folder: &Path, name: &str) -> Result<Writer, Error> {
@@ -250,7 +271,8 @@ fn capture(
         let last = stop.load(Ordering::Relaxed);
         match socket.receive(&mut batch) {
             Ok(_) => {
-                let mut sight = (wire.counted == Counted::Incoming)
+                let mut sight = wire
+                    .watched
                     .then(|| sight.lock().unwrap_or_else(PoisonError::into_inner));
                 for frame in batch.iter() {
                     let since = frame.time.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -19,13 +19,17 @@ use crate::options::Options;
 use crate::probe::{Probe, Seen};
 use crate::progress::Progress;
 use crate::random::Random;
+use crate::shape::Shape;
 use crate::statistics::milliseconds;
-use crate::topology::{self, NODES, other, short};
+use crate::topology::{self, short};
 use crate::verdict;
 pub use report::{ChaosReport, FaultReport, KindReport};
 
 /// How long a fault lasts at least, and how much longer it may last, in milliseconds.
 const LASTS: (u64, u64) = (50, 600);
+/// What cuts nodes off from their witness may last longer by so many times: an owner has numbers
+/// for a second.
+const LONGER: u32 = 4;
 /// How long the nodes may take to be one cluster again after a fault has ended.
 const RECOVERY: Duration = Duration::from_secs(10);
 /// Quiet time between a recovery and the next fault, and before the first and after the last.
@@ -138,6 +142,17 @@ fn watch(
     finish(lab, diary, chaos, (&seen, &six))
 }
 
+/// What can happen to a cluster of this shape.
+fn kinds(shape: Shape) -> Vec<Kind> {
+    let mut kinds: Vec<Kind> = Fault::ANYWHERE.map(Kind::Fault).to_vec();
+    kinds.push(Kind::Move);
+    if shape == Shape::Witnessed {
+        kinds.extend(Fault::WITNESSED.map(Kind::Fault));
+        kinds.extend(Fault::MEMBERS.map(Kind::Fault));
+    }
+    kinds
+}
+
 /// One fault: it happens, lasts, ends, and the nodes become one cluster again.
 fn one(
     bench: &Bench<'_>,
@@ -146,15 +161,26 @@ fn one(
     random: &mut Random,
     diary: &mut Diary,
 ) -> Result<(), Error> {
-    let mut kinds: Vec<Kind> = Fault::ALL.map(Kind::Fault).to_vec();
-    kinds.push(Kind::Move);
-    let kind = random.pick(&kinds).unwrap_or(Kind::Move);
-    let owner = topology::owners()?.first().copied().unwrap_or(BE1);
-    let node = match random.below(STANDBY) == 0 && kind != Kind::Move {
-        true => other(owner),
-        false => owner,
+    let shape = bench.options.shape();
+    let kind = random.pick(&kinds(shape)).unwrap_or(Kind::Move);
+    let standby = random.below(STANDBY) == 0 && kind != Kind::Move;
+    let owner = topology::owners(shape)?.first().copied().unwrap_or(BE1);
+    let others: Vec<_> = shape.others(owner).collect();
+    let other = match others.as_slice() {
+        &[other] => other,
+        many => random.pick(many).unwrap_or(BE2),
     };
-    let lasts = Duration::from_millis(LASTS.0 + random.below(LASTS.1));
+    let node = match kind {
+        Kind::Fault(fault) if Fault::MEMBERS.contains(&fault) => {
+            random.pick(shape.witnesses()).unwrap_or(owner)
+        }
+        _ if standby => other,
+        _ => owner,
+    };
+    let mut lasts = Duration::from_millis(LASTS.0 + random.below(LASTS.1));
+    if matches!(kind, Kind::Fault(fault) if Fault::WITNESSED.contains(&fault)) {
+        lasts *= LONGER;
+    }
     diary.moments.push(Moment {
         what: kind.name(),
         at: Instant::now(),
@@ -169,7 +195,7 @@ fn one(
             bench.cure(lab, fault, node)?;
         }
         Kind::Move => {
-            if let Err(why) = move_group(node, other(node)) {
+            if let Err(why) = move_group(node, other) {
                 diary
                     .failures
                     .push(format!("{told}: the move was refused: {why}"));
@@ -180,7 +206,7 @@ fn one(
     diary.faults.push((node, end));
     let mut odd = None;
     let recovered = bench.stop.until(RECOVERY, || {
-        odd = apart(probe, end);
+        odd = apart(shape, probe, end);
         odd.is_none()
     })?;
     diary.recoveries.push(recovered.then(|| end.elapsed()));
@@ -192,12 +218,12 @@ fn one(
 }
 
 /// Why the nodes are not one cluster that serves, if they are not.
-fn apart(probe: &Probe, since: Instant) -> Option<String> {
-    let owners = topology::owners().unwrap_or_default();
+fn apart(shape: Shape, probe: &Probe, since: Instant) -> Option<String> {
+    let owners = topology::owners(shape).unwrap_or_default();
     let &[owner] = owners.as_slice() else {
         return Some(format!("{VIP} is on {owners:?}"));
     };
-    for node in NODES {
+    for node in shape.hosts() {
         let seen = control::owner(&socket(short(node)), GROUP);
         if seen.as_deref() != Some(short(owner)) {
             // An answer that fails comes at once: do not ask all the time.
@@ -205,10 +231,28 @@ fn apart(probe: &Probe, since: Instant) -> Option<String> {
             return Some(format!("{} takes {seen:?} for the owner", short(node)));
         }
     }
+    if shape == Shape::Witnessed
+        && let Some(odd) = unwitnessed(shape, owner)
+    {
+        thread::sleep(Duration::from_millis(5));
+        return Some(odd);
+    }
     match probe.last_answer().is_some_and(|at| at > since) {
         true => None,
         false => Some("the probe has no answer".into()),
     }
+}
+
+/// Why not every node could go on, if the owner died now.
+fn unwitnessed(shape: Shape, owner: &str) -> Option<String> {
+    let mut nodes = shape.hosts().map(short);
+    if let Some(node) = nodes.find(|node| !control::witnessed(&socket(node))) {
+        return Some(format!("{node} does not reach the witness"));
+    }
+    let in_sync = control::replication(&socket(short(owner)), GROUP);
+    let in_sync = in_sync.map_or_else(Vec::new, |now| now.in_sync);
+    let others = shape.others(owner).count();
+    (in_sync.len() < others).then(|| format!("only {in_sync:?} could go on"))
 }
 
 fn finish(

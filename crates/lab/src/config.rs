@@ -4,7 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::addresses::*;
+use crate::etcd;
 use crate::kinds::{FrontEnd, Takeover};
+use crate::shape::Shape;
+use crate::topology::short;
 
 /// The key between front end and nodes: good for a lab on one machine, nowhere else.
 pub(crate) const PSK: &str = "pB7wq2ZkT9sXf4LrVn6YhJc3GdMa8eUo5iRtK1xQ0Ew";
@@ -19,6 +22,8 @@ pub(crate) const CERTIFICATES: &str = "certificates";
 pub(crate) struct Settings<'a> {
     /// ESP in UDP even though there is no NAT.
     pub(crate) udp_encap: bool,
+    /// What the cluster is made of.
+    pub(crate) shape: Shape,
     /// The ESP proposal, if not the daemon's own.
     pub(crate) esp: Option<&'a str>,
     /// Whose IKE and ESP the front end has.
@@ -53,15 +58,20 @@ pub(crate) fn node(name: &str, settings: Settings<'_>) -> String {
         FrontEnd::Holdfast => served(settings),
         FrontEnd::Strongswan => tunnel(),
     };
-    let nodes: String = [
-        ("be1", BE1_HEARTBEAT, BE1_BACK),
-        ("be2", BE2_HEARTBEAT, BE2_BACK),
-    ]
-    .iter()
-    .map(|(name, near, far)| {
-        format!("[[cluster.node]]\nname = \"{name}\"\naddress = [\"{near}\", \"{far}\"]\n\n")
-    })
-    .collect();
+    let nodes: String = settings
+        .shape
+        .nodes()
+        .iter()
+        .map(|node| {
+            let (name, near, far) = (short(node.host), node.heartbeat, node.back.0);
+            format!("[[cluster.node]]\nname = \"{name}\"\naddress = [\"{near}\", \"{far}\"]\n\n")
+        })
+        .collect();
+    let preferred: Vec<&str> = settings.shape.hosts().map(short).collect();
+    let witness = match settings.shape {
+        Shape::Pair => String::new(),
+        Shape::Witnessed => witness(),
+    };
     let takeover = settings.takeover.name();
     let heartbeat = settings.heartbeat.map_or_else(String::new, |time| {
         format!("heartbeat = \"{}ms\"\n", time.as_millis())
@@ -71,12 +81,23 @@ pub(crate) fn node(name: &str, settings: Settings<'_>) -> String {
     let certificates = settings.run_dir.join(CERTIFICATES).display().to_string();
     let cluster = format!(
         "[cluster]\nkey = \"{CLUSTER_KEY}\"\ntakeover = \"{takeover}\"\n\
-         {heartbeat}{missed}certificates = {certificates:?}\n\n{nodes}\
+         {heartbeat}{missed}certificates = {certificates:?}\n\n{witness}{nodes}\
          [[cluster.group]]\nname = \"{GROUP}\"\n\
          addresses = [\"{VIP}/{PREFIX_LEN}\", \"{VIP6}/{PREFIX_LEN6}\"]\n\
-         interface = \"{BACK_IF}\"\npreferred = [\"be1\", \"be2\"]\n"
+         interface = \"{BACK_IF}\"\npreferred = {preferred:?}\n"
     );
     head(name, settings) + &peers + &rules + &cluster
+}
+
+/// The witness, as a node reaches it.
+fn witness() -> String {
+    let urls = WITNESS_ADDRESSES.map(|at| format!("https://{at}:{}", ETCD.0));
+    let [ca, certificate, key] = etcd::papers().map(|path| path.display().to_string());
+    format!(
+        "[cluster.witness]\netcd = {urls:?}\nprefix = {:?}\nca = {ca:?}\n\
+         certificate = {certificate:?}\nkey = {key:?}\n\n",
+        etcd::KEYS
+    )
 }
 
 /// What a node requires of our front end.
@@ -166,6 +187,7 @@ mod tests {
         let run_dir = Path::new("/run/hf-lab/be1");
         let settings = Settings {
             udp_encap: true,
+            shape: Shape::Pair,
             esp: Some("aes256-sha256"),
             front_end: FrontEnd::Holdfast,
             takeover: Takeover::Replicate,
@@ -190,5 +212,13 @@ mod tests {
         assert!(be.contains("local = \"fd77::100\"") && be.contains("remote = \"fd77::10\""));
         assert!(be.contains("heartbeat = \"10ms\"\nmissed = 3\n"), "{be}");
         assert!(be.contains("takeover = \"replicate\"") && !fe.contains("[cluster]"));
+        assert!(be.contains("preferred = [\"be1\", \"be2\"]\n") && !be.contains("be3"));
+        let shape = Shape::Witnessed;
+        let be = node("be3", Settings { shape, ..settings });
+        assert!(
+            be.contains("preferred = [\"be1\", \"be2\", \"be3\"]\n"),
+            "{be}"
+        );
+        assert!(be.contains("[cluster.witness]\netcd = [\"https://10.79.0.11:2379\", "));
     }
 }

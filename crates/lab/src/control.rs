@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use api::{ClusterStatus, Reply, Request};
+use api::{ClusterStatus, ReplicationStatus, Reply, Request};
 use serde::de::DeserializeOwned;
 
 /// An answer longer than this, in bytes, is not taken.
@@ -50,4 +50,36 @@ pub(crate) fn owner(socket: &Path, group: &str) -> Option<String> {
         ask(socket, &Request::ClusterStatus, Duration::from_millis(500)).ok()?;
     let group = status.groups.into_iter().find(|g| g.name == group)?;
     group.owner.filter(|_| group.state == "online")
+}
+
+/// Asks the node behind `socket` to move a group.
+///
+/// # Errors
+/// Its refusal.
+pub(crate) fn move_group(
+    socket: &Path,
+    group: &str,
+    to: &str,
+    patience: Duration,
+) -> Result<(), String> {
+    let request = Request::ClusterMove {
+        group: group.into(),
+        to: Some(to.into()),
+    };
+    ask::<serde_json::Value>(socket, &request, patience).map(drop)
+}
+
+/// Whether the node behind `socket` reaches its witness.
+pub(crate) fn witnessed(socket: &Path) -> bool {
+    let patience = Duration::from_millis(500);
+    let status = ask::<ClusterStatus>(socket, &Request::ClusterStatus, patience);
+    status.is_ok_and(|status| status.witness == Some(true))
+}
+
+/// How the node behind `socket` stands in the replication of a group, as it sees it itself.
+pub(crate) fn replication(socket: &Path, group: &str) -> Option<ReplicationStatus> {
+    let status: ClusterStatus =
+        ask(socket, &Request::ClusterStatus, Duration::from_millis(500)).ok()?;
+    let group = status.groups.into_iter().find(|g| g.name == group)?;
+    group.replication
 }

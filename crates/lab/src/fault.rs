@@ -1,6 +1,7 @@
-//! Faults: daemons killed or frozen, cables cut, heartbeats lost on one way; and their cures.
+//! Faults: programs killed or frozen, cables cut, heartbeats lost on one way; and their cures.
 
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 
 use linux::netns;
@@ -10,12 +11,13 @@ use crate::addresses::*;
 use crate::error::{Error, kernel};
 use crate::hosts::{Hosts, Plan};
 use crate::leftovers;
-use crate::topology::{self, Cables, NODES, PORTS, other};
+use crate::shape::Shape;
+use crate::topology::{self, Cables};
 
 /// The table of nftables that holds what the lab drops; the daemons have tables of their own.
 const TABLE: &str = "hf-lab";
 
-/// What can happen to a node.
+/// What can happen to a node, or to a member of the witness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     /// Every process is killed and every cable cut, as when the power goes.
@@ -26,15 +28,29 @@ pub(crate) enum Fault {
     LinkLoss,
     /// The daemon stands still.
     Freeze,
-    /// No packet passes between the nodes; both reach everybody else.
+    /// No packet passes between the node and the others; all reach everybody else.
     Partition,
     /// The node's heartbeats do not arrive.
     OneWay,
+    /// The node's cable to the witness is cut.
+    Unwitnessed,
+    /// The node reaches neither the other nodes nor the witness, and everybody else.
+    Isolation,
+    /// No node reaches another one, and none reaches the witness.
+    Dark,
+    /// No node reaches the witness, whose members do not reach each other.
+    WitnessLoss,
+    /// The process of a member of the witness is killed.
+    MemberKill,
+    /// The cable of a member of the witness is cut.
+    MemberCut,
+    /// A member of the witness stands still.
+    MemberFreeze,
 }
 
 impl Fault {
-    /// All of them.
-    pub(crate) const ALL: [Fault; 6] = [
+    /// What can happen to every node.
+    pub(crate) const ANYWHERE: [Fault; 6] = [
         Fault::PowerCut,
         Fault::ProcessKill,
         Fault::LinkLoss,
@@ -42,6 +58,18 @@ impl Fault {
         Fault::Partition,
         Fault::OneWay,
     ];
+
+    /// What can happen to a node besides, where there is a witness.
+    pub(crate) const WITNESSED: [Fault; 4] = [
+        Fault::Unwitnessed,
+        Fault::Isolation,
+        Fault::Dark,
+        Fault::WitnessLoss,
+    ];
+
+    /// What can happen to a member of the witness.
+    pub(crate) const MEMBERS: [Fault; 3] =
+        [Fault::MemberKill, Fault::MemberCut, Fault::MemberFreeze];
 
     /// The name in the report.
     pub(crate) fn name(self) -> &'static str {
@@ -52,12 +80,20 @@ impl Fault {
             Fault::Freeze => "freeze",
             Fault::Partition => "partition",
             Fault::OneWay => "one-way",
+            Fault::Unwitnessed => "unwitnessed",
+            Fault::Isolation => "isolation",
+            Fault::Dark => "dark",
+            Fault::WitnessLoss => "witness-loss",
+            Fault::MemberKill => "etcd-kill",
+            Fault::MemberCut => "etcd-cut",
+            Fault::MemberFreeze => "etcd-freeze",
         }
     }
 }
 
 /// Does it, and undoes it.
 pub(crate) struct Faults {
+    shape: Shape,
     cables: Cables,
 }
 
@@ -66,104 +102,144 @@ impl Faults {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub(crate) fn open() -> Result<Self, Error> {
-        let cables = Cables::open()?;
-        Ok(Self { cables })
+    pub(crate) fn open(shape: Shape) -> Result<Self, Error> {
+        let cables = Cables::open(shape)?;
+        Ok(Self { shape, cables })
     }
 
-    /// Lets `fault` happen to `node` now.
+    /// Lets `fault` happen to `host` now.
     ///
     /// # Errors
     /// When the kernel refuses; a sentence, when nft does.
     pub(crate) fn inflict(
         &mut self,
         fault: Fault,
-        node: &'static str,
+        host: &'static str,
         hosts: &Hosts,
     ) -> Result<(), Error> {
         match fault {
             Fault::PowerCut => {
-                let processes = leftovers::processes(node)?;
-                self.cables.back(node, false)?;
-                self.cables.heartbeat(node, false)?;
+                let processes = leftovers::processes(host)?;
+                self.cables.back(host, false)?;
+                self.cables.heartbeat(host, false)?;
+                self.cables.witness(host, false)?;
                 for pid in processes {
                     let _ = process::kill(pid, Signal::Kill);
                 }
                 // Whatever was forked since it was listed.
-                leftovers::kill_all(node)
+                leftovers::kill_all(host)
             }
-            Fault::ProcessKill => signal(hosts, node, Signal::Kill),
-            Fault::LinkLoss => self.cables.back(node, false),
-            Fault::Freeze => signal(hosts, node, Signal::Stop),
-            Fault::Partition => {
-                nft(SWITCH, &partition())?;
-                self.cables.heartbeat(node, false)
+            Fault::ProcessKill | Fault::MemberKill => signal(hosts, host, Signal::Kill),
+            Fault::LinkLoss => self.cables.back(host, false),
+            Fault::Freeze | Fault::MemberFreeze => signal(hosts, host, Signal::Stop),
+            Fault::OneWay => {
+                let mut others = self.shape.others(host);
+                let from = self.shape.nodes().iter().filter(|node| node.host == host);
+                let from: Vec<_> = from.flat_map(|n| [n.back.0, n.heartbeat]).collect();
+                others.try_for_each(|other| nft(other, &deaf(&from)))
             }
-            Fault::OneWay => nft(other(node), &deaf()),
+            Fault::Unwitnessed | Fault::MemberCut => self.cables.witness(host, false),
+            Fault::Partition | Fault::Isolation | Fault::Dark | Fault::WitnessLoss => {
+                self.part(fault, host, false)
+            }
         }
     }
 
-    /// Ends `fault` at `node`: a dead daemon starts again, on a host that has booted if its power
-    /// was cut.
+    /// Ends `fault` at `host`: a dead program starts again, on a host that has booted if its
+    /// power was cut.
     ///
     /// # Errors
     /// As [`Faults::inflict`], and when a program cannot be started.
     pub(crate) fn cure(
         &mut self,
         fault: Fault,
-        node: &'static str,
+        host: &'static str,
         hosts: &mut Hosts,
         plan: &Plan<'_>,
     ) -> Result<(), Error> {
         match fault {
             Fault::PowerCut => {
                 // A host that boots has none of the addresses that a daemon once brought up.
-                topology::drop_vip(node)?;
-                self.cables.heartbeat(node, true)?;
-                self.cables.back(node, true)?;
-                hosts.restart(plan, node, true)
+                topology::drop_vip(host)?;
+                self.cables.heartbeat(host, true)?;
+                self.cables.witness(host, true)?;
+                self.cables.back(host, true)?;
+                hosts.restart(plan, host, true)
             }
-            Fault::ProcessKill => hosts.restart(plan, node, false),
-            Fault::LinkLoss => self.cables.back(node, true),
-            Fault::Freeze => signal(hosts, node, Signal::Continue),
-            Fault::Partition => {
-                nft(SWITCH, &format!("delete table bridge {TABLE}\n"))?;
-                self.cables.heartbeat(node, true)
+            Fault::ProcessKill | Fault::MemberKill => hosts.restart(plan, host, false),
+            Fault::LinkLoss => self.cables.back(host, true),
+            Fault::Freeze | Fault::MemberFreeze => signal(hosts, host, Signal::Continue),
+            Fault::OneWay => {
+                let mut others = self.shape.others(host);
+                others.try_for_each(|other| nft(other, &format!("delete table inet {TABLE}\n")))
             }
-            Fault::OneWay => nft(other(node), &format!("delete table inet {TABLE}\n")),
+            Fault::Unwitnessed | Fault::MemberCut => self.cables.witness(host, true),
+            Fault::Partition | Fault::Isolation | Fault::Dark | Fault::WitnessLoss => {
+                self.part(fault, host, true)
+            }
         }
+    }
+
+    /// Parts hosts from each other, or lets them find each other again.
+    fn part(&mut self, fault: Fault, host: &'static str, again: bool) -> Result<(), Error> {
+        let parted: Vec<&str> = match fault {
+            Fault::Dark => self.shape.hosts().collect(),
+            Fault::WitnessLoss => Vec::new(),
+            _ => vec![host],
+        };
+        let unwitnessed: &[&str] = match fault {
+            Fault::Dark | Fault::WitnessLoss => self.shape.witnesses(),
+            Fault::Isolation => &[host],
+            _ => &[],
+        };
+        if !parted.is_empty() {
+            match again {
+                true => nft(SWITCH, &format!("delete table bridge {TABLE}\n"))?,
+                false => nft(SWITCH, &partition(self.shape, &parted))?,
+            }
+        }
+        for node in parted {
+            self.cables.heartbeat(node, again)?;
+        }
+        for host in unwitnessed {
+            self.cables.witness(host, again)?;
+        }
+        Ok(())
     }
 }
 
-fn signal(hosts: &Hosts, node: &str, signal: Signal) -> Result<(), Error> {
-    let Some(pid) = hosts.daemon_of(node) else {
+fn signal(hosts: &Hosts, host: &str, signal: Signal) -> Result<(), Error> {
+    let Some(pid) = hosts.main_of(host) else {
         return Ok(());
     };
-    process::kill(pid, signal).map_err(kernel(format!("send {signal:?} to the daemon of {node}")))
+    process::kill(pid, signal).map_err(kernel(format!("send {signal:?} to the daemon of {host}")))
 }
 
-/// Nothing passes the switch from one node to the other: neither packets nor questions for
-/// addresses.
-fn partition() -> String {
-    let port = |node| {
-        PORTS
-            .iter()
-            .find(|(host, _)| *host == node)
-            .map_or("", |(_, port)| port)
-    };
-    let [a, b] = NODES.map(port);
+/// Nothing passes the switch of the back network between these nodes and the others: neither
+/// packets nor questions for addresses.
+fn partition(shape: Shape, parted: &[&str]) -> String {
+    let mut rules = String::new();
+    let nodes = shape.nodes();
+    for a in nodes.iter().filter(|node| parted.contains(&node.host)) {
+        for b in nodes.iter().filter(|node| node.host != a.host) {
+            for (a, b) in [(a.port, b.port), (b.port, a.port)] {
+                rules.push_str(&format!("  iifname \"{a}\" oifname \"{b}\" drop\n"));
+            }
+        }
+    }
     format!(
-        "table bridge {TABLE} {{\n chain between {{\n  type filter hook forward priority 0;\n  \
-         iifname \"{a}\" oifname \"{b}\" drop\n  \
-         iifname \"{b}\" oifname \"{a}\" drop\n }}\n}}\n"
+        "table bridge {TABLE} {{\n chain between {{\n  type filter hook forward priority 0;\n\
+         {rules} }}\n}}\n"
     )
 }
 
-/// No heartbeat arrives, on whatever path.
-fn deaf() -> String {
+/// No heartbeat arrives from a node, on whatever path.
+fn deaf(from: &[Ipv4Addr]) -> String {
+    let from: Vec<String> = from.iter().map(Ipv4Addr::to_string).collect();
+    let from = from.join(", ");
     format!(
         "table inet {TABLE} {{\n chain deaf {{\n  type filter hook input priority -300;\n  \
-         udp dport {HEARTBEATS} drop\n }}\n}}\n"
+         ip saddr {{ {from} }} udp dport {HEARTBEATS} drop\n }}\n}}\n"
     )
 }
 

@@ -15,27 +15,27 @@ use crate::config::{self, Settings};
 use crate::control;
 use crate::dovecot;
 use crate::error::{Error, file};
+use crate::etcd;
 use crate::kinds::{FrontEnd, Sabotage, Takeover};
 use crate::options::Options;
 use crate::service::VERB;
+use crate::shape::Shape;
 use crate::stop::Stop;
 use crate::strongswan;
-use crate::topology::{NODES, short};
+use crate::topology::short;
 
 /// How long a program may take until it serves.
 const START: Duration = Duration::from_secs(15);
+/// How long a move to the node that begins may take.
+const MOVE: Duration = Duration::from_secs(2);
 /// How much longer for each SA that is wanted besides the usual ones: it has rules to set up.
 const START_MORE: Duration = Duration::from_millis(20);
 
-/// The hosts that run a daemon: (namespace, name).
-pub(crate) const DAEMONS: [(&str, &str); 3] = [(FE, "fe"), (BE1, "be1"), (BE2, "be2")];
-
-/// The hosts whose IPsec is ours.
+/// The hosts whose IPsec is ours: (namespace, name).
 fn daemons(options: &Options) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let foreign = options.front_end != FrontEnd::Holdfast;
-    DAEMONS
-        .into_iter()
-        .filter(move |(host, _)| *host != FE || !foreign)
+    let front_end = (options.front_end == FrontEnd::Holdfast).then_some(FE);
+    let hosts = front_end.into_iter().chain(options.shape().hosts());
+    hosts.map(|host| (host, short(host)))
 }
 
 /// The programs of the lab, running.
@@ -106,16 +106,25 @@ pub(crate) struct Plan<'a> {
 }
 
 impl Hosts {
-    /// Starts mail, proxy and echo on the hosts, and the daemons unless the lab is plain.
+    /// Starts the witness, if there is one, and waits for it; then mail, proxy and echo on the
+    /// hosts, and the daemons unless the lab is plain.
     ///
     /// # Errors
-    /// When a program cannot be started.
-    pub(crate) fn start(plan: &Plan<'_>) -> Result<Self, Error> {
+    /// When a program cannot be started; when interrupted.
+    pub(crate) fn start(plan: &Plan<'_>, stop: &Stop) -> Result<Self, Error> {
         let mut hosts = Self {
             children: Vec::new(),
         };
         fs::create_dir_all(plan.logs).map_err(file(plan.logs))?;
-        for node in NODES {
+        let shape = plan.options.shape();
+        if !shape.witnesses().is_empty() {
+            etcd::certify()?;
+            for member in shape.witnesses() {
+                hosts.witness(plan, member)?;
+            }
+            hosts.until(stop, START, "etcd", || etcd::leader().is_some())?;
+        }
+        for node in shape.hosts() {
             hosts.node(plan, node)?;
         }
         if plan.serves_mail {
@@ -143,7 +152,8 @@ impl Hosts {
             false => (&[ECHO], &[]),
         };
         let patience = START + START_MORE * plan.options.more_sas.into();
-        for (namespace, ports) in [(BE1, node), (BE2, node), (FE, proxy)] {
+        let nodes = plan.options.shape().hosts().map(|host| (host, node));
+        for (namespace, ports) in nodes.chain([(FE, proxy)]) {
             let what = format!("what serves in {namespace}");
             self.until(stop, patience, &what, || listening(namespace, ports))?;
         }
@@ -162,9 +172,17 @@ impl Hosts {
             patience,
             "the cluster, with the group on be1,",
             || {
-                ["be1", "be2"]
-                    .iter()
-                    .all(|n| control::owner(&socket(n), GROUP).as_deref() == Some("be1"))
+                let shape = plan.options.shape();
+                let owner = |node| control::owner(&socket(node), GROUP);
+                if shape == Shape::Witnessed
+                    && let Some(first) = shape.hosts().map(short).find_map(owner)
+                    && first != "be1"
+                {
+                    // On a busy machine another node may be up long before it.
+                    let _ = control::move_group(&socket(&first), GROUP, "be1", MOVE);
+                }
+                let mut nodes = shape.hosts().map(short);
+                nodes.all(|node| owner(node).as_deref() == Some("be1"))
             },
         )?;
         match plan.options.front_end {
@@ -244,6 +262,12 @@ impl Hosts {
         Ok(())
     }
 
+    /// A member of the witness.
+    fn witness(&mut self, plan: &Plan<'_>, member: &str) -> Result<(), Error> {
+        let command = etcd::command(member)?;
+        self.spawn(plan, member, &main_title(member), command)
+    }
+
     fn echo(&mut self, plan: &Plan<'_>, node: &str, name: &str) -> Result<(), Error> {
         let mut command = service(plan, "echo");
         command.args([VIP.to_string(), VIP6.to_string()]);
@@ -289,6 +313,7 @@ impl Hosts {
         fs::create_dir_all(&run_dir).map_err(file(&run_dir))?;
         let settings = Settings {
             udp_encap: plan.options.udp_encap,
+            shape: plan.options.shape(),
             esp: plan.options.esp.as_deref(),
             front_end: plan.options.front_end,
             takeover: plan.options.takeover,
@@ -324,7 +349,7 @@ impl Hosts {
         if name != "fe" {
             command.args(plan.options.sabotage.map(Sabotage::option));
         }
-        self.spawn(plan, namespace, &daemon_title(name), command)
+        self.spawn(plan, namespace, &main_title(namespace), command)
     }
 
     /// Starts a program in a namespace, its words in a log of its own.
@@ -375,36 +400,38 @@ impl Hosts {
         Ok(())
     }
 
-    /// The process of a node's daemon, while it is one of the lab's programs.
-    pub(crate) fn daemon_of(&self, node: &str) -> Option<u32> {
-        let name = daemon_title(short(node));
-        let daemon = self.children.iter().find(|running| running.name == name);
-        daemon.map(|running| running.child.id())
+    /// The process of a host's daemon, or of its etcd, while it is one of the lab's programs.
+    pub(crate) fn main_of(&self, host: &str) -> Option<u32> {
+        let name = main_title(host);
+        let main = self.children.iter().find(|running| running.name == name);
+        main.map(|running| running.child.id())
     }
 
-    /// Starts a node's daemon again, and with `all` its other programs too; what is left of the
-    /// old ones is ended first.
+    /// Starts a host's daemon or etcd again, and with `all` a node's other programs too; what is
+    /// left of the old ones is ended first.
     ///
     /// # Errors
     /// When a program cannot be started.
     pub(crate) fn restart(
         &mut self,
         plan: &Plan<'_>,
-        node: &'static str,
+        host: &'static str,
         all: bool,
     ) -> Result<(), Error> {
-        let name = short(node);
         let old = |running: &mut Running| {
-            running.namespace == node && (all || running.name == daemon_title(name))
+            running.namespace == host && (all || running.name == main_title(host))
         };
         for mut running in self.children.extract_if(.., old) {
             let _ = running.child.kill();
             let _ = running.child.wait();
         }
-        if all {
-            self.node(plan, node)?;
+        if WITNESSES.contains(&host) {
+            return self.witness(plan, host);
         }
-        self.daemon(plan, node, name)
+        if all {
+            self.node(plan, host)?;
+        }
+        self.daemon(plan, host, short(host))
     }
 
     /// Starts a program of a node in its namespace; it sees nothing in `empty`.
@@ -470,9 +497,14 @@ pub(crate) fn socket(name: &str) -> PathBuf {
     run_dir(name).join(control::SOCKET)
 }
 
-/// What a host's daemon is called among the programs, and its log.
-fn daemon_title(name: &str) -> String {
-    format!("{name}-daemon")
+/// What a host's daemon or etcd is called among the programs, and its log.
+fn main_title(host: &str) -> String {
+    let what = if WITNESSES.contains(&host) {
+        "etcd"
+    } else {
+        "daemon"
+    };
+    format!("{}-{what}", short(host))
 }
 
 fn log_file(plan: &Plan<'_>, title: &str) -> PathBuf {

@@ -46,6 +46,7 @@ pub(crate) fn series(
     // Without IPsec, and so without daemons.
     let options = Options {
         plain: true,
+        witness: false,
         ..bench.options.clone()
     };
     let bench = Bench {
@@ -73,7 +74,8 @@ fn run(bench: &Bench<'_>, program: &Path, folder: &Path) -> Result<Run, Error> {
     for (node, priority) in [(BE1, 110), (BE2, 100)] {
         start(bench, &mut lab, program, (node, priority, folder))?;
     }
-    let has = || topology::owners().is_ok_and(|owners| owners == [BE1]);
+    let shape = bench.options.shape();
+    let has = || topology::owners(shape).is_ok_and(|owners| owners == [BE1]);
     if !bench.stop.until(START, has)? {
         return Err(Error::Program {
             name: "keepalived".into(),
@@ -100,7 +102,14 @@ fn run(bench: &Bench<'_>, program: &Path, folder: &Path) -> Result<Run, Error> {
         "keepalived, adverts each {ADVERT} s; {}",
         outcome::note(bench.options)
     );
-    let run = scenario::finish(lab, (story, mark), &seen, None, (title, &note, folder))?;
+    let run = scenario::finish(
+        lab,
+        shape,
+        (story, mark),
+        &seen,
+        None,
+        (title, &note, folder),
+    )?;
     Ok(verdict::judge(bench.options, None, run))
 }
 

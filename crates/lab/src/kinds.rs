@@ -25,11 +25,29 @@ pub enum Scenario {
     Rejoin,
     /// The active node's daemon is killed, and right after the takeover the other one's.
     Double,
+    /// The address moves to the third node because the operator says so.
+    MoveThird,
+    /// The active node loses its power, and right after the takeover the next one.
+    SecondCrash,
+    /// A standby loses its power.
+    StandbyLoss,
+    /// A member of the witness is killed, and with it the active node.
+    WitnessMember,
+    /// The member that leads the witness is killed, and with it the active node.
+    WitnessLeader,
+    /// The witness is lost; the active node crashes meanwhile; the witness comes back.
+    WitnessLoss,
+    /// The active node reaches neither the other nodes nor the witness.
+    Isolation,
+    /// No node reaches another one or the witness, until all is back.
+    Dark,
+    /// The group's record in the witness is removed, and then the active node crashes.
+    RecordLoss,
 }
 
 impl Scenario {
     /// All scenarios.
-    pub const ALL: [Scenario; 10] = [
+    pub const ALL: [Scenario; 19] = [
         Scenario::Protect,
         Scenario::PlannedMove,
         Scenario::PowerCut,
@@ -40,6 +58,15 @@ impl Scenario {
         Scenario::OneWay,
         Scenario::Rejoin,
         Scenario::Double,
+        Scenario::MoveThird,
+        Scenario::SecondCrash,
+        Scenario::StandbyLoss,
+        Scenario::WitnessMember,
+        Scenario::WitnessLeader,
+        Scenario::WitnessLoss,
+        Scenario::Isolation,
+        Scenario::Dark,
+        Scenario::RecordLoss,
     ];
 
     /// Those that the lab runs, in this order, when none is named.
@@ -58,6 +85,15 @@ impl Scenario {
             Scenario::OneWay => "one-way",
             Scenario::Rejoin => "rejoin",
             Scenario::Double => "double",
+            Scenario::MoveThird => "move-third",
+            Scenario::SecondCrash => "second-crash",
+            Scenario::StandbyLoss => "standby-loss",
+            Scenario::WitnessMember => "witness-member",
+            Scenario::WitnessLeader => "witness-leader",
+            Scenario::WitnessLoss => "witness-loss",
+            Scenario::Isolation => "isolation",
+            Scenario::Dark => "dark",
+            Scenario::RecordLoss => "record-loss",
         }
     }
 
@@ -74,13 +110,61 @@ impl Scenario {
             Scenario::OneWay => "one direction of the heartbeats is lost",
             Scenario::Rejoin => "power cut, return as standby, planned move back",
             Scenario::Double => "a second failover right after the first one",
+            Scenario::MoveThird => "a planned move to the third node",
+            Scenario::SecondCrash => "a second power cut right after the first one",
+            Scenario::StandbyLoss => "a standby loses its power",
+            Scenario::WitnessMember => "a crash, with one member of the witness dead",
+            Scenario::WitnessLeader => "a crash, with the leader of the witness dead",
+            Scenario::WitnessLoss => "the witness is lost, a crash, and the witness is back",
+            Scenario::Isolation => "the active node loses the other nodes and the witness",
+            Scenario::Dark => "all nodes lose each other and the witness",
+            Scenario::RecordLoss => "the witness forgets the group, then a crash",
         }
     }
 
     /// Whether the other node uses SAs on without any word of IKE, where they
     /// are replicated.
     pub(crate) fn keeps_sas(self) -> bool {
-        matches!(self, Scenario::PlannedMove | Scenario::PowerCut)
+        matches!(
+            self,
+            Scenario::PlannedMove
+                | Scenario::MoveThird
+                | Scenario::PowerCut
+                | Scenario::SecondCrash
+                | Scenario::StandbyLoss
+                | Scenario::WitnessMember
+                | Scenario::RecordLoss
+        )
+    }
+
+    /// Whether it is about a witness, or a third node, which there is only with one.
+    pub fn needs_witness(self) -> bool {
+        matches!(
+            self,
+            Scenario::MoveThird
+                | Scenario::SecondCrash
+                | Scenario::StandbyLoss
+                | Scenario::WitnessMember
+                | Scenario::WitnessLeader
+                | Scenario::WitnessLoss
+                | Scenario::Isolation
+                | Scenario::Dark
+                | Scenario::RecordLoss
+        )
+    }
+
+    /// Whether the same SAs serve at its end as at its beginning, where a witness decides: none of
+    /// it needs new ones.
+    pub(crate) fn same_sas(self) -> bool {
+        self.keeps_sas() || matches!(self, Scenario::WitnessLeader | Scenario::WitnessLoss)
+    }
+
+    /// Whether no probe may be lost, where a witness decides.
+    pub(crate) fn loses_nothing(self) -> bool {
+        matches!(
+            self,
+            Scenario::PlannedMove | Scenario::MoveThird | Scenario::StandbyLoss
+        )
     }
 
     /// Whether it can be had without daemons: then the lab itself moves the address.

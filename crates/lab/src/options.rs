@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::kinds::{Beside, FrontEnd, Sabotage, Scenario, Takeover};
+use crate::shape::Shape;
 
 /// How SAs survive their node unless the caller says otherwise.
 pub const TAKEOVER: Takeover = Takeover::Replicate;
@@ -23,7 +24,7 @@ pub struct Options {
     pub scenarios: Vec<Scenario>,
     /// How often each scenario is run; at least 1.
     pub runs: u32,
-    /// Install nftables and Dovecot first, if they are missing.
+    /// Install nftables, Dovecot and etcd first, if they are missing.
     pub setup: bool,
     /// Leave the lab standing after the last scenario.
     pub keep: bool,
@@ -40,6 +41,8 @@ pub struct Options {
     /// So many heartbeats missing in a row, and a node counts as gone; the daemon's own when
     /// absent.
     pub missed: Option<u32>,
+    /// Three nodes, and an etcd that decides between them, in the place of two.
+    pub witness: bool,
     /// Whose IKE and ESP the front end has.
     pub front_end: FrontEnd,
     /// What the nodes' daemons do wrong on purpose.
@@ -84,6 +87,7 @@ impl Default for Options {
             takeover: TAKEOVER,
             heartbeat: None,
             missed: None,
+            witness: false,
             front_end: FrontEnd::Holdfast,
             sabotage: None,
             probe_interval: PROBE_INTERVAL,
@@ -102,6 +106,14 @@ impl Default for Options {
 }
 
 impl Options {
+    /// What the cluster is made of.
+    pub(crate) fn shape(&self) -> Shape {
+        match self.witness {
+            true => Shape::Witnessed,
+            false => Shape::Pair,
+        }
+    }
+
     /// The scenarios to run: those chosen, or the usual ones.
     pub fn chosen(&self) -> Vec<Scenario> {
         if self.scenarios.is_empty() {
@@ -124,8 +136,11 @@ impl Options {
     /// The bound on the outage of `scenario`, in milliseconds, if there is one.
     pub fn bound_ms(&self, scenario: Scenario) -> Option<f64> {
         match scenario {
-            Scenario::PlannedMove => self.max_planned_ms,
-            Scenario::PowerCut | Scenario::ProcessKill => self.max_crash_ms,
+            Scenario::PlannedMove | Scenario::MoveThird => self.max_planned_ms,
+            Scenario::PowerCut
+            | Scenario::ProcessKill
+            | Scenario::SecondCrash
+            | Scenario::WitnessMember => self.max_crash_ms,
             _ => None,
         }
     }

@@ -22,7 +22,7 @@ const UPPER: (f64, f64) = (292.0, 92.0);
 /// Bottom and top of the round trips.
 const LOWER: (f64, f64) = (470.0, 330.0);
 /// The nodes, each with the class of its colour.
-const NODES: [&str; 2] = ["be1", "be2"];
+const NODES: [&str; 3] = ["be1", "be2", "be3"];
 /// A silence shorter than this, in which nothing was lost, is not shaded.
 const SHADED: Duration = Duration::from_millis(20);
 
@@ -34,7 +34,7 @@ text { font: 12px system-ui, 'DejaVu Sans', sans-serif; fill: #3b4252; }
 .name, .mark { fill: #6b7280; }
 .grid { stroke: #e7e9ee; fill: none; }
 .axis { stroke: #9aa1ad; fill: none; }
-.be1 { fill: #2f6fdb; } .be2 { fill: #e8871e; }
+.be1 { fill: #2f6fdb; } .be2 { fill: #e8871e; } .be3 { fill: #8a4fd0; }
 .to { opacity: 0.55; }
 .probe { stroke: #2a9d78; stroke-width: 1.2; fill: none; }
 .gap { fill: #d6336c; opacity: 0.16; }
@@ -48,7 +48,7 @@ text { fill: #c8cdd8; }
 .name, .mark { fill: #8f97a6; }
 .grid { stroke: #272c36; }
 .axis { stroke: #5c6472; }
-.be1 { fill: #6aa2ff; } .be2 { fill: #ffb054; }
+.be1 { fill: #6aa2ff; } .be2 { fill: #ffb054; } .be3 { fill: #bd8cff; }
 .probe { stroke: #58d3a8; }
 .gap { fill: #ff6b9d; opacity: 0.22; }
 .cost { fill: #ff8fb4; }
@@ -78,7 +78,7 @@ pub(crate) fn draw(scene: &Scene<'_>, flow: &Flow) -> String {
     let time = scene.time();
     svg.text("title", Anchor::Start, (ACROSS.0, 34.0), scene.title);
     svg.text("name", Anchor::Start, (ACROSS.0, 53.0), scene.note);
-    legend(&mut svg);
+    legend(&mut svg, flow);
     shade(&mut svg, scene, &time);
     throughput(&mut svg, scene, flow, &time);
     round_trips(&mut svg, scene, &time);
@@ -111,8 +111,10 @@ impl Scene<'_> {
     }
 }
 
-fn legend(svg: &mut Svg) {
-    for (place, node) in (1..).zip(NODES.iter().rev()) {
+/// A third node is told of where it said something.
+fn legend(svg: &mut Svg, flow: &Flow) {
+    let seen = |node: &&&str| NODES[..2].contains(node) || !flow.steps(node).is_empty();
+    for (place, node) in (1..).zip(NODES.iter().rev().filter(seen)) {
         let x = ACROSS.1 - f64::from(place) * 52.0;
         svg.rect(node, (x, 24.0), (x + 11.0, 35.0));
         svg.text("", Anchor::Start, (x + 16.0, 34.0), node);

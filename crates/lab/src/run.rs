@@ -13,7 +13,7 @@ use crate::hosts::socket;
 use crate::keepalived;
 use crate::leftovers;
 use crate::lock::Lock;
-use crate::options::{Beside, Options, Scenario};
+use crate::options::{Beside, Options, Scenario, Takeover};
 use crate::outcome;
 use crate::progress::Progress;
 use crate::report::{Host, Outcome, Report};
@@ -76,6 +76,18 @@ pub fn run(options: &Options) -> Result<Report, Error> {
 /// What cannot be had together.
 fn refuse(options: &Options) -> Result<(), Error> {
     let needs_daemons = options.chosen().into_iter().find(|s| !s.works_plain());
+    let chosen = options.chosen();
+    let needs_witness = chosen.iter().find(|scenario| scenario.needs_witness());
+    if let Some(scenario) = needs_witness.filter(|_| !options.witness) {
+        return Err(Error::Usage(format!(
+            "the scenario {} needs three nodes and a witness: add --witness",
+            scenario.name()
+        )));
+    }
+    if options.witness && (options.plain || options.takeover != Takeover::Replicate) {
+        let text = "a witness decides who goes on with SAs, so --witness needs takeover replicate";
+        return Err(Error::Usage(text.into()));
+    }
     match needs_daemons.filter(|_| options.plain) {
         Some(scenario) => Err(Error::Usage(format!(
             "the scenario {} is about the daemons, which --plain does without; leave one of \

@@ -1,5 +1,6 @@
 //! One scenario, once: build the lab, watch it as a client, do the thing, and see what was seen.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -14,10 +15,11 @@ use crate::bench::{Bench, PATIENCE, Purpose, Standing};
 use crate::client;
 use crate::error::{Error, file};
 use crate::leftovers;
-use crate::options::Scenario;
+use crate::options::{FrontEnd, Scenario};
 use crate::outcome;
 use crate::picture;
 use crate::probe::Seen;
+use crate::shape::Shape;
 use crate::topology;
 use crate::verdict::{self, Run};
 
@@ -54,6 +56,8 @@ fn watch(
     steady(bench)?;
     let probe = bench.probe()?;
     bench.stop.sleep(QUIET)?;
+    let shape = bench.options.shape();
+    let sas = Sas::before(bench, scenario)?;
     let mut stage = Stage {
         bench,
         lab: &mut lab,
@@ -81,21 +85,31 @@ fn watch(
     let seen = probe.stop();
     if !bench.options.plain {
         // Who owns it is judged elsewhere; here it is that nobody else keeps SAs.
-        let (expected, rival) = end_of(scenario);
-        let owner = match topology::owners()?.as_slice() {
+        let (expected, dead) = end_of(scenario);
+        let mut owners = topology::owners(shape)?;
+        owners.retain(|owner| !dead.contains(owner));
+        let owner = match owners.as_slice() {
             &[owner] => owner,
             _ => expected,
         };
-        let odd = verdict::negotiated(bench.options, owner, rival, &bench.stop)?;
+        let rivals = shape.others(owner).filter(|rival| !dead.contains(rival));
+        let rivals: Vec<_> = rivals.collect();
+        let odd = verdict::negotiated(bench.options, owner, &rivals, &bench.stop)?;
         story.failures.extend(odd);
     }
+    story.failures.extend(sas.and_then(Sas::differ));
     let mut run = finish(
         lab,
+        shape,
         (story, mark),
         &seen,
         mail,
         (scenario.title(), &outcome::note(bench.options), folder),
     )?;
+    if shape == Shape::Witnessed && scenario.loses_nothing() && run.lost > 0 {
+        let text = format!("{} probes were lost; none may be here", run.lost);
+        run.failures.push(text);
+    }
     if bench.options.replicates() && scenario.keeps_sas() {
         run.failures.extend(verdict::without_ike(&run));
     }
@@ -112,6 +126,7 @@ fn watch(
 /// When a capture failed, or the picture cannot be written.
 pub(crate) fn finish(
     mut lab: Standing,
+    shape: Shape,
     (story, mark): (Story, SystemTime),
     seen: &Seen,
     mail: Option<Duration>,
@@ -123,7 +138,7 @@ pub(crate) fn finish(
     drop(lab.hosts);
     let counts = lab.captures.stop()?;
     let mut failures = story.failures;
-    failures.extend(verdict::standby_silent(&counts, mark));
+    failures.extend(verdict::standbys_silent(shape, &counts, mark));
     let findings = lab
         .captures
         .sight(|sight| sight.oracle.report(&generations));
@@ -177,6 +192,43 @@ fn steady(bench: &Bench<'_>) -> Result<(), Error> {
         })?;
     }
     Ok(())
+}
+
+/// The front end's SAs before a scenario that shall need no others, where a witness decides.
+struct Sas(BTreeSet<String>);
+
+impl Sas {
+    fn before(bench: &Bench<'_>, scenario: Scenario) -> Result<Option<Self>, Error> {
+        let options = bench.options;
+        let ours = options.front_end == FrontEnd::Holdfast && options.replicates();
+        if !(ours && options.witness && scenario.same_sas()) {
+            return Ok(None);
+        }
+        let sas = verdict::front_end_sas().map_err(|detail| Error::Program {
+            name: "the front end:".into(),
+            detail,
+        })?;
+        Ok(Some(Self(sas)))
+    }
+
+    /// What is other than it was, as a sentence.
+    fn differ(self) -> Option<String> {
+        let now = match verdict::front_end_sas() {
+            Ok(now) => now,
+            Err(why) => return Some(format!("the front end's SAs are not known: {why}")),
+        };
+        let (gone, new) = (
+            self.0.difference(&now).count(),
+            now.difference(&self.0).count(),
+        );
+        (gone + new > 0).then(|| {
+            format!(
+                "the front end does not have the same SAs as before: of their {} SPIs {gone} are \
+                 gone, and {new} are new",
+                self.0.len()
+            )
+        })
+    }
 }
 
 /// [`Scenario::Protect`]: mail sessions, and nothing else.

@@ -1,4 +1,4 @@
-//! `--setup`: installs nftables and Dovecot where they are missing, with Debian's apt-get.
+//! `--setup`: installs what the lab uses where it is missing, with Debian's apt-get.
 
 use std::fs;
 use std::io::Write;
@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::dovecot;
 use crate::error::{Error, file};
+use crate::etcd;
 use crate::program::find;
 use crate::progress::Progress;
 
@@ -24,7 +25,7 @@ const NO_DAEMONS: &str = "#!/bin/sh\n# holdfast lab --setup: removed when it is 
 pub(crate) fn install(out: &Path, progress: &Progress) -> Result<(), Error> {
     let missing = missing();
     if missing.is_empty() {
-        progress.say("setup: nftables and Dovecot are installed");
+        progress.say("setup: nftables, Dovecot and etcd are installed");
         return Ok(());
     }
     let names = missing.join(", ");
@@ -56,7 +57,10 @@ pub(crate) fn install(out: &Path, progress: &Progress) -> Result<(), Error> {
         )));
     }
     if missing.iter().any(|name| name.starts_with("dovecot")) {
-        leave_disabled(progress);
+        leave_disabled("Dovecot", &["dovecot.service", "dovecot.socket"], progress);
+    }
+    if missing.contains(&etcd::PACKAGE) {
+        leave_disabled("etcd", &["etcd.service"], progress);
     }
     progress.say("setup: done");
     Ok(())
@@ -69,6 +73,7 @@ fn missing() -> Vec<&'static str> {
         missing.push("nftables");
     }
     missing.extend(dovecot::missing_packages());
+    missing.extend(etcd::program().is_none().then_some(etcd::PACKAGE));
     missing
 }
 
@@ -101,17 +106,18 @@ fn apt(log: &Path, arguments: &[&str]) -> Result<bool, Error> {
     }
 }
 
-/// A mail server that the lab brought along must not come up at the next boot.
-fn leave_disabled(progress: &Progress) {
+/// A server that the lab brought along must not come up at the next boot.
+fn leave_disabled(name: &str, units: &[&str], progress: &Progress) {
     let disabled = Command::new("systemctl")
-        .args(["--quiet", "disable", "dovecot.service", "dovecot.socket"])
+        .args(["--quiet", "disable"])
+        .args(units)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
     if disabled {
-        progress.say("setup: Dovecot's system service was left disabled");
+        progress.say(format!("setup: {name}'s system service was left disabled"));
     }
 }
 

@@ -10,12 +10,7 @@ use linux::netns::{self, End};
 
 use crate::addresses::*;
 use crate::error::{Error, file, kernel};
-
-/// The switch's port to a host of the back network.
-pub(crate) const PORTS: [(&str, &str); 3] = [(FE, "p-fe"), (BE1, "p-be1"), (BE2, "p-be2")];
-
-/// The nodes' namespaces.
-pub(crate) const NODES: [&str; 2] = [BE1, BE2];
+use crate::shape::Shape;
 
 /// Settings of every namespace: (file below `/proc/sys/net`, value).
 const SETTINGS: [(&str, &str); 4] = [
@@ -31,33 +26,51 @@ const SETTINGS: [(&str, &str); 4] = [
 ///
 /// # Errors
 /// When the kernel refuses; what was made until then is left to [`crate::leftovers::remove`].
-pub(crate) fn build() -> Result<(), Error> {
-    for name in [CLIENT, FE, BE1, BE2, SWITCH] {
+pub(crate) fn build(shape: Shape) -> Result<(), Error> {
+    let nodes = shape.hosts().chain(shape.witnesses().iter().copied());
+    for name in [CLIENT, FE].into_iter().chain(nodes).chain([SWITCH]) {
         netns::create(name)?;
         netns::run(name, settings)??;
     }
     cable((CLIENT, FRONT_IF), (FE, FRONT_IF))?;
-    for (host, port) in PORTS {
-        cable((SWITCH, port), (host, BACK_IF))?;
+    switch(BRIDGE, BACK_IF, &shape.ports().collect::<Vec<_>>())?;
+    address((CLIENT, FRONT_IF), CLIENT_FRONT.into())?;
+    address((FE, FRONT_IF), FE_FRONT.into())?;
+    address((FE, BACK_IF), FE_BACK.into())?;
+    address((FE, BACK_IF), FE_BACK6.into())?;
+    match shape {
+        Shape::Pair => cable((BE1, HEARTBEAT_IF), (BE2, HEARTBEAT_IF))?,
+        Shape::Witnessed => {
+            let nodes = shape.nodes().iter();
+            let ports: Vec<_> = nodes.map(|node| (node.host, node.heartbeat_port)).collect();
+            switch(HEARTBEAT_BRIDGE, HEARTBEAT_IF, &ports)?;
+            let ports: Vec<_> = shape.witness_ports().collect();
+            switch(WITNESS_BRIDGE, WITNESS_IF, &ports)?;
+            let addresses = NODES_WITNESS.into_iter().chain(WITNESS_ADDRESSES);
+            for ((host, _), at) in ports.into_iter().zip(addresses) {
+                address((host, WITNESS_IF), at.into())?;
+            }
+        }
     }
-    netns::bridge(end((SWITCH, BRIDGE)), &PORTS.map(|(_, port)| port))?;
-    cable((BE1, HEARTBEAT_IF), (BE2, HEARTBEAT_IF))?;
-    let addresses: [(&str, &str, IpAddr); 10] = [
-        (CLIENT, FRONT_IF, CLIENT_FRONT.into()),
-        (FE, FRONT_IF, FE_FRONT.into()),
-        (FE, BACK_IF, FE_BACK.into()),
-        (FE, BACK_IF, FE_BACK6.into()),
-        (BE1, BACK_IF, BE1_BACK.into()),
-        (BE1, BACK_IF, BE1_BACK6.into()),
-        (BE2, BACK_IF, BE2_BACK.into()),
-        (BE2, BACK_IF, BE2_BACK6.into()),
-        (BE1, HEARTBEAT_IF, BE1_HEARTBEAT.into()),
-        (BE2, HEARTBEAT_IF, BE2_HEARTBEAT.into()),
-    ];
-    for (namespace, interface, address) in addresses {
-        netns::add_address(end((namespace, interface)), prefix(address))?;
+    for node in shape.nodes() {
+        address((node.host, BACK_IF), node.back.0.into())?;
+        address((node.host, BACK_IF), node.back.1.into())?;
+        address((node.host, HEARTBEAT_IF), node.heartbeat.into())?;
     }
     Ok(())
+}
+
+/// A bridge with a cable from each of these ports to its host.
+fn switch(bridge: &str, interface: &str, ports: &[(&str, &str)]) -> Result<(), Error> {
+    for &(host, port) in ports {
+        cable((SWITCH, port), (host, interface))?;
+    }
+    let ports: Vec<&str> = ports.iter().map(|(_, port)| *port).collect();
+    Ok(netns::bridge(end((SWITCH, bridge)), &ports)?)
+}
+
+fn address(at: (&str, &str), address: IpAddr) -> Result<(), Error> {
+    Ok(netns::add_address(end(at), prefix(address))?)
 }
 
 fn settings() -> Result<(), Error> {
@@ -89,13 +102,15 @@ fn prefix(address: IpAddr) -> Prefix {
     Prefix::new(address, length)
 }
 
-/// The nodes' cables, looked up once so that a cut happens without delay.
+/// The cables, looked up once so that a cut happens without delay.
 pub(crate) struct Cables {
     switch: Netlink,
-    /// Node, and the index of its port at the switch.
+    /// Host, and the index of its port at the switch of the back network.
     ports: Vec<(&'static str, u32)>,
     /// Node, its namespace, and the index of its end of the heartbeat link.
     ends: Vec<(&'static str, Netlink, u32)>,
+    /// Host, and the index of its port at the switch of the witness's network.
+    witness: Vec<(&'static str, u32)>,
 }
 
 impl Cables {
@@ -103,13 +118,12 @@ impl Cables {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub(crate) fn open() -> Result<Self, Error> {
+    pub(crate) fn open(shape: Shape) -> Result<Self, Error> {
         let mut switch = netns::netlink(SWITCH)?;
-        let (mut ports, mut ends) = (Vec::new(), Vec::new());
-        for (host, port) in PORTS {
-            ports.push((host, switch.link(port)?.index));
-        }
-        for node in NODES {
+        let mut ends = Vec::new();
+        let ports = indices(&mut switch, shape.ports())?;
+        let witness = indices(&mut switch, shape.witness_ports())?;
+        for node in shape.hosts() {
             let mut netlink = netns::netlink(node)?;
             let index = netlink.link(HEARTBEAT_IF)?.index;
             ends.push((node, netlink, index));
@@ -118,21 +132,22 @@ impl Cables {
             switch,
             ports,
             ends,
+            witness,
         })
     }
 
-    /// Cuts or mends a node's cable to the back network.
+    /// Cuts or mends a host's cable to the back network, if it has one.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub(crate) fn back(&mut self, node: &str, up: bool) -> Result<(), Error> {
-        match self.ports.iter().find(|(host, _)| *host == node) {
+    pub(crate) fn back(&mut self, host: &str, up: bool) -> Result<(), Error> {
+        match self.ports.iter().find(|(known, _)| *known == host) {
             Some((_, port)) => Ok(self.switch.set_up(*port, up)?),
             None => Ok(()),
         }
     }
 
-    /// Cuts or mends the heartbeat link at a node's end.
+    /// Cuts or mends the heartbeat link at a node's end, if it has one.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -142,6 +157,27 @@ impl Cables {
             None => Ok(()),
         }
     }
+
+    /// Cuts or mends a host's cable to the witness's network, if it has one.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn witness(&mut self, host: &str, up: bool) -> Result<(), Error> {
+        match self.witness.iter().find(|(known, _)| *known == host) {
+            Some((_, port)) => Ok(self.switch.set_up(*port, up)?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The indices of these ports of the switch.
+fn indices(
+    switch: &mut Netlink,
+    ports: impl Iterator<Item = (&'static str, &'static str)>,
+) -> Result<Vec<(&'static str, u32)>, Error> {
+    ports
+        .map(|(host, port)| Ok((host, switch.link(port)?.index)))
+        .collect()
 }
 
 /// Whether a node has the virtual address now, as the kernel sees it.
@@ -159,9 +195,9 @@ pub(crate) fn has_vip(node: &str) -> Result<bool, Error> {
 ///
 /// # Errors
 /// When the kernel refuses.
-pub(crate) fn owners() -> Result<Vec<&'static str>, Error> {
+pub(crate) fn owners(shape: Shape) -> Result<Vec<&'static str>, Error> {
     let mut owners = Vec::new();
-    for node in NODES {
+    for node in shape.hosts() {
         if has_vip(node)? {
             owners.push(node);
         }
@@ -199,11 +235,6 @@ pub(crate) fn drop_vip(node: &str) -> Result<(), Error> {
         netlink.delete_address(index, prefix(address))?;
     }
     Ok(())
-}
-
-/// The other node.
-pub(crate) fn other(node: &str) -> &'static str {
-    if node == BE1 { BE2 } else { BE1 }
 }
 
 /// A namespace's name without the lab's prefix: what its host is called.

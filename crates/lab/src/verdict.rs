@@ -1,5 +1,6 @@
 //! What one run showed, and what must hold after it.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
@@ -14,8 +15,9 @@ use crate::hosts::socket;
 use crate::options::{FrontEnd, Options};
 use crate::oracle::Findings;
 use crate::probe::{Gap, Seen, UNSEEN};
+use crate::shape::Shape;
 use crate::stop::Stop;
-use crate::topology::{other, short};
+use crate::topology::short;
 
 /// How long SAs that were replaced may take to vanish.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -123,23 +125,30 @@ pub(crate) fn in_clear(counts: &Counts) -> Option<String> {
     ))
 }
 
-/// A node that does not have the address says nothing to the front end: be2 before `mark`.
-pub(crate) fn standby_silent(counts: &Counts, mark: SystemTime) -> Option<String> {
-    let messages = counts.ike_before(BE2, mark);
-    (messages > 0).then(|| {
-        format!("be2 sent {messages} IKE messages before it had {VIP}: a standby must be silent")
-    })
+/// A node that does not have the address says nothing to the front end: all but be1, before
+/// `mark`.
+pub(crate) fn standbys_silent(shape: Shape, counts: &Counts, mark: SystemTime) -> Vec<String> {
+    let spoke = |node| {
+        let (messages, node) = (counts.ike_before(node, mark), short(node));
+        let text = || {
+            format!(
+                "{node} sent {messages} IKE messages before it had {VIP}: a standby must be silent"
+            )
+        };
+        (messages > 0).then(text)
+    };
+    shape.others(BE1).filter_map(spoke).collect()
 }
 
 /// The front end has one IKE SA with each virtual address, so has the node that owns them, and
-/// a rival that lives has none. SAs that are on their way out get some time.
+/// its rivals, which live, have none. SAs that are on their way out get some time.
 ///
 /// # Errors
 /// When interrupted.
 pub(crate) fn negotiated(
     options: &Options,
     owner: &'static str,
-    rival_lives: bool,
+    rivals: &[&'static str],
     stop: &Stop,
 ) -> Result<Option<String>, Error> {
     let mut expected = vec![(owner, 1)];
@@ -151,7 +160,7 @@ pub(crate) fn negotiated(
         }
         FrontEnd::Strongswan => &[IpAddr::V4(VIP)],
     };
-    expected.extend(rival_lives.then_some((other(owner), 0)));
+    expected.extend(rivals.iter().map(|rival| (*rival, 0)));
     let mut fault = None;
     stop.until(SETTLE, || {
         let mut each = expected.iter();
@@ -159,6 +168,22 @@ pub(crate) fn negotiated(
         fault.is_none()
     })?;
     Ok(fault)
+}
+
+/// The SAs of the front end, by their SPIs: IKE's, and those of its traffic.
+///
+/// # Errors
+/// A sentence, when its daemon does not answer.
+pub(crate) fn front_end_sas() -> Result<BTreeSet<String>, String> {
+    let status = control::ask::<Status>(&socket(short(FE)), &Request::Status, ANSWER)?;
+    let spis = |sa: IkeSa| {
+        let children = sa.child_sas.into_iter();
+        let children = children.flat_map(|child| [child.inbound_spi, child.outbound_spi]);
+        [sa.initiator_spi, sa.responder_spi]
+            .into_iter()
+            .chain(children)
+    };
+    Ok(status.ike_sas.into_iter().flat_map(spis).collect())
 }
 
 /// What is wrong with a host's IKE SAs, if something is.

@@ -28,6 +28,7 @@ pub(crate) fn run(options: &LabOptions, json: bool) -> Result<(), Failure> {
         takeover: options.takeover,
         heartbeat: options.heartbeat,
         missed: options.missed,
+        witness: options.witness,
         front_end: options.front_end,
         sabotage: options.sabotage,
         probe_interval: options.probe_interval,
