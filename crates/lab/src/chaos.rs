@@ -19,6 +19,7 @@ use crate::options::Options;
 use crate::probe::{Probe, Seen};
 use crate::progress::Progress;
 use crate::random::Random;
+use crate::run::refuse;
 use crate::shape::Shape;
 use crate::statistics::milliseconds;
 use crate::topology::{self, short};
@@ -90,6 +91,7 @@ pub fn chaos(options: &Options, chaos: Chaos) -> Result<ChaosReport, Error> {
         let text = "chaos is about the daemons, which --plain does without; leave one of them out";
         return Err(Error::Usage(text.into()));
     }
+    refuse(options)?;
     if !options.has_mail() {
         let text = "chaos probes over IPv6 too, which a foreign front end has not; leave it out";
         return Err(Error::Usage(text.into()));

@@ -270,3 +270,32 @@ fn nft(namespace: &str, text: &str) -> Result<(), Error> {
         ),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_between_the_node_and_each_other_one() {
+        let rules = |shape, parted: &[&str]| {
+            let text = partition(shape, parted);
+            let rules = text.lines().filter(|line| line.contains("oifname"));
+            rules.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let both_ways = [
+            "  iifname \"p-be1\" oifname \"p-be2\" drop",
+            "  iifname \"p-be2\" oifname \"p-be1\" drop",
+        ];
+        assert_eq!(rules(Shape::Pair, &[BE1]), both_ways);
+        let one = rules(Shape::Witnessed, &[BE1]);
+        assert_eq!(one.len(), 4);
+        assert!(one.iter().all(|rule| rule.contains("p-be1")));
+        let all = rules(Shape::Witnessed, &[BE1, BE2, BE3]);
+        let between = |a: &str, b: &str| {
+            let rule = format!("iifname \"{a}\" oifname \"{b}\"");
+            all.iter().any(|one| one.contains(&rule))
+        };
+        assert!(between("p-be2", "p-be3") && between("p-be3", "p-be2"));
+        assert!(!all.iter().any(|rule| rule.contains("p-fe")));
+    }
+}

@@ -74,7 +74,10 @@ pub fn run(options: &Options) -> Result<Report, Error> {
 }
 
 /// What cannot be had together.
-fn refuse(options: &Options) -> Result<(), Error> {
+///
+/// # Errors
+/// A sentence.
+pub(crate) fn refuse(options: &Options) -> Result<(), Error> {
     let needs_daemons = options.chosen().into_iter().find(|s| !s.works_plain());
     let chosen = options.chosen();
     let needs_witness = chosen.iter().find(|scenario| scenario.needs_witness());

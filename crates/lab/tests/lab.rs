@@ -127,6 +127,15 @@ fn what_needs_daemons_is_refused() {
         matches!(&refused, Err(lab::Error::Usage(why)) if why.contains("freeze")),
         "{refused:?}"
     );
+    let witness = Options {
+        witness: true,
+        ..plain(vec![Scenario::Protect])
+    };
+    let refused = lab::run(&witness);
+    assert!(
+        matches!(&refused, Err(lab::Error::Usage(why)) if why.contains("witness")),
+        "{refused:?}"
+    );
     let chaos = Chaos { faults: 1, seed: 1 };
     let refused = lab::chaos(&plain(Vec::new()), chaos);
     assert!(matches!(refused, Err(lab::Error::Usage(_))), "{refused:?}");
