@@ -340,3 +340,19 @@ fn nobody_waits_for_a_life_that_is_over() {
     assert!(taken < ms(1_500), "{taken:?}: {}", world.story(40));
     assert_eq!(world.entitled.last(), Some(&(0, false)));
 }
+
+#[test]
+fn a_record_that_nobody_may_write_again_is_begun_anew_by_a_move() {
+    let mut world = running(3);
+    keep(&mut world, 0, &[0, 2]);
+    world.crash(2);
+    world.run(ms(20));
+    world.remove_record(&group("mail"));
+    world.run(ms(2_000));
+    assert!(!world.witness.contains_key(&group("mail")));
+    assert_eq!(world.owner("mail"), Some(0));
+    world.order_move(0, "mail", 1).unwrap();
+    world.run_until(ms(400), |world| world.owner("mail") == Some(1));
+    assert!(world.witness.contains_key(&group("mail")));
+    assert_eq!(world.entitled.last(), Some(&(1, false)));
+}
