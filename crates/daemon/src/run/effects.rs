@@ -184,11 +184,9 @@ impl Daemon {
                     links.renew(node.as_str());
                 }
             }
-            // The witness may let the lost member own the group: do not draw its traffic here.
-            Event::Standing {
-                group,
-                standing: cluster::Standing::Bound(_),
-            } if self.witness.is_some() => {
+            // Somebody else has it, or may: its traffic is not drawn here any more. If it comes
+            // here, its addresses are announced when they are up.
+            Event::Cluster(cluster::Event::GroupMoved { group, .. }) | Event::Halted { group } => {
                 self.groups.hush(group);
                 self.log.event("cluster", &text);
             }
