@@ -19,8 +19,9 @@ use crate::prefix::{Family, Prefix};
 /// How often the route to a new IPv6 address is asked for without a pause: about 1 ms.
 const SETTLE: usize = 100;
 /// How often after that, on an interface that is running, and the pause before each question: the
-/// kernel may be busy with other interfaces.
-const SETTLE_LATE: usize = 100;
+/// kernel may be busy with other interfaces. The heartbeats of a cluster's member wait meanwhile,
+/// so this stays far below any time after which it counts as lost.
+const SETTLE_LATE: usize = 5;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// How an address is added. The default is what an operator gets from `ip address add`, except
@@ -65,7 +66,7 @@ impl Netlink {
     /// Adds an address to an interface. Answers whether it was new; with other flags than
     /// before they are changed. Without duplicate address detection, and on an interface that
     /// is running, packets to the address are received when this returns, unless the kernel is
-    /// busy with its interfaces for more than about 100 ms.
+    /// busy with its interfaces for more than about 6 ms.
     ///
     /// # Errors
     /// A sentence, for example that IPv6 is disabled on the interface.
