@@ -233,36 +233,12 @@ impl Daemon {
     /// An event may be what an answer has waited for.
     pub(crate) fn answer_waiting(&mut self, event: &Event) {
         for waiting in std::mem::take(&mut self.waiting) {
-            match self.outcome(&waiting.what, event) {
+            match outcome(&waiting.what, event) {
                 Some(reply) => {
                     let _ = waiting.answer.send(reply);
                 }
                 None => self.waiting.push(waiting),
             }
-        }
-    }
-
-    fn outcome(&self, what: &Awaited, event: &Event) -> Option<Reply> {
-        match (what, event) {
-            (Awaited::Move { group, .. }, Event::Cluster(event)) => match event {
-                cluster::Event::RequestRefused { .. } | cluster::Event::MoveAbandoned { .. } => {
-                    Some(Reply::failure(ErrorCode::Failed, event.to_string()))
-                }
-                cluster::Event::GroupFailed { group: failed, .. } if failed == group => {
-                    Some(Reply::failure(ErrorCode::Failed, event.to_string()))
-                }
-                _ => None,
-            },
-            (Awaited::Sa(rule), Event::Ike(event)) => match event {
-                IkeEvent::ChildEstablished { rule: made, .. } if made == rule => {
-                    Some(Reply::success(json!({ "message": event.to_string() })))
-                }
-                IkeEvent::AcquireFailed { rule: failed, .. } if failed == rule => {
-                    Some(Reply::failure(ErrorCode::RefusedByPeer, event.to_string()))
-                }
-                _ => None,
-            },
-            _ => None,
         }
     }
 
@@ -320,6 +296,43 @@ impl Daemon {
     }
 }
 
+/// What an event means for an answer that waits, if anything.
+fn outcome(what: &Awaited, event: &Event) -> Option<Reply> {
+    match (what, event) {
+        (Awaited::Move { group, from, to }, Event::Cluster(event)) => match event {
+            cluster::Event::RequestRefused { .. } | cluster::Event::MoveAbandoned { .. } => {
+                Some(Reply::failure(ErrorCode::Failed, event.to_string()))
+            }
+            cluster::Event::GroupFailed { group: failed, .. } if failed == group => {
+                Some(Reply::failure(ErrorCode::Failed, event.to_string()))
+            }
+            cluster::Event::GroupMoved {
+                group: moved,
+                to: now,
+                ..
+            } if moved == group => {
+                let asked_for = match to {
+                    Some(to) => now == to,
+                    None => Some(now) != from.as_ref(),
+                };
+                let text = || format!("the move came to nothing: {event}");
+                (!asked_for).then(|| Reply::failure(ErrorCode::Failed, text()))
+            }
+            _ => None,
+        },
+        (Awaited::Sa(rule), Event::Ike(event)) => match event {
+            IkeEvent::ChildEstablished { rule: made, .. } if made == rule => {
+                Some(Reply::success(json!({ "message": event.to_string() })))
+            }
+            IkeEvent::AcquireFailed { rule: failed, .. } if failed == rule => {
+                Some(Reply::failure(ErrorCode::RefusedByPeer, event.to_string()))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn refusal(misuse: &ApiMisuse) -> Reply {
     let code = match misuse {
         ApiMisuse::NoRule(_)
@@ -334,4 +347,45 @@ fn refusal(misuse: &ApiMisuse) -> Reply {
 
 fn to_value(answer: &impl serde::Serialize) -> Value {
     serde_json::to_value(answer).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cluster::MoveReason;
+
+    fn node(name: &str) -> NodeName {
+        NodeName::new(name).unwrap()
+    }
+
+    #[test]
+    fn a_move_that_another_event_undoes_is_answered_at_once() {
+        let group = GroupName::new("mail").unwrap();
+        let moved = |to: &str, reason| {
+            Event::Cluster(cluster::Event::GroupMoved {
+                group: group.clone(),
+                from: None,
+                to: node(to),
+                epoch: 3,
+                reason,
+            })
+        };
+        for to in [Some(node("be2")), None] {
+            let what = Awaited::Move {
+                group: group.clone(),
+                from: Some(node("be1")),
+                to,
+            };
+            let planned = moved("be2", MoveReason::Planned);
+            assert!(outcome(&what, &planned).is_none(), "it is not over yet");
+            let reply = outcome(&what, &moved("be1", MoveReason::NodeDown)).unwrap();
+            let failure = reply.error.unwrap();
+            assert_eq!(failure.code, ErrorCode::Failed);
+            assert!(
+                failure.message.contains("came to nothing"),
+                "{}",
+                failure.message
+            );
+        }
+    }
 }
