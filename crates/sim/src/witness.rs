@@ -150,33 +150,29 @@ impl Witness {
             .insert(proposal.group.clone(), (revision, value.clone()));
         let mut words = Vec::new();
         for host in self.clients.keys().copied().collect::<Vec<_>>() {
-            let reached = self.is_reached(host);
-            let Some(client) = self
-                .clients
-                .get_mut(&host)
-                .filter(|one| one.reaches && reached)
-            else {
-                continue;
-            };
-            client.last = client.last.max(now + Witness::way(dice));
+            let told = self.told_at(host, || now + Witness::way(dice));
             let word = record((&proposal.group, &(revision, value.clone())));
-            words.push((host, client.last, word));
+            words.extend(told.map(|at| (host, at, word)));
         }
         (WitnessAnswer::Done(revision), words)
     }
 
+    /// When the next word comes to a host that reaches the witness: not before the last one.
+    fn told_at(&mut self, host: HostId, soonest: impl FnOnce() -> Duration) -> Option<Duration> {
+        let reached = self.is_reached(host);
+        let client = self.clients.get_mut(&host)?;
+        if !client.reaches || !reached {
+            return None;
+        }
+        client.last = client.last.max(soonest());
+        Some(client.last)
+    }
+
     /// A host whose question was not answered reads everything again, if it can.
     pub(crate) fn read_again(&mut self, host: HostId, now: Duration) -> Vec<(Duration, Word)> {
-        let reached = self.is_reached(host);
-        let Some(client) = self
-            .clients
-            .get_mut(&host)
-            .filter(|one| one.reaches && reached)
-        else {
+        let Some(at) = self.told_at(host, || now + WAY.1) else {
             return Vec::new();
         };
-        client.last = client.last.max(now + WAY.1);
-        let at = client.last;
         self.values
             .iter()
             .map(|value| (at, record(value)))
