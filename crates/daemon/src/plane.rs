@@ -246,7 +246,11 @@ impl Plane {
             strict: self.strict && !bucket.is_host(),
         });
         match install.outbound {
-            When::Now => self.outbound.give(OutboundOrder::Install { spec, bucket }),
+            When::Now => {
+                let age = install.age;
+                self.outbound
+                    .give(OutboundOrder::Install { spec, bucket, age });
+            }
             When::Later => {
                 let later = Later {
                     sa: Box::new(outbound),

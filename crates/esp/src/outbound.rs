@@ -15,6 +15,7 @@ mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use policy::child::Mode;
 use policy::entry::Entry;
@@ -141,9 +142,23 @@ impl Outbound {
     /// a packet the youngest is used, so that a rekeyed SA takes over with this call. One of the
     /// same pair is replaced.
     pub fn install(&mut self, sa: OutboundSa, now: u64, batch: &mut OutboundBatch) {
+        self.install_aged(sa, Duration::ZERO, now, batch);
+    }
+
+    /// As [`install`](Self::install), for an SA that came to be so long ago on another member of a
+    /// cluster: it does not take over from younger ones, in whatever order they come.
+    pub fn install_aged(
+        &mut self,
+        sa: OutboundSa,
+        age: Duration,
+        now: u64,
+        batch: &mut OutboundBatch,
+    ) {
+        let nanoseconds = |time: u128| i64::try_from(time).unwrap_or(i64::MAX);
+        let born = nanoseconds(now.into()).saturating_sub(nanoseconds(age.as_nanos()));
         let (rule, selectors) = (sa.rule().clone(), sa.selectors().clone());
         let reserved = !sa.bucket().is_host();
-        self.database.insert(sa);
+        self.database.insert(sa, born);
         self.flows.invalidate();
         if reserved {
             self.reserve.make_room(&self.database);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crypto::Secret;
 use policy::proposal::IkeSuite;
@@ -42,6 +42,8 @@ pub struct Install {
     pub outbound: Outbound,
     /// The pair that it replaces, which a Delete will remove.
     pub replaces: Option<ChildId>,
+    /// How long ago it came to be, if another member made it: of several the youngest is used.
+    pub age: Duration,
 }
 
 /// The keys of an IKE SA, for a protocol analyser. Has no `Debug`: it goes to a file that its

@@ -54,6 +54,8 @@ pub struct Pair {
     pub spec: Arc<SaSpec>,
     /// Whether its outbound SA may carry traffic.
     pub active: bool,
+    /// How long ago it came to be.
+    pub age: Duration,
 }
 
 /// Finds a rule by its name.

@@ -17,6 +17,7 @@ pub(crate) enum OutboundOrder {
     Install {
         spec: Arc<SaSpec>,
         bucket: Bucket,
+        age: Duration,
     },
     /// An SA that has waited, as it has become meanwhile.
     Activate(Box<OutboundSa>),

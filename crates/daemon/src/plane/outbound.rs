@@ -141,10 +141,10 @@ impl Worker {
             let now = nanoseconds(self.begun);
             match self.orders.next() {
                 Ok(None) => return true,
-                Ok(Some(OutboundOrder::Install { spec, bucket })) => {
+                Ok(Some(OutboundOrder::Install { spec, bucket, age })) => {
                     // Its keys fit: that was seen before the order was given.
                     if let Ok(sa) = OutboundSa::new(spec, bucket) {
-                        outbound.install(sa, now, batch);
+                        outbound.install_aged(sa, age, now, batch);
                     }
                 }
                 Ok(Some(OutboundOrder::Activate(sa))) => outbound.install(*sa, now, batch),

@@ -27,13 +27,16 @@ pub(crate) struct Database {
 
 struct Entry {
     sa: OutboundSa,
+    /// When it came to be, in nanoseconds of the caller's clock; before its beginning, if another
+    /// member made it.
+    born: i64,
     /// The next older SA for the same host.
     older: Option<u32>,
 }
 
 impl Database {
-    /// Puts an SA into a free place; it is now the youngest. It replaces one of the same pair.
-    pub(crate) fn insert(&mut self, sa: OutboundSa) {
+    /// Puts an SA that came to be at `born` into a free place. It replaces one of the same pair.
+    pub(crate) fn insert(&mut self, sa: OutboundSa, born: i64) {
         self.remove(sa.id());
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(None);
@@ -41,15 +44,42 @@ impl Database {
         });
         self.by_id.insert(sa.id(), place);
         let older = match remote_host(&sa) {
-            Some(remote) => self.by_remote.insert(remote, place),
+            Some(remote) => self.chain(remote, place, born),
             None => {
-                self.wide.push(place);
+                let before = |other: &u32| self.born(*other) <= born;
+                let at = self.wide.iter().rposition(before).map_or(0, |at| at + 1);
+                self.wide.insert(at, place);
                 None
             }
         };
         if let Some(entry) = self.places.get_mut(place as usize) {
-            *entry = Some(Entry { sa, older });
+            *entry = Some(Entry { sa, born, older });
         }
+    }
+
+    fn born(&self, place: u32) -> i64 {
+        let entry = self.places.get(place as usize).and_then(Option::as_ref);
+        entry.map_or(i64::MIN, |entry| entry.born)
+    }
+
+    /// Puts a place into the chain of a host, behind those that are younger. The answer is the next
+    /// older one.
+    fn chain(&mut self, remote: IpAddr, place: u32, born: i64) -> Option<u32> {
+        let mut older = self.by_remote.get(&remote).copied();
+        let mut younger = None;
+        while let Some(other) = older.filter(|other| self.born(*other) > born) {
+            let entry = self.places.get(other as usize).and_then(Option::as_ref);
+            older = entry.and_then(|entry| entry.older);
+            younger = Some(other);
+        }
+        let entry = younger.and_then(|other| self.places.get_mut(other as usize)?.as_mut());
+        match entry {
+            Some(entry) => entry.older = Some(place),
+            None => {
+                self.by_remote.insert(remote, place);
+            }
+        }
+        older
     }
 
     /// Removes the SA of a pair. Says whether there was one.
@@ -58,7 +88,7 @@ impl Database {
             return false;
         };
         let taken = self.places.get_mut(place as usize).and_then(Option::take);
-        if let Some(Entry { sa, older }) = taken {
+        if let Some(Entry { sa, older, .. }) = taken {
             self.free.push(place);
             match remote_host(&sa) {
                 None => self.wide.retain(|other| *other != place),
@@ -198,12 +228,39 @@ mod tests {
         for count in [10, 10_000] {
             let mut database = Database::default();
             for number in 0..count {
-                database.insert(sa(AddressRange::host(host(number)), number.into()));
+                database.insert(sa(AddressRange::host(host(number)), number.into()), 0);
             }
             for number in 0..count {
                 assert_eq!(database.candidates(host(number)).count(), 1);
             }
             assert_eq!(database.candidates(address(false, 9)).count(), 0);
+        }
+    }
+
+    #[test]
+    fn the_youngest_is_first_in_whatever_order_they_come() {
+        for range in [
+            AddressRange::host(host(7)),
+            AddressRange::subnet(host(0), 24).unwrap(),
+        ] {
+            // The age of each is its number, and a number that comes again is as young as before.
+            for order in [[1, 2, 3, 4], [4, 3, 2, 1], [2, 4, 1, 3], [3, 1, 4, 2]] {
+                let mut database = Database::default();
+                for number in order {
+                    database.insert(sa(range, number), -(number as i64));
+                }
+                let ids = |database: &Database| -> Vec<u64> {
+                    let found = database.candidates(host(7));
+                    let sas = found.filter_map(|place| database.get(place));
+                    sas.map(|sa| sa.id().0).collect()
+                };
+                let all: Vec<u64> = (1..=4).map(|number| sa(range, number).id().0).collect();
+                assert_eq!(ids(&database), all);
+                assert!(database.remove(sa(range, 2).id()));
+                assert_eq!(ids(&database), [all[0], all[2], all[3]]);
+                database.insert(sa(range, 5), 0);
+                assert_eq!(ids(&database)[0], sa(range, 5).id().0);
+            }
         }
     }
 
@@ -217,8 +274,8 @@ mod tests {
             src_port: 1,
             dst_port: 110,
         };
-        database.insert(sa(AddressRange::host(host(7)), 1));
-        database.insert(sa(AddressRange::subnet(host(0), 24).unwrap(), 2));
+        database.insert(sa(AddressRange::host(host(7)), 1), 0);
+        database.insert(sa(AddressRange::subnet(host(0), 24).unwrap(), 2), 0);
         let rule = RuleName::new("mail");
         let chosen = |database: &Database, flow: &Flow| {
             database

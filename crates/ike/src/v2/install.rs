@@ -2,6 +2,7 @@
 //! sections 1.4.1 and 2.17).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use policy::names::RuleName;
 use policy::sa::ChildId;
@@ -36,6 +37,7 @@ impl Sa {
             spec,
             outbound,
             replaces,
+            age: Duration::ZERO,
         })));
         ctx.event(Event::ChildEstablished {
             ike: self.id,

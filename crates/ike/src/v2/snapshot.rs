@@ -158,6 +158,7 @@ pub(crate) fn pairs(record: &Record, directory: &Directory<'_>) -> Result<Record
     let pairs = in_esp.map(|one| Pair {
         spec: Arc::new(one.spec),
         active: one.active,
+        age: one.age,
     });
     Ok(Recorded {
         ike: head.id,

@@ -199,6 +199,7 @@ impl Node {
                         false => ike::Outbound::Later,
                     },
                     replaces: None,
+                    age: pair.age,
                 })));
         }
         let kept = Kept {

@@ -292,7 +292,10 @@ impl Plane {
         self.pairs.insert(id, pair);
         self.inbound.install(inbound);
         match when {
-            ike::Outbound::Now => self.outbound.install(outbound, now, &mut self.batch),
+            ike::Outbound::Now => {
+                self.outbound
+                    .install_aged(outbound, install.age, now, &mut self.batch);
+            }
             ike::Outbound::Later => {
                 let grants = Vec::new();
                 let sa = outbound;

@@ -24,7 +24,7 @@ pub(crate) struct Written {
     template: Arc<ChildTemplate>,
     suite: EspSuite,
     stage: Kept,
-    age: Duration,
+    pub(crate) age: Duration,
     rekey_in: Option<Duration>,
     expire_in: Duration,
     skipped: u64,
