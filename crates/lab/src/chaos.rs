@@ -33,6 +33,9 @@ const LASTS: (u64, u64) = (50, 600);
 const LONGER: u32 = 4;
 /// How long the nodes may take to be one cluster again after a fault has ended.
 const RECOVERY: Duration = Duration::from_secs(10);
+/// How long a move may be refused: the fault before may have left a node that is not heard yet,
+/// and then it is right to refuse.
+const ORDER: Duration = Duration::from_secs(2);
 /// Quiet time between a recovery and the next fault, and before the first and after the last.
 const QUIET: Duration = Duration::from_millis(100);
 /// Of so many faults one happens to the node that does not own the address.
@@ -197,10 +200,17 @@ fn one(
             bench.cure(lab, fault, node)?;
         }
         Kind::Move => {
-            if let Err(why) = move_group(node, other) {
-                diary
-                    .failures
-                    .push(format!("{told}: the move was refused: {why}"));
+            let mut refused = None;
+            let ordered = bench.stop.until(ORDER, || {
+                refused = move_group(node, other).err();
+                if refused.is_some() {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                refused.is_none()
+            })?;
+            if let Some(why) = refused.filter(|_| !ordered) {
+                let failure = format!("{told}: the move is refused for {ORDER:?}: {why}");
+                diary.failures.push(failure);
             }
         }
     }

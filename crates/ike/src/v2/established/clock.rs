@@ -112,7 +112,8 @@ pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
     }
 }
 
-fn close(sa: &mut Sa, reason: Reason) {
+/// Has it deleted.
+pub(crate) fn close(sa: &mut Sa, reason: Reason) {
     sa.stage = Stage::Closing;
     sa.tasks.push_back(Task::DeleteIke { reason });
 }
