@@ -90,9 +90,9 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
             } else {
                 Silence::None
             };
-            members::silence(tables, address, silence, now);
+            members::silence(tables, address, silence);
         }
-        Command::Forsake { address } => members::forsake(tables, address, now),
+        Command::Forsake { address } => members::silence(tables, address, Silence::Forsaken),
         Command::ForsakeFrozen { address } => members::forsake_frozen(tables, address),
         Command::ReplaceFrozen { address, count } => {
             members::replace_frozen(tables, address, count, now);

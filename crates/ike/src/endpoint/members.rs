@@ -14,8 +14,6 @@ use crate::event::Reason;
 use crate::id::IkeSaId;
 use crate::limits;
 use crate::record::{BadRecord, Directory, Record, Recorded, Takeover};
-use crate::v2::established::begin::pump;
-use crate::v2::established::clock::close;
 use crate::v2::pair::Child;
 use crate::v2::sa::{Sa, Silence, Stage};
 use crate::v2::snapshot;
@@ -77,25 +75,17 @@ pub(crate) fn adopt(
 }
 
 /// Every IKE SA of a local address falls silent, or may speak again: then one that was to be
-/// replaced lives on if it has no successor yet, and says that it ends if it has. One that is
-/// forsaken never speaks again.
-pub(crate) fn silence(tables: &mut Tables, address: IpAddr, silence: Silence, now: Instant) {
+/// replaced, and has no successor yet, lives on. One that is forsaken never speaks again.
+pub(crate) fn silence(tables: &mut Tables, address: IpAddr, silence: Silence) {
     for ike in tables.silence(address, silence) {
         if let Some(mut sa) = tables.take_sa(ike) {
-            match has_live(tables, &sa) {
-                true => close(&mut sa, Reason::Rekeyed),
-                false => sa.stage = Stage::Live,
+            if !has_live(tables, &sa) {
+                sa.stage = Stage::Live;
+                sa.changed = true;
             }
-            sa.changed = true;
-            pump(&mut sa, &mut tables.context(now));
-            settle(tables, sa, now);
+            tables.put(ike, Slot::Sa(sa));
         }
     }
-}
-
-/// Every IKE SA of a local address falls silent for ever.
-pub(crate) fn forsake(tables: &mut Tables, address: IpAddr, now: Instant) {
-    silence(tables, address, Silence::Forsaken, now);
 }
 
 /// What is frozen never speaks again; what may speak still may.

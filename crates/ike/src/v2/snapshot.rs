@@ -298,10 +298,6 @@ fn claim(sa: &Sa, children: &[child::Written], ctx: &mut Context<'_>) -> Result<
 /// Begins again what the other member was about to do, and keeps quiet for a while otherwise.
 fn resume(sa: &mut Sa, takeover: Takeover, ctx: &mut Context<'_>) {
     sa.rearm_keepalive(ctx.now);
-    // It was silent when it was replaced, and its peer knows nothing of that.
-    if matches!(sa.stage, Stage::Replaced { .. }) && !sa.children.is_empty() {
-        sa.stage = Stage::Closing;
-    }
     if sa.stage == Stage::Closing && sa.exchanges.is_empty() {
         let reason = Reason::Requested;
         sa.tasks.push_back(Task::DeleteIke { reason });

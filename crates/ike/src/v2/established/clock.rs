@@ -112,8 +112,7 @@ pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
     }
 }
 
-/// Has it deleted.
-pub(crate) fn close(sa: &mut Sa, reason: Reason) {
+fn close(sa: &mut Sa, reason: Reason) {
     sa.stage = Stage::Closing;
     sa.tasks.push_back(Task::DeleteIke { reason });
 }
