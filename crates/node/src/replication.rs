@@ -137,6 +137,27 @@ impl PairState {
         }
     }
 
+    /// Stages what the data plane gets once the members have stored this pair as it is now.
+    pub(crate) fn stage(&self, child: ChildId, staged: &mut Vec<Output>) {
+        if self.granted < self.outbound.ceiling {
+            staged.push(Output::Grant {
+                child,
+                ceiling: self.outbound.ceiling,
+                refill_at: self.outbound.refill_at(),
+            });
+        }
+        if let Some(inbound) = &self.inbound {
+            staged.push(Output::GrantInbound {
+                child,
+                ceiling: inbound.ceiling,
+                refill_at: inbound.refill_at(),
+            });
+        }
+        if self.active {
+            staged.push(Output::Activate { child });
+        }
+    }
+
     /// Keeps the image of its inbound window.
     pub(crate) fn note_window(&mut self, image: &[u8]) {
         let window = self.window.get_or_insert_default();
@@ -349,26 +370,7 @@ impl Shared {
     /// What [`drop_held`](Self::drop_held) may have taken from pairs that may be used again.
     pub(crate) fn give_again(&mut self) {
         let usable = self.pairs.iter().filter(|(_, pair)| !pair.forsaken);
-        for (child, pair) in usable {
-            let child = *child;
-            if pair.granted < pair.outbound.ceiling {
-                self.staged.push(Output::Grant {
-                    child,
-                    ceiling: pair.outbound.ceiling,
-                    refill_at: pair.outbound.refill_at(),
-                });
-            }
-            if let Some(inbound) = &pair.inbound {
-                self.staged.push(Output::GrantInbound {
-                    child,
-                    ceiling: inbound.ceiling,
-                    refill_at: inbound.refill_at(),
-                });
-            }
-            if pair.active {
-                self.staged.push(Output::Activate { child });
-            }
-        }
+        usable.for_each(|(child, pair)| pair.stage(*child, &mut self.staged));
     }
 
     /// Keeps a datagram for a moment, unless there are too many.

@@ -93,7 +93,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
             members::silence(tables, address, silence);
         }
         Command::Forsake { address } => members::silence(tables, address, Silence::Forsaken),
-        Command::ForsakeFrozen { address } => members::forsake_frozen(tables, address),
+        Command::ForsakeFrozen { address } => tables.forsake_frozen(address),
         Command::ReplaceFrozen { address, count } => {
             members::replace_frozen(tables, address, count, now);
         }

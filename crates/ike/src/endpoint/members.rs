@@ -88,19 +88,6 @@ pub(crate) fn silence(tables: &mut Tables, address: IpAddr, silence: Silence) {
     }
 }
 
-/// What is frozen never speaks again; what may speak still may.
-pub(crate) fn forsake_frozen(tables: &mut Tables, address: IpAddr) {
-    for ike in of_address(tables, address) {
-        let Some(mut sa) = tables.take_sa(ike) else {
-            continue;
-        };
-        if sa.silence == Silence::Frozen {
-            sa.silence = Silence::Forsaken;
-        }
-        tables.put(ike, Slot::Sa(sa));
-    }
-}
-
 /// Whether there is another IKE SA between the same addresses that is not on its way out.
 fn has_live(tables: &Tables, sa: &Sa) -> bool {
     let lives = |other: &Sa| other.stage == Stage::Live && !other.is_silent();

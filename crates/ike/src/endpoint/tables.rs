@@ -263,6 +263,20 @@ impl Tables {
         half_replaced
     }
 
+    /// The frozen IKE SAs of a local address never speak again; what may speak still may. As in
+    /// [`silence`](Self::silence) they are changed where they are.
+    pub(crate) fn forsake_frozen(&mut self, address: IpAddr) {
+        for slot in self.slots.values_mut() {
+            let of_address = slot.local() == address;
+            if let Slot::Sa(sa) = slot
+                && of_address
+                && sa.silence == Silence::Frozen
+            {
+                sa.silence = Silence::Forsaken;
+            }
+        }
+    }
+
     /// The silent IKE SAs of a local address that are to be replaced.
     pub(crate) fn unreplaced(&self, local: IpAddr) -> Option<&BTreeSet<IkeSaId>> {
         self.unreplaced.get(&local)

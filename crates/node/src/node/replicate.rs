@@ -47,11 +47,10 @@ impl Node {
         let Some(shared) = replication.groups.get_mut(&group) else {
             return self.outputs.push_back(Output::Install(install));
         };
-        let at_once = install.outbound == ike::Outbound::Now;
         let pair = PairState {
             ike: IkeSaId(0),
             inbound_spi: spec.inbound_spi,
-            active: at_once,
+            active: install.outbound == ike::Outbound::Now,
             outbound: Reserve::first(now),
             granted: 1,
             inbound: replication.strict.then(|| Box::new(Reserve::first(now))),
@@ -59,31 +58,14 @@ impl Node {
             bound: false,
             forsaken: false,
         };
-        let (child, reserve) = (spec.id, pair.outbound);
-        let ceilings = pair.ceilings();
+        let (child, ceilings) = (spec.id, pair.ceilings());
+        pair.stage(child, &mut shared.staged);
         shared.pairs.insert(child, pair);
         replication.homes.insert(child, shared.bucket);
         install.outbound = ike::Outbound::Later;
         self.outputs.push_back(Output::Install(install));
         let news = News::Ceilings(vec![(child, ceilings)]);
-        self.fresh.entry(group.clone()).or_default().push(news);
-        if let Some(shared) = replication.groups.get_mut(&group) {
-            shared.staged.push(Output::Grant {
-                child,
-                ceiling: reserve.ceiling,
-                refill_at: reserve.refill_at(),
-            });
-            if replication.strict {
-                shared.staged.push(Output::GrantInbound {
-                    child,
-                    ceiling: reserve.ceiling,
-                    refill_at: reserve.refill_at(),
-                });
-            }
-            if at_once {
-                shared.staged.push(Output::Activate { child });
-            }
-        }
+        self.fresh.entry(group).or_default().push(news);
     }
 
     /// The peer is ready for the outbound SA of a pair.

@@ -47,12 +47,15 @@ pub(crate) fn owner(world: &World, dice: &mut Dice) -> Option<HostId> {
     world.owner(group)
 }
 
+/// The same, and another member of its cluster.
+pub(crate) fn owner_and_another(world: &World, dice: &mut Dice) -> Option<(HostId, HostId)> {
+    let owner = owner(world, dice)?;
+    Some((owner, another(world, dice, owner)?))
+}
+
 /// The owner goes, and soon after it is back its heir.
 pub(crate) fn two_failovers(world: &mut World, dice: &mut Dice) {
-    let Some(first) = owner(world, dice) else {
-        return;
-    };
-    let Some(second) = another(world, dice, first) else {
+    let Some((first, second)) = owner_and_another(world, dice) else {
         return;
     };
     world.begin_fault();
@@ -121,10 +124,7 @@ pub(crate) fn frozen_owner(world: &mut World, dice: &mut Dice) {
 
 /// Who keeps the copy is a new process, and the owner goes before, while or after it is filled.
 pub(crate) fn restart_of_the_copy(world: &mut World, dice: &mut Dice) {
-    let Some(owner) = owner(world, dice) else {
-        return;
-    };
-    let Some(other) = another(world, dice, owner) else {
+    let Some((owner, other)) = owner_and_another(world, dice) else {
         return;
     };
     world.begin_fault();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::dice::Dice;
 use crate::frame::HostId;
-use crate::scenario::cluster_random::plot::replicas::owner;
-use crate::scenario::cluster_random::plot::{another, bring_up, cluster, meanwhile, time};
+use crate::scenario::cluster_random::plot::replicas::{owner, owner_and_another};
+use crate::scenario::cluster_random::plot::{bring_up, cluster, meanwhile, time};
 use crate::world::World;
 
 /// Everybody reaches the witness again.
@@ -98,10 +98,7 @@ pub(crate) fn everything_lost(world: &mut World, dice: &mut Dice, depth: u32) {
 
 /// Owners go one after another, each as soon as it owns something.
 pub(crate) fn one_after_another(world: &mut World, dice: &mut Dice) {
-    let Some(first) = owner(world, dice) else {
-        return;
-    };
-    let Some(second) = another(world, dice, first) else {
+    let Some((first, second)) = owner_and_another(world, dice) else {
         return;
     };
     world.begin_fault();
