@@ -34,6 +34,7 @@ pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
                 tables.put(new.id, Slot::Sa(new));
             }
             Effect::RivalStands { rival } => stand(tables, &mut sa, rival, now),
+            Effect::InvalidSpi { spi } => invalid_spi(tables, &sa, spi, now),
             Effect::Ended {
                 reason,
                 orphans: acquires,
@@ -168,6 +169,20 @@ fn inherit(from: &mut Sa, to: &mut Sa, ctx: &mut Context<'_>) {
     ctx.event(Event::IkeRekeyed { old, new, peer });
 }
 
+/// The peer says in one IKE SA that it does not know ESP of another that it has with us.
+fn invalid_spi(tables: &mut Tables, told: &Sa, spi: u32, now: Instant) {
+    for ike in alike(tables, told) {
+        let sends = |sa: &Sa| !sa.is_silent() && sa.child_by_outbound(spi).is_some();
+        if !tables.sa(ike).is_some_and(sends) {
+            continue;
+        }
+        if let Some(mut sa) = tables.take_sa(ike) {
+            liveness::told_invalid_spi(&mut sa, spi, &mut tables.context(now));
+            settle(tables, sa, now);
+        }
+    }
+}
+
 /// Children and waiting requests move from one IKE SA to another; who keeps a copy learns of both
 /// in one step.
 fn hand_over(from: &mut Sa, to: &mut Sa, ctx: &mut Context<'_>) {
@@ -215,16 +230,20 @@ fn older(tables: &Tables, new: IkeSaId, begun: u64) -> Vec<IkeSaId> {
     let Some(sa) = tables.sa(new) else {
         return Vec::new();
     };
+    let mut older = alike(tables, sa);
+    older.retain(|ike| {
+        let is_older = |sa: &Sa| sa.birth < begun && !matches!(sa.stage, Stage::Closed { .. });
+        tables.sa(*ike).is_some_and(is_older)
+    });
+    older
+}
+
+/// The other IKE SAs of the same identities and addresses.
+fn alike(tables: &Tables, sa: &Sa) -> Vec<IkeSaId> {
     let addresses = |sa: &Sa| (sa.path.local.ip(), sa.path.remote.ip());
     let (local_id, between) = (&sa.local_id, addresses(sa));
-    let is_older = |ike: &IkeSaId| {
-        let older = |sa: &Sa| {
-            let open = !matches!(sa.stage, Stage::Closed { .. });
-            let same = sa.local_id == *local_id && addresses(sa) == between;
-            open && sa.birth < begun && same
-        };
-        *ike != new && tables.sa(*ike).is_some_and(older)
-    };
+    let same = |other: &Sa| other.local_id == *local_id && addresses(other) == between;
+    let is_alike = |ike: &IkeSaId| *ike != sa.id && tables.sa(*ike).is_some_and(same);
     let known = tables.with_identity(&sa.remote_id);
-    known.into_iter().filter(is_older).collect()
+    known.into_iter().filter(is_alike).collect()
 }

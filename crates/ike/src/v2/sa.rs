@@ -147,6 +147,8 @@ pub(crate) enum Effect {
     Undecided { new: Box<Sa> },
     /// The peer's replacement stands, whatever became of ours.
     RivalStands { rival: IkeSaId },
+    /// The peer does not know ESP that we send; no child of this IKE SA sends it.
+    InvalidSpi { spi: u32 },
     /// It ended. What it was asked to protect begins anew.
     Ended {
         reason: Reason,

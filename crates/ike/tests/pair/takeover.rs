@@ -198,6 +198,35 @@ fn what_was_replaced_in_silence_and_may_speak_again_says_that_it_ends() {
     pair.agree(1);
 }
 
+/// A gives up what fell silent at B; then B may speak again, and sends with it. The successor is
+/// where A can tell.
+#[test]
+fn esp_of_an_ike_sa_that_the_peer_has_lost_ends_when_it_says_so_in_another() {
+    let setup = setup();
+    let mut pair = setup.pair();
+    pair.establish();
+    let (old, old_ike) = (pair.child(B), pair.ike(A));
+    let (spi, address) = (pair.spec(B).outbound_spi, ip(ADDRESSES[B]));
+    let frozen = |frozen| Command::Freeze { address, frozen };
+    pair.command(B, frozen(true));
+    pair.command(B, Command::ReplaceFrozen { address, count: 9 });
+    pair.run(secs(2));
+    pair.command(A, Command::Forget(old_ike));
+    pair.command(B, frozen(false));
+    let acquire = Some(Box::new(pair.acquire_of(A)));
+    let spi_came = Command::InvalidSpi {
+        local: ip(ADDRESSES[A]),
+        remote: address,
+        spi,
+        acquire,
+    };
+    assert!(pair.hosts[B].sad.contains_key(&old));
+    pair.command(A, spi_came);
+    pair.run(millis(10));
+    assert!(!pair.hosts[B].sad.contains_key(&old), "{}", pair.story());
+    pair.agree(1);
+}
+
 #[test]
 fn only_what_is_frozen_is_forsaken() {
     for frozen in [true, false] {

@@ -13,8 +13,8 @@ use crate::error::Error;
 use crate::event::{Doubt, Reason};
 use crate::limits;
 use crate::v2::established::begin::close_child;
-use crate::v2::pair::{Child, Stage as ChildStage};
-use crate::v2::sa::{Kind, Sa, Stage, Task};
+use crate::v2::pair::Stage as ChildStage;
+use crate::v2::sa::{Effect, Kind, Sa, Stage, Task};
 
 /// Takes note of what ESP saw of a child.
 pub(crate) fn used(sa: &mut Sa, id: ChildId, usage: &Usage, ctx: &mut Context<'_>) {
@@ -77,14 +77,15 @@ pub(crate) fn tell_invalid_spi(sa: &mut Sa, spi: u32) {
 }
 
 /// The peer does not know ESP that we send: the pair is of no use. A young one is left alone, for
-/// its packets may have overtaken the message that made it.
+/// its packets may have overtaken the message that made it. One of another IKE SA is as useless:
+/// its peer has lost that IKE SA, and can say so in this one only.
 pub(crate) fn told_invalid_spi(sa: &mut Sa, spi: u32, ctx: &mut Context<'_>) {
-    let useless = |child: &&Child| {
-        let old = ctx.now.saturating_duration_since(child.born) >= limits::HINT_GAP;
-        child.outbound_spi == spi && child.is_live() && old
+    let Some(child) = sa.child_by_outbound(spi) else {
+        return sa.effects.push(Effect::InvalidSpi { spi });
     };
-    if let Some(id) = sa.children.iter().find(useless).map(|child| child.id) {
-        let why = Error::Refused(NotifyType::INVALID_SPI);
+    let old = ctx.now.saturating_duration_since(child.born) >= limits::HINT_GAP;
+    if child.is_live() && old {
+        let (id, why) = (child.id, Error::Refused(NotifyType::INVALID_SPI));
         close_child(sa, id, Reason::Failed(why), ctx);
     }
 }
