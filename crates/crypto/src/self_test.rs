@@ -2,6 +2,7 @@
 
 mod answers;
 mod hex;
+mod signatures;
 
 use std::fmt;
 
@@ -14,10 +15,11 @@ use crate::hmac::{HmacKey, MAX_OUTPUT};
 use crate::prf::prf_plus;
 use crate::random::Random;
 use crate::self_test::answers::{DhAnswer, Expected, SealAnswer};
+use crate::signature::SignatureScheme;
 use crate::suite::{Encryption, Group, Integrity, Prf};
 
-/// Runs every algorithm of [`crate::suite`] on data with a published answer, both ways, and
-/// checks that changed data is refused.
+/// Runs every algorithm of [`crate::suite`] and [`crate::signature`] on data with a published
+/// answer, both ways, and checks that changed data is refused.
 ///
 /// It takes some 20 milliseconds, most of it for the MODP groups.
 ///
@@ -38,7 +40,7 @@ pub fn self_test() -> Result<(), SelfTestError> {
     for group in Group::ALL {
         key_exchange(group)?;
     }
-    Ok(())
+    signatures::check()
 }
 
 fn hashes() -> Result<(), SelfTestError> {
@@ -217,6 +219,8 @@ pub enum Algorithm {
     Prf(Prf),
     /// A Diffie-Hellman group.
     Group(Group),
+    /// A signature scheme.
+    Signature(SignatureScheme),
     /// A hash, by name.
     Hash(&'static str),
 }
@@ -238,6 +242,8 @@ pub enum Step {
     Derive,
     /// The shared secret is not the known one.
     Agree,
+    /// What it signed does not verify, or what was signed elsewhere does not.
+    Sign,
     /// The hash is not the known one.
     Hash,
 }
@@ -249,6 +255,7 @@ impl fmt::Display for Algorithm {
             Algorithm::Integrity(integrity) => integrity.fmt(f),
             Algorithm::Prf(prf) => prf.fmt(f),
             Algorithm::Group(group) => group.fmt(f),
+            Algorithm::Signature(scheme) => scheme.fmt(f),
             Algorithm::Hash(name) => f.write_str(name),
         }
     }
@@ -264,6 +271,7 @@ impl fmt::Display for SelfTestError {
             Step::Forgery => "it accepted forged data",
             Step::Derive => "it did not derive the known key material",
             Step::Agree => "it did not agree on the known secret",
+            Step::Sign => "it did not verify a known signature, or one of its own",
             Step::Hash => "it did not give the known hash",
         };
         let algorithm = self.algorithm;

@@ -101,6 +101,17 @@ registry! {
 }
 
 registry! {
+    /// The name of a hash that signatures are made over (RFC 7427 section 7, RFC 8420).
+    hash_algorithm_name(u16) {
+        HASH_SHA1 = 1,
+        HASH_SHA2_256 = 2,
+        HASH_SHA2_384 = 3,
+        HASH_SHA2_512 = 4,
+        HASH_IDENTITY = 5,
+    }
+}
+
+registry! {
     /// The name of an identification type (RFC 7296 section 3.5).
     id_type_name(u8) {
         ID_IPV4_ADDR = 1,
