@@ -1,4 +1,4 @@
-//! Safe doors to the Linux kernel: sockets, TUN, netlink, nftables, namespaces, captures.
+//! Safe doors to the Linux kernel: sockets, TUN, netlink, XFRM, nftables, namespaces, captures.
 //!
 //! Nothing here waits, keeps a clock or owns a loop: sockets are non-blocking and implement
 //! [`AsFd`](std::os::fd::AsFd), so that any loop can wait for them. All `unsafe` code of the
@@ -25,6 +25,7 @@ pub mod process;
 pub mod raw;
 pub mod tun;
 pub mod udp;
+pub mod xfrm;
 
 pub use batch::{Place, RecvBatch};
 pub use error::Error;

@@ -16,6 +16,7 @@ mod socket;
 pub use address::{Address, AddressFlags};
 pub use link::{Link, index_of};
 pub use monitor::{Event, Monitor};
+pub(crate) use reply::{Replies, Reply};
 pub use route::{MAIN_TABLE, OWNER, Route, RouteKind, RouteTo};
 pub use rule::{Rule, RuleAction};
 pub use socket::Netlink;
