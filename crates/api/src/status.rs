@@ -85,6 +85,9 @@ pub struct IkeSa {
     pub rekey_in_s: Option<u64>,
     /// Is a NAT between, or is one assumed by configuration?
     pub udp_encapsulation: bool,
+    /// What both sides agreed on beyond RFC 7296, one word each.
+    #[serde(default)]
+    pub extensions: Vec<String>,
     /// The CHILD_SAs.
     pub child_sas: Vec<ChildSa>,
 }

@@ -85,6 +85,7 @@ fn ike_sa(sa: &IkeStatus, plane: &Plane, now: Instant) -> IkeSa {
         established_s: (!connecting).then_some(sa.age.as_secs()),
         rekey_in_s: sa.rekey_in.map(|left| left.as_secs()),
         udp_encapsulation: sa.local.port() != crate::plane::IKE_PORT,
+        extensions: sa.extensions.iter().map(ToString::to_string).collect(),
         child_sas: sa
             .children
             .iter()

@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::id::IkeSaId;
 use crate::limits;
 use crate::output::Output;
+use crate::v2::message::Sealed;
 use crate::v2::nat::Path;
 
 /// ESP SPIs up to this one are reserved (RFC 4303 section 2.1).
@@ -117,6 +118,13 @@ impl Context<'_> {
             remote,
             bytes,
         });
+    }
+
+    /// Sends a message that may consist of fragments.
+    pub(crate) fn transmit_all(&mut self, path: &Path, message: &Sealed) {
+        message
+            .iter()
+            .for_each(|bytes| self.transmit(path, bytes.clone()));
     }
 
     pub(crate) fn nonce(&mut self) -> Vec<u8> {

@@ -43,6 +43,7 @@ discards! {
     NotEncrypted: "the message must be encrypted and is not",
     AuthenticationFailed: "the checksum of the encrypted payload is wrong",
     Fragmented: "the message is a fragment, which was not negotiated",
+    Fragment: "the fragment is here already, or of a message that is",
     NotTheSameRequest: "a request came again with other octets",
     NoMatchingRequest: "the response answers no request of ours",
     Cookie: "the cookie that was asked for is missing or wrong",

@@ -45,6 +45,9 @@ pub const COOKIE_SECRET_LIFE: Duration = Duration::from_secs(120);
 /// Octets of our nonces: at least half the key size of any PRF here (RFC 7296 section 2.10).
 pub const NONCE: usize = 32;
 
+/// Octets of a message that is put together of fragments (RFC 7383): what a message may have.
+pub const REASSEMBLED: usize = 65_535;
+
 /// How long a replaced IKE SA still answers while it waits for the peer's Delete.
 pub const REPLACED_LIFE: Duration = Duration::from_secs(60);
 

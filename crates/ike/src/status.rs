@@ -49,6 +49,8 @@ pub struct IkeStatus {
     pub age: Duration,
     /// How long until it is rekeyed.
     pub rekey_in: Option<Duration>,
+    /// What both sides agreed on beyond RFC 7296, one word each.
+    pub extensions: Vec<&'static str>,
     /// Requests that wait for the window.
     pub queued: usize,
     /// Its children.

@@ -9,6 +9,8 @@ pub(crate) mod cookie;
 pub(crate) mod crash;
 pub(crate) mod ending;
 pub(crate) mod established;
+pub(crate) mod features;
+pub(crate) mod fragments;
 pub(crate) mod half_open;
 pub(crate) mod init_request;
 pub(crate) mod init_sent;

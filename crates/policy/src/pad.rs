@@ -79,11 +79,18 @@ pub struct IkeTemplate {
     /// costs no Diffie-Hellman exchange, and so has no forward secrecy against whoever has the
     /// ticket key.
     pub resumption: bool,
+    /// Octets of an IP packet above which a message is sent in fragments, if the peer takes them;
+    /// `None` when fragments are neither sent nor taken (RFC 7383).
+    pub fragment_size: Option<u16>,
     /// Behind a NAT, a keepalive packet after this much silence (RFC 3948 section 4).
     pub nat_keepalive: Duration,
 }
 
 impl IkeTemplate {
+    /// What every link that carries IPv6 passes whole (RFC 7383 section 2.5.1). The RFC's 576 for
+    /// IPv4 is of another time, and would double the fragments of every large message.
+    pub const FRAGMENT_SIZE: u16 = 1280;
+
     /// Our default algorithms with these timers.
     #[must_use]
     pub fn with_timers(timers: &Timers) -> Self {
@@ -99,6 +106,7 @@ impl IkeTemplate {
             qcd: timers.hints,
             sync: timers.hints,
             resumption: timers.hints,
+            fragment_size: timers.hints.then_some(IkeTemplate::FRAGMENT_SIZE),
             nat_keepalive: Duration::from_secs(20),
         }
     }

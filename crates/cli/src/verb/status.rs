@@ -119,6 +119,9 @@ fn print_ike_sa(sa: &IkeSa) {
     if let Some(proposal) = &sa.proposal {
         say!("  {proposal}{}", age(sa.established_s, sa.rekey_in_s));
     }
+    if !sa.extensions.is_empty() {
+        say!("  with {}", sa.extensions.join(", "));
+    }
     sa.child_sas.iter().for_each(print_child);
 }
 

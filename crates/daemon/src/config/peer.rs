@@ -116,6 +116,9 @@ fn read_ike(
             *setting = wanted;
         }
     }
+    if let Some(size) = section.read(problems, "fragment_size", fragment_size) {
+        ike.fragment_size = size;
+    }
     let keepalive = section.read(problems, "nat_keepalive", |value| {
         value::duration(value, SECOND..=10 * MINUTE)
     });
@@ -123,6 +126,11 @@ fn read_ike(
         ike.nat_keepalive = keepalive;
     }
     ike
+}
+
+/// `fragment_size`: at least what every IPv4 link passes.
+fn fragment_size(value: &Value<'_>) -> Result<Option<u16>, Bad> {
+    value::number_or_off(value, 576..=9000)
 }
 
 fn addresses(value: &Value<'_>) -> Result<Vec<AddressRange>, Bad> {
@@ -157,4 +165,39 @@ fn ike_proposals(value: &Value<'_>) -> Result<Vec<IkeProposal>, Bad> {
             .parse()
             .map_err(|bad| Bad::new(format!("{bad}"), remedy))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::parse;
+    use policy::pad::IkeTemplate;
+
+    /// What a line in the only `[[peer]]` makes of its IKE settings, or the report.
+    fn read(line: &str) -> Result<IkeTemplate, String> {
+        let text = format!(
+            "[[peer]]\nname = \"mail\"\naddress = \"10.20.0.10\"\n\
+             psk = \"xT1vVb2cQ4mW0rKpYg7hZs9eLd3nJf5aUo8iRq6tMwE\"\n{line}\n"
+        );
+        let mut no_files = |_: &str| Err("there are no files in this test".to_owned());
+        match parse("test.toml", &text, &mut no_files) {
+            Ok(loaded) => Ok(loaded.config.pad.peers()[0].ike.clone()),
+            Err(report) => Err(report.render(false)),
+        }
+    }
+
+    #[test]
+    fn the_size_of_fragments() {
+        let size = |line| read(line).unwrap().fragment_size;
+        assert_eq!(size(""), Some(1280));
+        assert_eq!(size("fragment_size = 576"), Some(576));
+        assert_eq!(size("fragment_size = \"off\""), None);
+        assert_eq!(size("profile = \"kb821839\""), None);
+        for wrong in ["575", "9001", "\"on\"", "-1", "true"] {
+            let report = read(&format!("fragment_size = {wrong}")).unwrap_err();
+            assert!(
+                report.contains("from 576 to 9000, or `\"off\"`"),
+                "{report}"
+            );
+        }
+    }
 }

@@ -158,6 +158,22 @@ pub(crate) fn duration(
     }
 }
 
+/// A number of 16 bits, or `"off"`.
+pub(crate) fn number_or_off(
+    value: &Value<'_>,
+    bounds: RangeInclusive<u16>,
+) -> Result<Option<u16>, Bad> {
+    if matches!(text(value), Ok("off")) {
+        return Ok(None);
+    }
+    let wide = u64::from(*bounds.start())..=u64::from(*bounds.end());
+    let number = number(value, wide).map_err(|bad| Bad {
+        remedy: format!("{}, or `\"off\"`", bad.remedy),
+        ..bad
+    })?;
+    Ok(u16::try_from(number).ok())
+}
+
 /// A duration, or `"off"`.
 pub(crate) fn duration_or_off(
     value: &Value<'_>,

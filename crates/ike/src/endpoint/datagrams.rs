@@ -79,7 +79,7 @@ fn dispatch(
         header.initiator_spi
     };
     let ike = IkeSaId(own);
-    match tables.slot(ike) {
+    match tables.slot_mut(ike) {
         Some(Slot::InitSent(state)) => {
             let proof = state.check(decoded, way.local, way.remote)?;
             if let Some(Slot::InitSent(state)) = tables.take(ike) {
@@ -91,10 +91,12 @@ fn dispatch(
             Ok(())
         }
         Some(Slot::AuthSent(state)) => {
-            let proof = state.check(decoded)?;
+            let Some(opened) = state.check(decoded)? else {
+                return Ok(());
+            };
             if let Some(Slot::AuthSent(state)) = tables.take(ike) {
                 let resumes = state.resumes();
-                let step = state.advance(&proof, &mut tables.context(now));
+                let step = state.advance(&opened, &mut tables.context(now));
                 auth_step(tables, ike, step, resumes, way, now);
             }
             Ok(())
@@ -106,11 +108,14 @@ fn dispatch(
             if !same {
                 return Err(Discard::NotTheSameRequest);
             }
-            tables.context(now).transmit(&path, answer);
+            tables.context(now).transmit_all(&path, &answer);
             Ok(())
         }
         Some(Slot::Sa(sa)) => {
             let proof = sa.check(decoded)?;
+            if matches!(proof, Proof::Part) {
+                return Ok(());
+            }
             match tables.take_sa(ike) {
                 Some(sa) => established(tables, sa, decoded, proof, way, now),
                 None => Ok(()),

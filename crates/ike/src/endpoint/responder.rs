@@ -206,7 +206,9 @@ pub(crate) fn half_open(
     let Some(Slot::HalfOpen(state)) = tables.slot_mut(ike) else {
         return Ok(());
     };
-    let payloads = state.check(decoded)?;
+    let Some(opened) = state.check(decoded)? else {
+        return Ok(());
+    };
     let Some(Slot::HalfOpen(mut state)) = tables.take(ike) else {
         return Ok(());
     };
@@ -220,10 +222,10 @@ pub(crate) fn half_open(
         (shown.name, shown.expires)
     });
     let found = state
-        .claimed(&payloads)
+        .claimed(&opened)
         .map(|claimed| find(tables, &claimed, way));
     let back = (way.local, way.remote);
-    match state.advance(decoded, &payloads, found, back, &mut tables.context(now)) {
+    match state.advance(&opened, found, back, &mut tables.context(now)) {
         Outcome::Established(sa, contact) => {
             if let Some((name, expires)) = ticket {
                 tables.tickets.spend(name, expires);

@@ -12,6 +12,7 @@ use crate::v2::auth_sent::AuthSent;
 use crate::v2::established::clock;
 use crate::v2::half_open::HalfOpen;
 use crate::v2::init_sent::InitSent;
+use crate::v2::message::Sealed;
 use crate::v2::nat::Path;
 use crate::v2::sa::{Kind, Sa, Stage};
 
@@ -29,7 +30,7 @@ pub(crate) enum Slot {
 pub(crate) struct Refused {
     pub(crate) path: Path,
     pub(crate) digest: [u8; 32],
-    pub(crate) answer: Vec<u8>,
+    pub(crate) answer: Sealed,
     pub(crate) until: Instant,
     pub(crate) birth: u64,
 }
@@ -94,6 +95,7 @@ impl Slot {
             suite: None,
             age: Duration::ZERO,
             rekey_in: None,
+            extensions: Vec::new(),
             queued: 0,
             children: Vec::new(),
         };
@@ -142,6 +144,7 @@ fn sa_status(sa: &Sa, now: Instant) -> Option<IkeStatus> {
         suite: Some(sa.keys.suite()),
         age: now.saturating_duration_since(sa.born),
         rekey_in: sa.rekey_at.map(|at| at.saturating_duration_since(now)),
+        extensions: sa.extensions(),
         queued: sa.tasks.len() + sa.delayed.len(),
         children: sa.children.iter().map(|child| child.status(now)).collect(),
     })

@@ -55,6 +55,11 @@ impl Writer {
         self.0.extend_from_slice(value);
     }
 
+    /// The datagrams of a message: one, or its fragments.
+    pub(crate) fn sealed(&mut self, value: &[Vec<u8>]) {
+        self.list(value, |to, bytes| to.octets(bytes));
+    }
+
     pub(crate) fn duration(&mut self, value: Duration) {
         self.u64(u64::try_from(value.as_nanos()).unwrap_or(u64::MAX));
     }
@@ -196,6 +201,11 @@ impl<'a> Reader<'a> {
     pub(crate) fn octets(&mut self) -> Option<&'a [u8]> {
         let length = self.u32()?;
         self.take(usize::try_from(length).ok()?)
+    }
+
+    pub(crate) fn sealed(&mut self) -> Option<Vec<Vec<u8>>> {
+        let most = usize::from(wire::ike::limits::FRAGMENTS);
+        self.list(most, |from| from.octets().map(<[u8]>::to_vec))
     }
 
     pub(crate) fn text(&mut self) -> Option<&'a str> {

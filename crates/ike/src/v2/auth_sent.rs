@@ -7,9 +7,7 @@ use policy::identity::Identity;
 use policy::pad::{Auth, Peer};
 use policy::proposal::IkeSuite;
 use wire::ike::numbers::AUTH_METHOD_SHARED_KEY;
-use wire::ike::{
-    AuthPayload, Decoded, ExchangeType, Flags, Header, Malformed, NotifyType, Payload,
-};
+use wire::ike::{AuthPayload, Decoded, ExchangeType, Flags, Header, NotifyType, Payload};
 
 use crate::command::Acquire;
 use crate::context::Context;
@@ -22,9 +20,10 @@ use crate::v2::child::{Agreed, ChildOffer, Within};
 use crate::v2::contents::Contents;
 use crate::v2::crash;
 use crate::v2::established::note_window;
+use crate::v2::fragments::{self, Fragments};
 use crate::v2::install::{acquire_failed, notify};
 use crate::v2::keys::{Keys, Nonces, Spis};
-use crate::v2::message;
+use crate::v2::message::{self, Opened, Sealed};
 use crate::v2::nat::Path;
 use crate::v2::pair::PairKeys;
 use crate::v2::resume;
@@ -56,6 +55,7 @@ pub(crate) struct Begun {
     pub(crate) purpose: Purpose,
     pub(crate) peer_spi: u64,
     pub(crate) keys: Keys,
+    pub(crate) fragments: Fragments,
     pub(crate) own_nonce: Vec<u8>,
     pub(crate) peer_nonce: Vec<u8>,
     /// The ticket that the peer took.
@@ -69,7 +69,7 @@ pub(crate) struct AuthSent {
     /// The peer's first message, which it signs.
     peer_message: Vec<u8>,
     offer: ChildOffer,
-    request: Vec<u8>,
+    request: Sealed,
 }
 
 impl AuthSent {
@@ -115,8 +115,10 @@ impl AuthSent {
         payloads.extend(sync::offer(peer));
         payloads.extend(crash::give(ctx.config, peer, begun.spis(), path));
         let header = begun.header(1);
-        let request = message::protect(&mut begun.keys, &header, &payloads).unwrap_or_default();
-        ctx.transmit(&begun.purpose.path, request.clone());
+        let longest = begun.longest();
+        let request = message::protect(&mut begun.keys, &header, &payloads, longest);
+        let request = request.unwrap_or_default();
+        ctx.transmit_all(&begun.purpose.path, &request);
         let retransmit = Retransmit::start(&begun.purpose.peer.ike.retransmission, ctx.now);
         Ok(AuthSent {
             retransmit,
@@ -154,14 +156,12 @@ impl AuthSent {
         offered.rule == acquire.rule && offered.selectors == acquire.selectors
     }
 
-    /// Looks at a datagram; nothing changes. The inner error is the peer's own.
+    /// Looks at a datagram; nothing changes but what is being put together of fragments: `None`
+    /// while some are missing.
     ///
     /// # Errors
     /// It is not the authenticated answer to this request.
-    pub(crate) fn check(
-        &self,
-        decoded: &Decoded<'_>,
-    ) -> Result<Result<Vec<Payload>, Malformed>, Discard> {
+    pub(crate) fn check(&mut self, decoded: &Decoded<'_>) -> Result<Option<Opened>, Discard> {
         let header = &decoded.header;
         if header.exchange != ExchangeType::IKE_AUTH {
             return Err(Discard::UnexpectedExchange);
@@ -175,16 +175,13 @@ impl AuthSent {
         if header.message_id != 1 {
             return Err(Discard::MessageId);
         }
-        message::open(&self.begun.keys, decoded)
+        let begun = &mut self.begun;
+        message::open(&begun.keys, &mut begun.fragments, decoded)
     }
 
     /// The peer answered: an IKE SA comes to be, or not.
-    pub(crate) fn advance(
-        mut self,
-        payloads: &Result<Vec<Payload>, Malformed>,
-        ctx: &mut Context<'_>,
-    ) -> Step<Sa> {
-        let contents = match payloads {
+    pub(crate) fn advance(mut self, opened: &Opened, ctx: &mut Context<'_>) -> Step<Sa> {
+        let contents = match &opened.payloads {
             Ok(payloads) => Contents::of(payloads).map_err(Error::Misbehaved),
             Err(why) => Err(Error::Misbehaved(Misbehaved::Malformed(*why))),
         };
@@ -247,8 +244,8 @@ impl AuthSent {
             ..self.begun.header(2)
         };
         let payloads = [notify(NotifyType::AUTHENTICATION_FAILED)];
-        if let Some(bytes) = message::protect(&mut self.begun.keys, &header, &payloads) {
-            ctx.transmit(&self.begun.purpose.path, bytes);
+        if let Some(bytes) = message::protect(&mut self.begun.keys, &header, &payloads, None) {
+            ctx.transmit_all(&self.begun.purpose.path, &bytes);
         }
     }
 
@@ -257,6 +254,7 @@ impl AuthSent {
             purpose,
             peer_spi,
             keys,
+            fragments,
             own_nonce,
             peer_nonce,
             resumed,
@@ -272,6 +270,7 @@ impl AuthSent {
             path: purpose.path,
             keys,
             requests: (2, 0),
+            fragmentation: fragments.agreed,
         };
         let mut sa = Sa::new(birth, ctx);
         announce(&sa, ctx);
@@ -342,7 +341,7 @@ impl AuthSent {
                 tries,
             });
         }
-        ctx.transmit(&purpose.path, self.request.clone());
+        ctx.transmit_all(&purpose.path, &self.request);
         Ok(())
     }
 }
@@ -373,6 +372,13 @@ impl Begun {
             initiator: self.purpose.id.0,
             responder: self.peer_spi,
         }
+    }
+
+    /// The longest message that is sent whole; `None` for any.
+    fn longest(&self) -> Option<usize> {
+        let Purpose { peer, path, .. } = &self.purpose;
+        let size = peer.ike.fragment_size.filter(|_| self.fragments.agreed);
+        size.map(|size| fragments::longest(size, path.remote.ip()))
     }
 
     fn header(&self, message_id: u32) -> Header {

@@ -44,6 +44,7 @@ pub(crate) fn advance(
                 Told::Answer { sync } => member::answered(sa, sync, ctx),
             }
         }
+        Proof::Part => return Ok(()),
         Proof::Repeated => sa.answer_again(&back, ctx),
         Proof::Request { digest, payloads } => {
             sa.heard(ctx.now);

@@ -5,15 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crypto::hash::sha256;
 use crypto::{DhKeyPair, Secret};
 use policy::identity::Identity;
 use policy::pad::{Auth, NoPeer, Peer};
 use policy::proposal::IkeSuite;
 use wire::ike::numbers::AUTH_METHOD_SHARED_KEY;
 use wire::ike::{
-    AuthPayload, Decoded, ExchangeType, Flags, Header, Identification, Malformed, NotifyType,
-    Payload, PayloadType,
+    AuthPayload, Decoded, ExchangeType, Flags, Header, Identification, NotifyType, Payload,
+    PayloadType,
 };
 
 use crate::context::Context;
@@ -26,9 +25,10 @@ use crate::v2::child::{self, Refusal, Within};
 use crate::v2::contents::Contents;
 use crate::v2::crash;
 use crate::v2::established::note_window;
+use crate::v2::fragments::Fragments;
 use crate::v2::install::{error_payload, notify};
 use crate::v2::keys::{Keys, Nonces, Spis};
-use crate::v2::message;
+use crate::v2::message::{self, Opened, Sealed};
 use crate::v2::nat::Path;
 use crate::v2::pair::PairKeys;
 use crate::v2::proposal;
@@ -67,6 +67,7 @@ pub(crate) struct HalfOpen {
     pub(crate) secret: Secrets,
     /// The ticket that the initiator showed.
     pub(crate) shown: Option<Shown>,
+    pub(crate) fragments: Fragments,
 }
 
 /// What became of IKE_AUTH.
@@ -77,7 +78,7 @@ pub(crate) enum Outcome {
     Refused {
         error: Error,
         digest: [u8; 32],
-        answer: Vec<u8>,
+        answer: Sealed,
     },
 }
 
@@ -93,14 +94,10 @@ impl HalfOpen {
     }
 
     /// Finishes the Diffie-Hellman exchange, once: what a message holds decides nothing here.
-    fn unlock(&mut self) -> Result<&Keys, Discard> {
+    fn unlock(&mut self) {
         if matches!(self.secret, Secrets::Pending { .. } | Secrets::Ticket(_)) {
             let pending = std::mem::replace(&mut self.secret, Secrets::Unusable);
             self.secret = self.finish(pending);
-        }
-        match &self.secret {
-            Secrets::Ready(keys) => Ok(keys),
-            _ => Err(Discard::KeyExchange),
         }
     }
 
@@ -123,15 +120,12 @@ impl HalfOpen {
         }
     }
 
-    /// Looks at a datagram; nothing changes but that the keys are computed. The inner error is
-    /// the peer's own.
+    /// Looks at a datagram; nothing changes but that the keys are computed, and what is being put
+    /// together of fragments: `None` while some are missing.
     ///
     /// # Errors
     /// It is not the IKE_AUTH request of this handshake.
-    pub(crate) fn check(
-        &mut self,
-        decoded: &Decoded<'_>,
-    ) -> Result<Result<Vec<Payload>, Malformed>, Discard> {
+    pub(crate) fn check(&mut self, decoded: &Decoded<'_>) -> Result<Option<Opened>, Discard> {
         let header = &decoded.header;
         if header.exchange != ExchangeType::IKE_AUTH {
             return Err(Discard::UnexpectedExchange);
@@ -148,21 +142,24 @@ impl HalfOpen {
         if decoded.encrypted.is_none() {
             return Err(Discard::NotEncrypted);
         }
-        message::open(self.unlock()?, decoded)
+        self.unlock();
+        match &self.secret {
+            Secrets::Ready(keys) => message::open(keys, &mut self.fragments, decoded),
+            _ => Err(Discard::KeyExchange),
+        }
     }
 
     /// The peer proves who it is, or not.
     pub(crate) fn advance(
         mut self,
-        decoded: &Decoded<'_>,
-        payloads: &Result<Vec<Payload>, Malformed>,
+        opened: &Opened,
         found: Found,
         back: (SocketAddr, SocketAddr),
         ctx: &mut Context<'_>,
     ) -> Outcome {
         (self.path.local, self.path.remote) = back;
-        let digest = sha256(&[decoded.octets]);
-        let contents = match payloads {
+        let digest = opened.digest;
+        let contents = match &opened.payloads {
             Ok(payloads) => Contents::of(payloads).map_err(Error::Misbehaved),
             Err(why) => Err(Error::Misbehaved(Misbehaved::Malformed(*why))),
         };
@@ -188,9 +185,9 @@ impl HalfOpen {
         ctx: &mut Context<'_>,
     ) -> Outcome {
         let header = self.header();
-        let answer = message::protect(&mut keys, &header, &[error_payload(&error)]);
+        let answer = message::protect(&mut keys, &header, &[error_payload(&error)], None);
         let answer = answer.unwrap_or_default();
-        ctx.transmit(&self.path, answer.clone());
+        ctx.transmit_all(&self.path, &answer);
         Outcome::Refused {
             error,
             digest,
@@ -208,8 +205,8 @@ impl HalfOpen {
     }
 
     /// Who the peer says it is, and whom it wants to talk to.
-    pub(crate) fn claimed(&self, payloads: &Result<Vec<Payload>, Malformed>) -> Option<Claimed> {
-        let contents = Contents::of(payloads.as_ref().ok()?).ok()?;
+    pub(crate) fn claimed(&self, opened: &Opened) -> Option<Claimed> {
+        let contents = Contents::of(opened.payloads.as_ref().ok()?).ok()?;
         let identity = |id: &Identification| Identity::from_wire(id.kind, &id.data);
         Some(Claimed {
             remote: identity(contents.id_initiator().ok()?),
@@ -294,6 +291,7 @@ impl HalfOpen {
             path: self.path,
             keys,
             requests: (0, 2),
+            fragmentation: self.fragments.agreed,
         };
         let mut sa = Sa::new(birth, ctx);
         announce(&sa, ctx);
@@ -311,8 +309,10 @@ impl HalfOpen {
         payloads.extend(resume::grant(&sa, contents, ctx));
         payloads.extend(sync::answer(&sa));
         payloads.extend(crash::give(ctx.config, &sa.peer, sa.spis(), &sa.path));
-        let answer = message::protect(&mut sa.keys, &header, &payloads).unwrap_or_default();
-        ctx.transmit(&sa.path, answer.clone());
+        let longest = sa.longest();
+        let answer = message::protect(&mut sa.keys, &header, &payloads, longest);
+        let answer = answer.unwrap_or_default();
+        ctx.transmit_all(&sa.path, &answer);
         sa.keep_answer(digest, answer);
         let contact = contents.notify(NotifyType::INITIAL_CONTACT).is_some();
         Outcome::Established(Box::new(sa), contact)

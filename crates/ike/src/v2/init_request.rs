@@ -15,6 +15,8 @@ use crate::limits;
 use crate::v2::child::{invalid_ke, key_exchange};
 use crate::v2::contents::Contents;
 use crate::v2::cookie::Claim;
+use crate::v2::features::Features;
+use crate::v2::fragments::Fragments;
 use crate::v2::half_open::{HalfOpen, Secrets};
 use crate::v2::install::error_payload;
 use crate::v2::keys::Spis;
@@ -230,6 +232,8 @@ impl<'a> InitRequest<'a> {
                 ctx.random,
             ));
         }
+        let features = Features::wanted(&peer.ike).and(Features::told(&self.contents));
+        payloads.extend(features.payloads());
         let header = first_response(&self.decoded.header, id.0);
         let response = wire::ike::encode(&header, &payloads).ok()?;
         ctx.transmit(&path, response.clone());
@@ -246,6 +250,7 @@ impl<'a> InitRequest<'a> {
             responder_nonce,
             secret,
             shown,
+            fragments: Fragments::new(features.fragmentation),
         })
     }
 }

@@ -21,6 +21,8 @@ use crate::limits;
 use crate::v2::auth_sent::{AuthSent, Begun, Purpose, Step};
 use crate::v2::child::{key_exchange, wanted_group};
 use crate::v2::contents::Contents;
+use crate::v2::features::Features;
+use crate::v2::fragments::Fragments;
 use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::nat::{self, Nat, Path};
 use crate::v2::proposal;
@@ -58,19 +60,21 @@ pub(crate) enum InitProof {
     /// Go on.
     Answer {
         suite: IkeSuite,
-        peer_spi: u64,
         public: Vec<u8>,
         nonce: Vec<u8>,
-        nat: Nat,
+        seen: Seen,
     },
     /// The ticket is not taken: begin in full.
     TicketRefused,
     /// The ticket is taken: go on.
-    Resumed {
-        peer_spi: u64,
-        nonce: Vec<u8>,
-        nat: Nat,
-    },
+    Resumed { nonce: Vec<u8>, seen: Seen },
+}
+
+/// What every answer tells of the peer.
+pub(crate) struct Seen {
+    peer_spi: u64,
+    nat: Nat,
+    features: Features,
 }
 
 impl InitSent {
@@ -150,6 +154,7 @@ impl InitSent {
             force,
             ctx.random,
         ));
+        payloads.extend(Features::wanted(&peer.ike).payloads());
         let flags = Flags {
             initiator: true,
             version: false,
@@ -214,12 +219,8 @@ impl InitSent {
         let Some(nonce) = resume::check_answer(contents)? else {
             return Ok(InitProof::TicketRefused);
         };
-        let (peer_spi, nat) = self.seen(decoded, contents, local, remote)?;
-        Ok(InitProof::Resumed {
-            peer_spi,
-            nonce,
-            nat,
-        })
+        let seen = self.seen(decoded, contents, local, remote)?;
+        Ok(InitProof::Resumed { nonce, seen })
     }
 
     fn check_refusal(&self, dh: &DhKeyPair, contents: &Contents<'_>) -> Result<InitProof, Discard> {
@@ -260,25 +261,24 @@ impl InitSent {
         if !same || ke.data.len() != group.public_length() {
             return Err(Discard::KeyExchange);
         }
-        let (peer_spi, nat) = self.seen(decoded, contents, local, remote)?;
+        let seen = self.seen(decoded, contents, local, remote)?;
         let (public, nonce) = (ke.data.clone(), nonce.to_vec());
         Ok(InitProof::Answer {
             suite,
-            peer_spi,
             public,
             nonce,
-            nat,
+            seen,
         })
     }
 
-    /// The peer's SPI, and what its hashes tell of NATs.
+    /// The peer's SPI, what its hashes tell of NATs, and what both know.
     fn seen(
         &self,
         decoded: &Decoded<'_>,
         contents: &Contents<'_>,
         local: SocketAddr,
         remote: SocketAddr,
-    ) -> Result<(u64, Nat), Discard> {
+    ) -> Result<Seen, Discard> {
         let peer_spi = decoded.header.responder_spi;
         if peer_spi == 0 {
             return Err(Discard::WrongPeerSpi);
@@ -287,8 +287,14 @@ impl InitSent {
             initiator: self.purpose.id.0,
             responder: peer_spi,
         };
-        let forced = nat::forced(&self.purpose.peer.ike);
-        Ok((peer_spi, nat::detect(contents, spis, local, remote, forced)))
+        let ike = &self.purpose.peer.ike;
+        let nat = nat::detect(contents, spis, local, remote, nat::forced(ike));
+        let features = Features::wanted(ike).and(Features::told(contents));
+        Ok(Seen {
+            peer_spi,
+            nat,
+            features,
+        })
     }
 
     /// Goes on after an answer. `answer` are its octets, which the peer will sign; `alone` says
@@ -319,13 +325,12 @@ impl InitSent {
             }
             InitProof::Answer {
                 suite,
-                peer_spi,
                 public,
                 nonce,
-                nat,
+                seen,
             } => {
-                self.purpose.path.nat = nat;
-                let (nonces, spis) = both(&self.nonce, &nonce, self.purpose.id, peer_spi);
+                self.purpose.path.nat = seen.nat;
+                let (nonces, spis) = both(&self.nonce, &nonce, self.purpose.id, seen.peer_spi);
                 let Opening::Exchange(dh) = self.opening else {
                     return Step::Next(Box::new(InitStep::Waiting(Box::new(self))));
                 };
@@ -337,27 +342,25 @@ impl InitSent {
                 let begun = Begun {
                     keys: Keys::initial(suite, &shared, nonces, spis),
                     purpose: self.purpose,
-                    peer_spi,
+                    peer_spi: seen.peer_spi,
+                    fragments: Fragments::new(seen.features.fragmentation),
                     own_nonce: self.nonce,
                     peer_nonce: nonce,
                     resumed: None,
                 };
                 return authenticate(begun, &self.request, answer, alone, ctx);
             }
-            InitProof::Resumed {
-                peer_spi,
-                nonce,
-                nat,
-            } => {
-                self.purpose.path.nat = nat;
-                let (nonces, spis) = both(&self.nonce, &nonce, self.purpose.id, peer_spi);
+            InitProof::Resumed { nonce, seen } => {
+                self.purpose.path.nat = seen.nat;
+                let (nonces, spis) = both(&self.nonce, &nonce, self.purpose.id, seen.peer_spi);
                 let Opening::Ticket(held) = self.opening else {
                     return Step::Next(Box::new(InitStep::Waiting(Box::new(self))));
                 };
                 let begun = Begun {
                     keys: Keys::resumed(held.suite, &held.sk_d, nonces, spis),
                     purpose: self.purpose,
-                    peer_spi,
+                    peer_spi: seen.peer_spi,
+                    fragments: Fragments::new(seen.features.fragmentation),
                     own_nonce: self.nonce,
                     peer_nonce: nonce,
                     resumed: Some(held),

@@ -16,7 +16,9 @@ use crate::event::{Doubt, Reason};
 use crate::id::{IkeSaId, Role};
 use crate::limits;
 use crate::v2::child::ChildOffer;
+use crate::v2::fragments::Fragments;
 use crate::v2::keys::{Keys, Spis};
+use crate::v2::message::Sealed;
 use crate::v2::nat::Path;
 use crate::v2::pair::Child;
 use crate::v2::recovery::Recovery;
@@ -132,7 +134,7 @@ pub(crate) struct Exchange {
     pub(crate) message_id: u32,
     pub(crate) kind: Kind,
     pub(crate) retransmit: Retransmit,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) message: Sealed,
 }
 
 /// What happened to an IKE SA that concerns others; the endpoint sees to it after each step.
@@ -159,7 +161,7 @@ pub(crate) enum Effect {
 /// The last request that the peer made, and our response.
 pub(crate) struct Answered {
     pub(crate) digest: [u8; 32],
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) message: Sealed,
 }
 
 /// An established IKE SA.
@@ -201,6 +203,7 @@ pub(crate) struct Sa {
     pub(crate) next_request: u32,
     pub(crate) expected_request: u32,
     pub(crate) answered: Option<Answered>,
+    pub(crate) fragments: Fragments,
     /// Whether the other members of the cluster have to hear of a change.
     pub(crate) changed: bool,
     /// Whether it may speak.
@@ -230,7 +233,10 @@ pub(crate) struct Birth {
     pub(crate) keys: Keys,
     /// Requests of ours, and of the peer, that came before: those of the handshake.
     pub(crate) requests: (u32, u32),
+    /// Both sides know fragments.
+    pub(crate) fragmentation: bool,
 }
+
 impl Sa {
     pub(crate) fn new(birth: Birth, ctx: &mut Context<'_>) -> Self {
         let now = ctx.now;
@@ -267,6 +273,7 @@ impl Sa {
             next_request: birth.requests.0,
             expected_request: birth.requests.1,
             answered: None,
+            fragments: Fragments::new(birth.fragmentation),
             changed: true,
             silence: Silence::None,
         }
@@ -308,6 +315,13 @@ impl Sa {
         let creates =
             |kind: &Kind| matches!(kind, Kind::CreateChild { .. } | Kind::RekeyChild { .. });
         self.exchanges.iter().any(|one| creates(&one.kind))
+    }
+
+    /// What both sides agreed on beyond RFC 7296, for people.
+    pub(crate) fn extensions(&self) -> Vec<&'static str> {
+        let known = [(self.fragments.agreed, "fragmentation")];
+        let agreed = known.into_iter().filter(|(is_agreed, _)| *is_agreed);
+        agreed.map(|(_, word)| word).collect()
     }
 
     /// The peer proved to be there.

@@ -21,6 +21,7 @@ use crate::id::{IkeSaId, Role};
 use crate::limits;
 use crate::record::codec::{Reader, Writer};
 use crate::record::{BadRecord, Directory, Pair, Record, Recorded, Takeover};
+use crate::v2::fragments::Fragments;
 use crate::v2::keys::Keys;
 use crate::v2::nat::{Nat, Path};
 use crate::v2::pair::{Child, Stage as ChildStage};
@@ -28,7 +29,7 @@ use crate::v2::recovery::Recovery;
 use crate::v2::sa::{Answered, Kind, Sa, Silence, Stage, Task};
 
 /// The version of the format; members of different versions do not read each other's records.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Most requests of ours in flight that are read, with room for any window.
 const MAX_EXCHANGES: usize = 16;
 /// Most crash tokens that are read, with room for any number that a peer may give.
@@ -88,8 +89,9 @@ fn life(to: &mut Writer, sa: &Sa, now: Instant) {
     to.u32(sa.expected_request);
     to.option(sa.answered.as_ref(), |to, answered| {
         to.octets(&answered.digest);
-        to.octets(&answered.bytes);
+        to.sealed(&answered.message);
     });
+    to.flag(sa.fragments.agreed);
     to.list(&sa.recovery.tokens, |to, token| to.octets(token));
     to.flag(sa.recovery.message_ids);
     to.flag(sa.recovery.counters);
@@ -224,17 +226,12 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
     let answered = from.option(|from| {
         Some(Answered {
             digest: from.octets()?.try_into().ok()?,
-            bytes: from.octets()?.to_vec(),
+            message: from.sealed()?,
         })
     })?;
-    // A ticket stays with the member that got it: another one begins with a whole handshake.
-    let recovery = Recovery {
-        tokens: from.list(MAX_TOKENS, |from| from.octets().map(<[u8]>::to_vec))?,
-        message_ids: from.flag()?,
-        counters: from.flag()?,
-        announced: from.option(Reader::u32)?,
-        ..Recovery::default()
-    };
+    // What is here of a message comes again as a whole.
+    let fragments = Fragments::new(from.flag()?);
+    let recovery = recovery(from)?;
     Some(Box::new(Sa {
         id: head.id,
         peer_spi: head.peer_spi,
@@ -264,10 +261,22 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
         next_request,
         expected_request,
         answered,
+        fragments,
         recovery,
         changed: false,
         silence: Silence::None,
     }))
+}
+
+/// A ticket stays with the member that got it: another one begins with a whole handshake.
+fn recovery(from: &mut Reader<'_>) -> Option<Recovery> {
+    Some(Recovery {
+        tokens: from.list(MAX_TOKENS, |from| from.octets().map(<[u8]>::to_vec))?,
+        message_ids: from.flag()?,
+        counters: from.flag()?,
+        announced: from.option(Reader::u32)?,
+        ..Recovery::default()
+    })
 }
 
 /// Takes the numbers of the IKE SA and of all that belongs to it, or none of them.

@@ -67,12 +67,13 @@ pub(crate) fn agree(sa: &mut Sa, contents: &Contents<'_>) {
 pub(crate) fn check(sa: &Sa, decoded: &Decoded<'_>) -> Result<Option<Told>, Discard> {
     let header = &decoded.header;
     let is_due = !header.flags.response || sa.recovery.attempts.is_some();
+    let whole = decoded.encrypted.as_ref().map(|one| one.fragment) == Some(None);
     let possible = header.message_id == 0 && header.exchange == ExchangeType::INFORMATIONAL;
     let open = sa.recovery.message_ids && !matches!(sa.stage, Stage::Closed { .. });
-    if !(is_due && possible && open) {
+    if !(is_due && possible && whole && open) {
         return Ok(None);
     }
-    let Ok(payloads) = message::open(&sa.keys, decoded)? else {
+    let Ok(payloads) = message::open_whole(&sa.keys, decoded)? else {
         return Ok(None);
     };
     let mut notifies = payloads.iter().filter_map(|payload| match payload {
@@ -147,7 +148,7 @@ fn transmit(
 ) {
     let header = sa.header(ExchangeType::INFORMATIONAL, response, 0);
     let payloads: Vec<Payload> = notifies.into_iter().map(Payload::Notify).collect();
-    if let Some(bytes) = message::protect(&mut sa.keys, &header, &payloads) {
-        ctx.transmit(back, bytes);
+    if let Some(message) = message::protect(&mut sa.keys, &header, &payloads, None) {
+        ctx.transmit_all(back, &message);
     }
 }

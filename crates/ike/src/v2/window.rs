@@ -9,8 +9,9 @@ use crate::discard::Discard;
 use crate::id::Role;
 use crate::limits;
 use crate::v2::crash;
+use crate::v2::fragments;
 use crate::v2::keys::Spis;
-use crate::v2::message;
+use crate::v2::message::{self, Sealed};
 use crate::v2::nat::Path;
 use crate::v2::retransmit::Retransmit;
 use crate::v2::sa::{Answered, Exchange, Kind, Sa, Stage};
@@ -20,6 +21,8 @@ use crate::v2::sync::{self, Told};
 pub(crate) enum Proof {
     /// The last request again, octet by octet.
     Repeated,
+    /// A fragment of a message of which others are missing.
+    Part,
     /// A new request.
     Request {
         digest: [u8; 32],
@@ -61,11 +64,11 @@ impl Sa {
         Header::new(initiator, responder, exchange, flags, message_id)
     }
 
-    /// Looks at a datagram; nothing changes.
+    /// Looks at a datagram; nothing changes but what is being put together of fragments.
     ///
     /// # Errors
     /// It is not from the peer, or has no place in the window.
-    pub(crate) fn check(&self, decoded: &Decoded<'_>) -> Result<Proof, Discard> {
+    pub(crate) fn check(&mut self, decoded: &Decoded<'_>) -> Result<Proof, Discard> {
         let header = &decoded.header;
         let Spis {
             initiator,
@@ -93,21 +96,13 @@ impl Sa {
             if asked.kind.exchange() != header.exchange {
                 return Err(Discard::UnexpectedExchange);
             }
-            return Ok(Proof::Response {
-                payloads: message::open(&self.keys, decoded)?,
-            });
+            let opened = message::open(&self.keys, &mut self.fragments, decoded)?;
+            return Ok(opened.map_or(Proof::Part, |opened| Proof::Response {
+                payloads: opened.payloads,
+            }));
         }
-        let digest = sha256(&[decoded.octets]);
         if header.message_id.wrapping_add(1) == self.expected_request {
-            let same = self
-                .answered
-                .as_ref()
-                .is_some_and(|last| last.digest == digest);
-            return if same {
-                Ok(Proof::Repeated)
-            } else {
-                Err(Discard::NotTheSameRequest)
-            };
+            return self.check_repeated(decoded);
         }
         if header.message_id != self.expected_request {
             return Err(Discard::MessageId);
@@ -119,10 +114,36 @@ impl Sa {
         if !known.contains(&header.exchange) {
             return Err(Discard::UnexpectedExchange);
         }
-        Ok(Proof::Request {
-            digest,
-            payloads: message::open(&self.keys, decoded)?,
-        })
+        let opened = message::open(&self.keys, &mut self.fragments, decoded)?;
+        Ok(opened.map_or(Proof::Part, |opened| Proof::Request {
+            digest: opened.digest,
+            payloads: opened.payloads,
+        }))
+    }
+
+    /// The last request again. Of fragments the first one asks for the answer; the peer may have
+    /// cut the request into more of them since (RFC 7383 sections 2.5.2 and 2.6.1).
+    fn check_repeated(&self, decoded: &Decoded<'_>) -> Result<Proof, Discard> {
+        let digest = sha256(&[decoded.octets]);
+        let last = self.answered.as_ref();
+        if last.is_some_and(|last| last.digest == digest) {
+            return Ok(Proof::Repeated);
+        }
+        let encrypted = decoded.encrypted.as_ref();
+        match encrypted.and_then(|one| one.fragment) {
+            None => Err(Discard::NotTheSameRequest),
+            Some(_) if !self.fragments.agreed => Err(Discard::Fragmented),
+            Some(piece) if piece.number > 1 => Err(Discard::Fragment),
+            Some(_) if message::is_authentic(&self.keys, decoded) => Ok(Proof::Repeated),
+            Some(_) => Err(Discard::AuthenticationFailed),
+        }
+    }
+
+    /// The longest message that is sent whole; `None` for any.
+    pub(crate) fn longest(&self) -> Option<usize> {
+        let size = self.peer.ike.fragment_size;
+        let size = size.filter(|_| self.fragments.agreed);
+        size.map(|size| fragments::longest(size, self.path.remote.ip()))
     }
 
     /// An unprotected response may be a hint that the peer has lost this IKE SA (section 2.21.4).
@@ -183,23 +204,25 @@ impl Sa {
     ) {
         let message_id = self.next_request;
         let header = self.header(kind.exchange(), false, message_id);
-        let Some(bytes) = message::protect(&mut self.keys, &header, payloads) else {
+        let longest = self.longest();
+        let sealed = message::protect(&mut self.keys, &header, payloads, longest);
+        let Some(message) = sealed else {
             return;
         };
         self.next_request = message_id.wrapping_add(1);
         self.changed = true;
-        ctx.transmit(&self.path, bytes.clone());
+        ctx.transmit_all(&self.path, &message);
         self.exchanges.push(Exchange {
             message_id,
             kind,
             retransmit,
-            bytes,
+            message,
         });
     }
 
     /// Sends a request in flight again.
     pub(crate) fn repeat(&self, exchange: &Exchange, ctx: &mut Context<'_>) {
-        ctx.transmit(&self.path, exchange.bytes.clone());
+        ctx.transmit_all(&self.path, &exchange.message);
     }
 
     /// Answers the request that was just taken, and keeps the answer.
@@ -210,27 +233,29 @@ impl Sa {
         ctx: &mut Context<'_>,
     ) {
         let header = self.header(to.exchange, true, self.expected_request);
-        let Some(bytes) = message::protect(&mut self.keys, &header, payloads) else {
+        let longest = self.longest();
+        let sealed = message::protect(&mut self.keys, &header, payloads, longest);
+        let Some(message) = sealed else {
             return;
         };
         self.expected_request = self.expected_request.wrapping_add(1);
         self.changed = true;
-        ctx.transmit(&to.back, bytes.clone());
+        ctx.transmit_all(&to.back, &message);
         self.answered = Some(Answered {
             digest: to.digest,
-            bytes,
+            message,
         });
     }
 
     /// Keeps the handshake's last answer, which the initiator may not have received.
-    pub(crate) fn keep_answer(&mut self, digest: [u8; 32], bytes: Vec<u8>) {
-        self.answered = Some(Answered { digest, bytes });
+    pub(crate) fn keep_answer(&mut self, digest: [u8; 32], message: Sealed) {
+        self.answered = Some(Answered { digest, message });
     }
 
     /// Gives the last answer again.
     pub(crate) fn answer_again(&self, back: &Path, ctx: &mut Context<'_>) {
         if let Some(last) = &self.answered {
-            ctx.transmit(back, last.bytes.clone());
+            ctx.transmit_all(back, &last.message);
         }
     }
 }

@@ -49,6 +49,14 @@ pub(crate) struct Setup {
     pub(crate) seed: u64,
 }
 
+/// So small that every encrypted message is cut.
+pub(crate) const TINY: u16 = 140;
+
+/// Every encrypted message is sent in fragments.
+pub(crate) fn in_fragments(ike: &mut IkeTemplate) {
+    ike.fragment_size = Some(TINY);
+}
+
 impl Default for Setup {
     fn default() -> Self {
         let id = |index: usize| Identity::Address(ip(ADDRESSES[index]));
@@ -183,6 +191,12 @@ impl Packet {
     /// The exchange type.
     pub(crate) fn exchange(&self) -> u8 {
         self.bytes[18]
+    }
+
+    /// Number and total of a fragment, as they are written (RFC 7383 section 2.5).
+    pub(crate) fn fragment(&self) -> Option<[u8; 4]> {
+        let numbers = || self.bytes[32..36].try_into().unwrap();
+        (self.bytes[16] == 53).then(numbers)
     }
 
     pub(crate) fn is_response(&self) -> bool {

@@ -4,6 +4,7 @@
 mod address;
 mod collision;
 mod crash;
+mod fragments;
 mod handshake;
 mod harness;
 mod hostile;

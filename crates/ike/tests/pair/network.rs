@@ -3,12 +3,14 @@
 use crate::harness::*;
 use crypto::{Random, SeededRandom};
 use ike::Command;
+use policy::pad::IkeTemplate;
 
 /// One run: both sides do what they like over a bad network, then the network heals. Both ends
 /// must hold the same pairs, and the pairs must carry traffic.
-fn run(seed: u64) {
+fn run(seed: u64, ike: &IkeTemplate) {
     let mut setup = Setup {
         seed,
+        ike: [ike.clone(), ike.clone()],
         ..Setup::default()
     };
     setup.ports = [policy::range::PortRange::new(100, 200).unwrap(); 2];
@@ -36,6 +38,7 @@ fn run(seed: u64) {
                 &Setup {
                     seed,
                     ports: setup.ports,
+                    ike: setup.ike.clone(),
                     ..Setup::default()
                 },
             );
@@ -75,7 +78,17 @@ fn run(seed: u64) {
 #[test]
 fn a_thousand_seeds() {
     for seed in 0..1_000 {
-        let outcome = std::panic::catch_unwind(|| run(seed));
+        let outcome = std::panic::catch_unwind(|| run(seed, &IkeTemplate::modern()));
+        assert!(outcome.is_ok(), "seed {seed}");
+    }
+}
+
+#[test]
+fn three_hundred_seeds_in_fragments() {
+    let mut ike = IkeTemplate::modern();
+    in_fragments(&mut ike);
+    for seed in 0..300 {
+        let outcome = std::panic::catch_unwind(|| run(seed, &ike));
         assert!(outcome.is_ok(), "seed {seed}");
     }
 }

@@ -20,6 +20,13 @@ fn setup() -> Setup {
     }
 }
 
+/// That, and with every message in fragments.
+fn setups() -> [Setup; 2] {
+    let mut cut = setup();
+    cut.ike.iter_mut().for_each(in_fragments);
+    [setup(), cut]
+}
+
 fn epoch(epoch: u16) -> Takeover {
     Takeover {
         epoch,
@@ -83,6 +90,10 @@ const DEEDS: [fn(&mut Pair); 6] = [
     },
 ];
 
+fn with_deeds(setup: &Setup) -> impl Iterator<Item = (&Setup, fn(&mut Pair))> {
+    DEEDS.into_iter().map(move |deed| (setup, deed))
+}
+
 fn each_child(pair: &mut Pair, host: usize) {
     if let Some(child) = pair.hosts[host].sad.keys().next_back().copied() {
         pair.command(host, Command::RekeyChild(child));
@@ -98,8 +109,7 @@ fn each_ike(pair: &mut Pair, host: usize) {
 
 #[test]
 fn a_takeover_in_the_middle_of_any_exchange_leaves_both_ends_agreed() {
-    let setup = setup();
-    for deed in DEEDS {
+    for (setup, deed) in setups().iter().flat_map(with_deeds) {
         for host in [A, B] {
             // A quarter of the latency is every place between two messages.
             for step in 0..24 {
@@ -107,7 +117,7 @@ fn a_takeover_in_the_middle_of_any_exchange_leaves_both_ends_agreed() {
                 pair.establish();
                 deed(&mut pair);
                 pair.run(millis(1) * step / 4);
-                pair.survive(host, &setup, epoch(1));
+                pair.survive(host, setup, epoch(1));
                 pair.run(secs(20));
                 pair.agree(1);
                 let lost = |event: &Event| {
@@ -125,19 +135,19 @@ fn a_takeover_in_the_middle_of_any_exchange_leaves_both_ends_agreed() {
 
 #[test]
 fn no_message_id_has_two_contents() {
-    let setup = setup();
-    for deed in DEEDS {
+    for (setup, deed) in setups().iter().flat_map(with_deeds) {
         for step in 0..24 {
             let mut pair = setup.pair();
             pair.establish();
             deed(&mut pair);
             pair.run(millis(1) * step / 4);
-            pair.survive(B, &setup, epoch(1));
+            pair.survive(B, setup, epoch(1));
             pair.run(secs(5));
             let mut seen = std::collections::BTreeMap::new();
             for (_, packet) in pair.log.iter().filter(|(_, packet)| packet.from == B) {
-                // Both SPIs, exchange and flags, message id.
-                let key = [&packet.bytes[..16], &packet.bytes[18..24]].concat();
+                // Both SPIs, exchange and flags, message id, and which fragment.
+                let fragment = packet.fragment().unwrap_or_default();
+                let key = [&packet.bytes[..16], &packet.bytes[18..24], &fragment].concat();
                 let first = seen.entry(key).or_insert(&packet.bytes);
                 assert!(*first == &packet.bytes, "step {step}\n{}", pair.story());
             }

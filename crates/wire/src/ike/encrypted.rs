@@ -8,6 +8,9 @@ use crate::ike::payload::{GENERIC_HEADER, Generic};
 use crate::ike::writer::TooLong;
 use std::ops::Range;
 
+/// Octets of the numbers that an SKF payload has before its IV (RFC 7383 section 2.5).
+const FRAGMENT_NUMBERS: usize = 4;
+
 /// Which piece of a fragmented message an SKF payload holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment {
@@ -37,6 +40,24 @@ pub struct Layout {
     pub icv: usize,
     /// Of a block that the ciphertext must be a multiple of; 1 for none.
     pub block: usize,
+}
+
+impl Layout {
+    /// Octets of a message of one SK payload around `inner` octets of payloads.
+    #[must_use]
+    pub fn message(self, inner: usize) -> usize {
+        let ciphertext = (inner + 1).next_multiple_of(self.block.max(1));
+        Header::LENGTH + GENERIC_HEADER + self.iv + ciphertext + self.icv
+    }
+
+    /// How many octets of payloads a message of one SKF payload holds that has at most `limit`
+    /// octets; 0 when nothing fits.
+    #[must_use]
+    pub fn piece(self, limit: usize) -> usize {
+        let around = Header::LENGTH + GENERIC_HEADER + FRAGMENT_NUMBERS + self.iv + self.icv;
+        let room = limit.saturating_sub(around);
+        (room - room % self.block.max(1)).saturating_sub(1)
+    }
 }
 
 /// Where the parts of an encrypted payload are in the message's octets; they follow each other.
@@ -150,7 +171,7 @@ pub fn encode_protected(
         Some(_) => PayloadType::ENCRYPTED_FRAGMENT,
         None => PayloadType::ENCRYPTED,
     };
-    let numbers = if fragment.is_some() { 4 } else { 0 };
+    let numbers = fragment.map_or(0, |_| FRAGMENT_NUMBERS);
     let ciphertext = (inner.len() + 1).next_multiple_of(layout.block.max(1));
     let padding = ciphertext - inner.len() - 1;
     let start = Header::LENGTH + GENERIC_HEADER + numbers;

@@ -276,6 +276,7 @@ fn successor(
         path: sa.path,
         keys: sa.keys.rekeyed(suite, shared, nonces, spis),
         requests: (0, 0),
+        fragmentation: sa.fragments.agreed,
     };
     let mut new = Sa::new(birth, ctx);
     new.peer_window = sa.peer_window;

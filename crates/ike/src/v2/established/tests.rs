@@ -92,6 +92,7 @@ impl Bench {
             path,
             keys: keys(),
             requests: (0, 2),
+            fragmentation: true,
         };
         let mut ctx = Context {
             now,
@@ -168,7 +169,9 @@ impl Bench {
             response: false,
         };
         let header = Header::new(SPIS.initiator, SPIS.responder, exchange, flags, self.next);
-        let bytes = message::protect(&mut self.peer, &header, payloads).unwrap();
+        let bytes = message::protect(&mut self.peer, &header, payloads, None)
+            .unwrap()
+            .remove(0);
         self.next += 1;
         self.deliver(&bytes);
         self.answer()
@@ -189,7 +192,7 @@ impl Bench {
         });
         let bytes: Vec<Vec<u8>> = bytes.collect();
         let decoded = wire::ike::decode(bytes.first()?).unwrap();
-        Some(message::open(&self.peer, &decoded).unwrap().unwrap())
+        Some(message::open_whole(&self.peer, &decoded).unwrap().unwrap())
     }
 
     fn ended(&self) -> bool {
@@ -296,13 +299,48 @@ fn the_handshake_s_exchanges_have_no_place_here() {
             response: false,
         };
         let header = Header::new(SPIS.initiator, SPIS.responder, exchange, flags, 2);
-        let bytes = message::protect(&mut bench.peer, &header, &[]).unwrap();
+        let bytes = message::protect(&mut bench.peer, &header, &[], None)
+            .unwrap()
+            .remove(0);
         let decoded = wire::ike::decode(&bytes).unwrap();
         assert_eq!(
             bench.sa.check(&decoded).err(),
             Some(Discard::UnexpectedExchange)
         );
     }
+}
+
+#[test]
+fn the_answer_comes_again_for_a_first_fragment_however_the_request_is_cut() {
+    let mut bench = Bench::new();
+    let flags = Flags {
+        initiator: true,
+        version: false,
+        response: false,
+    };
+    let exchange = ExchangeType::INFORMATIONAL;
+    let header = Header::new(SPIS.initiator, SPIS.responder, exchange, flags, 2);
+    let mut cut = |longest| {
+        let large = Payload::VendorId(wire::ike::VendorId(vec![7; 900]));
+        message::protect(&mut bench.peer, &header, &[large], Some(longest)).unwrap()
+    };
+    let (coarse, fine) = (cut(500), cut(300));
+    coarse.iter().for_each(|piece| bench.deliver(piece));
+    let Some(Output::Transmit { bytes: answer, .. }) = bench.outputs.pop_back() else {
+        panic!("no answer")
+    };
+    for first in [&coarse[0], &fine[0]] {
+        bench.deliver(first);
+        let Some(Output::Transmit { bytes, .. }) = bench.outputs.pop_back() else {
+            panic!("no answer")
+        };
+        assert_eq!(bytes, answer);
+    }
+    let mut check = |bytes: &[u8]| bench.sa.check(&wire::ike::decode(bytes).unwrap()).err();
+    assert_eq!(check(&fine[1]), Some(Discard::Fragment));
+    let mut forged = fine[0].clone();
+    forged[60] ^= 1;
+    assert_eq!(check(&forged), Some(Discard::AuthenticationFailed));
 }
 
 #[test]
@@ -316,12 +354,14 @@ fn the_window_holds_one_request_and_knows_the_last_again() {
     let mut message = |id| {
         let exchange = ExchangeType::INFORMATIONAL;
         let header = Header::new(SPIS.initiator, SPIS.responder, exchange, flags, id);
-        message::protect(&mut bench.peer, &header, &[]).unwrap()
+        message::protect(&mut bench.peer, &header, &[], None)
+            .unwrap()
+            .remove(0)
     };
     let (first, other, second, far) = (message(2), message(2), message(3), message(4));
     let check =
-        |bench: &Bench, bytes: &[u8]| bench.sa.check(&wire::ike::decode(bytes).unwrap()).err();
-    assert_eq!(check(&bench, &second), Some(Discard::MessageId));
+        |bench: &mut Bench, bytes: &[u8]| bench.sa.check(&wire::ike::decode(bytes).unwrap()).err();
+    assert_eq!(check(&mut bench, &second), Some(Discard::MessageId));
     bench.deliver(&first);
     let answer = bench.outputs.pop_back();
     bench.deliver(&first);
@@ -332,10 +372,10 @@ fn the_window_holds_one_request_and_knows_the_last_again() {
         panic!("no answers")
     };
     assert_eq!(bytes, again);
-    assert_eq!(check(&bench, &other), Some(Discard::NotTheSameRequest));
-    assert_eq!(check(&bench, &far), Some(Discard::MessageId));
+    assert_eq!(check(&mut bench, &other), Some(Discard::NotTheSameRequest));
+    assert_eq!(check(&mut bench, &far), Some(Discard::MessageId));
     bench.deliver(&second);
-    assert_eq!(check(&bench, &first), Some(Discard::MessageId));
+    assert_eq!(check(&mut bench, &first), Some(Discard::MessageId));
 }
 
 #[test]

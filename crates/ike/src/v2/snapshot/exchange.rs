@@ -21,7 +21,7 @@ use crate::v2::snapshot::{MAX_EXCHANGES, rule};
 /// Writes a request down, with the private key of its Diffie-Hellman exchange if it has one.
 pub(crate) fn write(to: &mut Writer, exchange: &Exchange) {
     to.u32(exchange.message_id);
-    to.octets(&exchange.bytes);
+    to.sealed(&exchange.message);
     match &exchange.kind {
         Kind::CreateChild { offer, tries } => {
             to.u8(0);
@@ -105,12 +105,12 @@ pub(crate) fn read_all(
 ) -> Result<Vec<Exchange>, BadRecord> {
     let mut unknown = None;
     let exchanges = from.list(MAX_EXCHANGES, |from| {
-        let (message_id, bytes) = (from.u32()?, from.octets()?.to_vec());
+        let (message_id, message) = (from.u32()?, from.sealed()?);
         Some(Exchange {
             message_id,
             kind: kind(from, &sa.peer.name, directory, &mut unknown)?,
             retransmit: Retransmit::at_once(now),
-            bytes,
+            message,
         })
     });
     exchanges.ok_or_else(|| unknown.unwrap_or(BadRecord::Malformed))

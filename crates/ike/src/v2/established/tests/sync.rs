@@ -37,7 +37,9 @@ impl Bench {
         };
         let exchange = ExchangeType::INFORMATIONAL;
         let header = Header::new(SPIS.initiator, SPIS.responder, exchange, flags, id);
-        let bytes = message::protect(&mut self.peer, &header, payloads).unwrap();
+        let bytes = message::protect(&mut self.peer, &header, payloads, None)
+            .unwrap()
+            .remove(0);
         let decoded = wire::ike::decode(&bytes).unwrap();
         let proof = self.sa.check(&decoded)?;
         let back = self.sa.path;
@@ -58,7 +60,7 @@ impl Bench {
         let sent = self.sent();
         let decoded = wire::ike::decode(&sent[0]).unwrap();
         assert_eq!(decoded.header.message_id, 0);
-        let payloads = message::open(&self.peer, &decoded).unwrap().unwrap();
+        let payloads = message::open_whole(&self.peer, &decoded).unwrap().unwrap();
         let [Payload::Notify(notify), ..] = &payloads[..] else {
             panic!("{payloads:?}")
         };
@@ -196,7 +198,9 @@ fn the_answer_of_before_is_not_given_again() {
         },
         2,
     );
-    let bytes = message::protect(&mut bench.peer, &header, &[]).unwrap();
+    let bytes = message::protect(&mut bench.peer, &header, &[], None)
+        .unwrap()
+        .remove(0);
     bench.deliver(&bytes);
     bench.deliver(&bytes);
     assert_eq!(bench.sent().len(), 2);
