@@ -1,0 +1,16 @@
+//! Every bound of this crate, each with its reason.
+
+/// Octets of one certificate: ten times what they have in use, a tenth of a datagram's most.
+pub const CERTIFICATE: usize = 16 * 1024;
+
+/// Certificates of one chain, the peer's own included: more than any authority has levels.
+pub const CHAIN: usize = 8;
+
+/// Octets of a distinguished name: what an identification payload may have.
+pub const NAME: usize = 2 * 1024;
+
+/// Attributes of a distinguished name.
+pub const ATTRIBUTES: usize = 32;
+
+/// Authorities of one peer.
+pub const AUTHORITIES: usize = 256;
