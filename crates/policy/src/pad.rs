@@ -53,6 +53,18 @@ pub enum IkePort {
     Only4500,
 }
 
+/// Whether an IKE SA may begin without a child (RFC 6023).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Childless {
+    /// We do not say that we know of it.
+    Never,
+    /// If the peer begins one.
+    Accept,
+    /// We begin one if the peer accepts it: then the first child has a key exchange of its own, if
+    /// its proposals have groups.
+    Prefer,
+}
+
 /// What we ask of the IKE SA with a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IkeTemplate {
@@ -82,6 +94,8 @@ pub struct IkeTemplate {
     /// Octets of an IP packet above which a message is sent in fragments, if the peer takes them;
     /// `None` when fragments are neither sent nor taken (RFC 7383).
     pub fragment_size: Option<u16>,
+    /// Whether the IKE SA may begin without a child.
+    pub childless: Childless,
     /// Behind a NAT, a keepalive packet after this much silence (RFC 3948 section 4).
     pub nat_keepalive: Duration,
 }
@@ -106,6 +120,10 @@ impl IkeTemplate {
             qcd: timers.hints,
             sync: timers.hints,
             resumption: timers.hints,
+            childless: match timers.hints {
+                true => Childless::Accept,
+                false => Childless::Never,
+            },
             fragment_size: timers.hints.then_some(IkeTemplate::FRAGMENT_SIZE),
             nat_keepalive: Duration::from_secs(20),
         }

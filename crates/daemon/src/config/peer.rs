@@ -1,6 +1,6 @@
 //! `[[peer]]`.
 
-use policy::pad::{Auth, IkePort, IkeTemplate, Peer};
+use policy::pad::{Auth, Childless, IkePort, IkeTemplate, Peer};
 use policy::{AddressRange, Identity, IkeLifetime, IkeProposal, PeerName, Timers};
 
 use crate::config::diagnostic::{Problems, Span};
@@ -116,6 +116,17 @@ fn read_ike(
             *setting = wanted;
         }
     }
+    let childless = [
+        ("never", Childless::Never),
+        ("accept", Childless::Accept),
+        ("prefer", Childless::Prefer),
+    ];
+    let childless = section.read(problems, "childless", |value| {
+        value::word(value, &childless)
+    });
+    if let Some(childless) = childless {
+        ike.childless = childless;
+    }
     if let Some(size) = section.read(problems, "fragment_size", fragment_size) {
         ike.fragment_size = size;
     }
@@ -170,7 +181,7 @@ fn ike_proposals(value: &Value<'_>) -> Result<Vec<IkeProposal>, Bad> {
 #[cfg(test)]
 mod tests {
     use crate::config::parse;
-    use policy::pad::IkeTemplate;
+    use policy::pad::{Childless, IkeTemplate};
 
     /// What a line in the only `[[peer]]` makes of its IKE settings, or the report.
     fn read(line: &str) -> Result<IkeTemplate, String> {
@@ -183,6 +194,15 @@ mod tests {
             Ok(loaded) => Ok(loaded.config.pad.peers()[0].ike.clone()),
             Err(report) => Err(report.render(false)),
         }
+    }
+
+    #[test]
+    fn whether_an_ike_sa_begins_without_a_child() {
+        let childless = |line| read(line).unwrap().childless;
+        assert_eq!(childless(""), Childless::Accept);
+        assert_eq!(childless("childless = \"prefer\""), Childless::Prefer);
+        assert_eq!(childless("profile = \"kb821839\""), Childless::Never);
+        assert!(read("childless = \"always\"").is_err());
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub(crate) struct Begun {
     pub(crate) peer_spi: u64,
     pub(crate) keys: Keys,
     pub(crate) fragments: Fragments,
+    /// IKE_AUTH asks for no child.
+    pub(crate) childless: bool,
     pub(crate) own_nonce: Vec<u8>,
     pub(crate) peer_nonce: Vec<u8>,
     /// The ticket that the peer took.
@@ -68,7 +70,8 @@ pub(crate) struct AuthSent {
     begun: Begun,
     /// The peer's first message, which it signs.
     peer_message: Vec<u8>,
-    offer: ChildOffer,
+    /// What IKE_AUTH asks for, unless the IKE SA begins without a child.
+    offer: Option<ChildOffer>,
     request: Sealed,
 }
 
@@ -85,8 +88,10 @@ impl AuthSent {
         if begun.purpose.pending.is_empty() {
             return Err(Vec::new());
         }
-        let acquire = begun.purpose.pending.remove(0);
-        let offer = ChildOffer::new(acquire, Within::IkeAuth, None, ctx);
+        let offer = (!begun.childless).then(|| {
+            let acquire = begun.purpose.pending.remove(0);
+            ChildOffer::new(acquire, Within::IkeAuth, None, ctx)
+        });
         let Purpose { peer, path, .. } = &begun.purpose;
         let own_id = identification(&peer.local_id, path.local.ip());
         let signed = Signed {
@@ -110,7 +115,7 @@ impl AuthSent {
             method: AUTH_METHOD_SHARED_KEY,
             data,
         }));
-        payloads.extend(offer.payloads());
+        payloads.extend(offer.iter().flat_map(ChildOffer::payloads));
         payloads.extend(resume::request(peer));
         payloads.extend(sync::offer(peer));
         payloads.extend(crash::give(ctx.config, peer, begun.spis(), path));
@@ -152,8 +157,10 @@ impl AuthSent {
 
     /// Whether this handshake already asks for the same.
     pub(crate) fn asks_for(&self, acquire: &Acquire) -> bool {
-        let offered = &self.offer.acquire;
-        offered.rule == acquire.rule && offered.selectors == acquire.selectors
+        self.offer.as_ref().is_some_and(|offer| {
+            let offered = &offer.acquire;
+            offered.rule == acquire.rule && offered.selectors == acquire.selectors
+        })
     }
 
     /// Looks at a datagram; nothing changes but what is being put together of fragments: `None`
@@ -255,6 +262,7 @@ impl AuthSent {
             peer_spi,
             keys,
             fragments,
+            childless: _,
             own_nonce,
             peer_nonce,
             resumed,
@@ -281,28 +289,12 @@ impl AuthSent {
         note_window(&mut sa, contents);
         crash::keep(&mut sa, contents);
         sync::agree(&mut sa, contents);
-        let (acquire, inbound_spi) = (self.offer.acquire.clone(), self.offer.inbound_spi);
         let nonces = Nonces {
             initiator: &own_nonce,
             responder: &peer_nonce,
         };
-        match (contents.sa(), contents.error()) {
-            (Err(_), Some(error)) => {
-                ctx.registry.release_esp(inbound_spi);
-                acquire_failed(acquire, Error::Refused(error.kind), ctx);
-            }
-            _ => match accept(self.offer, contents, ctx) {
-                Ok((agreed, _)) => {
-                    let (outbound, inbound) = sa.keys.child(agreed.suite, None, nonces);
-                    let keys = PairKeys { inbound, outbound };
-                    sa.install(agreed, keys, Outbound::Now, None, ctx);
-                }
-                Err(error) => {
-                    ctx.registry.release_esp(inbound_spi);
-                    sa.queue(Task::DisownChild { inbound_spi });
-                    acquire_failed(acquire, error, ctx);
-                }
-            },
+        if let Some(offer) = self.offer {
+            first_child(&mut sa, offer, contents, nonces, ctx);
         }
         for acquire in purpose.pending {
             sa.queue(Task::CreateChild {
@@ -322,10 +314,12 @@ impl AuthSent {
 
     /// Gives up, and gives back what was to be protected.
     pub(crate) fn into_pending(self, ctx: &mut Context<'_>) -> Vec<Acquire> {
-        ctx.registry.release_esp(self.offer.inbound_spi);
-        let mut pending = vec![self.offer.acquire];
-        pending.extend(self.begun.purpose.pending);
-        pending
+        let offered = self.offer.map(|offer| {
+            ctx.registry.release_esp(offer.inbound_spi);
+            offer.acquire
+        });
+        let pending = self.begun.purpose.pending;
+        offered.into_iter().chain(pending).collect()
     }
 
     /// The request is due again; the error is the end.
@@ -343,6 +337,35 @@ impl AuthSent {
         }
         ctx.transmit_all(&purpose.path, &self.request);
         Ok(())
+    }
+}
+
+/// The child of IKE_AUTH comes to be, or not.
+fn first_child(
+    sa: &mut Sa,
+    offer: ChildOffer,
+    contents: &Contents<'_>,
+    nonces: Nonces<'_>,
+    ctx: &mut Context<'_>,
+) {
+    let (acquire, inbound_spi) = (offer.acquire.clone(), offer.inbound_spi);
+    match (contents.sa(), contents.error()) {
+        (Err(_), Some(error)) => {
+            ctx.registry.release_esp(inbound_spi);
+            acquire_failed(acquire, Error::Refused(error.kind), ctx);
+        }
+        _ => match accept(offer, contents, ctx) {
+            Ok((agreed, _)) => {
+                let (outbound, inbound) = sa.keys.child(agreed.suite, None, nonces);
+                let keys = PairKeys { inbound, outbound };
+                sa.install(agreed, keys, Outbound::Now, None, ctx);
+            }
+            Err(error) => {
+                ctx.registry.release_esp(inbound_spi);
+                sa.queue(Task::DisownChild { inbound_spi });
+                acquire_failed(acquire, error, ctx);
+            }
+        },
     }
 }
 

@@ -1,6 +1,7 @@
-//! What the notifications of the first exchange agree on (RFC 7383 section 2.3).
+//! What the notifications of the first exchange agree on (RFC 7383 section 2.3, RFC 6023 section
+//! 3).
 
-use policy::pad::IkeTemplate;
+use policy::pad::{Childless, IkeTemplate};
 use wire::ike::{NotifyType, Payload};
 
 use crate::v2::contents::Contents;
@@ -11,37 +12,54 @@ use crate::v2::install::notify;
 pub(crate) struct Features {
     /// Large messages may be sent in fragments.
     pub(crate) fragmentation: bool,
+    /// The responder takes an IKE_AUTH that asks for no child; an initiator does not say so.
+    pub(crate) childless: bool,
 }
 
 impl Features {
-    /// What we want with a peer.
-    pub(crate) fn wanted(ike: &IkeTemplate) -> Self {
+    /// What an initiator says.
+    pub(crate) fn request(ike: &IkeTemplate) -> Self {
         Features {
             fragmentation: ike.fragment_size.is_some(),
+            childless: false,
         }
     }
 
-    /// What the peer's message says of itself.
-    pub(crate) fn told(contents: &Contents<'_>) -> Self {
+    /// What a responder says: nothing that the initiator had to say and did not.
+    pub(crate) fn response(ike: &IkeTemplate, request: &Contents<'_>) -> Self {
+        let theirs = Features::told(request);
+        Features {
+            fragmentation: ike.fragment_size.is_some() && theirs.fragmentation,
+            childless: ike.childless != Childless::Never,
+        }
+    }
+
+    /// What the initiator may do after the response.
+    pub(crate) fn agreed(ike: &IkeTemplate, response: &Contents<'_>) -> Self {
+        let theirs = Features::told(response);
+        Features {
+            fragmentation: ike.fragment_size.is_some() && theirs.fragmentation,
+            childless: ike.childless == Childless::Prefer && theirs.childless,
+        }
+    }
+
+    fn told(contents: &Contents<'_>) -> Self {
         let says = |kind| contents.notify(kind).is_some();
         Features {
             fragmentation: says(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED),
-        }
-    }
-
-    /// What both have.
-    pub(crate) fn and(self, other: Self) -> Self {
-        Features {
-            fragmentation: self.fragmentation && other.fragmentation,
+            childless: says(NotifyType::CHILDLESS_IKEV2_SUPPORTED),
         }
     }
 
     /// The notifications that say so.
     pub(crate) fn payloads(self) -> impl Iterator<Item = Payload> {
-        let said = [(
-            self.fragmentation,
-            NotifyType::IKEV2_FRAGMENTATION_SUPPORTED,
-        )];
+        let said = [
+            (
+                self.fragmentation,
+                NotifyType::IKEV2_FRAGMENTATION_SUPPORTED,
+            ),
+            (self.childless, NotifyType::CHILDLESS_IKEV2_SUPPORTED),
+        ];
         said.into_iter()
             .filter(|(is_said, _)| *is_said)
             .map(|(_, kind)| notify(kind))

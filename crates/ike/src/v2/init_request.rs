@@ -232,7 +232,7 @@ impl<'a> InitRequest<'a> {
                 ctx.random,
             ));
         }
-        let features = Features::wanted(&peer.ike).and(Features::told(&self.contents));
+        let features = Features::response(&peer.ike, &self.contents);
         payloads.extend(features.payloads());
         let header = first_response(&self.decoded.header, id.0);
         let response = wire::ike::encode(&header, &payloads).ok()?;

@@ -154,7 +154,7 @@ impl InitSent {
             force,
             ctx.random,
         ));
-        payloads.extend(Features::wanted(&peer.ike).payloads());
+        payloads.extend(Features::request(&peer.ike).payloads());
         let flags = Flags {
             initiator: true,
             version: false,
@@ -289,7 +289,7 @@ impl InitSent {
         };
         let ike = &self.purpose.peer.ike;
         let nat = nat::detect(contents, spis, local, remote, nat::forced(ike));
-        let features = Features::wanted(ike).and(Features::told(contents));
+        let features = Features::agreed(ike, contents);
         Ok(Seen {
             peer_spi,
             nat,
@@ -344,6 +344,7 @@ impl InitSent {
                     purpose: self.purpose,
                     peer_spi: seen.peer_spi,
                     fragments: Fragments::new(seen.features.fragmentation),
+                    childless: seen.features.childless,
                     own_nonce: self.nonce,
                     peer_nonce: nonce,
                     resumed: None,
@@ -361,6 +362,7 @@ impl InitSent {
                     purpose: self.purpose,
                     peer_spi: seen.peer_spi,
                     fragments: Fragments::new(seen.features.fragmentation),
+                    childless: seen.features.childless,
                     own_nonce: self.nonce,
                     peer_nonce: nonce,
                     resumed: Some(held),
