@@ -155,16 +155,27 @@ impl AsFd for XfrmMonitor {
     }
 }
 
-/// Hears what SAs had come to when they went.
+/// Hears what SAs had come to when they went, while it listens.
+#[derive(Debug)]
 pub(crate) struct Ends {
     socket: Socket,
 }
 
 impl Ends {
-    pub(crate) fn listen() -> Result<Self, Error> {
+    /// Opened beside its door, so that both speak with the same namespace.
+    pub(crate) fn open() -> Result<Self, Error> {
         Ok(Ends {
-            socket: listen(&[GROUP_SA])?,
+            socket: listen(&[])?,
         })
+    }
+
+    /// From now on, or no longer: what nobody asks for must not fill the buffer.
+    pub(crate) fn listen(&mut self, on: bool) -> Result<(), Error> {
+        let turned = match on {
+            true => self.socket.add_membership(GROUP_SA),
+            false => self.socket.drop_membership(GROUP_SA),
+        };
+        turned.map_err(|why| Error::new("hear of the ends of SAs", why))
     }
 
     /// Of an SA that has just been removed: the kernel tells before it answers.

@@ -7,7 +7,7 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 
 use crate::error::Error;
 use crate::prefix::Family;
-use crate::xfrm::event::{Acquire, Ends};
+use crate::xfrm::event::Acquire;
 use crate::xfrm::octets::{Reader, Writer};
 use crate::xfrm::policy::{self, Direction, Policy};
 use crate::xfrm::replay::Replay;
@@ -119,12 +119,18 @@ impl Xfrm {
     /// # Errors
     /// A sentence; then some of them may be there.
     pub fn end_sas(&mut self, sas: &[(SaId, IpAddr)]) -> Result<Vec<Option<SaInfo>>, Error> {
-        let mut ends = Ends::listen()?;
+        self.ends.listen(true)?;
         let mut found = Vec::with_capacity(sas.len());
         for (id, source) in sas {
-            let there = self.delete_sa(*id, *source, None)?;
-            found.push(if there { ends.of(*id) } else { None });
+            match self.delete_sa(*id, *source, None) {
+                Ok(there) => found.push(if there { self.ends.of(*id) } else { None }),
+                Err(error) => {
+                    let _ = self.ends.listen(false);
+                    return Err(error);
+                }
+            }
         }
+        self.ends.listen(false)?;
         Ok(found)
     }
 
@@ -179,6 +185,22 @@ impl Xfrm {
             replay.write(out);
         };
         let what = || format!("set the sequence numbers of the SA with {id}");
+        self.request(NEWAE, NLM_F_REPLACE, Ask::Done, body, |_, _| {}, what)
+    }
+
+    /// Has an SA tell how far it has come by time only, and not after each packet: to be asked for
+    /// when it has told the first time, which starts its clock.
+    ///
+    /// # Errors
+    /// A sentence; `ESRCH` where it is not there any more.
+    pub fn tell_by_time(&mut self, id: SaId, source: IpAddr) -> Result<(), Error> {
+        let body = |out: &mut Writer| {
+            id.write(out);
+            out.address(source);
+            out.zeros(8);
+            out.attribute_u32(state::REPLAY_THRESHOLD, 0);
+        };
+        let what = || format!("quiet the SA with {id}");
         self.request(NEWAE, NLM_F_REPLACE, Ask::Done, body, |_, _| {}, what)
     }
 

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::netlink::{Replies, Reply};
+use crate::xfrm::event::Ends;
 use crate::xfrm::octets::{Reader, Writer};
 
 /// A synchronous door to the IPsec of one network namespace.
@@ -16,6 +17,7 @@ use crate::xfrm::octets::{Reader, Writer};
 pub struct Xfrm {
     socket: Socket,
     sequence: u32,
+    pub(crate) ends: Ends,
 }
 
 /// What a request asks for beside being carried out.
@@ -45,6 +47,7 @@ impl Xfrm {
         Ok(Xfrm {
             socket,
             sequence: 0,
+            ends: Ends::open()?,
         })
     }
 

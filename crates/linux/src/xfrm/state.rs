@@ -18,7 +18,7 @@ pub(crate) const ESP: u8 = 50;
 /// `XFRMA_ENCAP`.
 const ENCAP: u16 = 4;
 /// `XFRMA_REPLAY_THRESH`: tell after so many packets.
-const REPLAY_THRESHOLD: u16 = 11;
+pub(crate) const REPLAY_THRESHOLD: u16 = 11;
 /// `XFRMA_ETIMER_THRESH`: tell after so long.
 const TIMER_THRESHOLD: u16 = 12;
 /// `XFRMA_MARK`.
@@ -228,8 +228,8 @@ impl Sa<'_> {
         out.zeros(7);
         self.algorithm.write(out);
         self.replay.write(out);
-        // By time only: a busy SA would tell after every few packets.
-        out.attribute_u32(REPLAY_THRESHOLD, 0);
+        // The first packet starts the clock by which it tells from then on.
+        out.attribute_u32(REPLAY_THRESHOLD, 1);
         out.attribute_u32(TIMER_THRESHOLD, TELL_AFTER);
         if let Some((source, destination)) = self.encapsulation {
             let at = out.begin(ENCAP);

@@ -1,6 +1,7 @@
 //! XFRM messages octet by octet, and against the kernel of a namespace where it has no ESP.
 #![allow(clippy::disallowed_methods)]
 
+mod esp;
 mod kernel;
 
 use std::net::IpAddr;
