@@ -1,7 +1,6 @@
 //! `kernel`: transport-mode ESP on manual keys with a real Linux kernel (RFC 4303).
 
 mod end;
-mod guest;
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -15,13 +14,13 @@ use policy::sa::SaSpec;
 
 use crate::capture::Capture;
 use crate::folder::{self, Scratch};
+use crate::guest::{Guest, Site};
 use crate::host::Host;
 use crate::packet::Echo;
 use crate::space::{Space, ip};
 use crate::suite::{Suite, hex};
 use crate::table::Table;
 use end::End;
-use guest::Guest;
 
 const US: [&str; 2] = ["10.88.0.1", "fd88::1"];
 const GUEST: [&str; 2] = ["10.88.0.2", "fd88::2"];
@@ -36,9 +35,6 @@ const BEFORE_2_32: u64 = 0xffff_ffb0;
 const ESN_WINDOW: u32 = 64;
 /// So many times all lengths, with 64-bit numbers: enough to cross 2^32.
 const ESN_ROUNDS: usize = 4;
-/// What user-mode-linux says where the host wants the whole register state of a process, and that
-/// is larger than the guest's kernel knows: EFAULT. No guest process can run there.
-const FOREIGN_PROCESSOR: &str = "ptrace set fp regs failed, errno = 14";
 /// Echo requests that the kernel sends.
 const PINGS: usize = 5;
 
@@ -46,28 +42,26 @@ const PINGS: usize = 5;
 pub(crate) fn run(out: &Path) -> Result<(), String> {
     let folder = folder::results(out, "kernel")?;
     let scratch = Scratch::new()?;
-    let space = Space::new("uml")?;
+    let space = Space::new("kernel")?;
     space.output("ip", &["tuntap", "add", "dev", "tap0", "mode", "tap"])?;
     space.output("ip", &["link", "set", "tap0", "up"])?;
     netns::bridge(space.end("br0"), &["tap0"]).map_err(|why| why.to_string())?;
     space.address("br0", &format!("{}/24", US[0]))?;
     space.address("br0", &format!("{}/64", US[1]))?;
-    let begun = Instant::now();
     let mut table = Table::new("kernel");
-    let mut guest = match Guest::boot(&space, "tap0", scratch.path()) {
-        Err(why) if why.contains(FOREIGN_PROCESSOR) => {
-            let why = "this processor's register state (AMX) is larger than user-mode-linux 6.1 \
-                       can restore: run this on another one";
-            table.not_tried("boots", "user-mode-linux", why);
-            return table.finish(&folder);
-        }
-        booted => booted?,
+    let site = Site {
+        space: &space,
+        tap: "tap0",
+        scratch: scratch.path(),
+        writable: &[],
     };
-    let booted = begun.elapsed();
-    guest.run(&format!("ip address add {}/24 dev vec0", GUEST[0]))?;
-    guest.run(&format!("ip address add {}/64 dev vec0 nodad", GUEST[1]))?;
+    let mut guest = Guest::boot(&site)?;
+    guest.run(&format!("ip address add {}/24 dev eth0", GUEST[0]))?;
+    guest.run(&format!("ip address add {}/64 dev eth0 nodad", GUEST[1]))?;
     let peer = format!("Linux {}", guest.release());
-    table.add("boots", &peer, Ok(format!("{:.1} s", booted.as_secs_f64())));
+    let took = guest.took().as_secs_f64();
+    let boots = format!("boots in {}", guest.machine());
+    table.add(&boots, &peer, Ok(format!("{took:.1} s")));
     let capture = Capture::start(&space, "br0", &folder.join("br0.pcap"), (), |_, _| {})?;
     let mut ends = [
         End::open(&space, Family::V4)?,

@@ -5,6 +5,7 @@
 mod bench;
 mod capture;
 mod folder;
+mod guest;
 mod holdfast;
 mod host;
 mod hostile;

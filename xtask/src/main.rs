@@ -13,6 +13,7 @@ cargo xtask VERB
   tidy    hold the rules of ARCHITECTURE.md: arrows, sizes, captions, unsafe, circles
   test    install the Debian packages that the tests need, then run every check and test
           (--quick: no packages, no peers, no lab)
+  packages  install and unpack the Debian packages that the tests need
   bench   install them, then measure throughput beside plain veth and strongSwan
 ";
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run(),
         ["test"] => test::run(test::Extent::Everything),
         ["test", "--quick"] => test::run(test::Extent::Quick),
+        ["packages"] => packages::install(),
         ["bench"] => test::bench(),
         _ => {
             eprint!("{USAGE}");

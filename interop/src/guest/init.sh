@@ -1,0 +1,38 @@
+#!/bin/bash
+# Process 1 of a guest whose root is the host's, read-only: loads ESP, then runs commands from the
+# console, one per line behind its number, and says after each how it ended. The command line of
+# the kernel gives HFI_MODULES, the folder of its modules, and HFI_SHARES, folders of the host to
+# mount writable, with colons between them.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run TMPDIR=/run
+stty -echo
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs run /run
+mkdir -p /run/lock /run/root/lib/modules
+mount --bind "$HFI_MODULES" /run/root/lib/modules
+number=0
+for share in ${HFI_SHARES//:/ }; do
+    if grep -q hostfs /proc/filesystems; then
+        mount -t hostfs none "$share" -o "$share"
+    else
+        mount -t 9p -o trans=virtio,version=9p2000.L,cache=none "share$number" "$share"
+    fi || echo "cannot mount $share"
+    number=$((number + 1))
+done
+# The kernel asks for modules by this program.
+printf '#!/bin/sh\nexec modprobe -d /run/root "$@"\n' >/run/modprobe
+chmod +x /run/modprobe
+echo /run/modprobe >/proc/sys/kernel/modprobe
+# What one kernel has as a module another has built in, and what is missing shows in use.
+/run/modprobe -aq virtio_net ipv6 esp4 esp6 xfrm_user drbg seqiv echainiv gcm ctr ghash-generic \
+    cbc hmac sha512_generic authenc authencesn chacha20poly1305 chacha_generic poly1305_generic
+ip link set lo up
+[ -e /sys/class/net/vec0 ] && ip link set vec0 name eth0
+ip link set eth0 up
+# Behind what firmware has written without an end of line.
+printf '\nHFI-READY %s\n' "$(uname -r)"
+while read -r number line; do
+    eval "$line" </dev/null 2>&1
+    echo "HFI-DONE $number $?"
+done
