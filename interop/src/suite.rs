@@ -82,6 +82,7 @@ impl Suite {
             encapsulation: Encapsulation::None,
             local,
             remote,
+            nat: policy::Translation::default(),
             inbound_spi: 0x1000_0000 + number,
             outbound_spi: 0x2000_0000 + number,
             encryption: self.encryption,

@@ -11,7 +11,7 @@ mod sockets;
 mod telling;
 mod usage;
 
-use esp::{Counts, Discard, InboundSa, OutboundSa, Refill, WindowImage};
+use esp::{Counts, Discard, InboundSa, OutboundSa, Refill, Refusal, Sharing, WindowImage};
 use ike::{Install, Outbound as When};
 use linux::tun::{Tun, TunOptions};
 use linux::{Error, Family};
@@ -93,6 +93,8 @@ pub(crate) enum Report {
         /// The datagram.
         bytes: Vec<u8>,
     },
+    /// A flow that came in is another peer's.
+    Refused(Refusal),
     /// A worker had to end: the plane is dead.
     Failed(String),
 }
@@ -164,6 +166,7 @@ impl Plane {
         let tun = Arc::new(Tun::create(&options)?);
         let sockets = Arc::new(Sockets::open(settings.mark)?);
         let counts = Arc::new(Counts::new());
+        let sharing = Arc::new(Sharing::new());
         let (report, reports) = mpsc::channel(MAX_WAITING);
         let begun = Instant::now();
         let (book, counting) = Book::new(begun);
@@ -179,6 +182,7 @@ impl Plane {
             report: report.clone(),
             counting: counting.clone(),
             counts: Arc::clone(&counts),
+            sharing: Arc::clone(&sharing),
             begun,
         };
         let inbound = inbound::Worker {
@@ -188,6 +192,7 @@ impl Plane {
             report,
             counting,
             counts: Arc::clone(&counts),
+            sharing,
             begun,
         };
         let threads = vec![

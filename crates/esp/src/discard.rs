@@ -29,6 +29,8 @@ pub enum Discard {
     PendingExpired,
     /// Out: its negotiation failed and the rule requires IPsec.
     PendingRefused,
+    /// Out: several peers behind one NAT could be meant, and none has used this flow.
+    OutboundShared,
     /// Out: the cipher refused to work; nothing was sent.
     SealFailed,
     /// In: shorter than header, IV, trailer and ICV (RFC 4303 2).
@@ -65,13 +67,15 @@ pub enum Discard {
     Selectors,
     /// In: a fragment without ports on an SA that names ports (RFC 4301 7).
     InboundFragment,
+    /// In: another peer behind the same NAT uses this flow.
+    InboundShared,
     /// In: congestion was marked on a packet whose sender cannot hear it (RFC 6040 4.2).
     Congestion,
 }
 
 impl Discard {
     /// Every reason, in the order of their counters.
-    pub const ALL: [Discard; 30] = [
+    pub const ALL: [Discard; 32] = [
         Discard::OutboundMalformed,
         Discard::OutboundOffload,
         Discard::OutboundFragment,
@@ -83,6 +87,7 @@ impl Discard {
         Discard::PendingOverflow,
         Discard::PendingExpired,
         Discard::PendingRefused,
+        Discard::OutboundShared,
         Discard::SealFailed,
         Discard::InboundShort,
         Discard::InboundTooLong,
@@ -101,6 +106,7 @@ impl Discard {
         Discard::InnerMalformed,
         Discard::Selectors,
         Discard::InboundFragment,
+        Discard::InboundShared,
         Discard::Congestion,
     ];
 
@@ -125,6 +131,7 @@ impl Discard {
             Discard::PendingOverflow => "pending_overflow",
             Discard::PendingExpired => "pending_expired",
             Discard::PendingRefused => "pending_refused",
+            Discard::OutboundShared => "outbound_shared",
             Discard::SealFailed => "seal_failed",
             Discard::InboundShort => "inbound_short",
             Discard::InboundTooLong => "inbound_too_long",
@@ -143,6 +150,7 @@ impl Discard {
             Discard::InnerMalformed => "inner_malformed",
             Discard::Selectors => "selectors",
             Discard::InboundFragment => "inbound_fragment",
+            Discard::InboundShared => "inbound_shared",
             Discard::Congestion => "congestion",
         }
     }

@@ -7,7 +7,7 @@ use crypto::{Encryption, Integrity, Secret};
 use policy::child::Mode;
 use policy::names::{PeerName, RuleName};
 use policy::range::{AddressRange, PortRange};
-use policy::sa::{ChildId, Encapsulation, KeyMaterial, SaSpec};
+use policy::sa::{ChildId, Encapsulation, KeyMaterial, SaSpec, Translation};
 use policy::selector::{Selectors, TrafficSelector};
 use wire::ip::{checksum, protocol, tcp, v4, v6};
 
@@ -100,6 +100,7 @@ impl Pair {
             encapsulation: Encapsulation::None,
             local: self.here(),
             remote: self.there(),
+            nat: Translation::default(),
             inbound_spi: 0x1000_0000 | number as u32,
             outbound_spi: 0x2000_0000 | number as u32,
             encryption: self.encryption,
@@ -137,6 +138,7 @@ pub(crate) fn mirrored(spec: &SaSpec) -> SaSpec {
         encapsulation,
         local: spec.remote,
         remote: spec.local,
+        nat: Translation::default(),
         inbound_spi: spec.outbound_spi,
         outbound_spi: spec.inbound_spi,
         encryption: spec.encryption,

@@ -26,6 +26,7 @@ use crate::gate::{Gate, Gates};
 use crate::replay::WindowImage;
 use crate::reservation::{NotGranted, Refill};
 use crate::sad::Sad;
+use crate::sharing::{Claims, Sharing};
 
 pub use batch::{InboundBatch, Write};
 pub use coalesce::MAX_PIECES;
@@ -64,6 +65,8 @@ pub struct Inbound {
     /// SPIs of SAs that ask for more numbers.
     refills: Due<u32>,
     unknown: UnknownSpis,
+    /// Whose flows are whose, of peers that share the address of a NAT.
+    claims: Option<Claims>,
     /// SAs that have begun to count.
     counting: Vec<Counting>,
     counts: Arc<Counts>,
@@ -80,9 +83,17 @@ impl Inbound {
             moved: Due::new(),
             refills: Due::new(),
             unknown: UnknownSpis::default(),
+            claims: None,
             counting: Vec::new(),
             counts,
         }
+    }
+
+    /// Has flows of peers that share the address of a NAT kept apart, together with an
+    /// [`Outbound`](crate::Outbound) that was given the same. To be called before any SA is
+    /// installed.
+    pub fn share(&mut self, sharing: Arc<Sharing>) {
+        self.claims = Some(Claims::new(sharing));
     }
 
     /// Installs an SA. One with the same SPI, which only we can have chosen, is replaced, and so is
@@ -93,8 +104,11 @@ impl Inbound {
         if self.by_id.get(&id).is_some_and(|other| *other != spi) {
             self.remove(id);
         }
+        if let (Some(claims), Some((host, party))) = (&self.claims, sa.party()) {
+            claims.sharing.join(host, party, sa.peer());
+        }
         if let Some(old) = self.sad.insert(spi, sa) {
-            self.by_id.remove(&old.id());
+            self.gone(&old);
         }
         self.by_id.insert(id, spi);
         if !bucket.is_host() {
@@ -104,17 +118,24 @@ impl Inbound {
 
     /// Removes the inbound SA of a pair. Says whether there was one.
     pub fn remove(&mut self, id: ChildId) -> bool {
-        let spi = self.by_id.remove(&id);
-        spi.and_then(|spi| self.sad.remove(spi)).is_some()
+        let spi = self.by_id.get(&id).copied();
+        spi.is_some_and(|spi| self.remove_spi(spi))
     }
 
     /// Removes the SA with this SPI. Says whether there was one.
     pub fn remove_spi(&mut self, spi: u32) -> bool {
         let removed = self.sad.remove(spi);
         if let Some(sa) = &removed {
-            self.by_id.remove(&sa.id());
+            self.gone(sa);
         }
         removed.is_some()
+    }
+
+    fn gone(&mut self, sa: &InboundSa) {
+        self.by_id.remove(&sa.id());
+        if let (Some(claims), Some((host, party))) = (&self.claims, sa.party()) {
+            claims.sharing.leave(host, party);
+        }
     }
 
     /// This host owns a bucket from now on, in this epoch: its SAs receive. Everything that another
@@ -329,6 +350,12 @@ impl Inbound {
         let payload = opened?;
         let inner = decapsulate(sa, datagram, payload, arrival.traffic_class)
             .inspect_err(|_| sa.count_dropped())?;
+        if let (Some(claims), Some((_, party))) = (&mut self.claims, sa.party())
+            && !claims.claim(&inner.flow, party, inner.brief, now)
+        {
+            sa.count_dropped();
+            return Err(Discard::InboundShared);
+        }
         let start = arrival.place.start;
         let place = start + inner.place.start..start + inner.place.end;
         batch.push(inner.header(), place, inner.intact, buffer);

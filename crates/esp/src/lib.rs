@@ -25,6 +25,7 @@ pub mod outer;
 pub mod replay;
 pub mod reservation;
 pub mod sad;
+pub mod sharing;
 
 #[cfg(test)]
 mod fixtures;
@@ -37,3 +38,4 @@ pub use offload::{Offload, Segmentation};
 pub use outbound::{Acquire, Outbound, OutboundBatch, OutboundSa, Path, Run, Sent};
 pub use replay::WindowImage;
 pub use reservation::{NotGranted, Refill};
+pub use sharing::{Refusal, Sharing};

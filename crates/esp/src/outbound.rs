@@ -31,6 +31,7 @@ use crate::counters::Counting;
 use crate::discard::{Counts, Discard};
 use crate::offload::Offload;
 use crate::reservation::{NotGranted, Refill};
+use crate::sharing::Sharing;
 
 pub use batch::{MAX_RUN_BYTES, MAX_RUN_DATAGRAMS, OutboundBatch, Path, Run};
 pub use pending::{ACQUIRE_INTERVAL, Acquire, MAX_NEGOTIATIONS};
@@ -38,7 +39,7 @@ pub use sa::OutboundSa;
 pub use segment::{Carried, MAX_SEGMENTS, Segments};
 pub use waiting::{MAX_PENDING_AGE, MAX_PENDING_BYTES, MAX_PENDING_PACKETS};
 
-use database::Database;
+use database::{Choice, Database};
 use fall_back::{FallBack, Standing};
 use flows::{Decision, FlowCache};
 use pending::Pending;
@@ -76,6 +77,9 @@ pub struct Outbound {
     pending: Pending,
     reserve: Reserve,
     fall_back: FallBack,
+    /// Whose flows are whose, of peers that share the address of a NAT, and as of which change.
+    sharing: Option<Arc<Sharing>>,
+    changes: u64,
     /// SAs that have begun to count.
     counting: Vec<Counting>,
     counts: Arc<Counts>,
@@ -92,6 +96,8 @@ impl Outbound {
             pending: Pending::new(),
             reserve: Reserve::new(),
             fall_back: FallBack::default(),
+            sharing: None,
+            changes: 0,
             counting: Vec::new(),
             counts,
         }
@@ -113,11 +119,12 @@ impl Outbound {
             Err(discard) => return self.discard(discard, 1),
         };
         let flow = segments.flow();
+        self.follow_owners();
         let decision = match self.flows.get(&flow) {
-            _ if segments.is_fragment() => self.decide_fragment(&flow),
+            _ if segments.is_fragment() => self.decide_fragment(&flow, now),
             Some(decision) => Ok(decision),
             None => self
-                .decide(&flow)
+                .decide(&flow, now)
                 .inspect(|decision| self.flows.put(flow, *decision)),
         };
         let decision = match decision {
@@ -135,6 +142,22 @@ impl Outbound {
             },
             Decision::Clear => clear(&segments, batch),
             Decision::Block => self.discard(Discard::OutboundBlocked, 1),
+            Decision::Nobody => self.discard(Discard::OutboundShared, 1),
+        }
+    }
+
+    /// Has flows to peers that share the address of a NAT go to those who use them, as the
+    /// [`Inbound`](crate::Inbound) knows that was given the same.
+    pub fn share(&mut self, sharing: Arc<Sharing>) {
+        self.sharing = Some(sharing);
+    }
+
+    /// What was decided of a flow no longer holds when it has gone from one peer to another.
+    fn follow_owners(&mut self) {
+        let changes = self.sharing.as_ref().map_or(0, |sharing| sharing.changes());
+        if changes != self.changes {
+            self.changes = changes;
+            self.flows.invalidate();
         }
     }
 
@@ -405,7 +428,7 @@ impl Outbound {
     }
 
     /// What the policy and the SAs make of a flow; the rule if it must wait for an SA.
-    fn decide(&self, flow: &Flow) -> Result<Decision, RuleName> {
+    fn decide(&self, flow: &Flow, now: u64) -> Result<Decision, RuleName> {
         let found = match self.spd.lookup(flow, Direction::Outbound) {
             Verdict::Exempt(_) | Verdict::NoRule => return Ok(Decision::Clear),
             Verdict::Rule(found) => found,
@@ -415,10 +438,11 @@ impl Outbound {
             Action::Permit => Ok(Decision::Clear),
             Action::Block => Ok(Decision::Block),
             Action::Negotiate(_) if found.entry.dormant => Ok(Decision::Block),
-            Action::Negotiate(negotiate) => match self.database.select(name, flow) {
-                Some(place) => Ok(Decision::Seal(place)),
-                None if negotiate.required => Err(name.clone()),
-                None => match self.fall_back.standing(name, flow.dst) {
+            Action::Negotiate(negotiate) => match self.select(name, flow, now) {
+                Choice::Sa(place) => Ok(Decision::Seal(place)),
+                Choice::Nobody => Ok(Decision::Nobody),
+                Choice::None if negotiate.required => Err(name.clone()),
+                Choice::None => match self.fall_back.standing(name, flow.dst) {
                     Some(Standing::Settled) => Ok(Decision::Clear),
                     _ => Err(name.clone()),
                 },
@@ -426,10 +450,15 @@ impl Outbound {
         }
     }
 
+    fn select(&self, rule: &RuleName, flow: &Flow, now: u64) -> Choice {
+        let owner = || self.sharing.as_ref()?.owner(flow, now);
+        self.database.select(rule, flow, owner)
+    }
+
     /// A fragment other than the first has no ports. It passes in clear text only if no rule that
     /// blocks or protects could be about the packet it belongs to (RFC 4301 7).
-    fn decide_fragment(&self, flow: &Flow) -> Result<Decision, RuleName> {
-        let decision = self.decide(flow)?;
+    fn decide_fragment(&self, flow: &Flow, now: u64) -> Result<Decision, RuleName> {
+        let decision = self.decide(flow, now)?;
         let could_be = |entry: &Entry| {
             let selectors = [&entry.pair.local, &entry.pair.remote];
             let protocol =

@@ -44,7 +44,7 @@ pub use pad::{Auth, Claim, IkePort, IkeTemplate, NoPeer, Pad, Peer, PeerDifferen
 pub use proposal::{EspProposal, EspSuite, IkeProposal, IkeSuite};
 pub use range::{AddressRange, PortRange};
 pub use rule::{Action, AddressSpec, Directions, Filter, Negotiate, Rule};
-pub use sa::{Bucket, ChildId, Encapsulation, KeyMaterial, SaSpec};
+pub use sa::{Bucket, ChildId, Encapsulation, Hosts, KeyMaterial, SaSpec, Translation};
 pub use selector::{Direction, SelectorPair, Selectors, TrafficSelector};
 pub use spd::{ChildRule, Match, Spd, Verdict};
 pub use timers::{ChildLifetime, IkeLifetime, Liveness, Retransmission, Timers};

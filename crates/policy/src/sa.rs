@@ -8,7 +8,7 @@ use crypto::suite::{Encryption, Integrity};
 
 use crate::child::Mode;
 use crate::names::{PeerName, RuleName};
-use crate::selector::Selectors;
+use crate::selector::{Selectors, TrafficSelector};
 
 /// Number of a CHILD SA pair, never used twice within one daemon. A member of a cluster puts a
 /// number drawn at its start into the upper half, so that pairs keep their numbers when another
@@ -68,6 +68,26 @@ pub enum Encapsulation {
     },
 }
 
+/// What NATs between the hosts make of a pair.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Translation {
+    /// In transport mode the addresses as the peer wrote them: its checksums hold for these (RFC
+    /// 7296 section 2.23.1, RFC 3948 section 3.1.2). `None` where nothing is known of them.
+    pub written: Option<Hosts>,
+    /// Which of the hosts behind a NAT the peer is: several share one address. `None` without a
+    /// NAT on the peer's side. It stays the same through every rekeying.
+    pub party: Option<u64>,
+}
+
+/// The two hosts that a pair of transport mode is between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hosts {
+    /// This one.
+    pub local: IpAddr,
+    /// The peer.
+    pub remote: IpAddr,
+}
+
 /// Keys of one direction (RFC 7296 section 2.17).
 pub struct KeyMaterial {
     /// The cipher's key, for an AEAD followed by its salt.
@@ -103,6 +123,8 @@ pub struct SaSpec {
     pub local: IpAddr,
     /// The peer's outer address.
     pub remote: IpAddr,
+    /// What a NAT makes of it.
+    pub nat: Translation,
     /// SPI that the peer puts into packets to us; ours to choose.
     pub inbound_spi: u32,
     /// SPI that we put into packets to the peer.
@@ -121,4 +143,34 @@ pub struct SaSpec {
     pub inbound_keys: KeyMaterial,
     /// Keys for packets to the peer.
     pub outbound_keys: KeyMaterial,
+}
+
+impl SaSpec {
+    /// The one host that the peer's selectors name, and which of those behind its NAT the peer is;
+    /// `None` where no other peer can have the same.
+    #[must_use]
+    pub fn party(&self) -> Option<(IpAddr, u64)> {
+        let party = self.nat.party?;
+        let mut hosts = self
+            .selectors
+            .remote
+            .iter()
+            .map(|one| one.addresses.as_host());
+        let first = hosts.next()??;
+        hosts
+            .all(|host| host == Some(first))
+            .then_some((first, party))
+    }
+
+    /// The two hosts of transport mode as they are seen here: those that the selectors name. The
+    /// outer address of a peer may change while these stay (RFC 7296 section 2.23).
+    #[must_use]
+    pub fn hosts(&self) -> Hosts {
+        let host = |side: &[TrafficSelector]| side.first()?.addresses.as_host();
+        let Selectors { local, remote } = &self.selectors;
+        Hosts {
+            local: host(local).unwrap_or(self.local),
+            remote: host(remote).unwrap_or(self.remote),
+        }
+    }
 }

@@ -5,7 +5,7 @@ use crate::plane::sockets::{IKE_PORT, NATT_PORT};
 use crate::plane::telling::Telling;
 use crate::plane::usage::{Begun, Way};
 use crate::plane::{Report, Sockets, nanoseconds, offload};
-use esp::{Arrival, Counts, Inbound, InboundBatch, InboundSa};
+use esp::{Arrival, Counts, Discard, Inbound, InboundBatch, InboundSa, Sharing};
 use linux::poll::{Events, Interest, Poller};
 use linux::raw::EspSocket;
 use linux::tun::{MAX_SLICES, Tun};
@@ -38,6 +38,7 @@ pub(crate) struct Worker {
     pub(crate) report: mpsc::Sender<Report>,
     pub(crate) counting: Begun,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) sharing: Arc<Sharing>,
     pub(crate) begun: Instant,
 }
 
@@ -56,6 +57,8 @@ struct Work {
     /// Unknown SPIs reported since `window` began.
     unknown: u32,
     window: Instant,
+    /// Packets that were another peer's, when refusals were last told.
+    refused: u64,
     telling: Telling,
     /// Buckets that are handed over: what comes for them is passed on.
     passing: [bool; Bucket::COUNT],
@@ -85,12 +88,15 @@ impl Worker {
             }
         }
         let mut events = Events::with_capacity(8);
+        let mut inbound = Inbound::new(Arc::clone(&self.counts));
+        inbound.share(Arc::clone(&self.sharing));
         let mut work = Work {
-            inbound: Inbound::new(Arc::clone(&self.counts)),
+            inbound,
             received: RecvBatch::new(SLOTS),
             batch: InboundBatch::new(),
             unknown: 0,
             window: self.begun,
+            refused: 0,
             telling: Telling::new(self.begun),
             passing: [false; Bucket::COUNT],
             fresh: [false; Bucket::COUNT],
@@ -118,6 +124,12 @@ impl Worker {
             let _ = self.counting.send((Way::In, counting));
         }
         work.telling.tell(&mut work.inbound, &self.report);
+        let refused = self.counts.get(Discard::InboundShared);
+        if std::mem::replace(&mut work.refused, refused) != refused {
+            while let Some(refusal) = self.sharing.poll_refusal() {
+                let _ = self.report.try_send(Report::Refused(refusal));
+            }
+        }
     }
 
     fn source(&self, token: u64) -> Option<Source<'_>> {

@@ -3,7 +3,7 @@
 use crate::plane::order::{OutboundOrder, Queue};
 use crate::plane::usage::{Begun, Way};
 use crate::plane::{Report, Sockets, nanoseconds, offload};
-use esp::{Counts, Discard, Outbound, OutboundBatch, OutboundSa, Path};
+use esp::{Counts, Discard, Outbound, OutboundBatch, OutboundSa, Path, Sharing};
 use linux::poll::{Events, Interest, Poller};
 use linux::tun::{MAX_READ, Tun, VirtioNetHeader};
 use policy::{Bucket, Encapsulation, Spd};
@@ -37,6 +37,7 @@ pub(crate) struct Worker {
     pub(crate) report: mpsc::Sender<Report>,
     pub(crate) counting: Begun,
     pub(crate) counts: Arc<Counts>,
+    pub(crate) sharing: Arc<Sharing>,
     pub(crate) begun: Instant,
     pub(crate) sabotage: bool,
     /// Since a gate was opened: the addresses from which something was sealed.
@@ -58,6 +59,7 @@ impl Worker {
         poller.add(self.orders.wake.as_ref(), ORDERS, Interest::Read)?;
         let mut events = Events::with_capacity(2);
         let mut outbound = Outbound::new(Arc::new(Spd::default()), Arc::clone(&self.counts));
+        outbound.share(Arc::clone(&self.sharing));
         if self.sabotage {
             outbound.sabotage_reservation();
         }

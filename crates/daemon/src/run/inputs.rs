@@ -60,6 +60,7 @@ impl Daemon {
                 let command = Command::UnknownSpi { local, remote, spi };
                 let _ = self.node.handle_command(command, now);
             }
+            Report::Refused(refusal) => self.log.failure("plane", &refusal.to_string()),
             Report::Failed(why) => return Err(Error::Plane(why)),
             other => self.replication_report(other, now),
         }

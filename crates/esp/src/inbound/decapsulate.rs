@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use policy::child::Mode;
-use policy::sa::Encapsulation;
+use policy::sa::{Encapsulation, Hosts};
 use policy::selector::{Direction, Endpoint, Selectors, TrafficSelector, sides};
 use wire::ip::{Flow, Packet, checksum, protocol, tcp, udp, v4, v6};
 
@@ -31,6 +31,10 @@ pub(crate) struct Inner {
     pub(crate) place: Range<usize>,
     /// The transport checksum is known to be right.
     pub(crate) intact: bool,
+    /// What the selectors were asked about.
+    pub(crate) flow: Flow,
+    /// The packet begins or ends a connection, or there is none.
+    pub(crate) brief: bool,
 }
 
 impl Inner {
@@ -65,20 +69,28 @@ fn transport(
     let content = datagram
         .get_mut(payload.range.clone())
         .ok_or(Discard::InnerMalformed)?;
-    let (protocol, skip) = match sa.remote() {
+    let Hosts { local, remote } = sa.hosts();
+    let (protocol, skip) = match remote {
         IpAddr::V4(_) => (payload.next_header, 0),
         IpAddr::V6(_) => behind_options(payload.next_header, content)?,
     };
     let length = content.len();
     let upper = content.get_mut(skip..).ok_or(Discard::InnerMalformed)?;
-    let flow = transport_flow(sa, protocol, upper).ok_or(Discard::InnerMalformed)?;
+    let flow = transport_flow(remote, local, protocol, upper).ok_or(Discard::InnerMalformed)?;
     if !sa.selectors().contains(&flow, Direction::Inbound) {
         return Err(Discard::Selectors);
     }
-    let translated = matches!(sa.encapsulation(), Encapsulation::Udp { .. });
-    let intact = translated && correct_checksum(&flow, upper);
+    let brief = is_brief(protocol, upper);
+    let intact = match (sa.encapsulation(), sa.written()) {
+        (Encapsulation::None, _) => false,
+        (Encapsulation::Udp { .. }, Some(written)) => {
+            translate_checksum(&flow, written, upper);
+            false
+        }
+        (Encapsulation::Udp { .. }, None) => correct_checksum(&flow, upper),
+    };
     let mut header = [0; v6::HEADER];
-    let header_length = match (sa.remote(), sa.local()) {
+    let header_length = match (remote, local) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
             let total = u16::try_from(v4::HEADER + length).map_err(|_| Discard::InboundTooLong)?;
             let fields = v4::Header {
@@ -109,6 +121,8 @@ fn transport(
         header_length,
         place: payload.range,
         intact,
+        flow,
+        brief,
     })
 }
 
@@ -141,6 +155,7 @@ fn tunnel(
     }
     // Bytes behind the packet's own length hide its size (RFC 4303 2.7) and end here.
     let place = payload.range.start..payload.range.start + packet.total_length();
+    let brief = is_brief(flow.protocol, packet.payload());
     let inner = packet.traffic_class();
     let class = merge_ecn(inner, traffic_class)?;
     if class != inner {
@@ -151,7 +166,15 @@ fn tunnel(
         header_length: 0,
         place,
         intact: false,
+        flow,
+        brief,
     })
+}
+
+/// Whether a packet belongs to no TCP connection in the midst of its life.
+fn is_brief(protocol: u8, upper: &[u8]) -> bool {
+    let marks = tcp::SYN | tcp::FIN | tcp::RST;
+    protocol != protocol::TCP || upper.get(13).is_none_or(|flags| flags & marks != 0)
 }
 
 /// A fragment other than the first shows no ports: only selectors that name none can hold it.
@@ -196,9 +219,43 @@ fn behind_options(next_header: u8, content: &[u8]) -> Result<(u8, usize), Discar
     Err(Discard::InnerMalformed)
 }
 
+/// Where the upper layer's checksum is, of those that cover the addresses as well (RFC 9293 3.1,
+/// RFC 768, RFC 3828 3.1, RFC 4340 9, RFC 4443 2.3).
+fn checksum_at(protocol: u8) -> Option<usize> {
+    match protocol {
+        protocol::TCP => Some(tcp::CHECKSUM),
+        protocol::UDP | protocol::UDP_LITE | protocol::DCCP => Some(udp::CHECKSUM),
+        protocol::ICMPV6 => Some(2),
+        _ => None,
+    }
+}
+
+/// Has a checksum that was right for the addresses as the peer wrote them be right for those that
+/// the packet gets here (RFC 3948 3.1.2). What was wrong stays wrong: the host is to see it.
+fn translate_checksum(flow: &Flow, written: Hosts, upper: &mut [u8]) {
+    let (before, after) = ((written.remote, written.local), (flow.src, flow.dst));
+    let at = checksum_at(flow.protocol).filter(|_| before != after);
+    let Some((at, field)) = at.and_then(|at| Some((at, upper.get(at..)?.first_chunk()?))) else {
+        return;
+    };
+    let checksum = u16::from_be_bytes(*field);
+    let optional = flow.protocol == protocol::UDP;
+    if optional && checksum == 0 {
+        return;
+    }
+    put(
+        upper,
+        at,
+        match checksum::readdress(checksum, before, after) {
+            0 if optional => 0xffff,
+            checksum => checksum,
+        },
+    );
+}
+
 /// Makes a TCP or UDP checksum right for the addresses that the packet gets here: behind a NAT the
-/// sender made it for others (RFC 3948 3.1.2). The ICV has already shown that nothing was changed.
-/// Says whether there is a checksum, which is then right.
+/// sender made it for others, which are not known (RFC 3948 3.1.2). The ICV has already shown that
+/// nothing was changed. Says whether there is a checksum, which is then right.
 fn correct_checksum(flow: &Flow, upper: &mut [u8]) -> bool {
     let at = match flow.protocol {
         protocol::TCP => tcp::CHECKSUM,
@@ -233,7 +290,7 @@ fn put(octets: &mut [u8], at: usize, value: u16) {
 }
 
 /// What policy sees of a payload in transport mode; `None` when it ends before its ports.
-fn transport_flow(sa: &InboundSa, protocol: u8, upper: &[u8]) -> Option<Flow> {
+fn transport_flow(src: IpAddr, dst: IpAddr, protocol: u8, upper: &[u8]) -> Option<Flow> {
     let (src_port, dst_port) = match (protocol, upper) {
         (
             protocol::TCP | protocol::UDP | protocol::DCCP | protocol::SCTP | protocol::UDP_LITE,
@@ -248,8 +305,8 @@ fn transport_flow(sa: &InboundSa, protocol: u8, upper: &[u8]) -> Option<Flow> {
         _ => (0, 0),
     };
     Some(Flow {
-        src: sa.remote(),
-        dst: sa.local(),
+        src,
+        dst,
         protocol,
         src_port,
         dst_port,

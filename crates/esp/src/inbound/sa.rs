@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crypto::OpeningKey;
 use crypto::cipher::{KeyError, check_keys};
 use policy::child::Mode;
-use policy::names::RuleName;
-use policy::sa::{Bucket, ChildId, Encapsulation, SaSpec};
+use policy::names::{PeerName, RuleName};
+use policy::sa::{Bucket, ChildId, Encapsulation, Hosts, SaSpec};
 use policy::selector::Selectors;
 use wire::esp::{HEADER, Header, TRAILER, Trailer};
 use wire::ip::protocol::NO_NEXT_HEADER;
@@ -115,6 +115,17 @@ impl InboundSa {
         &self.spec.rule
     }
 
+    /// The peer at the other end.
+    pub(crate) fn peer(&self) -> &PeerName {
+        &self.spec.peer
+    }
+
+    /// The host and which of those behind a NAT it is, where others may have the same address.
+    #[inline]
+    pub(crate) fn party(&self) -> Option<(IpAddr, u64)> {
+        self.spec.party()
+    }
+
     /// Transport or tunnel mode.
     #[must_use]
     pub fn mode(&self) -> Mode {
@@ -137,6 +148,18 @@ impl InboundSa {
     #[must_use]
     pub fn remote(&self) -> IpAddr {
         self.spec.remote
+    }
+
+    /// The two hosts of transport mode, as they are seen here.
+    #[must_use]
+    pub fn hosts(&self) -> Hosts {
+        self.spec.hosts()
+    }
+
+    /// The two hosts of transport mode as the peer wrote them.
+    #[must_use]
+    pub fn written(&self) -> Option<Hosts> {
+        self.spec.nat.written
     }
 
     /// The SPI that we chose.

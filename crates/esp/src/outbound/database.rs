@@ -124,13 +124,34 @@ impl Database {
 
     /// The place of the youngest SA of this rule that carries this flow. The rule must be the
     /// same: an SA made for one policy never serves another (RFC 4301 4.4.1).
-    pub(crate) fn select(&self, rule: &RuleName, flow: &Flow) -> Option<usize> {
+    ///
+    /// Where peers behind one NAT have one each, `owner` says whose the flow is.
+    pub(crate) fn select(
+        &self,
+        rule: &RuleName,
+        flow: &Flow,
+        owner: impl FnOnce() -> Option<u64>,
+    ) -> Choice {
         let carries = |place: &usize| {
             self.get(*place).is_some_and(|sa| {
                 sa.rule() == rule && sa.selectors().contains(flow, Direction::Outbound)
             })
         };
-        self.candidates(flow.dst).find(carries)
+        let party = |place: usize| Some(self.get(place)?.party()?.1);
+        let mut carrying = self.candidates(flow.dst).filter(carries);
+        let Some(first) = carrying.next() else {
+            return Choice::None;
+        };
+        let Some(youngest) = party(first) else {
+            return Choice::Sa(first);
+        };
+        if !carrying.any(|place| party(place).is_some_and(|other| other != youngest)) {
+            return Choice::Sa(first);
+        }
+        let owner = owner();
+        let mut all = self.candidates(flow.dst).filter(carries);
+        let found = all.find(|place| owner.is_some() && party(*place) == owner);
+        found.map_or(Choice::Nobody, Choice::Sa)
     }
 
     /// The places to look into for packets to a host: SAs for that host, youngest first, then SAs
@@ -181,6 +202,17 @@ impl Database {
     pub(crate) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
+}
+
+/// What carries a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// The SA in this place.
+    Sa(usize),
+    /// No SA.
+    None,
+    /// SAs of several peers behind one NAT, and none of them has used the flow.
+    Nobody,
 }
 
 /// The one remote host that an SA is for, if it is for one.
@@ -277,11 +309,10 @@ mod tests {
         database.insert(sa(AddressRange::host(host(7)), 1), 0);
         database.insert(sa(AddressRange::subnet(host(0), 24).unwrap(), 2), 0);
         let rule = RuleName::new("mail");
-        let chosen = |database: &Database, flow: &Flow| {
-            database
-                .select(&rule, flow)
-                .and_then(|place| database.get(place))
-                .map(OutboundSa::id)
+        let chosen = |database: &Database, flow: &Flow| match database.select(&rule, flow, || None)
+        {
+            Choice::Sa(place) => database.get(place).map(OutboundSa::id),
+            _ => None,
         };
         assert_eq!(chosen(&database, &flow), Some(ChildId(1)));
         assert_eq!(
@@ -296,7 +327,8 @@ mod tests {
         );
         assert!(database.remove(ChildId(1)));
         assert_eq!(chosen(&database, &flow), Some(ChildId(2)));
-        assert_eq!(database.select(&RuleName::new("other"), &flow), None);
+        let other = database.select(&RuleName::new("other"), &flow, || None);
+        assert_eq!(other, Choice::None);
         assert!(database.remove(ChildId(2)));
         assert_eq!((chosen(&database, &flow), database.len()), (None, 0));
     }

@@ -16,6 +16,8 @@ pub(crate) enum Decision {
     Clear,
     /// Dropped.
     Block,
+    /// Dropped: it is not known for whom it is, of those behind one NAT.
+    Nobody,
 }
 
 #[derive(Clone, Copy)]

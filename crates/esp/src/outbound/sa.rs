@@ -126,6 +126,11 @@ impl OutboundSa {
         &self.spec.rule
     }
 
+    /// The host and which of those behind a NAT it is, where others may have the same address.
+    pub(crate) fn party(&self) -> Option<(IpAddr, u64)> {
+        self.spec.party()
+    }
+
     /// Transport or tunnel mode.
     #[must_use]
     pub fn mode(&self) -> Mode {

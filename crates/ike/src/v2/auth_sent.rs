@@ -24,7 +24,7 @@ use crate::v2::fragments::{self, Fragments};
 use crate::v2::install::{acquire_failed, notify};
 use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::message::{self, Opened, Sealed};
-use crate::v2::nat::Path;
+use crate::v2::nat::{Nat, Path};
 use crate::v2::pair::PairKeys;
 use crate::v2::resume;
 use crate::v2::retransmit::Retransmit;
@@ -354,7 +354,7 @@ fn first_child(
             ctx.registry.release_esp(inbound_spi);
             acquire_failed(acquire, Error::Refused(error.kind), ctx);
         }
-        _ => match accept(offer, contents, ctx) {
+        _ => match accept(offer, contents, sa.path.nat, ctx) {
             Ok((agreed, _)) => {
                 let (outbound, inbound) = sa.keys.child(agreed.suite, None, nonces);
                 let keys = PairKeys { inbound, outbound };
@@ -373,10 +373,11 @@ fn first_child(
 fn accept(
     offer: ChildOffer,
     contents: &Contents<'_>,
+    nat: Nat,
     ctx: &Context<'_>,
 ) -> Result<(Agreed, Option<Secret>), Error> {
     match offer.acquire.is_wanted(&ctx.config.rules) {
-        true => offer.accept(contents),
+        true => offer.accept(contents, nat),
         false => Err(Error::PolicyChanged),
     }
 }

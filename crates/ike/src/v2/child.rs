@@ -7,6 +7,7 @@ use policy::child::{ChildTemplate, Mode};
 use policy::names::{PeerName, RuleName};
 use policy::narrowing;
 use policy::proposal::EspSuite;
+use policy::sa::Hosts;
 use policy::selector::{Direction, SelectorPair, Selectors};
 use wire::ike::{KePayload, Nonce, Notify, NotifyType, Payload, SaPayload};
 
@@ -15,7 +16,7 @@ use crate::config::ChildRule;
 use crate::context::Context;
 use crate::error::{Error, Incompatible, Misbehaved, SelectorRefusal};
 use crate::v2::contents::Contents;
-use crate::v2::nat::Path;
+use crate::v2::nat::{Nat, Path};
 use crate::v2::{proposal, selectors};
 
 /// What both sides agreed on for a pair; its keys come apart.
@@ -26,6 +27,8 @@ pub(crate) struct Agreed {
     pub(crate) inbound_spi: u32,
     pub(crate) outbound_spi: u32,
     pub(crate) selectors: Selectors,
+    /// In transport mode the hosts as the peer wrote them.
+    pub(crate) written: Option<Hosts>,
 }
 
 /// Which exchange negotiates: IKE_AUTH has neither nonces nor groups for the child (section 1.2).
@@ -131,21 +134,32 @@ impl ChildOffer {
     }
 
     /// Checks the answer. The shared secret of the child's own Diffie-Hellman exchange comes with
-    /// what was agreed.
-    pub(crate) fn accept(self, contents: &Contents<'_>) -> Result<(Agreed, Option<Secret>), Error> {
+    /// what was agreed. In transport mode a peer behind a NAT, or one that sees us behind one,
+    /// answers with the addresses that it sees; we go on with those that we asked for (section
+    /// 2.23.1).
+    pub(crate) fn accept(
+        self,
+        contents: &Contents<'_>,
+        nat: Nat,
+    ) -> Result<(Agreed, Option<Secret>), Error> {
         let (suite, spi) =
             proposal::accept::<EspSuite>(&self.proposals(), contents.sa().map_err(misbehaved)?)
                 .map_err(misbehaved)?;
-        let answer = Selectors {
+        let mut answer = Selectors {
             local: selectors::from_wire(contents.ts_initiator().map_err(misbehaved)?),
             remote: selectors::from_wire(contents.ts_responder().map_err(misbehaved)?),
         };
-        if !narrowing::is_within(&answer, &self.selectors()) {
-            return Err(misbehaved(Misbehaved::ChoseWhatWasNotOffered));
-        }
         let (ours, theirs) = (self.acquire.child.mode, mode_of(contents));
         if ours != theirs {
             return Err(Error::Incompatible(Incompatible::Mode { ours, theirs }));
+        }
+        let offered = self.selectors();
+        let written = selectors::written(&answer).filter(|_| ours == Mode::Transport);
+        if let Some(own) = selectors::written(&offered).filter(|_| written.is_some()) {
+            see(&mut answer, nat, own);
+        }
+        if !narrowing::is_within(&answer, &offered) {
+            return Err(misbehaved(Misbehaved::ChoseWhatWasNotOffered));
         }
         let shared = match (suite.group, self.dh) {
             (None, _) => None,
@@ -164,6 +178,7 @@ impl ChildOffer {
             inbound_spi: self.inbound_spi,
             outbound_spi: spi_of(&spi)?,
             selectors: answer,
+            written,
         };
         Ok((agreed, shared))
     }
@@ -191,18 +206,20 @@ pub(crate) struct Answered {
     pub(crate) payloads: Vec<Payload>,
 }
 
-/// Answers a request for a child. Nothing is reserved unless it succeeds.
+/// Answers a request for a child. `hosts` are those of transport mode, as seen from here. Nothing
+/// is reserved unless it succeeds.
 pub(crate) fn answer(
     contents: &Contents<'_>,
     within: Within,
     peer: &PeerName,
     path: &Path,
+    hosts: Hosts,
     ctx: &mut Context<'_>,
 ) -> Result<Answered, Refusal> {
     let theirs = contents.sa()?;
     let mode = mode_of(contents);
-    let mut asked = Asked::read(contents, mode, path)?;
-    let (rule, chosen) = asked.choose(&ctx.config.rules, peer, mode, path)?;
+    let asked = Asked::read(contents, mode, path.nat, hosts)?;
+    let (rule, chosen) = asked.choose(&ctx.config.rules, peer, mode, hosts)?;
     let group = contents.optional_ke().map(|ke| ke.group);
     let with_groups = within == Within::CreateChildSa;
     let ours = proposal::offer_esp(&rule.child.proposals, 0, with_groups);
@@ -228,7 +245,8 @@ pub(crate) fn answer(
         choice.answer(inbound_spi.to_be_bytes().to_vec()),
     )];
     payloads.append(&mut extra);
-    payloads.extend(asked.selector_payloads(&chosen));
+    payloads.push(Payload::TsInitiator(selectors::to_wire(&chosen.remote)));
+    payloads.push(Payload::TsResponder(selectors::to_wire(&chosen.local)));
     payloads.extend(mode_payload(mode));
     let agreed = Agreed {
         rule: rule.rule.clone(),
@@ -237,6 +255,7 @@ pub(crate) fn answer(
         inbound_spi,
         outbound_spi,
         selectors: chosen,
+        written: asked.written,
     };
     Ok(Answered {
         agreed,
@@ -246,35 +265,47 @@ pub(crate) fn answer(
     })
 }
 
+/// Puts the hosts that we see in the place of those that the peer wrote, where a NAT changed them.
+fn see(selectors: &mut Selectors, nat: Nat, seen: Hosts) {
+    if nat.local {
+        selectors::see(&mut selectors.local, seen.local);
+    }
+    if nat.remote {
+        selectors::see(&mut selectors.remote, seen.remote);
+    }
+}
+
 /// The selectors of a request, seen from here.
 struct Asked {
     selectors: Selectors,
-    /// What a NAT changed, to be put back into the answer: local, then remote.
-    written: (selectors::Original, selectors::Original),
+    /// In transport mode the hosts as the peer wrote them: its checksums hold for these.
+    written: Option<Hosts>,
 }
 
 impl Asked {
-    fn read(contents: &Contents<'_>, mode: Mode, path: &Path) -> Result<Self, Misbehaved> {
+    fn read(
+        contents: &Contents<'_>,
+        mode: Mode,
+        nat: Nat,
+        hosts: Hosts,
+    ) -> Result<Self, Misbehaved> {
         let mut selectors = Selectors {
             local: selectors::from_wire(contents.ts_responder()?),
             remote: selectors::from_wire(contents.ts_initiator()?),
         };
-        let mut written = (None, None);
-        if mode == Mode::Transport && path.nat.local {
-            written.0 = selectors::see(&mut selectors.local, path.local.ip());
-        }
-        if mode == Mode::Transport && path.nat.remote {
-            written.1 = selectors::see(&mut selectors.remote, path.remote.ip());
+        let written = selectors::written(&selectors).filter(|_| mode == Mode::Transport);
+        if mode == Mode::Transport {
+            see(&mut selectors, nat, hosts);
         }
         Ok(Asked { selectors, written })
     }
 
     fn choose<'r>(
-        &mut self,
+        &self,
         rules: &'r [ChildRule],
         peer: &PeerName,
         mode: Mode,
-        path: &Path,
+        hosts: Hosts,
     ) -> Result<(&'r ChildRule, Selectors), Refusal> {
         let of_peer = |rule: &&ChildRule| rule.peer.as_ref().is_none_or(|name| name == peer);
         let mine: Vec<&ChildRule> = rules.iter().filter(of_peer).collect();
@@ -283,7 +314,7 @@ impl Asked {
             .copied()
             .filter(|rule| rule.child.mode == mode)
             .collect();
-        let (local, remote) = (path.local.ip(), path.remote.ip());
+        let Hosts { local, remote } = hosts;
         let allowed = |rule: &&ChildRule| match mode {
             Mode::Tunnel => rule.selectors.clone(),
             Mode::Transport => narrowing::between_hosts(&rule.selectors, local, remote),
@@ -310,16 +341,6 @@ impl Asked {
                 })),
             }))
         })
-    }
-
-    fn selector_payloads(&self, chosen: &Selectors) -> [Payload; 2] {
-        let (mut local, mut remote) = (chosen.local.clone(), chosen.remote.clone());
-        selectors::unsee(&mut local, self.written.0);
-        selectors::unsee(&mut remote, self.written.1);
-        [
-            Payload::TsInitiator(selectors::to_wire(&remote)),
-            Payload::TsResponder(selectors::to_wire(&local)),
-        ]
     }
 }
 

@@ -360,7 +360,7 @@ fn first_child(
         return Vec::new();
     }
     let (peer, path) = (sa.peer.name.clone(), sa.path);
-    match child::answer(contents, Within::IkeAuth, &peer, &path, ctx) {
+    match child::answer(contents, Within::IkeAuth, &peer, &path, path.hosts(), ctx) {
         Ok(answered) => {
             let (inbound, outbound) = sa.keys.child(answered.agreed.suite, None, nonces);
             let keys = PairKeys { inbound, outbound };

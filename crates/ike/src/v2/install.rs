@@ -29,7 +29,7 @@ impl Sa {
         ctx: &mut Context<'_>,
     ) -> ChildId {
         self.changed = true;
-        let mut child = Child::new(agreed, &self.peer.name, &self.path, keys, ctx);
+        let mut child = Child::new(agreed, &self.peer.name, (&self.path, self.party), keys, ctx);
         child.active = outbound == Outbound::Now;
         let spec = Arc::clone(&child.spec);
         ctx.outputs.push_back(Output::Install(Box::new(Install {

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crypto::Random;
-use crypto::hash::sha1;
+use crypto::hash::{sha1, sha256};
+use policy::identity::Identity;
 use policy::pad::{IkePort, IkeTemplate};
-use policy::sa::Encapsulation;
+use policy::sa::{Encapsulation, Hosts};
 use wire::ike::{Notify, NotifyType, Payload};
 
 use crate::v2::contents::Contents;
@@ -56,6 +57,23 @@ impl Path {
         } else {
             Encapsulation::None
         }
+    }
+
+    /// The two hosts of transport mode, as they are seen here.
+    pub(crate) fn hosts(&self) -> Hosts {
+        Hosts {
+            local: self.local.ip(),
+            remote: self.remote.ip(),
+        }
+    }
+
+    /// A number for whom we talk to, of the many that may be behind one NAT: who comes back from
+    /// the same place with the same identity is the same.
+    pub(crate) fn party(&self, identity: &Identity) -> Option<u64> {
+        let place = self.remote.to_string();
+        let digest = sha256(&[place.as_bytes(), b" ", identity.to_string().as_bytes()]);
+        let number = digest.first_chunk().copied().map(u64::from_be_bytes);
+        number.filter(|_| self.nat.remote)
     }
 
     /// An initiator moves to port 4500 once it knows of a NAT.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use policy::child::ChildTemplate;
+use policy::child::{ChildTemplate, Mode};
 use policy::names::{PeerName, RuleName};
 use policy::proposal::EspSuite;
-use policy::sa::{ChildId, KeyMaterial, SaSpec};
+use policy::sa::{ChildId, Hosts, KeyMaterial, SaSpec, Translation};
 use policy::timers::ChildLifetime;
 
 use crate::command::{Acquire, Usage};
@@ -66,7 +66,7 @@ impl Child {
     pub(crate) fn new(
         agreed: Agreed,
         peer: &PeerName,
-        path: &Path,
+        (path, party): (&Path, Option<u64>),
         keys: PairKeys,
         ctx: &mut Context<'_>,
     ) -> Self {
@@ -80,7 +80,7 @@ impl Child {
         let early = ctx.jitter(jitter);
         let id = ctx.registry.next_child();
         Child {
-            spec: Arc::new(spec(id, &agreed, peer, path, keys)),
+            spec: Arc::new(spec(id, &agreed, peer, (path, party), keys)),
             id,
             rule: agreed.rule,
             template: agreed.template,
@@ -109,6 +109,11 @@ impl Child {
             child: self.template.clone(),
             selectors: self.spec.selectors.clone(),
         }
+    }
+
+    /// The two hosts of transport mode, as they are seen here.
+    pub(crate) fn hosts(&self) -> Option<Hosts> {
+        (self.spec.mode == Mode::Transport).then(|| self.spec.hosts())
     }
 
     /// Whether the pair is in use and nobody is about to end it.
@@ -185,7 +190,14 @@ impl Child {
 }
 
 /// What ESP needs to know.
-fn spec(id: ChildId, agreed: &Agreed, peer: &PeerName, path: &Path, keys: PairKeys) -> SaSpec {
+fn spec(
+    id: ChildId,
+    agreed: &Agreed,
+    peer: &PeerName,
+    (path, party): (&Path, Option<u64>),
+    keys: PairKeys,
+) -> SaSpec {
+    let written = agreed.written.filter(|_| path.nat.encapsulate());
     SaSpec {
         id,
         rule: agreed.rule.clone(),
@@ -194,6 +206,7 @@ fn spec(id: ChildId, agreed: &Agreed, peer: &PeerName, path: &Path, keys: PairKe
         encapsulation: path.encapsulation(),
         local: path.local.ip(),
         remote: path.remote.ip(),
+        nat: Translation { written, party },
         inbound_spi: agreed.inbound_spi,
         outbound_spi: agreed.outbound_spi,
         encryption: agreed.suite.encryption,

@@ -174,6 +174,8 @@ pub(crate) struct Sa {
     pub(crate) remote_id: Identity,
     pub(crate) local_id: Identity,
     pub(crate) path: Path,
+    /// Which of the hosts behind one NAT the peer is, through every rekeying.
+    pub(crate) party: Option<u64>,
     pub(crate) keys: Keys,
     pub(crate) stage: Stage,
     /// When it came to be, in the endpoint's count of births.
@@ -248,6 +250,7 @@ impl Sa {
             peer_spi: birth.peer_spi,
             role: birth.role,
             peer: birth.peer,
+            party: birth.path.party(&birth.remote_id),
             remote_id: birth.remote_id,
             local_id: birth.local_id,
             path: birth.path,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use policy::range::AddressRange;
+use policy::sa::Hosts;
 use policy::selector::{SelectorPair, Selectors, TrafficSelector};
 use wire::ike::TrafficSelectors;
 
@@ -36,32 +37,29 @@ pub(crate) fn offer(flow: Option<SelectorPair>, rule: &Selectors) -> Selectors {
     }
 }
 
-/// The address that a side of a transport mode offer was written with before a NAT changed it.
-pub(crate) type Original = Option<IpAddr>;
+/// The one host that a side names, as transport mode has it.
+pub(crate) fn host(side: &[TrafficSelector]) -> Option<IpAddr> {
+    let host = side.first()?.addresses.as_host()?;
+    let same = |one: &TrafficSelector| one.addresses.as_host() == Some(host);
+    side.iter().all(same).then_some(host)
+}
 
 /// Puts the address that we see into the place of the one host that a side names, for a peer
 /// that wrote its own view of addresses which a NAT changed on the way (section 2.23.1).
-pub(crate) fn see(side: &mut [TrafficSelector], seen: IpAddr) -> Original {
-    let written = side.first()?.addresses.as_host()?;
-    let same = |one: &&TrafficSelector| one.addresses.as_host() == Some(written);
-    if written == seen || written.is_ipv4() != seen.is_ipv4() || !side.iter().all(|one| same(&one))
-    {
-        return None;
-    }
-    replace(side, seen);
-    Some(written)
-}
-
-/// Undoes [`see`] in the answer.
-pub(crate) fn unsee(side: &mut [TrafficSelector], original: Original) {
-    if let Some(written) = original {
-        replace(side, written);
+pub(crate) fn see(side: &mut [TrafficSelector], seen: IpAddr) {
+    if host(side).is_some_and(|written| written.is_ipv4() == seen.is_ipv4()) {
+        for one in side {
+            one.addresses = AddressRange::host(seen);
+        }
     }
 }
 
-fn replace(side: &mut [TrafficSelector], address: IpAddr) {
-    side.iter_mut()
-        .for_each(|one| one.addresses = AddressRange::host(address));
+/// The hosts as the peer wrote them, local first, if it named one on each side.
+pub(crate) fn written(selectors: &Selectors) -> Option<Hosts> {
+    Some(Hosts {
+        local: host(&selectors.local)?,
+        remote: host(&selectors.remote)?,
+    })
 }
 
 #[cfg(test)]
@@ -94,21 +92,26 @@ mod tests {
     }
 
     #[test]
-    fn a_nat_is_seen_through_and_back() {
+    fn a_nat_is_seen_through() {
         let mut side = vec![host("192.168.1.9", 1), host("192.168.1.9", 2)];
-        let original = see(&mut side, "203.0.113.5".parse().unwrap());
+        let written = super::host(&side);
+        assert_eq!(written, Some("192.168.1.9".parse().unwrap()));
+        see(&mut side, "203.0.113.5".parse().unwrap());
         assert_eq!(side, [host("203.0.113.5", 1), host("203.0.113.5", 2)]);
-        unsee(&mut side, original);
-        assert_eq!(side, [host("192.168.1.9", 1), host("192.168.1.9", 2)]);
     }
 
     #[test]
     fn a_side_of_several_hosts_or_of_a_subnet_is_left_alone() {
         let seen = "203.0.113.5".parse().unwrap();
-        let mut two = vec![host("192.168.1.9", 1), host("192.168.1.8", 1)];
-        assert_eq!(see(&mut two, seen), None);
-        let mut any = vec![TrafficSelector::all(AddressRange::ANY_V4)];
-        assert_eq!(see(&mut any, seen), None);
-        assert_eq!(see(&mut [], seen), None);
+        let two = [host("192.168.1.9", 1), host("192.168.1.8", 1)];
+        let any = [TrafficSelector::all(AddressRange::ANY_V4)];
+        let other = [TrafficSelector::all(AddressRange::host(
+            "fd00::9".parse().unwrap(),
+        ))];
+        for side in [&two[..], &any, &other, &[]] {
+            let mut changed = side.to_vec();
+            see(&mut changed, seen);
+            assert_eq!(changed, side);
+        }
     }
 }

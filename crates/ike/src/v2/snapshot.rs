@@ -63,6 +63,7 @@ fn head(to: &mut Writer, sa: &Sa) {
     [supported, local, remote, forced]
         .into_iter()
         .for_each(|flag| to.flag(flag));
+    to.option(sa.party, Writer::u64);
 }
 
 fn life(to: &mut Writer, sa: &Sa, now: Instant) {
@@ -105,6 +106,7 @@ struct Head {
     role: Role,
     peer: PeerName,
     path: Path,
+    party: Option<u64>,
 }
 
 impl Head {
@@ -130,9 +132,10 @@ impl Head {
                 forced: from.flag()?,
             };
             let path = Path { local, remote, nat };
-            Some((IkeSaId(id), peer_spi, role, name, path))
+            let party = from.option(Reader::u64)?;
+            Some((IkeSaId(id), peer_spi, role, name, (path, party)))
         };
-        let (id, peer_spi, role, name, path) = read(from).ok_or(malformed)?;
+        let (id, peer_spi, role, name, (path, party)) = read(from).ok_or(malformed)?;
         let peer = directory
             .pad
             .find_by_name(&PeerName::new(&name))
@@ -144,6 +147,7 @@ impl Head {
             role,
             peer,
             path,
+            party,
         })
     }
 }
@@ -155,7 +159,7 @@ impl Head {
 pub(crate) fn pairs(record: &Record, directory: &Directory<'_>) -> Result<Recorded, BadRecord> {
     let mut from = Reader::new(record.octets());
     let head = Head::read(&mut from, directory)?;
-    let children = child::read_all(&mut from, &head.peer, &head.path, directory)?;
+    let children = child::read_all(&mut from, &head.peer, (&head.path, head.party), directory)?;
     let in_esp = children.into_iter().filter(|one| one.in_esp);
     let pairs = in_esp.map(|one| Pair {
         spec: Arc::new(one.spec),
@@ -184,7 +188,7 @@ pub(crate) fn read(
     let mut from = Reader::new(record.octets());
     let head = Head::read(&mut from, directory)?;
     let known = peer(&head.peer).ok_or(BadRecord::UnknownPeer(head.peer.to_string()))?;
-    let children = child::read_all(&mut from, &head.peer, &head.path, directory)?;
+    let children = child::read_all(&mut from, &head.peer, (&head.path, head.party), directory)?;
     let mut sa = rest(&mut from, head, known, ctx.now).ok_or(BadRecord::Malformed)?;
     sa.exchanges = exchange::read_all(&mut from, &sa, directory, ctx.now)?;
     if !from.is_empty() {
@@ -216,8 +220,7 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
         4 => Stage::Closed { until },
         _ => return None,
     };
-    let age = from.duration()?;
-    let rekey_in = from.option(Reader::duration)?;
+    let (age, rekey_in) = (from.duration()?, from.option(Reader::duration)?);
     let after = |left: Duration| now + left.min(limits::FOREVER);
     let expire_at = after(from.duration()?);
     let peer_window = from.u32()?;
@@ -240,6 +243,7 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
         remote_id,
         local_id,
         path: head.path,
+        party: head.party,
         keys,
         stage,
         birth: 0,

@@ -10,6 +10,7 @@ mod handshake;
 mod harness;
 mod hostile;
 mod ladder;
+mod nat;
 mod network;
 mod rekey;
 mod reload;

@@ -121,3 +121,17 @@ pub fn update(checksum: u16, old: &[u8], new: &[u8]) -> u16 {
     sum.add(new);
     sum.finish()
 }
+
+/// The checksum of an upper layer packet after its pseudo header's source and destination were
+/// replaced (RFC 1624 equation 3, RFC 3948 3.1.2). Their families may differ.
+pub fn readdress(checksum: u16, before: (IpAddr, IpAddr), after: (IpAddr, IpAddr)) -> u16 {
+    let mut old = Sum::new();
+    old.add_address(before.0);
+    old.add_address(before.1);
+    let mut sum = Sum::new();
+    sum.add_u16(!checksum);
+    sum.add_u16(old.finish());
+    sum.add_address(after.0);
+    sum.add_address(after.1);
+    sum.finish()
+}

@@ -35,6 +35,7 @@ fn spec(ours: bool) -> Arc<SaSpec> {
         encapsulation: Encapsulation::None,
         local,
         remote,
+        nat: policy::Translation::default(),
         inbound_spi: spis[usize::from(!ours)],
         outbound_spi: spis[usize::from(ours)],
         encryption,

@@ -56,7 +56,10 @@ pub(crate) fn asked(
         return sa.respond(request, &[refusal], ctx);
     }
     let (peer, path) = (sa.peer.name.clone(), sa.path);
-    match answer_child(contents, Within::CreateChildSa, &peer, &path, ctx) {
+    // What takes the place of a pair is for the same hosts, wherever the peer is meanwhile.
+    let hosts = old.and_then(|old| sa.child(old)?.hosts());
+    let hosts = hosts.unwrap_or_else(|| path.hosts());
+    match answer_child(contents, Within::CreateChildSa, &peer, &path, hosts, ctx) {
         Ok(answered) => agree(sa, request, contents, answered, old, verdict, ctx),
         Err(Refusal::InvalidKe(group)) => sa.respond(request, &[invalid_ke(group)], ctx),
         Err(Refusal::Error(error)) => {
@@ -302,7 +305,10 @@ fn accept(
         Some(_) => offer.acquire.is_known(&ctx.config.rules),
     };
     let agreed = match (theirs, allowed) {
-        (Ok(theirs), true) => offer.accept(contents).map(|agreed| (theirs, agreed)),
+        (Ok(theirs), true) => {
+            let agreed = offer.accept(contents, sa.path.nat);
+            agreed.map(|agreed| (theirs, agreed))
+        }
         (Ok(_), false) => Err(Error::PolicyChanged),
         (Err(error), _) => Err(error),
     };

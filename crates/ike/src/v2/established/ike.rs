@@ -283,5 +283,6 @@ fn successor(
     new.recovery = sa.recovery.successor();
     // The successor is as old as the first: INITIAL_CONTACT must find it.
     new.birth = sa.birth;
+    new.party = sa.party;
     new
 }

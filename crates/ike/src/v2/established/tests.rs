@@ -145,6 +145,7 @@ impl Bench {
                     local: side.clone(),
                     remote: side,
                 },
+                written: None,
             };
             let nonces = Nonces {
                 initiator: b"1",

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use policy::child::ChildTemplate;
 use policy::names::PeerName;
 use policy::proposal::EspSuite;
-use policy::sa::{ChildId, SaSpec};
+use policy::sa::{ChildId, Hosts, SaSpec, Translation};
 
 use crate::context::Context;
 use crate::limits;
@@ -49,6 +49,10 @@ pub(crate) fn write(to: &mut Writer, child: &Child, now: Instant) {
     to.u32(child.outbound_spi);
     to.u32(child.spec.replay_window);
     to.selectors(&child.spec.selectors);
+    to.option(child.spec.nat.written, |to, hosts| {
+        to.address(hosts.local);
+        to.address(hosts.remote);
+    });
     to.keys(&child.spec.inbound_keys);
     to.keys(&child.spec.outbound_keys);
     to.flag(child.active);
@@ -68,7 +72,7 @@ pub(crate) fn write(to: &mut Writer, child: &Child, now: Instant) {
 pub(crate) fn read_all(
     from: &mut Reader<'_>,
     peer: &PeerName,
-    path: &Path,
+    (path, party): (&Path, Option<u64>),
     directory: &Directory<'_>,
 ) -> Result<Vec<Written>, BadRecord> {
     let mut unknown = None;
@@ -83,21 +87,29 @@ pub(crate) fn read_all(
         };
         let id = ChildId(from.u64()?);
         let suite = from.esp_suite()?;
+        let mode = from.mode()?;
+        let (inbound_spi, outbound_spi) = (from.u32()?, from.u32()?);
+        let (replay_window, selectors) = (from.u32()?, from.selectors()?);
+        let written = from.option(|from| {
+            let (local, remote) = (from.address()?, from.address()?);
+            Some(Hosts { local, remote })
+        })?;
         let spec = SaSpec {
             id,
             rule,
             peer: peer.clone(),
-            mode: from.mode()?,
+            mode,
             encapsulation: path.encapsulation(),
             local: path.local.ip(),
             remote: path.remote.ip(),
-            inbound_spi: from.u32()?,
-            outbound_spi: from.u32()?,
+            nat: Translation { written, party },
+            inbound_spi,
+            outbound_spi,
             encryption: suite.encryption,
             integrity: suite.integrity,
             esn: suite.esn,
-            replay_window: from.u32()?,
-            selectors: from.selectors()?,
+            replay_window,
+            selectors,
             inbound_keys: from.keys()?,
             outbound_keys: from.keys()?,
         };

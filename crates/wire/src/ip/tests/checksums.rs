@@ -91,6 +91,25 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn new_addresses_are_what_a_new_sum_gives(
+        octets in prop::collection::vec(any::<u8>(), 8..60),
+        addresses in any::<[(bool, u128); 4]>(),
+    ) {
+        let [a, b, c, d] = addresses.map(|(ipv6, bits)| match ipv6 {
+            true => IpAddr::from(bits.to_be_bytes()),
+            false => IpAddr::from((bits as u32).to_be_bytes()),
+        });
+        let sum = |src, dst| checksum::transport(src, dst, protocol::TCP, &[&octets]);
+        let moved = checksum::readdress(sum(a, b), (a, b), (c, d));
+        // Of the two zeros of ones' complement either may come out.
+        let zeros = [0, 0xffff];
+        let right = sum(c, d);
+        prop_assert!(moved == right || zeros.contains(&moved) && zeros.contains(&right));
+    }
+}
+
 #[test]
 fn rfc_1071_section_3_example() {
     assert_eq!(
