@@ -1,4 +1,4 @@
-//! ESP between two namespaces of a kernel that has it: every algorithm, limits, takeover of numbers.
+//! ESP between two namespaces of a kernel that has it: algorithms, limits, takeover of numbers.
 
 use std::net::{IpAddr, UdpSocket};
 use std::time::{Duration, Instant};
