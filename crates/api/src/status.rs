@@ -65,6 +65,9 @@ pub struct RuleStatus {
 pub struct IkeSa {
     /// The peer's name in the configuration.
     pub peer: String,
+    /// Who the peer proved to be.
+    #[serde(default)]
+    pub remote_id: Option<String>,
     /// `connecting`, `established`, `rekeying` or `deleting`.
     pub state: String,
     /// Did this end initiate it?

@@ -122,7 +122,8 @@ fn shared_key(secret: &Secret, id: u32) -> TicketKey {
     TicketKey { id, secret }
 }
 
-fn seconds() -> u64 {
+/// Seconds since 1970.
+pub(crate) fn seconds() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
 }

@@ -60,6 +60,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
             .for_each(|warning| log.event("warning", warning));
         let clustered = config.cluster.is_some();
         let (mut daemon, inputs) = Daemon::start(options, config, log)?;
+        daemon.tell_time(Instant::now());
         if clustered && let Err(error) = linux::process::run_first() {
             let text = format!(
                 "this thread runs at ordinary priority ({error}): on a busy host heartbeats may \

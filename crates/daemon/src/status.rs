@@ -76,6 +76,7 @@ fn ike_sa(sa: &IkeStatus, plane: &Plane, now: Instant) -> IkeSa {
             IkeState::Closing => "deleting",
         }
         .to_owned(),
+        remote_id: sa.remote_id.as_ref().map(ToString::to_string),
         initiator: sa.role == Role::Initiator,
         local: sa.local.to_string(),
         remote: sa.remote.to_string(),

@@ -144,6 +144,9 @@ pub enum Command {
     SetTokenSecret(Option<Arc<Secret>>),
     /// New keys for session tickets, the newest first, or none any more (RFC 5723).
     SetTicketKeys(Option<TicketKeys>),
+    /// So many seconds have passed since 1970 (UTC): certificates are judged by it. To be told at
+    /// the start, and whenever the host's clock was set.
+    SetClock(u64),
     /// The address is about to leave this host: delete every SA of it, at once, while it can still
     /// send. It takes no new SA from here on; [`Event::AddressReleased`](crate::Event) follows.
     DeleteLocalAddress {

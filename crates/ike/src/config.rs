@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crypto::Secret;
 use policy::child::ChildTemplate;
@@ -70,6 +70,9 @@ pub struct Config {
     pub qcd_secret: Option<Arc<Secret>>,
     /// What session tickets are sealed with; without it none are granted or taken back (RFC 5723).
     pub tickets: Option<TicketKeys>,
+    /// A moment and the seconds that had passed then since 1970 (UTC), by which certificates are
+    /// judged; without it none is accepted.
+    pub clock: Option<(Instant, u64)>,
 }
 
 impl Config {
@@ -89,6 +92,13 @@ impl Config {
             childless: Duration::from_secs(60),
             qcd_secret: None,
             tickets: None,
+            clock: None,
         }
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn seconds(&self, now: Instant) -> Option<u64> {
+        let (moment, seconds) = self.clock?;
+        Some(seconds.saturating_add(now.saturating_duration_since(moment).as_secs()))
     }
 }

@@ -7,6 +7,7 @@ use policy::names::{PeerName, RuleName};
 use policy::pad::NoPeer;
 use policy::sa::ChildId;
 use policy::selector::{Selectors, TrafficSelector};
+use wire::ike::numbers::auth_method_name;
 use wire::ike::{ExchangeType, NotifyType, PayloadType, Proposal, Transform, TransformType};
 
 use crate::id::IkeSaId;
@@ -93,8 +94,29 @@ pub enum NotAuthentic {
     Ticket,
     /// The method is not the one that is configured.
     Method {
-        /// The peer's method, an IANA number.
+        /// The peer's method, an IANA number; 0 when it sent no AUTH at all, as for EAP.
         theirs: u8,
+        /// Ours, as the policy file says it.
+        ours: &'static str,
+    },
+    /// The peer's certificate is refused.
+    Certificate(Box<x509::Refusal>),
+    /// The signature of the peer is wrong, or of a kind that is not accepted.
+    Signature {
+        /// Who the peer said it is.
+        said: String,
+        /// What follows "its signature".
+        why: String,
+    },
+    /// The peer's public key is not one of those that are written down for it.
+    UnknownKey {
+        /// Who the peer said it is.
+        said: String,
+    },
+    /// We have no signature that the peer would understand.
+    CannotSign {
+        /// Why.
+        why: String,
     },
     /// The AUTH value is wrong: most often the two pre-shared keys differ.
     Auth {
@@ -268,10 +290,28 @@ impl fmt::Display for NotAuthentic {
                 f.write_str("the session ticket has served before, or was granted under another ")?;
                 f.write_str("policy: a full handshake must follow")
             }
-            NotAuthentic::Method { theirs } => write!(
+            NotAuthentic::Method { theirs: 0, ours } => write!(
                 f,
-                "the peer authenticates with method {theirs}; the policy expects a pre-shared key"
+                "the peer wants to authenticate without AUTH, as with EAP; the policy expects \
+                 `{ours}`"
             ),
+            NotAuthentic::Method { theirs, ours } => {
+                match auth_method_name(*theirs) {
+                    Some(name) => write!(f, "the peer authenticates with {name}")?,
+                    None => write!(f, "the peer authenticates with method {theirs}")?,
+                }
+                write!(f, "; the policy expects `{ours}`")
+            }
+            NotAuthentic::Certificate(refusal) => refusal.fmt(f),
+            NotAuthentic::Signature { said, why } => {
+                write!(f, "{said} failed to authenticate: its signature {why}")
+            }
+            NotAuthentic::UnknownKey { said } => write!(
+                f,
+                "{said} failed to authenticate: the public key that it sent is none of those in \
+                 `public_key`"
+            ),
+            NotAuthentic::CannotSign { why } => write!(f, "we cannot prove who we are: {why}"),
             NotAuthentic::Auth { said } => write!(
                 f,
                 "{said} failed to authenticate: compare the pre-shared keys of both sides"

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use policy::child::Mode;
+use policy::identity::Identity;
 use policy::names::{PeerName, RuleName};
 use policy::proposal::{EspSuite, IkeSuite};
 use policy::sa::ChildId;
@@ -68,6 +69,8 @@ pub enum Event {
         local: SocketAddr,
         /// The peer's.
         remote: SocketAddr,
+        /// Who the peer proved to be.
+        remote_id: Identity,
         /// What was agreed.
         suite: IkeSuite,
     },
@@ -311,10 +314,12 @@ impl fmt::Display for Event {
                 role,
                 local,
                 remote,
+                remote_id,
                 suite,
             } => write!(
                 f,
-                "IKE SA {ike} with {peer} established as {role}, {local} to {remote}, {suite}"
+                "IKE SA {ike} with {peer} established as {role}, {local} to {remote}, which is \
+                 `{remote_id}`, {suite}"
             ),
             Event::IkeResumed { ike, peer } => {
                 write!(f, "IKE SA {ike} with {peer} resumes one that was lost")

@@ -101,6 +101,9 @@ pub const SKIPPED: u64 = 1 << 30;
 /// nothing of tickets any more. The third time is 125 ms after the first, by our ladder.
 pub const RESUME_TRIES: usize = 3;
 
+/// Authorities that one CERTREQ names; each costs 20 octets of a message that is not fragmented.
+pub const ASKED_AUTHORITIES: usize = 32;
+
 /// Octets of a datagram that this crate reads: no PSK exchange comes near it.
 pub const DATAGRAM: usize = 65_535;
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use policy::child::Mode;
+use policy::identity::Identity;
 use policy::names::{PeerName, RuleName};
 use policy::proposal::{EspSuite, IkeSuite};
 use policy::sa::ChildId;
@@ -35,6 +36,8 @@ pub struct IkeStatus {
     pub peer_spi: u64,
     /// The peer; `None` for a responder before IKE_AUTH.
     pub peer: Option<PeerName>,
+    /// Who the peer proved to be.
+    pub remote_id: Option<Identity>,
     /// Who began it.
     pub role: Role,
     /// Our address and port.

@@ -99,6 +99,9 @@ pub enum Command {
     },
     /// New keys for session tickets, the newest first, or none any more (RFC 5723).
     SetTicketKeys(Option<ike::TicketKeys>),
+    /// So many seconds have passed since 1970 (UTC): certificates are judged by it. To be told at
+    /// the start, and whenever the host's clock was set.
+    SetClock(u64),
     /// The answer to [`Output::StopServices`](crate::Output::StopServices).
     ServicesStopped {
         /// The group.

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-const ID_IPV4_ADDR: u8 = 1;
-const ID_FQDN: u8 = 2;
-const ID_RFC822_ADDR: u8 = 3;
-const ID_IPV6_ADDR: u8 = 5;
-const ID_KEY_ID: u8 = 11;
+use wire::ike::numbers::{
+    ID_DER_ASN1_DN, ID_FQDN, ID_IPV4_ADDR, ID_IPV6_ADDR, ID_KEY_ID, ID_RFC822_ADDR,
+};
+use x509::{BadName, DistinguishedName};
 
 /// An identity as the policy names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +19,8 @@ pub enum Identity {
     Fqdn(String),
     /// ID_RFC822_ADDR.
     Email(String),
+    /// ID_DER_ASN1_DN: the subject of a certificate.
+    Dn(DistinguishedName),
     /// ID_KEY_ID: opaque bytes.
     KeyId(Vec<u8>),
     /// A kind that we do not use, kept to be shown. It matches only [`Identity::Any`].
@@ -32,8 +33,9 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// Reads the text form: an address, `name@domain`, `@#hex` for a key ID, `any`, or otherwise a
-    /// domain name (a leading `@` is allowed and dropped).
+    /// Reads the text form: an address, `name@domain`, `@#hex` for a key ID, a distinguished name
+    /// (`C=DE, O=Example, CN=mail`), `any`, or otherwise a domain name (a leading `@` is allowed
+    /// and dropped).
     ///
     /// # Errors
     /// [`BadIdentity`] when the text is none of these.
@@ -49,6 +51,10 @@ impl Identity {
             return hex(digits).map(Identity::KeyId).ok_or(BadIdentity::Hex);
         }
         let name = text.strip_prefix('@').unwrap_or(text);
+        if text.contains('=') && name == text {
+            let parsed = DistinguishedName::parse(text);
+            return parsed.map(Identity::Dn).map_err(BadIdentity::Name);
+        }
         let allowed = |c: char| c.is_ascii_graphic();
         if name.is_empty() {
             return Err(BadIdentity::Empty);
@@ -71,6 +77,7 @@ impl Identity {
             Identity::Address(IpAddr::V6(own)) => (ID_IPV6_ADDR, own.octets().to_vec()),
             Identity::Fqdn(name) => (ID_FQDN, name.as_bytes().to_vec()),
             Identity::Email(name) => (ID_RFC822_ADDR, name.as_bytes().to_vec()),
+            Identity::Dn(name) => (ID_DER_ASN1_DN, name.der().to_vec()),
             Identity::KeyId(data) => (ID_KEY_ID, data.clone()),
             Identity::Other { kind, data } => (*kind, data.clone()),
         }
@@ -93,6 +100,7 @@ impl Identity {
                 .map(|octets| Identity::Address(Ipv6Addr::from(octets).into())),
             ID_FQDN => text().map(|name| Identity::Fqdn(name.to_owned())),
             ID_RFC822_ADDR => text().map(|name| Identity::Email(name.to_owned())),
+            ID_DER_ASN1_DN => DistinguishedName::from_der(data).map(Identity::Dn),
             ID_KEY_ID => Some(Identity::KeyId(data.to_vec())),
             _ => None,
         };
@@ -102,13 +110,18 @@ impl Identity {
         })
     }
 
-    /// Whether a peer that presents `other` is the one meant here. Names compare without case.
+    /// Whether a peer that presents `other` is the one meant here. Names compare without case. A
+    /// distinguished name may have been written from either end: as OpenSSL shows it, or as RFC
+    /// 4514 does.
     #[must_use]
     pub fn accepts(&self, other: &Identity) -> bool {
         match (self, other) {
             (Identity::Any, _) => true,
             (Identity::Fqdn(ours), Identity::Fqdn(theirs))
             | (Identity::Email(ours), Identity::Email(theirs)) => ours.eq_ignore_ascii_case(theirs),
+            (Identity::Dn(ours), Identity::Dn(theirs)) => {
+                ours == theirs || ours.is_reverse_of(theirs)
+            }
             (ours, theirs) => ours == theirs,
         }
     }
@@ -140,6 +153,7 @@ impl fmt::Display for Identity {
             Identity::Any => f.write_str("any"),
             Identity::Address(address) => write!(f, "{address}"),
             Identity::Fqdn(name) | Identity::Email(name) => write!(f, "{}", name.escape_debug()),
+            Identity::Dn(name) => write!(f, "{name}"),
             Identity::KeyId(data) => {
                 f.write_str("@#")?;
                 data.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -152,7 +166,7 @@ impl fmt::Display for Identity {
 }
 
 /// Why a text is no identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BadIdentity {
     /// There is nothing.
     Empty,
@@ -160,11 +174,14 @@ pub enum BadIdentity {
     Hex,
     /// It is too long or holds characters that no name has.
     Characters,
+    /// It is no distinguished name, and looks like one.
+    Name(BadName),
 }
 
 impl fmt::Display for BadIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            BadIdentity::Name(why) => return why.fmt(f),
             BadIdentity::Empty => "an identity cannot be empty",
             BadIdentity::Hex => "after `@#` a key ID needs pairs of hexadecimal digits",
             BadIdentity::Characters => {
@@ -195,6 +212,8 @@ mod tests {
         assert_eq!(kind(""), Err(BadIdentity::Empty));
         assert_eq!(kind("@#0"), Err(BadIdentity::Hex));
         assert_eq!(kind("two words"), Err(BadIdentity::Characters));
+        assert_eq!(kind("C=DE, O=Two Words, CN=mail"), Ok(ID_DER_ASN1_DN));
+        assert!(matches!(kind("X=Y"), Err(BadIdentity::Name(_))));
     }
 
     #[test]
@@ -208,6 +227,13 @@ mod tests {
             data: vec![1]
         }));
         assert!(!id("10.0.0.1").accepts(&Identity::Any));
+        let name = id("C=DE, O=Example, CN=mail");
+        assert!(id("/c=de/o=example/cn=MAIL").accepts(&name));
+        assert!(
+            id("CN=mail,O=Example,C=DE").accepts(&name),
+            "as RFC 4514 writes it"
+        );
+        assert!(!id("O=Example, C=DE, CN=mail").accepts(&name));
         assert_eq!(
             Identity::from_wire(1, &[1, 2, 3]),
             Identity::Other {

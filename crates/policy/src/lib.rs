@@ -4,12 +4,14 @@
 //! - [`selector`], [`range`], [`protocol`]: one side of a flow, and both; [`narrowing`] of them.
 //! - [`rule`], [`entry`], [`spd`], [`order`], [`exemption`]: what happens to a packet.
 //! - [`explain`](mod@explain), [`difference`], [`lint`]: why it happens, and what looks wrong.
-//! - [`pad`], [`identity`], [`psk`]: peers, who they are, how strong their key is.
+//! - [`pad`], [`identity`], [`auth`], [`psk`]: peers, who they are, how they prove it, how strong
+//!   their key is.
 //! - [`child`], [`proposal`], [`proposal_text`], [`timers`], [`profile`]: what we ask for.
 //! - [`sa`]: a CHILD SA pair as IKE hands it to ESP.
 //! - [`names`], [`suggest`]: names that people give, and mistype.
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod child;
 pub mod difference;
 pub mod entry;
@@ -34,13 +36,14 @@ pub mod spd;
 pub mod suggest;
 pub mod timers;
 
+pub use auth::{Auth, Credential, LocalAuth, RemoteAuth};
 pub use child::{ChildTemplate, Mode};
 pub use crypto::secret::Secret;
 pub use entry::Entry;
 pub use exemption::Exemption;
 pub use identity::Identity;
 pub use names::{PeerName, RuleName};
-pub use pad::{Auth, Claim, IkePort, IkeTemplate, NoPeer, Pad, Peer, PeerDifference};
+pub use pad::{Claim, IkePort, IkeTemplate, NoPeer, Pad, Peer, PeerDifference};
 pub use proposal::{EspProposal, EspSuite, IkeProposal, IkeSuite};
 pub use range::{AddressRange, PortRange};
 pub use rule::{Action, AddressSpec, Directions, Filter, Negotiate, Rule};

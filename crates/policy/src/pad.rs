@@ -3,46 +3,14 @@
 use std::cmp::Reverse;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crypto::secret::Secret;
-
+use crate::auth::Auth;
 use crate::identity::Identity;
 use crate::names::PeerName;
 use crate::proposal::{self, IkeProposal};
 use crate::range::AddressRange;
 use crate::timers::{IkeLifetime, Liveness, Retransmission, Timers};
-
-/// How the two sides prove who they are. The secret is shared, not copied, when a peer is cloned.
-#[derive(Clone)]
-pub enum Auth {
-    /// Pre-shared key (RFC 7296 section 2.15).
-    Psk(Arc<Secret>),
-}
-
-impl Auth {
-    /// A pre-shared key of these bytes.
-    #[must_use]
-    pub fn psk(key: Secret) -> Self {
-        Auth::Psk(Arc::new(key))
-    }
-
-    /// The word for it in the policy file.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Auth::Psk(_) => "psk",
-        }
-    }
-
-    /// Whether both are the same method and secret, in constant time.
-    #[must_use]
-    pub fn same(&self, other: &Auth) -> bool {
-        let (Auth::Psk(ours), Auth::Psk(theirs)) = (self, other);
-        ours.constant_time_eq(theirs)
-    }
-}
 
 /// The UDP ports that IKE starts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,6 +36,9 @@ const SOCKET: usize = 200;
 /// Packets that a frozen daemon's TUN device holds.
 const TUN: usize = 500;
 
+/// Seconds from 1970 to the beginning of every world: 2026-01-01.
+const YEAR_2026: u64 = 1_767_225_600;
+
 /// How often in a row a node may want to be called again at once: several timers of one SA are due
 /// after a freeze, and one call may see to one of them.
 const LATE: u32 = 20;
@@ -137,7 +140,10 @@ impl Host {
         let random = Box::new(crypto::SeededRandom::new(seed));
         let node = node::Node::new(config, &addresses, incarnation, random, now);
         match node {
-            Ok(node) => {
+            Ok(mut node) => {
+                // The world begins in 2026.
+                let seconds = YEAR_2026 + nanoseconds(self.begun, now) / 1_000_000_000;
+                let _ = node.handle_command(node::Command::SetClock(seconds), now);
                 self.daemon = Some(Daemon::new(node, self.id, &self.settings, seed, self.begun));
             }
             Err(why) => return vec![Effect::Broken(format!("the node does not start: {why}"))],

@@ -115,6 +115,9 @@ fn print_ike_sa(sa: &IkeSa) {
         sa.local,
         sa.remote
     );
+    if let Some(remote_id) = &sa.remote_id {
+        say!("  {remote_id}");
+    }
     say!("  IKE {}_i {}_r", sa.initiator_spi, sa.responder_spi);
     if let Some(proposal) = &sa.proposal {
         say!("  {proposal}{}", age(sa.established_s, sa.rekey_in_s));

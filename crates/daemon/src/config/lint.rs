@@ -297,8 +297,8 @@ fn is_at(node: &ClusterNode, address: IpAddr) -> bool {
 
 fn check_cluster_peer(cluster: &ClusterSettings, read: &ReadPeer, problems: &mut Problems) {
     let name = &read.peer.name;
-    let policy::Auth::Psk(secret) = &read.peer.auth;
-    if secret.constant_time_eq(&cluster.key) {
+    let mut secrets = read.peer.auth.secrets();
+    if secrets.any(|secret| secret.constant_time_eq(&cluster.key)) {
         let message = format!("the peer `{name}` has the cluster's key");
         let remedy = "make another one with `openssl rand -base64 32`".to_owned();
         let label = "whoever has it could speak for a node".to_owned();

@@ -1,6 +1,7 @@
 //! `[[peer]]`.
 
-use policy::pad::{Auth, Childless, IkePort, IkeTemplate, Peer};
+use policy::auth::Auth;
+use policy::pad::{Childless, IkePort, IkeTemplate, Peer};
 use policy::{AddressRange, Identity, IkeLifetime, IkeProposal, PeerName, Timers};
 
 use crate::config::diagnostic::{Problems, Span};

@@ -505,7 +505,7 @@ remote = "2001:db8:1::/48"
         Some(peer.ike.retransmission.clone()),
         Retransmission::new(&ladder)
     );
-    let policy::Auth::Psk(secret) = &peer.auth;
+    let secret = peer.auth.secrets().next().unwrap();
     assert_eq!(secret.len(), 32);
     let rule = &config.rules[0];
     let Action::Negotiate(negotiate) = &rule.action else {
@@ -537,7 +537,7 @@ fn keys_in_files_of_their_own() {
         Ok(format!("{KEY}\n").into_bytes())
     };
     let loaded = parse("test.toml", &text, &mut files).unwrap_or_else(|_| panic!());
-    let policy::Auth::Psk(secret) = &loaded.config.pad.peers()[0].auth;
+    let secret = loaded.config.pad.peers()[0].auth.secrets().next().unwrap();
     assert_eq!(secret.as_bytes(), KEY.as_bytes());
     assert!(
         bad(&text)

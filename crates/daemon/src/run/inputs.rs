@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::groups::{Done, Groups, What};
 use crate::heartbeat::Heartbeat;
 use crate::plane::{Closed, Report};
-use crate::recovery::Recovery;
+use crate::recovery::{self, Recovery};
 use crate::run::Daemon;
 use crate::setup;
 use crate::witnesses;
@@ -231,6 +231,13 @@ impl Daemon {
         }
     }
 
+    /// The time of day, by which certificates are judged: somebody may have set the clock.
+    pub(crate) fn tell_time(&mut self, now: Instant) {
+        let _ = self
+            .node
+            .handle_command(Command::SetClock(recovery::seconds()), now);
+    }
+
     /// From time to time: IKE learns what the plane has carried.
     pub(crate) fn tick(&mut self) {
         let now = Instant::now();
@@ -242,6 +249,7 @@ impl Daemon {
             let _ = self.node.handle_command(command, now);
             self.carry_out();
         }
+        self.tell_time(now);
         if let Some(keys) = self.recovery.renew() {
             let command = Command::SetTicketKeys(Some(keys));
             let _ = self.node.handle_command(command, now);

@@ -42,14 +42,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::RekeyChild(child) => with_child(tables, child, now, |sa| rekey(sa, child))?,
         Command::DeleteChild(child) => delete_child(tables, child, now)?,
         Command::RekeyIke(ike) => with_sa(tables, ike, now, Sa::rekey_soon)?,
-        Command::DeleteIke(ike) => with_sa(tables, ike, now, |sa| {
-            if sa.stage == Stage::Live {
-                sa.stage = Stage::Closing;
-                sa.tasks.push_back(Task::DeleteIke {
-                    reason: Reason::Requested,
-                });
-            }
-        })?,
+        Command::DeleteIke(ike) => with_sa(tables, ike, now, close)?,
         Command::CheckLiveness(ike) => {
             with_sa(tables, ike, now, |sa| liveness::ask(sa, Doubt::Requested))?;
         }
@@ -82,6 +75,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         }
         Command::SetTokenSecret(secret) => tables.config.qcd_secret = secret,
         Command::SetTicketKeys(keys) => tables.config.tickets = keys,
+        Command::SetClock(seconds) => tables.config.clock = Some((now, seconds)),
         Command::DeleteLocalAddress { address } => leave(tables, address, now),
         Command::ForgetLocalAddress { address } => forget(tables, address, now),
         Command::Freeze { address, frozen } => {
@@ -102,6 +96,15 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::Reload { pad, rules } => reload(tables, pad, rules, now),
     }
     Ok(())
+}
+
+fn close(sa: &mut Sa) {
+    if sa.stage == Stage::Live {
+        sa.stage = Stage::Closing;
+        sa.tasks.push_back(Task::DeleteIke {
+            reason: Reason::Requested,
+        });
+    }
 }
 
 fn check(tables: &Tables, wanted: &Acquire) -> Result<(), ApiMisuse> {

@@ -1,6 +1,8 @@
 //! The AUTH payload: with a pre-shared key (RFC 7296 section 2.15), or of an IKE SA that is resumed
 //! (RFC 5723 section 5.1).
 
+use std::borrow::Cow;
+
 use crypto::{Prf, Secret};
 use wire::ike::Identification;
 
@@ -19,7 +21,7 @@ pub(crate) struct Signed<'a> {
     pub(crate) sk_p: &'a [u8],
 }
 
-/// What a side signs with.
+/// A side's key, in one of the two ways that need no signature.
 #[derive(Clone, Copy)]
 pub(crate) enum Credential<'a> {
     /// A pre-shared key.
@@ -28,10 +30,17 @@ pub(crate) enum Credential<'a> {
     Resumed,
 }
 
+/// What AUTH is over, in parts: the signed octets of RFC 7296 section 2.15.
+pub(crate) fn octets<'a>(prf: Prf, signed: &Signed<'a>) -> [Cow<'a, [u8]>; 3] {
+    let id = prf.compute(signed.sk_p, &[&signed.id.body()]);
+    let id = Cow::Owned(id.as_bytes().to_vec());
+    [signed.message.into(), signed.nonce.into(), id]
+}
+
 /// The AUTH data of the side that signed.
 pub(crate) fn sign(prf: Prf, credential: Credential<'_>, signed: &Signed<'_>) -> Secret {
-    let id = prf.compute(signed.sk_p, &[&signed.id.body()]);
-    let octets = [signed.message, signed.nonce, id.as_bytes()];
+    let [message, nonce, id] = octets(prf, signed);
+    let octets = [&message[..], &nonce, &id];
     match credential {
         Credential::Psk(key) => {
             let padded = prf.compute(key.as_bytes(), &[KEY_PAD]);

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use crypto::Secret;
 use policy::identity::Identity;
-use policy::pad::{Auth, Peer};
+use policy::pad::Peer;
 use policy::proposal::IkeSuite;
-use wire::ike::numbers::AUTH_METHOD_SHARED_KEY;
-use wire::ike::{AuthPayload, Decoded, ExchangeType, Flags, Header, NotifyType, Payload};
+use wire::ike::{Decoded, ExchangeType, Flags, Header, NotifyType, Payload};
 
 use crate::command::Acquire;
 use crate::context::Context;
@@ -15,7 +14,7 @@ use crate::discard::Discard;
 use crate::error::{Error, Misbehaved, NotAuthentic};
 use crate::id::{IkeSaId, Role};
 use crate::output::Outbound;
-use crate::v2::auth::{self, Credential, Signed};
+use crate::v2::auth::Signed;
 use crate::v2::child::{Agreed, ChildOffer, Within};
 use crate::v2::contents::Contents;
 use crate::v2::crash;
@@ -26,6 +25,7 @@ use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::message::{self, Opened, Sealed};
 use crate::v2::nat::{Nat, Path};
 use crate::v2::pair::PairKeys;
+use crate::v2::proof::{self, Proof};
 use crate::v2::resume;
 use crate::v2::retransmit::Retransmit;
 use crate::v2::sa::{Birth, Sa, Task};
@@ -83,15 +83,11 @@ impl AuthSent {
         peer_message: Vec<u8>,
         alone: bool,
         ctx: &mut Context<'_>,
-    ) -> Result<Self, Vec<Acquire>> {
+    ) -> Result<Self, (Error, Vec<Acquire>)> {
         begun.purpose.path.float();
         if begun.purpose.pending.is_empty() {
-            return Err(Vec::new());
+            return Err((Error::NoSuchPeer, Vec::new()));
         }
-        let offer = (!begun.childless).then(|| {
-            let acquire = begun.purpose.pending.remove(0);
-            ChildOffer::new(acquire, Within::IkeAuth, None, ctx)
-        });
         let Purpose { peer, path, .. } = &begun.purpose;
         let own_id = identification(&peer.local_id, path.local.ip());
         let signed = Signed {
@@ -100,10 +96,21 @@ impl AuthSent {
             id: &own_id,
             sk_p: begun.keys.sk_p(true),
         };
-        let auth = auth::sign(begun.keys.suite().prf, begun.credential(), &signed);
-        let data = auth.as_bytes().to_vec();
+        let proven = match begun.proof().prove(&signed, &peer_message) {
+            Ok(proven) => proven,
+            Err(error) => return Err((error, begun.purpose.pending)),
+        };
+        let offer = (!begun.childless).then(|| {
+            let acquire = begun.purpose.pending.remove(0);
+            ChildOffer::new(acquire, Within::IkeAuth, None, ctx)
+        });
+        let Purpose { peer, path, .. } = &begun.purpose;
         let mut payloads = vec![Payload::IdInitiator(own_id)];
+        payloads.extend(proven.certificates);
         payloads.extend(alone.then(|| notify(NotifyType::INITIAL_CONTACT)));
+        if begun.resumed.is_none() {
+            payloads.extend(proof::request(&[peer]));
+        }
         // Whoever may answer is not asked to be somebody.
         if peer.remote_id != Identity::Any {
             payloads.push(Payload::IdResponder(identification(
@@ -111,10 +118,7 @@ impl AuthSent {
                 path.remote.ip(),
             )));
         }
-        payloads.push(Payload::Auth(AuthPayload {
-            method: AUTH_METHOD_SHARED_KEY,
-            data,
-        }));
+        payloads.push(proven.auth);
         payloads.extend(offer.iter().flat_map(ChildOffer::payloads));
         payloads.extend(resume::request(peer));
         payloads.extend(sync::offer(peer));
@@ -192,11 +196,10 @@ impl AuthSent {
             Ok(payloads) => Contents::of(payloads).map_err(Error::Misbehaved),
             Err(why) => Err(Error::Misbehaved(Misbehaved::Malformed(*why))),
         };
-        let proven = contents.and_then(|contents| Ok((self.verify(&contents)?, contents)));
+        let now = ctx.config.seconds(ctx.now);
+        let proven = contents.and_then(|contents| Ok((self.verify(&contents, now)?, contents)));
         match proven {
-            Ok((remote_id, contents)) => {
-                Step::Next(Box::new(self.establish(remote_id, &contents, ctx)))
-            }
+            Ok((proven, contents)) => Step::Next(Box::new(self.establish(proven, &contents, ctx))),
             Err(error) => {
                 if matches!(error, Error::NotAuthentic(_)) {
                     self.complain(ctx);
@@ -206,14 +209,17 @@ impl AuthSent {
         }
     }
 
-    /// Who the peer proves to be.
-    fn verify(&self, contents: &Contents<'_>) -> Result<Identity, Error> {
+    /// Who the peer proves to be, and until when.
+    fn verify(
+        &self,
+        contents: &Contents<'_>,
+        now: Option<u64>,
+    ) -> Result<(Identity, Option<u64>), Error> {
         if let (false, Some(error)) = (contents.has_auth(), contents.error()) {
             return Err(Error::Refused(error.kind));
         }
         let peer = &self.begun.purpose.peer;
         let id = contents.id_responder().map_err(Error::Misbehaved)?;
-        let auth = contents.auth().map_err(Error::Misbehaved)?;
         let said = Identity::from_wire(id.kind, &id.data);
         let before = self.begun.resumed.as_ref().map(|held| &held.remote_id);
         let expected = before.filter(|id| **id != said).unwrap_or(&peer.remote_id);
@@ -224,24 +230,14 @@ impl AuthSent {
                 said,
             }));
         }
-        if auth.method != AUTH_METHOD_SHARED_KEY {
-            return Err(Error::NotAuthentic(NotAuthentic::Method {
-                theirs: auth.method,
-            }));
-        }
         let signed = Signed {
             message: &self.peer_message,
             nonce: &self.begun.own_nonce,
             id,
             sk_p: self.begun.keys.sk_p(false),
         };
-        let prf = self.begun.keys.suite().prf;
-        match auth::verify(prf, self.begun.credential(), &signed, &auth.data) {
-            true => Ok(said),
-            false => Err(Error::NotAuthentic(NotAuthentic::Auth {
-                said: said.to_string(),
-            })),
-        }
+        let until = self.begun.proof().check(&signed, contents, now)?;
+        Ok((said, until))
     }
 
     /// Tells a peer that it is not who it must be; it holds an IKE SA already (section 2.21.2).
@@ -256,7 +252,12 @@ impl AuthSent {
         }
     }
 
-    fn establish(self, remote_id: Identity, contents: &Contents<'_>, ctx: &mut Context<'_>) -> Sa {
+    fn establish(
+        self,
+        (remote_id, until): (Identity, Option<u64>),
+        contents: &Contents<'_>,
+        ctx: &mut Context<'_>,
+    ) -> Sa {
         let Begun {
             purpose,
             peer_spi,
@@ -285,7 +286,7 @@ impl AuthSent {
         if resumed.is_some() {
             resume::announce(&sa, ctx);
         }
-        resume::keep(&mut sa, contents, ctx);
+        resume::keep(&mut sa, contents, until, ctx);
         note_window(&mut sa, contents);
         crash::keep(&mut sa, contents);
         sync::agree(&mut sa, contents);
@@ -383,11 +384,11 @@ fn accept(
 }
 
 impl Begun {
-    fn credential(&self) -> Credential<'_> {
-        let Auth::Psk(psk) = &self.purpose.peer.auth;
-        match self.resumed {
-            Some(_) => Credential::Resumed,
-            None => Credential::Psk(psk),
+    fn proof(&self) -> Proof<'_> {
+        Proof {
+            peer: &self.purpose.peer,
+            prf: self.keys.suite().prf,
+            resumed: self.resumed.is_some(),
         }
     }
 

@@ -1,13 +1,14 @@
 //! The payloads of a message by their kinds, each at most once (RFC 7296 appendix C).
 
 use wire::ike::{
-    AuthPayload, Delete, Identification, KePayload, Notify, NotifyType, Payload, PayloadType,
+    AuthPayload, Cert, Delete, Identification, KePayload, Notify, NotifyType, Payload, PayloadType,
     SaPayload, TrafficSelectors, unsupported_critical,
 };
 
 use crate::error::Misbehaved;
 
-/// What a message holds. Notifications and deletes may come more than once, the rest may not.
+/// What a message holds. Notifications, deletes and certificates may come more than
+/// once, the rest may not.
 #[derive(Default)]
 pub(crate) struct Contents<'a> {
     sa: Option<&'a SaPayload>,
@@ -16,6 +17,7 @@ pub(crate) struct Contents<'a> {
     id_initiator: Option<&'a Identification>,
     id_responder: Option<&'a Identification>,
     auth: Option<&'a AuthPayload>,
+    certificates: Vec<&'a Cert>,
     ts_initiator: Option<&'a TrafficSelectors>,
     ts_responder: Option<&'a TrafficSelectors>,
     notifies: Vec<&'a Notify>,
@@ -42,6 +44,10 @@ impl<'a> Contents<'a> {
                 Payload::Auth(body) => contents.auth.replace(body).is_some(),
                 Payload::TsInitiator(body) => contents.ts_initiator.replace(body).is_some(),
                 Payload::TsResponder(body) => contents.ts_responder.replace(body).is_some(),
+                Payload::Cert(body) => {
+                    contents.certificates.push(body);
+                    false
+                }
                 Payload::Notify(body) => {
                     contents.notifies.push(body);
                     false
@@ -91,6 +97,10 @@ impl<'a> Contents<'a> {
 
     pub(crate) fn auth(&self) -> Result<&'a AuthPayload, Misbehaved> {
         self.auth.ok_or(Misbehaved::Payload(PayloadType::AUTH))
+    }
+
+    pub(crate) fn certificates(&self) -> &[&'a Cert] {
+        &self.certificates
     }
 
     pub(crate) fn has_auth(&self) -> bool {

@@ -7,12 +7,10 @@ use std::time::Instant;
 
 use crypto::{DhKeyPair, Secret};
 use policy::identity::Identity;
-use policy::pad::{Auth, NoPeer, Peer};
+use policy::pad::{NoPeer, Peer};
 use policy::proposal::IkeSuite;
-use wire::ike::numbers::AUTH_METHOD_SHARED_KEY;
 use wire::ike::{
-    AuthPayload, Decoded, ExchangeType, Flags, Header, Identification, NotifyType, Payload,
-    PayloadType,
+    Decoded, ExchangeType, Flags, Header, Identification, NotifyType, Payload, PayloadType,
 };
 
 use crate::context::Context;
@@ -20,7 +18,7 @@ use crate::discard::Discard;
 use crate::error::{Error, Incompatible, Misbehaved, NotAuthentic};
 use crate::id::{IkeSaId, Role};
 use crate::output::Outbound;
-use crate::v2::auth::{self, Credential, Signed};
+use crate::v2::auth::Signed;
 use crate::v2::child::{self, Refusal, Within};
 use crate::v2::contents::Contents;
 use crate::v2::crash;
@@ -31,6 +29,7 @@ use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::message::{self, Opened, Sealed};
 use crate::v2::nat::Path;
 use crate::v2::pair::PairKeys;
+use crate::v2::proof::{self, Proof};
 use crate::v2::proposal;
 use crate::v2::resume::{self, Shown};
 use crate::v2::sa::{Birth, Sa};
@@ -171,7 +170,10 @@ impl HalfOpen {
                 answer: Vec::new(),
             };
         };
-        match contents.and_then(|contents| Ok((self.verify(&keys, &contents, found)?, contents))) {
+        let now = ctx.config.seconds(ctx.now);
+        let proven = contents
+            .and_then(|contents| Ok((self.verify(&keys, &contents, found, now)?, contents)));
+        match proven {
             Ok((proven, contents)) => self.establish(keys, proven, &contents, digest, ctx),
             Err(error) => self.refuse(keys, error, digest, ctx),
         }
@@ -215,7 +217,13 @@ impl HalfOpen {
     }
 
     /// Checks the peer's AUTH.
-    fn verify(&self, keys: &Keys, contents: &Contents<'_>, found: Found) -> Result<Proven, Error> {
+    fn verify(
+        &self,
+        keys: &Keys,
+        contents: &Contents<'_>,
+        found: Found,
+        now: Option<u64>,
+    ) -> Result<Proven, Error> {
         let id = contents.id_initiator().map_err(Error::Misbehaved)?;
         let remote_id = Identity::from_wire(id.kind, &id.data);
         let not_authentic = Error::NotAuthentic;
@@ -223,38 +231,33 @@ impl HalfOpen {
         let found = found.ok_or(missing)?;
         let peer = found.map_err(|why| not_authentic(NotAuthentic::Unknown(why)))?;
         // A peer that wants another method (EAP) sends no AUTH at first.
-        let auth = contents
-            .auth()
-            .map_err(|_| not_authentic(NotAuthentic::Method { theirs: 0 }))?;
-        if auth.method != AUTH_METHOD_SHARED_KEY {
-            return Err(not_authentic(NotAuthentic::Method {
-                theirs: auth.method,
-            }));
-        }
+        let ours = peer.auth.remote.word();
+        let other = NotAuthentic::Method { theirs: 0, ours };
+        contents.auth().map_err(|_| not_authentic(other))?;
         let signed = Signed {
             message: &self.request,
             nonce: &self.responder_nonce,
             id,
             sk_p: keys.sk_p(true),
         };
-        if !auth::verify(self.suite.prf, self.credential(&peer), &signed, &auth.data) {
-            return Err(not_authentic(NotAuthentic::Auth {
-                said: remote_id.to_string(),
-            }));
-        }
+        let until = self.proof(&peer).check(&signed, contents, now)?;
         self.permits(&peer)?;
         if let Some(shown) = &self.shown {
             let ours = own_identity(&peer.local_id, self.path.local.ip());
             shown.fits(&peer, &remote_id, &ours)?;
         }
-        Ok(Proven { peer, remote_id })
+        Ok(Proven {
+            peer,
+            remote_id,
+            until,
+        })
     }
 
-    fn credential<'a>(&self, peer: &'a Peer) -> Credential<'a> {
-        let Auth::Psk(psk) = &peer.auth;
-        match self.shown {
-            Some(_) => Credential::Resumed,
-            None => Credential::Psk(psk),
+    fn proof<'a>(&self, peer: &'a Peer) -> Proof<'a> {
+        Proof {
+            peer,
+            prf: self.suite.prf,
+            resumed: self.shown.is_some(),
         }
     }
 
@@ -276,11 +279,20 @@ impl HalfOpen {
         digest: [u8; 32],
         ctx: &mut Context<'_>,
     ) -> Outcome {
-        let Proven { peer, remote_id } = proven;
+        let Proven {
+            peer,
+            remote_id,
+            until,
+        } = proven;
         let own_id = identification(&peer.local_id, self.path.local.ip());
         let header = self.header();
-        let auth = self.prove(&keys, &peer, &own_id);
-        let mut payloads = vec![Payload::IdResponder(own_id), auth];
+        let proven = match self.prove(&keys, &peer, &own_id) {
+            Ok(proven) => proven,
+            Err(error) => return self.refuse(keys, error, digest, ctx),
+        };
+        let mut payloads = vec![Payload::IdResponder(own_id)];
+        payloads.extend(proven.certificates);
+        payloads.push(proven.auth);
         let birth = Birth {
             id: self.id,
             peer_spi: self.peer_spi,
@@ -306,7 +318,7 @@ impl HalfOpen {
             responder: &self.responder_nonce,
         };
         payloads.extend(first_child(&mut sa, contents, nonces, ctx));
-        payloads.extend(resume::grant(&sa, contents, ctx));
+        payloads.extend(resume::grant(&sa, contents, until, ctx));
         payloads.extend(sync::answer(&sa));
         payloads.extend(crash::give(ctx.config, &sa.peer, sa.spis(), &sa.path));
         let longest = sa.longest();
@@ -318,20 +330,20 @@ impl HalfOpen {
         Outcome::Established(Box::new(sa), contact)
     }
 
-    /// Our own AUTH payload.
-    fn prove(&self, keys: &Keys, peer: &Peer, own_id: &Identification) -> Payload {
+    /// Our own proof.
+    fn prove(
+        &self,
+        keys: &Keys,
+        peer: &Peer,
+        own_id: &Identification,
+    ) -> Result<proof::Proven, Error> {
         let signed = Signed {
             message: &self.response,
             nonce: &self.initiator_nonce,
             id: own_id,
             sk_p: keys.sk_p(false),
         };
-        let auth = auth::sign(self.suite.prf, self.credential(peer), &signed);
-        let data = auth.as_bytes().to_vec();
-        Payload::Auth(AuthPayload {
-            method: AUTH_METHOD_SHARED_KEY,
-            data,
-        })
+        self.proof(peer).prove(&signed, &self.request)
     }
 }
 
@@ -347,6 +359,8 @@ pub(crate) struct Claimed {
 struct Proven {
     peer: Arc<Peer>,
     remote_id: Identity,
+    /// When what it proved with expires, in seconds since 1970.
+    until: Option<u64>,
 }
 
 /// The child of IKE_AUTH; when there is none, the IKE SA stays (section 1.2).

@@ -21,6 +21,7 @@ use crate::v2::half_open::{HalfOpen, Secrets};
 use crate::v2::install::error_payload;
 use crate::v2::keys::Spis;
 use crate::v2::nat::{self, Nat, Path};
+use crate::v2::proof;
 use crate::v2::proposal::{self, Choice};
 use crate::v2::resume::Shown;
 
@@ -234,6 +235,9 @@ impl<'a> InitRequest<'a> {
         }
         let features = Features::response(&peer.ike, &self.contents);
         payloads.extend(features.payloads());
+        if shown.is_none() {
+            payloads.extend(proof::invite(&ctx.config.pad, self.remote.ip()));
+        }
         let header = first_response(&self.decoded.header, id.0);
         let response = wire::ike::encode(&header, &payloads).ok()?;
         ctx.transmit(&path, response.clone());

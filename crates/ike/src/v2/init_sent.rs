@@ -25,6 +25,7 @@ use crate::v2::features::Features;
 use crate::v2::fragments::Fragments;
 use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::nat::{self, Nat, Path};
+use crate::v2::proof;
 use crate::v2::proposal;
 use crate::v2::resume;
 use crate::v2::retransmit::Retransmit;
@@ -146,6 +147,8 @@ impl InitSent {
             ]),
             Opening::Ticket(held) => payloads.extend([nonce, resume::show(held)]),
         }
+        let resumes = matches!(self.opening, Opening::Ticket(_));
+        payloads.extend(proof::announce(peer).filter(|_| !resumes));
         let force = nat::forced(&peer.ike);
         payloads.extend(nat::payloads(
             spis,
@@ -432,10 +435,7 @@ fn authenticate(
 ) -> Step<InitStep> {
     match AuthSent::begin(begun, request, answer.to_vec(), alone, ctx) {
         Ok(next) => Step::Next(Box::new(InitStep::Authenticating(Box::new(next)))),
-        Err(pending) => Step::Failed {
-            error: Error::NoSuchPeer,
-            pending,
-        },
+        Err((error, pending)) => Step::Failed { error, pending },
     }
 }
 

@@ -25,18 +25,26 @@ pub(crate) fn request(peer: &Peer) -> Option<Payload> {
 }
 
 /// Grants the ticket that the peer asks for in IKE_AUTH, if we grant any.
-pub(crate) fn grant(sa: &Sa, contents: &Contents<'_>, ctx: &mut Context<'_>) -> Option<Payload> {
+/// What was proved may hold only `until` a moment, in seconds since 1970: then so does the ticket.
+pub(crate) fn grant(
+    sa: &Sa,
+    contents: &Contents<'_>,
+    until: Option<u64>,
+    ctx: &mut Context<'_>,
+) -> Option<Payload> {
     contents.notify(NotifyType::TICKET_REQUEST)?;
     let keys = ctx.config.tickets.as_ref();
     let keys = keys.filter(|_| sa.peer.ike.resumption)?;
-    let seconds = u32::try_from(keys.lifetime.as_secs()).unwrap_or(u32::MAX);
+    let now = keys.seconds(ctx.now);
+    let left = until.map_or(u64::MAX, |until| until.saturating_sub(now));
+    let seconds = u32::try_from(keys.lifetime.as_secs().min(left)).unwrap_or(u32::MAX);
     let ticket = ticket::Contents {
-        expires: keys.seconds(ctx.now).saturating_add(u64::from(seconds)),
+        expires: now.saturating_add(u64::from(seconds)),
         suite: sa.keys.suite(),
         sk_d: crypto::Secret::from_slice(sa.keys.sk_d()),
         holder: sa.remote_id.clone(),
         granter: sa.local_id.clone(),
-        binding: ticket::binding(&sa.peer.auth),
+        binding: sa.peer.auth.remote.binding(),
     };
     let ticket = ticket::seal(keys, &ticket, ctx.random)?;
     Some(Payload::Notify(
@@ -45,15 +53,18 @@ pub(crate) fn grant(sa: &Sa, contents: &Contents<'_>, ctx: &mut Context<'_>) -> 
 }
 
 /// Keeps the ticket that the peer granted in IKE_AUTH, and what goes with it.
-pub(crate) fn keep(sa: &mut Sa, contents: &Contents<'_>, ctx: &Context<'_>) {
+pub(crate) fn keep(sa: &mut Sa, contents: &Contents<'_>, until: Option<u64>, ctx: &Context<'_>) {
     let granted = contents.notify(NotifyType::TICKET_LT_OPAQUE);
     let Some(granted) = granted.and_then(LifetimeTicket::of) else {
         return;
     };
     if sa.peer.ike.resumption {
+        let now = ctx.config.seconds(ctx.now).unwrap_or_default();
+        let left = until.map_or(u64::MAX, |until| until.saturating_sub(now));
+        let seconds = u64::from(granted.seconds).min(left);
         let held = Held {
             ticket: granted.ticket,
-            until: ctx.after(Duration::from_secs(u64::from(granted.seconds))),
+            until: ctx.after(Duration::from_secs(seconds)),
             suite: sa.keys.suite(),
             sk_d: crypto::Secret::from_slice(sa.keys.sk_d()),
             remote_id: sa.remote_id.clone(),
@@ -113,7 +124,7 @@ impl Shown {
                 said,
             }));
         }
-        let same = crypto::constant_time_eq(&ticket::binding(&peer.auth), &self.binding);
+        let same = crypto::constant_time_eq(&peer.auth.remote.binding(), &self.binding);
         match same && *ours == self.granter && peer.ike.resumption && !self.spent {
             true => Ok(()),
             false => Err(Error::NotAuthentic(NotAuthentic::Ticket)),
@@ -144,7 +155,8 @@ pub(crate) fn is_patient(tries: usize) -> bool {
 mod tests {
     use super::*;
     use crypto::Secret;
-    use policy::pad::{Auth, IkeTemplate};
+    use policy::auth::Auth;
+    use policy::pad::IkeTemplate;
 
     fn peer(key: &[u8]) -> Peer {
         Peer {
@@ -165,7 +177,7 @@ mod tests {
             expires: 5,
             holder: id("holder"),
             granter: id("granter"),
-            binding: ticket::binding(&peer(b"key").auth),
+            binding: peer(b"key").auth.remote.binding(),
             spent,
         };
         let ticket = Err(Error::NotAuthentic(NotAuthentic::Ticket));

@@ -33,6 +33,7 @@ pub(crate) fn announce(sa: &Sa, ctx: &mut Context<'_>) {
         role: sa.role,
         local: sa.path.local,
         remote: sa.path.remote,
+        remote_id: sa.remote_id.clone(),
         suite: sa.keys.suite(),
     });
     export(sa, ctx);

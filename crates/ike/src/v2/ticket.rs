@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use crypto::{Encryption, Group, Integrity, OpeningKey, Prf, Random, SealingKey, Secret, prf_plus};
 use policy::identity::Identity;
-use policy::pad::Auth;
 use policy::proposal::IkeSuite;
 use zeroize::Zeroizing;
 
@@ -45,14 +44,8 @@ pub(crate) struct Contents {
     /// Who got it, and who we were.
     pub(crate) holder: Identity,
     pub(crate) granter: Identity,
-    /// [`binding`] of what the holder had authenticated with.
+    /// The [binding](policy::RemoteAuth::binding) of what the holder had authenticated with.
     pub(crate) binding: [u8; 32],
-}
-
-/// What ties a ticket to a pre-shared key: who changes the key takes the tickets back as well.
-pub(crate) fn binding(auth: &Auth) -> [u8; 32] {
-    let Auth::Psk(key) = auth;
-    crypto::hmac::sha256(key.as_bytes(), &[b"session ticket"])
 }
 
 /// Seals a ticket under the newest key. `None` when there is no key, or an identity is too long.

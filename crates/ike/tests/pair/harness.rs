@@ -10,9 +10,10 @@ use ike::{
     Acquire, ChildRule, Command, Config, Datagram, Directory, Endpoint, Event, IkeSaId, IkeState,
     IkeStatus, Outbound, Output, Record, Takeover, Timer, Usage,
 };
+use policy::auth::Auth;
 use policy::child::ChildTemplate;
 use policy::identity::Identity;
-use policy::pad::{Auth, IkeTemplate, Pad, Peer};
+use policy::pad::{IkeTemplate, Pad, Peer};
 use policy::range::{AddressRange, PortRange};
 use policy::sa::{ChildId, Encapsulation, SaSpec};
 use policy::selector::{Selectors, TrafficSelector};
@@ -42,6 +43,8 @@ pub(crate) struct Setup {
     /// TCP ports of B that the rule covers.
     pub(crate) ports: [PortRange; 2],
     pub(crate) psk: [Vec<u8>; 2],
+    /// In the place of the key.
+    pub(crate) auth: [Option<Auth>; 2],
     pub(crate) ids: [Identity; 2],
     /// Who the other is expected to be.
     pub(crate) expected: [Identity; 2],
@@ -65,6 +68,7 @@ impl Default for Setup {
             child: [ChildTemplate::transport(), ChildTemplate::transport()],
             ports: [PortRange::single(110), PortRange::single(110)],
             psk: [PSK.to_vec(), PSK.to_vec()],
+            auth: [None, None],
             ids: [id(A), id(B)],
             expected: [id(B), id(A)],
             config: |_| {},
@@ -99,7 +103,9 @@ impl Setup {
             addresses: vec![AddressRange::host(ip(ADDRESSES[1 - index]))],
             local_id: self.ids[index].clone(),
             remote_id: self.expected[index].clone(),
-            auth: Auth::psk(Secret::from_slice(&self.psk[index])),
+            auth: self.auth[index]
+                .clone()
+                .unwrap_or_else(|| Auth::psk(Secret::from_slice(&self.psk[index]))),
             ike: self.ike[index].clone(),
         }]))
     }

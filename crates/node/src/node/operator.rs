@@ -23,6 +23,10 @@ impl Node {
                 self.tell_ike(ike::Command::SetTicketKeys(keys), now);
                 Ok(())
             }
+            Command::SetClock(seconds) => {
+                self.tell_ike(ike::Command::SetClock(seconds), now);
+                Ok(())
+            }
             Command::Initiate { rule } => self.initiate(&rule, now),
             Command::RekeyRule(rule) => self.each_child(&rule, now, ike::Command::RekeyChild),
             Command::DeleteRule(rule) => self.each_child(&rule, now, ike::Command::DeleteChild),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crypto::secret::Secret;
 
 use super::*;
+use crate::auth::Auth;
 use crate::child::{ChildTemplate, Mode};
 use crate::identity::Identity;
-use crate::pad::{Auth, IkeTemplate};
+use crate::pad::IkeTemplate;
 use crate::profile::{Profile, Side};
 use crate::range::AddressRange;
 use crate::rule::{AddressSpec, Filter, Negotiate};

@@ -1,6 +1,7 @@
 //! Which peer a claim belongs to, and what is said when it belongs to none.
 
 use super::*;
+use crypto::secret::Secret;
 
 fn peer(name: &str, addresses: &[(&str, u8)], remote_id: &str) -> Peer {
     let range = |(address, length): &(&str, u8)| {

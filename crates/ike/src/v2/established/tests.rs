@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crypto::{Encryption, Group, Prf, Secret, SeededRandom};
+use policy::auth::Auth;
 use policy::child::ChildTemplate;
 use policy::identity::Identity;
-use policy::pad::{Auth, IkeTemplate, Pad, Peer};
+use policy::pad::{IkeTemplate, Pad, Peer};
 use policy::proposal::{EspSuite, IkeSuite};
 use policy::range::AddressRange;
 use policy::sa::ChildId;
