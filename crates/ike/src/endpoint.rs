@@ -7,6 +7,7 @@ mod clock;
 mod commands;
 mod datagrams;
 mod deadlines;
+mod door;
 mod effects;
 mod half_opens;
 mod handshake;

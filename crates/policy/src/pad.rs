@@ -1,6 +1,7 @@
 //! Whom we trust, and how we know them: the Peer Authorization Database (RFC 4301 section 4.4.3).
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -164,6 +165,11 @@ impl Peer {
 #[derive(Clone, Default)]
 pub struct Pad {
     peers: Vec<Peer>,
+    /// Those that are single hosts, by their addresses: there may be very many, and every first
+    /// message is a question for one.
+    hosts: BTreeMap<IpAddr, Vec<usize>>,
+    /// All others, in the order of the file.
+    wide: Vec<usize>,
 }
 
 /// What is known of a peer that authenticates itself to us.
@@ -183,7 +189,29 @@ impl Pad {
     /// A PAD of these peers. The order does not matter, except between equals.
     #[must_use]
     pub fn new(peers: Vec<Peer>) -> Self {
-        Pad { peers }
+        let mut pad = Pad::default();
+        for (index, peer) in peers.iter().enumerate() {
+            let hosts: Option<BTreeSet<IpAddr>> =
+                peer.addresses.iter().map(AddressRange::as_host).collect();
+            match hosts.filter(|hosts| !hosts.is_empty()) {
+                Some(hosts) => {
+                    for host in hosts {
+                        pad.hosts.entry(host).or_default().push(index);
+                    }
+                }
+                None => pad.wide.push(index),
+            }
+        }
+        pad.peers = peers;
+        pad
+    }
+
+    /// The peers that may talk from this address, each with its place in the file.
+    fn around(&self, address: IpAddr) -> impl Iterator<Item = (usize, &Peer)> {
+        let hosts = self.hosts.get(&address).into_iter().flatten();
+        let known = hosts.chain(&self.wide).copied();
+        let peers = known.filter_map(|index| Some((index, self.peers.get(index)?)));
+        peers.filter(move |(_, peer)| peer.has_address(address))
     }
 
     /// Every peer, in the order of the policy file.
@@ -198,17 +226,20 @@ impl Pad {
         self.peers.iter().find(|peer| peer.name == *name)
     }
 
-    /// Every peer that may talk from this address, the most narrowly described first. The first
-    /// one's proposals answer an IKE_SA_INIT, in which nobody has an identity yet.
+    /// Every peer that may talk from this address, the most narrowly described first.
     #[must_use]
     pub fn find_by_address(&self, address: IpAddr) -> Vec<&Peer> {
-        let mut found: Vec<&Peer> = self
-            .peers
-            .iter()
-            .filter(|peer| peer.has_address(address))
-            .collect();
-        found.sort_by_key(|peer| Reverse(peer.specificity(address)));
-        found
+        let mut found: Vec<(usize, &Peer)> = self.around(address).collect();
+        found.sort_by_key(|(index, peer)| (Reverse(peer.specificity(address)), *index));
+        found.into_iter().map(|(_, peer)| peer).collect()
+    }
+
+    /// The first of [`find_by_address`](Self::find_by_address): its proposals answer an
+    /// IKE_SA_INIT, in which nobody has an identity yet.
+    #[must_use]
+    pub fn nearest(&self, address: IpAddr) -> Option<&Peer> {
+        let key = |(index, peer): &(usize, &Peer)| (Reverse(peer.specificity(address)), *index);
+        self.around(address).min_by_key(key).map(|(_, peer)| peer)
     }
 
     /// Every peer that this identity could be, whatever its address, in the order of the file.
@@ -226,9 +257,11 @@ impl Pad {
     /// # Errors
     /// [`NoPeer`] with the reason for every peer that did not fit.
     pub fn find(&self, claim: &Claim<'_>) -> Result<&Peer, NoPeer> {
-        let fits = |peer: &&Peer| PeerDifference::of(peer, claim).is_none();
-        let candidates = self.peers.iter().filter(fits);
-        let best = candidates.min_by_key(|peer| Reverse(peer.specificity(claim.remote)));
+        let around = self.around(claim.remote);
+        let candidates = around.filter(|(_, peer)| PeerDifference::of(peer, claim).is_none());
+        let key =
+            |(index, peer): &(usize, &Peer)| (Reverse(peer.specificity(claim.remote)), *index);
+        let best = candidates.min_by_key(key).map(|(_, peer)| peer);
         best.ok_or_else(|| {
             let reason = |peer: &Peer| {
                 PeerDifference::of(peer, claim).map(|difference| (peer.name.clone(), difference))

@@ -7,6 +7,7 @@ use wire::ike::{Decoded, ExchangeType, Malformed, NotifyType, Payload, Reason};
 
 use crate::discard::Discard;
 use crate::endpoint::acquire::is_alone;
+use crate::endpoint::door::{self, Knock};
 use crate::endpoint::effects::{decide, settle};
 use crate::endpoint::handshake::failed_initiator;
 use crate::endpoint::responder::{half_open, init};
@@ -48,15 +49,28 @@ pub(crate) fn handle(
         Reason::MajorVersion => Discard::WrongVersion,
         _ => Discard::Malformed,
     };
+    let way = Way { local, remote };
+    // An address that leaves answers nobody any more.
+    let knock = match leaving {
+        true => Knock::Enter,
+        false => door::knock(tables, bytes, way, now)?,
+    };
+    if knock == Knock::Answered {
+        return Ok(());
+    }
     let decoded = wire::ike::decode(bytes).map_err(version)?;
     let header = decoded.header;
     if leaving && !header.flags.response {
         // It answers nobody any more; it only waits for what it asked.
         return Err(Discard::InactiveAddress);
     }
-    let way = Way { local, remote };
     if header.responder_spi == 0 && !header.flags.response {
         return match header.exchange {
+            ExchangeType::IKE_SA_INIT | ExchangeType::IKE_SESSION_RESUME
+                if knock == Knock::Unreadable =>
+            {
+                Err(Discard::UnexpectedPayloads)
+            }
             ExchangeType::IKE_SA_INIT => init(tables, &decoded, way, now),
             ExchangeType::IKE_SESSION_RESUME => resume(tables, &decoded, way, now),
             _ => hint_of_esp(tables, &decoded, way, now),

@@ -1,14 +1,13 @@
-//! The responder's side of a handshake: cookies, limits, half-open state, and the PAD's word (RFC
-//! 7296 sections 2.6 and 2.21.2).
+//! The responder's side of a handshake: limits, half-open state, and the PAD's word (RFC 7296
+//! sections 2.6 and 2.21.2).
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use policy::pad::{Claim, NoPeer, Peer};
-use wire::ike::{Decoded, Notify, NotifyType, Payload, PayloadType};
+use wire::ike::{Decoded, PayloadType};
 
-use crate::config::Cookies;
 use crate::discard::Discard;
 use crate::endpoint::effects::{doubt_older, initial_contact, settle};
 use crate::endpoint::handshake::failed;
@@ -16,10 +15,8 @@ use crate::endpoint::slot::{Refused, Slot};
 use crate::endpoint::tables::Tables;
 use crate::endpoint::way::Way;
 use crate::error::{Error, Misbehaved};
-use crate::event::Event;
 use crate::id::{IkeSaId, Role};
 use crate::limits;
-use crate::output::Output;
 use crate::v2::half_open::{Claimed, Outcome};
 use crate::v2::init_request::{InitRequest, stateless_answer};
 use crate::v2::install::error_payload;
@@ -36,12 +33,8 @@ pub(crate) fn init(
         return refuse_critical(tables, decoded, kind, way, now);
     }
     let request = InitRequest::check(decoded, way.local, way.remote)?;
-    if answered_before(tables, decoded, way, now) {
-        return Ok(());
-    }
     let from = way.remote.ip();
     let peer = responder_peer(tables, way).ok_or(Discard::UnknownPeer)?;
-    admit(tables, &request, from, now)?;
     if tables.registry.ike_count() >= limits::IKE_SAS {
         return Err(Discard::SaLimit);
     }
@@ -69,54 +62,6 @@ pub(crate) fn init(
         }
     }
     Ok(())
-}
-
-/// Gives the answer to a first request again, if it is there again.
-pub(crate) fn answered_before(
-    tables: &mut Tables,
-    decoded: &Decoded<'_>,
-    way: Way,
-    now: Instant,
-) -> bool {
-    let (spi, from) = (decoded.header.initiator_spi, way.remote.ip());
-    let before = tables.half_opens.of_request(spi, from);
-    let Some(Slot::HalfOpen(state)) = before.and_then(|ike| tables.slot_mut(ike)) else {
-        return false;
-    };
-    let again = state.is_repeated(decoded.octets).then(|| state.repeated());
-    let repeated = again.is_some();
-    if let Some((path, answer)) = again {
-        tables.context(now).transmit(&path, answer);
-    }
-    repeated
-}
-
-/// Asks for a cookie when that is due. Whoever forges addresses of a subnet must not keep that
-/// subnet's hosts out: there is always room for an initiator that returns a cookie.
-///
-/// # Errors
-/// The request must come again with a cookie.
-pub(crate) fn admit(
-    tables: &mut Tables,
-    request: &InitRequest<'_>,
-    from: IpAddr,
-    now: Instant,
-) -> Result<(), Discard> {
-    let crowded = tables.half_opens.count_of(from) >= tables.config.half_open_per_source;
-    let required = cookies_required(tables) || crowded;
-    let good = |cookie| tables.cookies.verify(request.claim(), cookie);
-    if !required || request.cookie().is_some_and(good) {
-        return Ok(());
-    }
-    let data = tables
-        .cookies
-        .make(request.claim(), now, &mut *tables.random);
-    let cookie = Payload::Notify(Notify::new(NotifyType::COOKIE, data));
-    request.answer_statelessly(cookie, &mut tables.context(now));
-    Err(match crowded {
-        true => Discard::HalfOpenLimit,
-        false => Discard::Cookie,
-    })
 }
 
 /// A first message with a payload that may not be skipped and is unknown (section 2.5).
@@ -169,30 +114,10 @@ pub(crate) fn make_room(tables: &mut Tables, from: IpAddr) {
     }
 }
 
-/// Whether cookies are asked for now; tells when that changes.
-fn cookies_required(tables: &mut Tables) -> bool {
-    let required = match tables.config.cookies {
-        Cookies::Always => true,
-        Cookies::From(count) => tables.half_opens.count() >= count,
-    };
-    if required != tables.cookies_required {
-        tables.cookies_required = required;
-        tables
-            .outputs
-            .push_back(Output::Event(Event::CookiesRequired(required)));
-    }
-    required
-}
-
 /// Whose proposals answer an IKE_SA_INIT from this address.
 pub(crate) fn responder_peer(tables: &Tables, way: Way) -> Option<Arc<Peer>> {
-    let name = &tables
-        .config
-        .pad
-        .find_by_address(way.remote.ip())
-        .first()?
-        .name;
-    tables.peers.get(name).cloned()
+    let nearest = tables.config.pad.nearest(way.remote.ip())?;
+    tables.peers.get(&nearest.name).cloned()
 }
 
 /// Takes a message for a half-open responder.

@@ -10,7 +10,7 @@ use crate::command::Acquire;
 use crate::discard::Discard;
 use crate::endpoint::acquire::acquire;
 use crate::endpoint::handshake::failed;
-use crate::endpoint::responder::{admit, answered_before, make_room, responder_peer};
+use crate::endpoint::responder::{make_room, responder_peer};
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::endpoint::way::Way;
@@ -31,11 +31,7 @@ pub(crate) fn resume(
     now: Instant,
 ) -> Result<(), Discard> {
     let request = InitRequest::check_resumption(decoded, way.local, way.remote)?;
-    if answered_before(tables, decoded, way, now) {
-        return Ok(());
-    }
     let peer = responder_peer(tables, way).ok_or(Discard::UnknownPeer)?;
-    admit(tables, &request, way.remote.ip(), now)?;
     if tables.registry.ike_count() >= limits::IKE_SAS {
         return Err(Discard::SaLimit);
     }

@@ -3,15 +3,18 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use crypto::{Random, hmac};
+use crypto::hmac::HmacKey;
+use crypto::{Prf, Random, Secret};
 
 use crate::limits;
 
 const MAC: usize = 16;
+/// The generation of the secret, then the MAC.
+const LENGTH: usize = 1 + MAC;
 
 struct CookieSecret {
     generation: u8,
-    key: [u8; 32],
+    key: HmacKey,
 }
 
 /// The secret that cookies are made from, and the one before it.
@@ -44,7 +47,7 @@ impl CookieJar {
         }
         self.current
             .as_ref()
-            .map(|(secret, _)| secret.cookie(claim))
+            .map(|(secret, _)| secret.cookie(claim).to_vec())
             .unwrap_or_default()
     }
 
@@ -67,15 +70,17 @@ impl CookieJar {
         self.previous = previous
             .filter(|(_, at)| old_enough(at))
             .map(|(secret, _)| secret);
-        let mut key = [0; 32];
-        random.fill(&mut key);
+        let mut drawn = vec![0; 32];
+        random.fill(&mut drawn);
+        let drawn = Secret::new(drawn);
+        let key = HmacKey::for_prf(Prf::HmacSha2_256, drawn.as_bytes());
         self.current = Some((CookieSecret { generation, key }, now));
     }
 }
 
 impl CookieSecret {
     /// The generation, then a MAC over Ni | IPi | SPIi.
-    fn cookie(&self, claim: Claim<'_>) -> Vec<u8> {
+    fn cookie(&self, claim: Claim<'_>) -> [u8; LENGTH] {
         let (four, sixteen);
         let address: &[u8] = match claim.address {
             IpAddr::V4(address) => {
@@ -88,8 +93,10 @@ impl CookieSecret {
             }
         };
         let spi = claim.initiator_spi.to_be_bytes();
-        let mac = hmac::sha256(&self.key, &[&[self.generation], claim.nonce, address, &spi]);
-        [&[self.generation], &mac[..MAC]].concat()
+        let mut cookie = [self.generation; LENGTH];
+        let claimed: [&[u8]; 4] = [&[self.generation], claim.nonce, address, &spi];
+        self.key.sign(&claimed, &mut cookie[1..]);
+        cookie
     }
 }
 

@@ -14,7 +14,6 @@ use crate::error::{Error, Incompatible, Misbehaved};
 use crate::limits;
 use crate::v2::child::{invalid_ke, key_exchange};
 use crate::v2::contents::Contents;
-use crate::v2::cookie::Claim;
 use crate::v2::features::Features;
 use crate::v2::fragments::Fragments;
 use crate::v2::half_open::{HalfOpen, Secrets};
@@ -94,22 +93,6 @@ impl<'a> InitRequest<'a> {
             }),
             false => Err(Discard::UnexpectedPayloads),
         }
-    }
-
-    /// What a cookie is bound to.
-    pub(crate) fn claim(&self) -> Claim<'_> {
-        Claim {
-            nonce: self.contents.nonce().unwrap_or_default(),
-            address: self.remote.ip(),
-            initiator_spi: self.decoded.header.initiator_spi,
-        }
-    }
-
-    /// The cookie that the request returns.
-    pub(crate) fn cookie(&self) -> Option<&[u8]> {
-        self.contents
-            .notify(NotifyType::COOKIE)
-            .map(|notify| notify.data.as_slice())
     }
 
     /// The ticket that the request shows.

@@ -61,6 +61,12 @@ fn the_most_narrowly_described_peer_wins() {
     };
     assert_eq!(names("10.0.0.7"), ["host", "named", "subnet", "anywhere"]);
     assert_eq!(names("192.0.2.1"), ["anywhere"]);
+    for address in ["10.0.0.7", "2001:db8::7", "10.0.0.8", "192.0.2.1"] {
+        let nearest = pad.nearest(address.parse().unwrap());
+        assert_eq!(nearest.unwrap().name.to_string(), names(address)[0]);
+    }
+    let hosts = Pad::new(vec![pad.peers()[3].clone()]);
+    assert!(hosts.nearest("10.0.0.8".parse().unwrap()).is_none());
     assert_eq!(
         pad.find_by_identity(&Identity::parse("x.org").unwrap())
             .len(),

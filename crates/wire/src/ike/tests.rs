@@ -1,5 +1,6 @@
 //! Tests of the IKEv2 codec, and what they share.
 
+mod first_request;
 mod hostile;
 mod interop;
 mod round_trip;

@@ -1,0 +1,120 @@
+//! What is read of a first request for its cookie is what is in it for who reads the whole.
+
+use super::strategies::payloads;
+use super::*;
+use proptest::prelude::*;
+
+fn strongswan() -> Vec<u8> {
+    hex(include_str!("../testdata/ike-sa-init-request.hex"))
+}
+
+/// The same out of the whole message; `None` as well when that cannot be read.
+fn by_decoding(datagram: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    let decoded = decode(datagram).ok()?;
+    let nonce = decoded.payloads.iter().find_map(|payload| match payload {
+        Payload::Nonce(nonce) => Some(nonce.0.clone()),
+        _ => None,
+    });
+    let cookie = decoded.payloads.iter().find_map(|payload| match payload {
+        Payload::Notify(one) if one.kind == NotifyType::COOKIE => Some(one.data.clone()),
+        _ => None,
+    });
+    Some((nonce?, cookie))
+}
+
+fn skimmed(datagram: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    let request = first_request(datagram)?;
+    Some((request.nonce.to_vec(), request.cookie.map(<[u8]>::to_vec)))
+}
+
+#[test]
+fn a_request_of_another_implementation_is_read() {
+    let octets = strongswan();
+    let request = first_request(&octets).unwrap();
+    assert_eq!((request.octets, request.cookie), (&octets[..], None));
+    assert_eq!(request.header, decode(&octets).unwrap().header);
+    assert_eq!(skimmed(&octets), by_decoding(&octets));
+}
+
+#[test]
+fn a_cookie_that_is_returned_is_found() {
+    let octets = strongswan();
+    let decoded = decode(&octets).unwrap();
+    let cookie = |data: &[u8]| Payload::Notify(Notify::new(NotifyType::COOKIE, data.to_vec()));
+    let mut payloads = vec![cookie(b"the first counts"), cookie(b"not the second")];
+    payloads.extend(decoded.payloads);
+    let octets = encode(&decoded.header, &payloads).unwrap();
+    let request = first_request(&octets).unwrap();
+    assert_eq!(request.cookie, Some(&b"the first counts"[..]));
+}
+
+#[test]
+fn what_is_no_complete_first_request_is_none() {
+    let octets = strongswan();
+    let decoded = decode(&octets).unwrap();
+    let without = |kind| {
+        let mut payloads = decoded.payloads.clone();
+        payloads.retain(|payload| payload.kind() != kind);
+        encode(&decoded.header, &payloads).unwrap()
+    };
+    for kind in [PayloadType::SA, PayloadType::KE, PayloadType::NONCE] {
+        assert_eq!(first_request(&without(kind)), None, "without {kind}");
+    }
+    for end in 0..octets.len() {
+        assert_eq!(first_request(&octets[..end]), None, "{end} octets of it");
+    }
+    let header = |change: fn(&mut Header)| {
+        let mut header = decoded.header;
+        change(&mut header);
+        encode(&header, &decoded.payloads).unwrap()
+    };
+    for other in [
+        header(|header| header.exchange = ExchangeType::IKE_AUTH),
+        header(|header| header.flags.response = true),
+        header(|header| header.flags.initiator = false),
+        header(|header| header.responder_spi = 1),
+        header(|header| header.initiator_spi = 0),
+        header(|header| header.message_id = 1),
+        header(|header| header.version = 0x10),
+        hex(include_str!("../testdata/ike-sa-init-response.hex")),
+    ] {
+        assert_eq!(first_request(&other), None);
+    }
+}
+
+#[test]
+fn a_ticket_stands_for_algorithms_and_key_exchange() {
+    let header = Header {
+        exchange: ExchangeType::IKE_SESSION_RESUME,
+        ..header()
+    };
+    let mut payloads = vec![Payload::Nonce(Nonce(vec![9; 32]))];
+    assert_eq!(first_request(&encode(&header, &payloads).unwrap()), None);
+    payloads.push(Payload::Notify(Notify::new(
+        NotifyType::TICKET_OPAQUE,
+        vec![5; 64],
+    )));
+    assert!(first_request(&encode(&header, &payloads).unwrap()).is_some());
+}
+
+proptest! {
+    /// Who answers a request by its cookie alone must never see another nonce or cookie in it than
+    /// who takes it afterwards.
+    #[test]
+    fn both_readings_agree(more in payloads(), at in 0_usize..600, octet: u8) {
+        let whole = strongswan();
+        let decoded = decode(&whole).unwrap();
+        let mut payloads = decoded.payloads;
+        payloads.extend(more);
+        let mut octets = encode(&decoded.header, &payloads).unwrap();
+        for change in [false, true] {
+            if change {
+                let at = at % octets.len();
+                octets[at] = octet;
+            }
+            if let (Some(skimmed), Some(decoded)) = (skimmed(&octets), by_decoding(&octets)) {
+                prop_assert_eq!(skimmed, decoded);
+            }
+        }
+    }
+}
