@@ -4,6 +4,7 @@
 //! path, so nothing is locked there. The control thread gives orders through a channel.
 
 mod inbound;
+mod mailbox;
 mod offload;
 mod order;
 mod outbound;
@@ -15,11 +16,12 @@ use esp::{Counts, Discard, InboundSa, OutboundSa, Refill, Refusal, Sharing, Wind
 use ike::{Install, Outbound as When};
 use linux::tun::{Tun, TunOptions};
 use linux::{Error, Family};
+use mailbox::Mailbox;
 use order::{InboundOrder, Orders, OutboundOrder};
 use policy::{AddressRange, Bucket, ChildId, Encapsulation, RuleName, Spd};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -30,20 +32,11 @@ use wire::ip::Flow;
 pub(crate) use sockets::{IKE_PORT, Sockets};
 pub(crate) use usage::ChildUsage;
 
-/// IKE datagrams that may wait for the control thread; the rest of a flood is dropped.
+/// Reports that may wait for the control thread; what more there is of a flood is dropped.
 const MAX_WAITING: usize = 4096;
 
 /// What the plane tells the control thread.
 pub(crate) enum Report {
-    /// An IKE message, without a marker.
-    Ike {
-        /// Where it arrived.
-        local: SocketAddr,
-        /// Whence it came.
-        remote: SocketAddr,
-        /// The message.
-        bytes: Vec<u8>,
-    },
     /// A packet waits for an SA.
     Acquire {
         /// The rule.
@@ -136,6 +129,8 @@ pub(crate) struct Closed {
 
 /// The control thread's side of the plane.
 pub(crate) struct Plane {
+    /// IKE messages that came in.
+    pub(crate) mailbox: Mailbox,
     outbound: Orders<OutboundOrder>,
     inbound: Orders<InboundOrder>,
     threads: Vec<JoinHandle<()>>,
@@ -168,6 +163,7 @@ impl Plane {
         let counts = Arc::new(Counts::new());
         let sharing = Arc::new(Sharing::new());
         let (report, reports) = mpsc::channel(MAX_WAITING);
+        let (mailbox, slot) = Mailbox::new();
         let begun = Instant::now();
         let (book, counting) = Book::new(begun);
         let (outbound_orders, outbound_queue) = order::channel()?;
@@ -190,6 +186,7 @@ impl Plane {
             sockets: Arc::clone(&sockets),
             orders: inbound_queue,
             report,
+            mailbox: slot,
             counting,
             counts: Arc::clone(&counts),
             sharing,
@@ -200,6 +197,7 @@ impl Plane {
             spawn("hf-inbound", move || inbound.run())?,
         ];
         let plane = Self {
+            mailbox,
             outbound: outbound_orders,
             inbound: inbound_orders,
             threads,
@@ -236,6 +234,7 @@ impl Plane {
     }
 
     /// Installs a pair: the inbound SA at once, the outbound one when the peer is ready for it.
+    /// [`rouse`](Self::rouse) must follow soon.
     ///
     /// # Errors
     /// When a key does not fit its algorithm, which a correct negotiation excludes.
@@ -245,7 +244,7 @@ impl Plane {
         InboundSa::new(Arc::clone(spec), bucket)?;
         let outbound = OutboundSa::new(Arc::clone(spec), bucket)?;
         let spec = Arc::clone(spec);
-        self.inbound.give(InboundOrder::Install {
+        self.inbound.leave(InboundOrder::Install {
             spec: Arc::clone(&spec),
             bucket,
             strict: self.strict && !bucket.is_host(),
@@ -254,7 +253,7 @@ impl Plane {
             When::Now => {
                 let age = install.age;
                 self.outbound
-                    .give(OutboundOrder::Install { spec, bucket, age });
+                    .leave(OutboundOrder::Install { spec, bucket, age });
             }
             When::Later => {
                 let later = Later {
@@ -265,6 +264,12 @@ impl Plane {
             }
         }
         Ok(())
+    }
+
+    /// Wakes the workers if orders were left for them.
+    pub(crate) fn rouse(&self) {
+        self.inbound.rouse();
+        self.outbound.rouse();
     }
 
     /// Lets the outbound SA of a pair carry traffic.

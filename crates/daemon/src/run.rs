@@ -37,6 +37,8 @@ use witness::Witness;
 
 /// What is true from then on.
 const READY: &str = "policies are in force and the control socket answers";
+/// How long IKE messages are taken before heartbeats and timers have their turn.
+const MAIL: Duration = Duration::from_millis(1);
 /// How often IKE learns what the plane has carried: liveness and idle time need no more.
 const USAGE: Duration = Duration::from_millis(200);
 /// How long a node that shuts down waits for its groups to be taken.
@@ -220,6 +222,7 @@ impl Daemon {
         usage.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut farewell: Option<Instant> = None;
         loop {
+            self.plane.rouse();
             let timer = self.next_timer();
             let due = timer
                 .or(farewell)
@@ -232,10 +235,12 @@ impl Daemon {
                     if due <= Instant::now() {
                         self.node.handle_timeout(Instant::now());
                     }
+                    self.carry_out();
                     if let Ok(report) = inputs.reports.try_recv() {
-                        self.carry_out();
                         self.report(report)?;
+                        self.carry_out();
                     }
+                    self.read_mail(Duration::ZERO);
                 }
                 () = tokio::time::sleep_until(due.into()) => {
                     self.node.handle_timeout(Instant::now());
@@ -246,6 +251,7 @@ impl Daemon {
                     Some(report) => self.report(report)?,
                     None => return Err(Error::Plane("the data plane ended".to_owned())),
                 },
+                () = self.plane.mailbox.filled() => self.read_mail(MAIL),
                 Some(done) = inputs.services.recv() => self.service_done(done),
                 Some(text) = inputs.guards.recv() => self.guard_ended(&text),
                 Some(applied) = inputs.filter.recv() => self.filter_applied(&applied),

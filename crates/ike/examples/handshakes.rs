@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use crypto::{Encryption, Group, Prf, Secret, SeededRandom};
 use ike::{Acquire, ChildRule, Command, Config, Cookies, Datagram, Endpoint, Output};
+use policy::auth::Auth;
 use policy::child::ChildTemplate;
 use policy::identity::Identity;
-use policy::pad::{Auth, IkeTemplate, Pad, Peer};
+use policy::pad::{IkeTemplate, Pad, Peer};
 use policy::proposal::IkeProposal;
 use policy::range::AddressRange;
 use policy::selector::{Selectors, TrafficSelector};

@@ -1,5 +1,6 @@
 //! The inbound worker: from the sockets through the inbound SAs to the TUN device.
 
+use crate::plane::mailbox::Slot;
 use crate::plane::order::{InboundOrder, Queue};
 use crate::plane::sockets::{IKE_PORT, NATT_PORT};
 use crate::plane::telling::Telling;
@@ -36,6 +37,8 @@ pub(crate) struct Worker {
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) orders: Queue<InboundOrder>,
     pub(crate) report: mpsc::Sender<Report>,
+    /// For IKE messages.
+    pub(crate) mailbox: Slot,
     pub(crate) counting: Begun,
     pub(crate) counts: Arc<Counts>,
     pub(crate) sharing: Arc<Sharing>,
@@ -59,6 +62,8 @@ struct Work {
     window: Instant,
     /// Packets that were another peer's, when refusals were last told.
     refused: u64,
+    /// Whether the control thread has not been told of IKE messages yet.
+    mail: bool,
     telling: Telling,
     /// Buckets that are handed over: what comes for them is passed on.
     passing: [bool; Bucket::COUNT],
@@ -97,6 +102,7 @@ impl Worker {
             unknown: 0,
             window: self.begun,
             refused: 0,
+            mail: false,
             telling: Telling::new(self.begun),
             passing: [false; Bucket::COUNT],
             fresh: [false; Bucket::COUNT],
@@ -168,6 +174,9 @@ impl Worker {
                     self.take(source, &place, work);
                 }
             }
+            if std::mem::take(&mut work.mail) {
+                self.mailbox.wake();
+            }
             self.write_out(work)?;
             self.report_unknown(work);
         }
@@ -204,11 +213,17 @@ impl Worker {
                 .get(start..end)
                 .unwrap_or_default();
             match source {
-                Source::Ike(_) => self.ike(IKE_PORT, place, datagram),
+                Source::Ike(_) => {
+                    work.mail = true;
+                    self.ike(IKE_PORT, place, datagram);
+                }
                 Source::Esp(_) => self.esp(place, start..end, work),
                 Source::Natt(_) => match classify(datagram) {
                     UdpEncap::Esp(_) => self.esp(place, start..end, work),
-                    UdpEncap::Ike(message) => self.ike(NATT_PORT, place, message),
+                    UdpEncap::Ike(message) => {
+                        work.mail = true;
+                        self.ike(NATT_PORT, place, message);
+                    }
                     UdpEncap::Keepalive | UdpEncap::Malformed => {}
                 },
             }
@@ -280,13 +295,9 @@ impl Worker {
         self.write(&mut batch, &bytes)
     }
 
-    /// A flood that the control thread cannot follow is dropped here: IKE sends again.
     fn ike(&self, port: u16, place: &Place, message: &[u8]) {
-        let _ = self.report.try_send(Report::Ike {
-            local: SocketAddr::new(place.local, port),
-            remote: place.remote,
-            bytes: message.to_vec(),
-        });
+        let local = SocketAddr::new(place.local, port);
+        self.mailbox.put(local, place.remote, message);
     }
 
     fn write_out(&self, work: &mut Work) -> io::Result<()> {

@@ -4,6 +4,7 @@ use esp::{OutboundSa, WindowImage};
 use linux::Error;
 use linux::poll::EventFd;
 use policy::{AddressRange, Bucket, ChildId, Encapsulation, RuleName, SaSpec, Spd};
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel as queue};
@@ -97,12 +98,28 @@ pub(crate) enum InboundOrder {
 pub(crate) struct Orders<T> {
     queue: Sender<T>,
     wake: Arc<EventFd>,
+    /// Whether something was left that the worker may not know of.
+    left: Cell<bool>,
 }
 
 impl<T> Orders<T> {
     /// Gives an order. A worker that has ended has reported why; its orders come to nothing.
     pub(crate) fn give(&self, order: T) {
         if self.queue.send(order).is_ok() {
+            self.left.set(false);
+            let _ = self.wake.notify();
+        }
+    }
+
+    /// Leaves an order where the worker finds it before it looks at anything that it reads from
+    /// now on. Of many that are left the worker is told once, by [`rouse`](Self::rouse).
+    pub(crate) fn leave(&self, order: T) {
+        self.left.set(self.queue.send(order).is_ok());
+    }
+
+    /// Wakes the worker for what was left.
+    pub(crate) fn rouse(&self) {
+        if self.left.take() {
             let _ = self.wake.notify();
         }
     }
@@ -137,6 +154,7 @@ pub(crate) fn channel<T>() -> Result<(Orders<T>, Queue<T>), Error> {
     let orders = Orders {
         queue: sender,
         wake: Arc::clone(&wake),
+        left: Cell::new(false),
     };
     Ok((
         orders,

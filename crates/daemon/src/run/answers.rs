@@ -126,6 +126,7 @@ impl Daemon {
         let ike = ike.map(|(why, count)| (format!("IKE: {}", why.name()), count));
         let esp = self.plane.discards().into_iter();
         let esp = esp.map(|(name, count)| (format!("ESP: {name}"), count));
+        let unread = ("IKE: MailboxFull".to_owned(), self.plane.mailbox.dropped());
         let member = self.node.cluster().map(|member| member.status(now));
         let heartbeats = member.iter().flat_map(|status| status.discards.iter());
         let heartbeats = heartbeats.map(|(why, count)| (format!("heartbeat: {why}"), count));
@@ -147,7 +148,7 @@ impl Daemon {
             ike_sas: status::ike_sas(&self.node, &self.plane, now),
             recent_failures: self.log.failures(),
             cluster: self.cluster_view(),
-            discards: status::counters(ike.chain(esp).chain(heartbeats)),
+            discards: status::counters(ike.chain([unread]).chain(esp).chain(heartbeats)),
         }
     }
 

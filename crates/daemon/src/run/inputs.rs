@@ -16,7 +16,7 @@ use linux::netlink::{Event, Monitor};
 use node::{Command, Datagram, Stray};
 use policy::{ChildId, Mode};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFdReadyMutGuard;
 use wire::ip::Flow;
 
@@ -34,23 +34,31 @@ impl Daemon {
         self.node.handle_datagram(datagram, Instant::now());
     }
 
+    /// Takes IKE messages that have come in: one, and more for as long as `patience`.
+    pub(crate) fn read_mail(&mut self, patience: Duration) {
+        let begun = Instant::now();
+        let mut now = begun;
+        self.plane.mailbox.fetch();
+        while let Some(message) = self.plane.mailbox.next() {
+            let datagram = Datagram::Ike {
+                local: message.local,
+                remote: message.remote,
+                bytes: message.bytes,
+            };
+            self.node.handle_datagram(datagram, now);
+            self.carry_out();
+            now = Instant::now();
+            if now.saturating_duration_since(begun) >= patience {
+                break;
+            }
+        }
+    }
+
     /// # Errors
     /// When the plane has ended.
     pub(crate) fn report(&mut self, report: Report) -> Result<(), Error> {
         let now = Instant::now();
         match report {
-            Report::Ike {
-                local,
-                remote,
-                bytes,
-            } => {
-                let datagram = Datagram::Ike {
-                    local,
-                    remote,
-                    bytes: &bytes,
-                };
-                self.node.handle_datagram(datagram, now);
-            }
             Report::Acquire { rule, flow } => {
                 let outer = self.outer_address(&rule, &flow);
                 let command = Command::Acquire { rule, flow, outer };
