@@ -1,6 +1,7 @@
-//! `hostile`: bad datagrams by the million, and a daemon that is killed, against a real daemon.
+//! `hostile`: bad datagrams by the million, a daemon that is killed, and a flood of forged first
+//! messages, against a real daemon.
 
-mod attack;
+pub(crate) mod attack;
 mod mutate;
 mod sender;
 mod wire;
@@ -10,6 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::capture::Capture;
+use crate::flood;
 use crate::folder::{self, Scratch};
 use crate::holdfast::{self, Daemon, PSK, Place};
 use crate::program::wait_for;
@@ -94,7 +96,7 @@ fn rules(own: &str, other: &str) -> String {
     )
 }
 
-/// Runs both parts.
+/// Runs all parts.
 pub(crate) fn run(out: &Path) -> Result<(), String> {
     let folder = folder::results(out, "hostile")?;
     let program = holdfast::build()?;
@@ -116,6 +118,9 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
     }
     if let Err(why) = killed(&scene, &mut table) {
         table.add("killed daemons", PEER, Err(why));
+    }
+    if let Err(why) = flood::short(&program, &folder, &mut table) {
+        table.add("a flood of forged first messages", PEER, Err(why));
     }
     table.finish(&folder)
 }

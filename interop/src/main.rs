@@ -4,8 +4,11 @@
 
 mod bench;
 mod capture;
+mod crowd;
+mod flood;
 mod folder;
 mod guest;
+mod handshakes;
 mod holdfast;
 mod host;
 mod hostile;
@@ -30,11 +33,13 @@ cargo run --release -p interop -- VERB [--out DIR]
   scapy       scapy opens our ESP and we open its, for every algorithm
   kernel      transport-mode ESP with a real Linux kernel, on manual keys
   strongswan  IKE and ESP with Debian's strongSwan, both roles, rekeys, deletes, refusals
-  hostile     a million bad datagrams, and daemons that are killed
+  hostile     a million bad datagrams, daemons that are killed, a short flood
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
   all         scapy, kernel, strongswan, hostile, tshark, and that 200 pairs survive a takeover
   scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
   scale throughput  what replication costs a TCP stream
+  handshakes [COUNT ...]  so many IKE SAs with us and with strongSwan: rate, CPU, memory
+  flood [RATE [SECONDS]]  forged first messages, while known peers connect
   bench       throughput and latency beside plain veth and strongSwan
 ";
 
@@ -60,6 +65,8 @@ fn main() -> ExitCode {
         ["all"] => alone(|| all(&out)),
         ["scale", "throughput"] => alone(|| scale::throughput::run(&out)),
         ["scale", counts @ ..] => alone(|| scale::run(&out, counts)),
+        ["handshakes", counts @ ..] => alone(|| handshakes::run(&out, counts)),
+        ["flood", words @ ..] => alone(|| flood::run(&out, words)),
         ["bench"] => alone(|| bench::run(&out)),
         _ => {
             eprint!("{USAGE}");

@@ -1,7 +1,6 @@
 //! `scale`: how a cluster with replication does with many SA pairs: filling a standby, memory,
 //! and the takeover when the owner dies.
 
-pub(crate) mod crowd;
 pub(crate) mod figures;
 pub(crate) mod throughput;
 pub(crate) mod world;
@@ -14,10 +13,10 @@ use std::time::{Duration, Instant};
 use linux::udp::{SocketOptions, UdpSocket};
 use linux::{Family, RecvBatch};
 
+use crate::crowd::{Crowd, Probe, Wish};
 use crate::folder::{self, Scratch};
 use crate::holdfast::{self, Daemon};
 use crate::program::wait_for;
-use crate::scale::crowd::{Crowd, Probe};
 use crate::scale::figures::{between, moment, received, resident, worked};
 use crate::scale::world::{HEARTBEATS, LINK, NODES, VIP, World};
 use crate::space::{Space, ip};
@@ -118,7 +117,7 @@ fn measure(count: usize, program: &Path, scratch: &Path, logs: &Path) -> Result<
         idle: resident(owner.process().pid())?,
         ..Figures::default()
     };
-    let mut crowd = Crowd::new(&world.front, ip(VIP)?)?;
+    let mut crowd = Crowd::new(&world.front, ip(VIP)?, Wish::pings())?;
     figures.handshakes = crowd.grow(count)?;
     let (begun, before) = (Instant::now(), received(&world.nodes[1], LINK)?);
     let mut standby = start(1)?;

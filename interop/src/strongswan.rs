@@ -11,7 +11,7 @@ use crate::folder::{self, Scratch};
 use crate::holdfast::{self, PSK};
 use crate::space::{Space, cable};
 use crate::table::Table;
-pub(crate) use charon::{Charon, Connection};
+pub(crate) use charon::{Charon, Connection, Tuning};
 use session::{Role, Session};
 
 /// The outer addresses, ours first, and the networks behind them.

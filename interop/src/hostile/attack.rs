@@ -133,7 +133,7 @@ fn memory(pid: u32) -> Result<u64, String> {
 }
 
 /// UDP datagrams that the kernel of a namespace dropped for want of room.
-fn drops(space: &Space) -> Result<u64, String> {
+pub(crate) fn drops(space: &Space) -> Result<u64, String> {
     let read = || std::fs::read_to_string("/proc/thread-self/net/snmp");
     let text = space
         .run(read)?

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use linux::netns;
 
+use crate::crowd::PEERS;
 use crate::holdfast::{Daemon, PSK, Place};
-use crate::scale::crowd::PEERS;
 use crate::space::Space;
 
 /// The address that the members share.

@@ -20,7 +20,21 @@ pub(crate) struct Charon<'a> {
     settings: PathBuf,
     swanctl: PathBuf,
     socket: String,
-    _process: Program,
+    process: Program,
+}
+
+/// Settings beside the usual ones.
+pub(crate) struct Tuning {
+    /// Lines for the section `charon`.
+    pub(crate) charon: &'static str,
+    /// The level of its log.
+    pub(crate) log: u8,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Tuning { charon: "", log: 1 }
+    }
 }
 
 /// One connection with one CHILD SA, both named `net`, in tunnel mode under a pre-shared key.
@@ -45,6 +59,17 @@ impl<'a> Charon<'a> {
         scratch: &Path,
         folder: &Path,
     ) -> Result<Self, String> {
+        Self::start_tuned(space, name, scratch, folder, &Tuning::default())
+    }
+
+    /// The same, with other settings.
+    pub(crate) fn start_tuned(
+        space: &'a Space,
+        name: &str,
+        scratch: &Path,
+        folder: &Path,
+        tuning: &Tuning,
+    ) -> Result<Self, String> {
         let home = scratch.join(name);
         let swanctl = home.join("swanctl");
         fs::create_dir_all(swanctl.join("conf.d"))
@@ -52,7 +77,7 @@ impl<'a> Charon<'a> {
         let socket = format!("unix://{}", home.join("vici").display());
         let settings = home.join("strongswan.conf");
         let log = folder.join(format!("{name}-charon.log"));
-        folder::write(&settings, &strongswan_conf(&socket, &log))?;
+        folder::write(&settings, &strongswan_conf(&socket, &log, tuning))?;
         let mut command = Command::new(CHARON);
         command.env("STRONGSWAN_CONF", &settings);
         // Its pid file is in /run, and two of them would meet there.
@@ -62,10 +87,10 @@ impl<'a> Charon<'a> {
             settings,
             swanctl,
             socket,
-            _process: process,
+            process,
         };
         let asks = charon.swanctl_command(&["--stats"]);
-        charon._process.until(START, || {
+        charon.process.until(START, || {
             let mut ask = Command::new("swanctl");
             ask.args(&asks.0).envs(asks.1.iter().cloned());
             ask.output().is_ok_and(|output| output.status.success())
@@ -96,6 +121,11 @@ impl<'a> Charon<'a> {
                 Err(format!("swanctl {}: {errors} {said}", words.join(" ")))
             }
         }
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// What it has.
@@ -181,8 +211,8 @@ secrets {{ ike-net {{ secret = \"{psk}\" }} }}
     }
 }
 
-fn strongswan_conf(socket: &str, log: &Path) -> String {
-    let log = log.display();
+fn strongswan_conf(socket: &str, log: &Path, tuning: &Tuning) -> String {
+    let (log, Tuning { charon, log: level }) = (log.display(), tuning);
     format!(
         "charon {{
     load = {PLUGINS}
@@ -192,7 +222,8 @@ fn strongswan_conf(socket: &str, log: &Path) -> String {
         time_format = %H:%M:%S
         time_add_ms = yes
         flush_line = yes
-        default = 1 }} }} }}
+        default = {level} }} }}
+    {charon} }}
 "
     )
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crypto::{Secret, SeededRandom};
-use ike::{Acquire, ChildRule, Command, Config, Datagram, Endpoint, Output};
+use ike::{Acquire, ChildRule, Command, Config, Datagram, Endpoint, Event, Output};
 use linux::poll::{Events, Interest, Poller};
 use linux::udp::{SocketOptions, UdpSocket};
 use linux::{Family, RecvBatch};
@@ -16,6 +16,7 @@ use policy::auth::Auth;
 use policy::child::ChildTemplate;
 use policy::identity::Identity;
 use policy::pad::{IkeTemplate, Pad, Peer};
+use policy::proposal::IkeProposal;
 use policy::range::{AddressRange, PortRange};
 use policy::sa::SaSpec;
 use policy::selector::{Selectors, TrafficSelector};
@@ -27,10 +28,12 @@ use crate::packet::Echo;
 use crate::space::Space;
 use crate::suite::RULE;
 
-/// Where the peers live.
+/// Where the peers live, and what lies behind them: each has one inner address.
 pub(crate) const PEERS: &str = "10.64.0.0/14";
+pub(crate) const INNER: &str = "10.68.0.0/14";
 /// The first of these addresses.
 const FIRST: u32 = 0x0a40_0000;
+const FIRST_INNER: u32 = 0x0a44_0000;
 /// Neighbours in number are in different subnets: the responder allows few half-open SAs of one.
 const SUBNETS: u32 = 1024;
 /// Handshakes under way at a time: below the number from which cookies are asked for.
@@ -39,10 +42,55 @@ const AT_ONCE: usize = 48;
 const STUCK: Duration = Duration::from_secs(60);
 const PORTS: [u16; 2] = [500, 4500];
 
+/// What every peer asks for.
+#[derive(Clone)]
+pub(crate) struct Wish {
+    pub(crate) ike: Vec<IkeProposal>,
+    pub(crate) child: Arc<ChildTemplate>,
+    /// In tunnel mode: the address behind the responder.
+    pub(crate) behind: Option<IpAddr>,
+    /// Whether the responder will refuse the child, so that an IKE SA alone is what comes of it.
+    pub(crate) childless: bool,
+}
+
+impl Wish {
+    /// Our default algorithms, and transport mode for pings.
+    pub(crate) fn pings() -> Self {
+        Wish {
+            ike: policy::proposal::default_ike(),
+            child: Arc::new(ChildTemplate::transport()),
+            behind: None,
+            childless: false,
+        }
+    }
+
+    /// What a peer's pair is to carry.
+    fn selectors(&self, index: usize, responder: IpAddr) -> Selectors {
+        // Protocol 0 is any.
+        let (protocol, local, remote) = match self.behind {
+            None => (protocol::ICMP, address(index).into(), responder),
+            Some(behind) => (0, inner(index).into(), behind),
+        };
+        let side = |address| {
+            vec![TrafficSelector {
+                protocol,
+                ports: PortRange::ANY,
+                addresses: AddressRange::host(address),
+            }]
+        };
+        Selectors {
+            local: side(local),
+            remote: side(remote),
+        }
+    }
+}
+
 /// One peer.
 struct One {
     endpoint: Endpoint,
     wait: Option<Instant>,
+    /// It has what it asked for.
+    done: bool,
     /// Its SA pair, once it has one.
     spec: Option<Arc<SaSpec>>,
 }
@@ -51,8 +99,9 @@ struct One {
 pub(crate) struct Crowd {
     sockets: [UdpSocket; 2],
     poller: Poller,
-    vip: IpAddr,
+    responder: IpAddr,
     pad: Arc<Pad>,
+    wish: Wish,
     all: Vec<One>,
 }
 
@@ -67,7 +116,7 @@ pub(crate) struct Probe {
 
 impl Crowd {
     /// Nobody yet, in a namespace to which all addresses of [`PEERS`] belong.
-    pub(crate) fn new(space: &Space, vip: IpAddr) -> Result<Self, String> {
+    pub(crate) fn new(space: &Space, responder: IpAddr, wish: Wish) -> Result<Self, String> {
         let open = |port| {
             let options = SocketOptions {
                 buffer: 64 << 20,
@@ -87,10 +136,29 @@ impl Crowd {
         Ok(Crowd {
             sockets,
             poller,
-            vip,
-            pad: pad(vip),
+            responder,
+            pad: pad(responder, &wish.ike),
+            wish,
             all: Vec::new(),
         })
+    }
+
+    /// What a peer would say first; none is made.
+    pub(crate) fn first_message(&self) -> Result<Vec<u8>, String> {
+        let mut one = self.one(0)?;
+        while let output = one.endpoint.poll_output()
+            && !matches!(output, Output::Wait(_))
+        {
+            if let Output::Transmit { bytes, .. } = output {
+                return Ok(bytes);
+            }
+        }
+        Err("a peer says nothing".into())
+    }
+
+    /// How many peers there are.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
     }
 
     /// Lets peers make IKE SAs with a pair each until there are `count`.
@@ -105,7 +173,7 @@ impl Crowd {
             self.wait(Duration::from_millis(5))?;
             self.receive(|_, _, _| {})?;
             self.fire(&under_way);
-            under_way.retain(|index| self.all.get(*index).is_some_and(|one| one.spec.is_none()));
+            under_way.retain(|index| self.all.get(*index).is_some_and(|one| !one.done));
             if under_way.len() < before {
                 last = Instant::now();
             }
@@ -143,18 +211,18 @@ impl Crowd {
                     sent: Instant::now(),
                     answered: None,
                 });
-                let to = SocketAddr::new(self.vip, PORTS[1]);
+                let to = SocketAddr::new(self.responder, PORTS[1]);
                 // While nobody has the address nothing can be sent: that is a probe lost.
                 let _ = self.sockets[1].send_to(Some(echo.source), to, &sealed);
             }
             self.wait(Duration::from_millis(1))?;
-            let vip = self.vip;
+            let responder = self.responder;
             self.receive(|index, address, bytes| {
                 let place = peers.iter().position(|peer| *peer == index);
                 let Some(host) = place.and_then(|place| hosts.get_mut(place)) else {
                     return;
                 };
-                let opened = host.open(vip, address, bytes).ok();
+                let opened = host.open(responder, address, bytes).ok();
                 let Some(echo) = opened.and_then(|packet| Echo::parse(&packet)) else {
                     return;
                 };
@@ -171,7 +239,7 @@ impl Crowd {
     fn echo(&self, peer: usize, number: usize) -> Echo {
         Echo {
             source: address(peer).into(),
-            destination: self.vip,
+            destination: self.responder,
             reply: false,
             identifier: 1,
             sequence: number as u16,
@@ -179,22 +247,10 @@ impl Crowd {
         }
     }
 
-    /// One more peer sends its first message.
-    fn begin(&mut self) -> Result<usize, String> {
-        let (index, vip) = (self.all.len(), self.vip);
-        let local: IpAddr = address(index).into();
-        let child = Arc::new(ChildTemplate::transport());
-        let side = |address| {
-            vec![TrafficSelector {
-                protocol: protocol::ICMP,
-                ports: PortRange::ANY,
-                addresses: AddressRange::host(address),
-            }]
-        };
-        let selectors = Selectors {
-            local: side(local),
-            remote: side(vip),
-        };
+    /// A peer that wants what all want.
+    fn one(&self, index: usize) -> Result<One, String> {
+        let child = Arc::clone(&self.wish.child);
+        let selectors = self.wish.selectors(index, self.responder);
         let rule = ChildRule {
             rule: RULE.into(),
             peer: None,
@@ -203,26 +259,34 @@ impl Crowd {
         };
         let config = Config::new(Arc::clone(&self.pad), vec![rule]);
         let random = SeededRandom::new(index as u64 + 1);
-        self.all.push(One {
-            endpoint: Endpoint::new(config, Box::new(random)),
-            wait: None,
-            spec: None,
-        });
+        let mut endpoint = Endpoint::new(config, Box::new(random));
         let wanted = Acquire {
             rule: RULE.into(),
-            peer: "cluster".into(),
-            local,
-            remote: vip,
+            peer: "responder".into(),
+            local: address(index).into(),
+            remote: self.responder,
             flow: None,
             child,
             selectors,
         };
-        let one = self.all.last_mut().ok_or("nobody")?;
         let command = Command::Acquire(Box::new(wanted));
-        one.endpoint
+        endpoint
             .handle_command(command, Instant::now())
             .map_err(|why| why.to_string())?;
-        drain(one, &self.sockets)?;
+        Ok(One {
+            endpoint,
+            wait: None,
+            done: false,
+            spec: None,
+        })
+    }
+
+    /// One more peer sends its first message.
+    fn begin(&mut self) -> Result<usize, String> {
+        let index = self.all.len();
+        let mut one = self.one(index)?;
+        one.drain(&self.sockets, self.wish.childless)?;
+        self.all.push(one);
         Ok(index)
     }
 
@@ -233,7 +297,7 @@ impl Crowd {
                 && one.wait.is_some_and(|at| at <= now)
             {
                 one.endpoint.handle_timeout(now);
-                let _ = drain(one, &self.sockets);
+                let _ = one.drain(&self.sockets, self.wish.childless);
             }
         }
     }
@@ -274,7 +338,7 @@ impl Crowd {
                         bytes,
                     };
                     one.endpoint.handle_datagram(datagram, Instant::now());
-                    drain(one, &self.sockets)?;
+                    one.drain(&self.sockets, self.wish.childless)?;
                 }
             }
         }
@@ -282,33 +346,43 @@ impl Crowd {
     }
 }
 
-/// Carries out what a peer wants done.
-fn drain(one: &mut One, sockets: &[UdpSocket; 2]) -> Result<(), String> {
-    loop {
-        match one.endpoint.poll_output() {
-            Output::Wait(wait) => {
-                one.wait = wait.map(|(at, _)| at);
-                return Ok(());
+impl One {
+    /// Carries out what the peer wants done. A child that is refused is what a `childless` one
+    /// waits for.
+    fn drain(&mut self, sockets: &[UdpSocket; 2], childless: bool) -> Result<(), String> {
+        loop {
+            match self.endpoint.poll_output() {
+                Output::Wait(wait) => {
+                    self.wait = wait.map(|(at, _)| at);
+                    return Ok(());
+                }
+                Output::Transmit {
+                    local,
+                    remote,
+                    bytes,
+                } => {
+                    // What is lost here is sent again.
+                    let _ = match local.port() {
+                        500 => sockets[0].send_to(Some(local.ip()), remote, &bytes),
+                        _ => {
+                            let marked = [&[0; 4][..], &bytes].concat();
+                            sockets[1].send_to(Some(local.ip()), remote, &marked)
+                        }
+                    };
+                }
+                Output::Install(install) => {
+                    self.spec = Some(install.spec);
+                    self.done = true;
+                }
+                Output::Event(Event::HandshakeFailed { error, .. }) => {
+                    return Err(format!("a handshake failed: {error}"));
+                }
+                Output::Event(Event::AcquireFailed { error, .. }) => match childless {
+                    true => self.done = true,
+                    false => return Err(format!("a child was refused: {error}")),
+                },
+                _ => {}
             }
-            Output::Transmit {
-                local,
-                remote,
-                bytes,
-            } => {
-                // What is lost here is sent again.
-                let _ = match local.port() {
-                    500 => sockets[0].send_to(Some(local.ip()), remote, &bytes),
-                    _ => {
-                        let marked = [&[0; 4][..], &bytes].concat();
-                        sockets[1].send_to(Some(local.ip()), remote, &marked)
-                    }
-                };
-            }
-            Output::Install(install) => one.spec = Some(install.spec),
-            Output::Event(ike::Event::HandshakeFailed { error, .. }) => {
-                return Err(format!("a handshake failed: {error}"));
-            }
-            _ => {}
         }
     }
 }
@@ -317,6 +391,11 @@ fn drain(one: &mut One, sockets: &[UdpSocket; 2]) -> Result<(), String> {
 fn address(index: usize) -> Ipv4Addr {
     let index = index as u32;
     Ipv4Addr::from_bits(FIRST + (index % SUBNETS) * 256 + index / SUBNETS + 1)
+}
+
+/// The address behind a peer.
+fn inner(index: usize) -> Ipv4Addr {
+    Ipv4Addr::from_bits(address(index).to_bits() - FIRST + FIRST_INNER)
 }
 
 /// The peer with an address.
@@ -332,14 +411,15 @@ fn number(address: IpAddr) -> usize {
     }
 }
 
-fn pad(vip: IpAddr) -> Arc<Pad> {
+fn pad(responder: IpAddr, proposals: &[IkeProposal]) -> Arc<Pad> {
     Arc::new(Pad::new(vec![Peer {
-        name: "cluster".into(),
-        addresses: vec![AddressRange::host(vip)],
+        name: "responder".into(),
+        addresses: vec![AddressRange::host(responder)],
         local_id: Identity::Any,
         remote_id: Identity::Any,
         auth: Auth::psk(Secret::from_slice(PSK.as_bytes())),
         ike: IkeTemplate {
+            proposals: proposals.to_vec(),
             force_udp: true,
             liveness: None,
             ..IkeTemplate::modern()
