@@ -5,7 +5,9 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use crypto::{DhKeyPair, Encryption, Group, Integrity, OpeningKey, SealingKey, SeededRandom};
+use crypto::{
+    DhKeyPair, Encryption, Group, Integrity, OpeningKey, SealingKey, SeededRandom, respond,
+};
 
 const SAMPLES: usize = 15;
 const LENGTHS: [usize; 3] = [64, 576, 1400];
@@ -24,7 +26,10 @@ fn main() {
                 .for_each(|integrity| packets(encryption, Some(integrity)));
         }
     }
-    println!("\n{:34} {:>10} {:>10}", "microseconds", "generate", "agree");
+    println!(
+        "\n{:34} {:>10} {:>10} {:>10}",
+        "microseconds", "generate", "respond", "agree"
+    );
     Group::ALL.into_iter().for_each(exchange);
     println!(
         "\nself-test: {:.1} ms",
@@ -77,17 +82,25 @@ fn packets(encryption: Encryption, integrity: Option<Integrity>) {
 
 fn exchange(group: Group) {
     let mut random = SeededRandom::new(1);
-    let Ok(peer) = DhKeyPair::generate(group, &mut random) else {
+    let peer = DhKeyPair::generate(group, &mut random);
+    let Ok(begun) = DhKeyPair::generate(group, &mut random) else {
         return;
     };
+    // Of a KEM the ciphertext is for another key, which costs as much.
+    let answer = peer.and_then(|peer| respond(group, peer.public(), &mut random));
+    let Ok((answer, _)) = answer else {
+        return;
+    };
+    let respond = best(4, || respond(group, begun.public(), &mut random).is_ok());
     let generate = best(4, || DhKeyPair::generate(group, &mut random).is_ok());
     let both = best(4, || {
-        DhKeyPair::generate(group, &mut random).is_ok_and(|own| own.agree(peer.public()).is_ok())
+        DhKeyPair::generate(group, &mut random).is_ok_and(|own| own.agree(&answer).is_ok())
     });
     println!(
-        "{:34} {:10.0} {:10.0}",
+        "{:34} {:10.0} {:10.0} {:10.0}",
         group.name(),
         generate / 1e3,
+        respond / 1e3,
         (both - generate) / 1e3
     );
 }

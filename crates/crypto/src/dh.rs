@@ -1,11 +1,14 @@
-//! Diffie-Hellman with the checks of RFC 6989: MODP (RFC 3526), ECP (RFC 5903), X25519 (RFC 8031).
+//! Diffie-Hellman with the checks of RFC 6989: MODP (RFC 3526), ECP (RFC 5903), X25519 (RFC 8031);
+//! and ML-KEM (FIPS 203), which takes its place.
 
 mod ec;
+mod ml_kem;
 mod modp;
 
 use std::fmt;
 
 use crate::dh::ec::{Curve, CurveKey};
+use crate::dh::ml_kem::{KemKey, MlKem};
 use crate::dh::modp::Modp;
 use crate::random::Random;
 use crate::secret::Secret;
@@ -27,12 +30,14 @@ pub struct DhKeyPair {
 enum Private {
     Modp(Modp, Secret),
     Curve(CurveKey),
+    Kem(KemKey),
 }
 
 /// How a group is computed.
 enum Arithmetic {
     Modp(Modp),
     Curve(Curve),
+    Kem(MlKem),
 }
 
 fn arithmetic(group: Group) -> Arithmetic {
@@ -44,6 +49,8 @@ fn arithmetic(group: Group) -> Arithmetic {
         Group::Ecp384 => Arithmetic::Curve(Curve::P384),
         Group::Ecp521 => Arithmetic::Curve(Curve::P521),
         Group::Curve25519 => Arithmetic::Curve(Curve::X25519),
+        Group::MlKem768 => Arithmetic::Kem(MlKem::Bits768),
+        Group::MlKem1024 => Arithmetic::Kem(MlKem::Bits1024),
     }
 }
 
@@ -58,6 +65,7 @@ impl DhKeyPair {
         let length = match arithmetic(group) {
             Arithmetic::Modp(modp) => modp.exponent_length(),
             Arithmetic::Curve(curve) => curve.scalar_length(),
+            Arithmetic::Kem(kem) => kem.seed_length(),
         };
         for _ in 0..DRAWS {
             if let Some(pair) = Self::from_private(group, Secret::random(length, random)) {
@@ -67,8 +75,8 @@ impl DhKeyPair {
         Err(DhError::BrokenRandom { group })
     }
 
-    /// The pair with this private key: big-endian for MODP and ECP, RFC 7748 order for X25519.
-    /// `None` for a key that its group does not have.
+    /// The pair with this private key: big-endian for MODP and ECP, RFC 7748 order for X25519, the
+    /// seed (d and z) for ML-KEM. `None` for a key that its group does not have.
     #[must_use]
     pub fn from_private(group: Group, private: Secret) -> Option<Self> {
         let drawn = private.duplicate();
@@ -82,6 +90,11 @@ impl DhKeyPair {
                 let key = CurveKey::from_scalar(curve, &curve.masked(private))?;
                 let public = key.public()?;
                 (Private::Curve(key), public)
+            }
+            Arithmetic::Kem(kem) => {
+                let key = kem.key(&private)?;
+                let public = key.public();
+                (Private::Kem(key), public)
             }
         };
         Some(DhKeyPair {
@@ -106,27 +119,25 @@ impl DhKeyPair {
     }
 
     /// The public value, as a KE payload carries it: x | y for ECP (RFC 5903 section 7), 32
-    /// bytes for Curve25519, padded to the modulus for MODP.
+    /// bytes for Curve25519, padded to the modulus for MODP, the encapsulation key for ML-KEM.
     #[must_use]
     pub fn public(&self) -> &[u8] {
         &self.public
     }
 
-    /// The shared secret g^ir, after checking the peer's public value.
+    /// The shared secret g^ir, after checking the value with which the peer answered: for ML-KEM
+    /// the ciphertext.
     ///
     /// # Errors
     /// The peer's value is refused: see the variants of [`DhError`].
     pub fn agree(self, peer_public: &[u8]) -> Result<Secret, DhError> {
         let group = self.group;
-        let (expected, received) = (group.public_length(), peer_public.len());
-        if expected != received {
-            return Err(DhError::WrongLength {
-                group,
-                expected,
-                received,
-            });
-        }
+        check_length(group, group.answer_length(), peer_public)?;
         match self.private {
+            // Every ciphertext has a secret (FIPS 203 section 7.3).
+            Private::Kem(key) => key
+                .decapsulate(peer_public)
+                .ok_or(DhError::NotAKey { group }),
             Private::Modp(modp, _) if !modp.in_range(peer_public) => {
                 Err(DhError::OutOfRange { group })
             }
@@ -136,6 +147,38 @@ impl DhKeyPair {
                 _ => DhError::NotOnCurve { group },
             }),
         }
+    }
+}
+
+/// The responder's part of an exchange that the peer began with this public value: what to answer,
+/// and the shared secret.
+///
+/// # Errors
+/// The peer's value is refused: see the variants of [`DhError`].
+pub fn respond(
+    group: Group,
+    peer_public: &[u8],
+    random: &mut dyn Random,
+) -> Result<(Vec<u8>, Secret), DhError> {
+    if let Arithmetic::Kem(kem) = arithmetic(group) {
+        check_length(group, group.public_length(), peer_public)?;
+        let both = kem.encapsulate(peer_public, random);
+        return both.ok_or(DhError::NotAKey { group });
+    }
+    let pair = DhKeyPair::generate(group, random)?;
+    let public = pair.public().to_vec();
+    Ok((public, pair.agree(peer_public)?))
+}
+
+fn check_length(group: Group, expected: usize, value: &[u8]) -> Result<(), DhError> {
+    let received = value.len();
+    match expected == received {
+        true => Ok(()),
+        false => Err(DhError::WrongLength {
+            group,
+            expected,
+            received,
+        }),
     }
 }
 
@@ -163,6 +206,11 @@ pub enum DhError {
     },
     /// X25519: the public value leads to a shared secret of zeros, whatever our key.
     SmallOrder {
+        /// The group negotiated.
+        group: Group,
+    },
+    /// ML-KEM: the public value is not an encapsulation key (FIPS 203 section 7.2).
+    NotAKey {
         /// The group negotiated.
         group: Group,
     },
@@ -200,6 +248,12 @@ impl fmt::Display for DhError {
                 write!(
                     f,
                     "the peer's public value for {group} makes the shared secret zero"
+                )
+            }
+            DhError::NotAKey { group } => {
+                write!(
+                    f,
+                    "the peer's public value for {group} is not an encapsulation key"
                 )
             }
             DhError::BrokenRandom { group } => write!(

@@ -18,7 +18,7 @@ pub mod signature;
 pub mod suite;
 
 pub use cipher::{AuthenticationFailed, OpeningKey, SealingKey};
-pub use dh::{DhError, DhKeyPair};
+pub use dh::{DhError, DhKeyPair, respond};
 pub use hmac::constant_time_eq;
 pub use prf::prf_plus;
 pub use random::{Random, SeededRandom};

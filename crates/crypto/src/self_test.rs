@@ -9,7 +9,7 @@ use std::fmt;
 use zeroize::Zeroize;
 
 use crate::cipher::{OpeningKey, SealingKey};
-use crate::dh::DhKeyPair;
+use crate::dh::{DhKeyPair, respond};
 use crate::hash;
 use crate::hmac::{HmacKey, MAX_OUTPUT};
 use crate::prf::prf_plus;
@@ -168,10 +168,17 @@ fn key_exchange(group: Group) -> Result<(), SelfTestError> {
     }
     // Without a peer's value the exchange is run with our own: g^(x*x).
     let own = pair.public().to_vec();
-    let secret = pair
-        .agree(peer.unwrap_or(&own))
-        .or(Err(fails(Step::Agree)))?;
-    if shared.is(secret.as_bytes()) {
+    let (value, known) = match peer {
+        Some(message) if group.is_kem() => {
+            let answered = respond(group, &own, &mut Fixed(message));
+            let (ciphertext, secret) = answered.or(Err(fails(Step::Agree)))?;
+            (ciphertext, shared.is(secret.as_bytes()))
+        }
+        Some(peer) => (peer.to_vec(), true),
+        None => (own, true),
+    };
+    let secret = pair.agree(&value).or(Err(fails(Step::Agree)))?;
+    if known && shared.is(secret.as_bytes()) {
         Ok(())
     } else {
         Err(fails(Step::Agree))

@@ -259,7 +259,7 @@ impl fmt::Display for Prf {
     }
 }
 
-/// KE, transform type 4: the Diffie-Hellman groups.
+/// KE, transform types 4 and 6 to 12: Diffie-Hellman groups, and what takes their place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Group {
     /// 2048-bit MODP group, 14 (RFC 3526 section 3).
@@ -276,11 +276,15 @@ pub enum Group {
     Ecp521,
     /// Curve25519, 31: X25519 (RFC 8031).
     Curve25519,
+    /// ML-KEM-768, 36 (draft-ietf-ipsecme-ikev2-mlkem).
+    MlKem768,
+    /// ML-KEM-1024, 37 (draft-ietf-ipsecme-ikev2-mlkem).
+    MlKem1024,
 }
 
 impl Group {
     /// Every group this crate can run, cheapest first at equal strength.
-    pub const ALL: [Group; 7] = [
+    pub const ALL: [Group; 9] = [
         Group::Curve25519,
         Group::Ecp256,
         Group::Ecp384,
@@ -288,6 +292,8 @@ impl Group {
         Group::Modp2048,
         Group::Modp3072,
         Group::Modp4096,
+        Group::MlKem768,
+        Group::MlKem1024,
     ];
 
     /// The group with this transform ID, if it is offered.
@@ -307,6 +313,8 @@ impl Group {
             Group::Ecp384 => numbers::ECP_384,
             Group::Ecp521 => numbers::ECP_521,
             Group::Curve25519 => numbers::CURVE25519,
+            Group::MlKem768 => numbers::ML_KEM_768,
+            Group::MlKem1024 => numbers::ML_KEM_1024,
         }
     }
 
@@ -321,10 +329,19 @@ impl Group {
             Group::Ecp384 => "384-bit random ECP group",
             Group::Ecp521 => "521-bit random ECP group",
             Group::Curve25519 => "Curve25519",
+            Group::MlKem768 => "ML-KEM-768",
+            Group::MlKem1024 => "ML-KEM-1024",
         }
     }
 
-    /// Exact length of a public value in a KE payload, in bytes.
+    /// Whether it encapsulates a key: the two sides' values differ in kind, and only who begins has
+    /// a key pair.
+    #[must_use]
+    pub fn is_kem(self) -> bool {
+        matches!(self, Group::MlKem768 | Group::MlKem1024)
+    }
+
+    /// Exact length of the public value that begins an exchange, in bytes.
     #[must_use]
     pub fn public_length(self) -> usize {
         match self {
@@ -335,6 +352,17 @@ impl Group {
             Group::Ecp384 => 96,
             Group::Ecp521 => 132,
             Group::Curve25519 => 32,
+            Group::MlKem768 => 1184,
+            Group::MlKem1024 => 1568,
+        }
+    }
+
+    /// Exact length of the value that answers it, in bytes: for ML-KEM the ciphertext.
+    #[must_use]
+    pub fn answer_length(self) -> usize {
+        match self {
+            Group::MlKem768 => 1088,
+            _ => self.public_length(),
         }
     }
 
@@ -343,6 +371,7 @@ impl Group {
     pub fn secret_length(self) -> usize {
         match self {
             Group::Ecp256 | Group::Ecp384 | Group::Ecp521 => self.public_length() / 2,
+            Group::MlKem768 | Group::MlKem1024 => 32,
             _ => self.public_length(),
         }
     }

@@ -4,7 +4,7 @@
 use crypto::cipher::{KeyError, SealError};
 use crypto::{
     AuthenticationFailed, DhError, DhKeyPair, Encryption, Group, Integrity, OpeningKey, Prf,
-    Random, SealingKey, SeededRandom,
+    Random, SealingKey, SeededRandom, respond,
 };
 
 /// Every pair of algorithms that can protect a packet.
@@ -33,6 +33,40 @@ fn keys(suite: (Encryption, Option<Integrity>)) -> (SealingKey, OpeningKey) {
     )
 }
 
+/// What a responder is given: cut, empty or longer.
+#[test]
+fn a_first_value_of_another_length() {
+    for group in Group::ALL {
+        let other = DhKeyPair::generate(group, &mut SeededRandom::new(6)).unwrap();
+        let public = other.public();
+        let expected = group.public_length();
+        for wrong in [&[][..], &public[1..], &[public, &[0]].concat()] {
+            let received = wrong.len();
+            let error = DhError::WrongLength {
+                group,
+                expected,
+                received,
+            };
+            let refused = respond(group, wrong, &mut SeededRandom::new(7));
+            assert_eq!(refused.map(|_| ()), Err(error));
+        }
+    }
+}
+
+/// FIPS 203 section 7.2: a coefficient that is not below q = 3329.
+#[test]
+fn an_encapsulation_key_that_is_not_reduced() {
+    for group in [Group::MlKem768, Group::MlKem1024] {
+        let other = DhKeyPair::generate(group, &mut SeededRandom::new(6)).unwrap();
+        let mut public = other.public().to_vec();
+        // The first coefficient of 12 bits becomes 3329.
+        public[0] = 0x01;
+        public[1] = public[1] & 0xf0 | 0x0d;
+        let refused = respond(group, &public, &mut SeededRandom::new(7));
+        assert_eq!(refused.map(|_| ()), Err(DhError::NotAKey { group }));
+    }
+}
+
 fn agree(group: Group, peer: &[u8]) -> Result<(), DhError> {
     let pair = DhKeyPair::generate(group, &mut SeededRandom::new(5)).unwrap();
     pair.agree(peer).map(|_| ())
@@ -43,8 +77,9 @@ fn agree(group: Group, peer: &[u8]) -> Result<(), DhError> {
 fn a_public_value_of_another_length() {
     for group in Group::ALL {
         let other = DhKeyPair::generate(group, &mut SeededRandom::new(6)).unwrap();
-        let public = other.public();
-        let expected = group.public_length();
+        let answer = respond(group, other.public(), &mut SeededRandom::new(7)).unwrap();
+        let public = answer.0.as_slice();
+        let expected = group.answer_length();
         assert_eq!(agree(group, public), Ok(()));
         for wrong in [
             &[][..],
@@ -216,7 +251,7 @@ fn only_what_can_be_run_has_a_name() {
         (integrity, prf),
         (Integrity::ALL.to_vec(), Prf::ALL.to_vec())
     );
-    assert_eq!(group, [14, 15, 16, 19, 20, 21, 31]);
+    assert_eq!(group, [14, 15, 16, 19, 20, 21, 31, 36, 37]);
 }
 
 #[test]

@@ -48,6 +48,12 @@ pub const NONCE: usize = 32;
 /// Octets of a message that is put together of fragments (RFC 7383): what a message may have.
 pub const REASSEMBLED: usize = 65_535;
 
+/// How long a CREATE_CHILD_SA waits for the peer's next additional key exchange (RFC 9370).
+pub const FOLLOWUP: Duration = Duration::from_secs(30);
+
+/// Octets by which the peer names such a CREATE_CHILD_SA.
+pub const LINK: usize = 16;
+
 /// How long a replaced IKE SA still answers while it waits for the peer's Delete.
 pub const REPLACED_LIFE: Duration = Duration::from_secs(60);
 

@@ -11,6 +11,7 @@
 //! - [`names`], [`suggest`]: names that people give, and mistype.
 #![forbid(unsafe_code)]
 
+pub mod additional;
 pub mod auth;
 pub mod child;
 pub mod difference;
@@ -36,6 +37,7 @@ pub mod spd;
 pub mod suggest;
 pub mod timers;
 
+pub use additional::{Additional, AdditionalOffer};
 pub use auth::{Auth, Credential, LocalAuth, RemoteAuth};
 pub use child::{ChildTemplate, Mode};
 pub use crypto::secret::Secret;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use crypto::suite::{Encryption, Group, Integrity, Prf};
 
+use crate::additional::{self, Additional, AdditionalOffer};
+
 /// Algorithms for an IKE SA. Every list is in order of preference; one of each is agreed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IkeProposal {
@@ -15,6 +17,8 @@ pub struct IkeProposal {
     pub prf: Vec<Prf>,
     /// Diffie-Hellman groups, never empty.
     pub groups: Vec<Group>,
+    /// Additional key exchanges (RFC 9370).
+    pub additional: AdditionalOffer,
 }
 
 /// Algorithms for a CHILD SA pair of ESP. Every list is in order of preference.
@@ -27,6 +31,8 @@ pub struct EspProposal {
     /// Groups for a Diffie-Hellman exchange of its own (perfect forward secrecy); empty for none.
     /// The first CHILD SA of an IKE SA never has one (RFC 7296 section 1.2).
     pub groups: Vec<Group>,
+    /// Additional key exchanges (RFC 9370), only with `groups`.
+    pub additional: AdditionalOffer,
     /// Extended sequence numbers (RFC 4303 section 2.2.1): `true` for 64 bits. Never empty.
     pub esn: Vec<bool>,
 }
@@ -42,6 +48,8 @@ pub struct IkeSuite {
     pub prf: Prf,
     /// The Diffie-Hellman group.
     pub group: Group,
+    /// The additional key exchanges.
+    pub additional: Additional,
 }
 
 /// What was agreed for a CHILD SA pair.
@@ -53,6 +61,8 @@ pub struct EspSuite {
     pub integrity: Option<Integrity>,
     /// The group of the exchange of its own, if there was one.
     pub group: Option<Group>,
+    /// The additional key exchanges.
+    pub additional: Additional,
     /// Whether sequence numbers have 64 bits.
     pub esn: bool,
 }
@@ -88,12 +98,14 @@ pub fn default_ike() -> Vec<IkeProposal> {
             integrity: Vec::new(),
             prf: prf.clone(),
             groups: groups.clone(),
+            additional: AdditionalOffer::default(),
         },
         IkeProposal {
             encryption: CBC.to_vec(),
             integrity: Integrity::ALL.to_vec(),
             prf,
             groups,
+            additional: AdditionalOffer::default(),
         },
     ]
 }
@@ -108,12 +120,14 @@ pub fn default_esp() -> Vec<EspProposal> {
             encryption: AEADS.to_vec(),
             integrity: Vec::new(),
             groups: Vec::new(),
+            additional: AdditionalOffer::default(),
             esn: esn.clone(),
         },
         EspProposal {
             encryption: CBC.to_vec(),
             integrity: Integrity::ALL.to_vec(),
             groups: Vec::new(),
+            additional: AdditionalOffer::default(),
             esn,
         },
     ]
@@ -138,6 +152,7 @@ impl From<IkeSuite> for IkeProposal {
             integrity: suite.integrity.into_iter().collect(),
             prf: vec![suite.prf],
             groups: vec![suite.group],
+            additional: suite.additional.into(),
         }
     }
 }
@@ -148,6 +163,7 @@ impl From<EspSuite> for EspProposal {
             encryption: vec![suite.encryption],
             integrity: suite.integrity.into_iter().collect(),
             groups: suite.group.into_iter().collect(),
+            additional: suite.additional.into(),
             esn: vec![suite.esn],
         }
     }
@@ -167,7 +183,8 @@ impl fmt::Display for IkeProposal {
             .try_for_each(|id| words.word(prf_word(*id)))?;
         self.groups
             .iter()
-            .try_for_each(|id| words.word(group_word(*id)))
+            .try_for_each(|id| words.word(group_word(*id)))?;
+        words.additional(&self.additional)
     }
 }
 
@@ -183,6 +200,7 @@ impl fmt::Display for EspProposal {
         self.groups
             .iter()
             .try_for_each(|id| words.word(group_word(*id)))?;
+        words.additional(&self.additional)?;
         let esn = |wanted: &bool| if *wanted { "esn" } else { "noesn" };
         self.esn
             .iter()
@@ -199,6 +217,16 @@ struct Words<'a, 'b> {
 impl<'a, 'b> Words<'a, 'b> {
     fn new(f: &'a mut fmt::Formatter<'b>) -> Self {
         Words { f, first: true }
+    }
+
+    fn additional(&mut self, offer: &AdditionalOffer) -> fmt::Result {
+        for (choices, number) in offer.choices().zip(1..) {
+            for choice in choices {
+                let method = choice.map_or(additional::NONE, group_word);
+                self.word(&format!("ke{number}_{method}"))?;
+            }
+        }
+        Ok(())
     }
 
     fn word(&mut self, word: &str) -> fmt::Result {
@@ -254,5 +282,7 @@ pub fn group_word(id: Group) -> &'static str {
         Group::Ecp384 => "ecp384",
         Group::Ecp521 => "ecp521",
         Group::Curve25519 => "x25519",
+        Group::MlKem768 => "mlkem768",
+        Group::MlKem1024 => "mlkem1024",
     }
 }

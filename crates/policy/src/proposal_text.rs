@@ -1,17 +1,18 @@
-//! Proposals as text, in the words of strongSwan: `aes128gcm16-prfsha256-x25519`.
+//! Proposals as text, in the words of strongSwan: `aes128gcm16-prfsha256-x25519-ke1_mlkem768`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crypto::suite::{Encryption, Group, Integrity, Prf};
 
+use crate::additional::{AdditionalOffer, MOST, NONE};
 use crate::proposal::{
     EspProposal, IkeProposal, encryption_word, group_word, integrity_word, prf_word,
 };
 use crate::suggest;
 
 /// More words than this are refused: there are not as many algorithms.
-const MAX_WORDS: usize = 32;
+const MAX_WORDS: usize = 64;
 
 /// What a text cannot be a proposal for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +142,7 @@ enum Word {
     Integrity(Integrity),
     Prf(Prf),
     Group(Group),
+    Additional(usize, Option<Group>),
     Esn(bool),
 }
 
@@ -189,6 +191,9 @@ fn known() -> impl Iterator<Item = (&'static str, Word)> {
 
 fn lookup(text: &str) -> Result<Word, BadProposal> {
     let lower = text.to_ascii_lowercase();
+    if let Some((exchange, method)) = additional(&lower) {
+        return lookup_method(method).map(|method| Word::Additional(exchange, method));
+    }
     let alias = ALIASES.iter().find(|(alias, _)| *alias == lower);
     let wanted = alias.map_or(lower.as_str(), |(_, name)| name);
     if let Some((_, word)) = known().find(|(name, _)| *name == wanted) {
@@ -204,6 +209,31 @@ fn lookup(text: &str) -> Result<Word, BadProposal> {
     })
 }
 
+/// The exchange that a word such as `ke1_mlkem768` speaks of, counted from 0, and its method.
+fn additional(word: &str) -> Option<(usize, &str)> {
+    let (number, method) = word.strip_prefix("ke")?.split_once('_')?;
+    let number: usize = number.parse().ok()?;
+    let exchange = number.checked_sub(1)?;
+    (exchange < MOST).then_some((exchange, method))
+}
+
+fn lookup_method(method: &str) -> Result<Option<Group>, BadProposal> {
+    if method == NONE {
+        return Ok(None);
+    }
+    let unknown = || BadProposal::Unknown {
+        word: method.chars().take(40).collect(),
+        nearest: None,
+    };
+    if additional(method).is_some() {
+        return Err(unknown());
+    }
+    match lookup(method)? {
+        Word::Group(group) => Ok(Some(group)),
+        _ => Err(unknown()),
+    }
+}
+
 /// A word's algorithms by kind, each in the order of the text.
 #[derive(Default)]
 struct Lists {
@@ -211,6 +241,7 @@ struct Lists {
     integrity: Vec<Integrity>,
     prf: Vec<Prf>,
     groups: Vec<Group>,
+    additional: AdditionalOffer,
     esn: Vec<bool>,
 }
 
@@ -229,6 +260,7 @@ impl Lists {
                 Word::Integrity(id) => push(&mut lists.integrity, id),
                 Word::Prf(id) => push(&mut lists.prf, id),
                 Word::Group(id) => push(&mut lists.groups, id),
+                Word::Additional(exchange, method) => lists.additional.add(exchange, method),
                 Word::Esn(wanted) => push(&mut lists.esn, wanted),
             };
             if !added {
@@ -308,6 +340,7 @@ impl FromStr for IkeProposal {
             integrity,
             prf,
             groups,
+            additional,
             ..
         } = lists;
         Ok(IkeProposal {
@@ -315,6 +348,7 @@ impl FromStr for IkeProposal {
             integrity,
             prf,
             groups,
+            additional,
         })
     }
 }
@@ -329,6 +363,7 @@ impl FromStr for EspProposal {
             integrity,
             prf,
             groups,
+            additional,
             mut esn,
         } = {
             let lists = Lists::read(text)?;
@@ -349,6 +384,9 @@ impl FromStr for EspProposal {
                 reason: Needless::PrfInEsp,
             });
         }
+        if groups.is_empty() && additional.is_wanted() {
+            return Err(BadProposal::Missing(Missing::Group));
+        }
         if esn.is_empty() {
             esn = vec![true, false];
         }
@@ -356,6 +394,7 @@ impl FromStr for EspProposal {
             encryption,
             integrity,
             groups,
+            additional,
             esn,
         })
     }

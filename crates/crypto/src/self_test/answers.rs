@@ -181,8 +181,42 @@ pub(crate) fn dh(group: Group) -> DhAnswer {
         Group::Ecp384 => ECP_384,
         Group::Ecp521 => ECP_521,
         Group::Curve25519 => CURVE25519,
+        Group::MlKem768 => ML_KEM_768,
+        Group::MlKem1024 => ML_KEM_1024,
     }
 }
+
+/// FIPS 203 with d | z = 0102..40 and m = 4142..60, computed with kyber-py 1.0. The "peer" is m:
+/// the exchange is run with ourselves.
+const ML_KEM_768: DhAnswer = DhAnswer {
+    private: &KEM_SEED,
+    public: Expected::Sha256(hex(
+        "db4782927013b79c13111f87949d9c9d39ca8c25dd52155d98d6e7f2bad55087",
+    )),
+    peer: Some(&KEM_MESSAGE),
+    shared: Expected::Value(&hex::<32>(
+        "5501fc523b745f41762a188de44a59b920f430146204ee4e793732396df7aa48",
+    )),
+};
+
+/// As [`ML_KEM_768`].
+const ML_KEM_1024: DhAnswer = DhAnswer {
+    private: &KEM_SEED,
+    public: Expected::Sha256(hex(
+        "3a05c1d65fcaec3bec38e85c46d68bbcebf4070bf604e77024b5c19d7163b627",
+    )),
+    peer: Some(&KEM_MESSAGE),
+    shared: Expected::Value(&hex::<32>(
+        "7e99cc6a8b6f4850b1e3a2615b89d697773af5c1c5eebc5b27e61b61885c3765",
+    )),
+};
+
+const KEM_SEED: [u8; 64] = hex(
+    "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425262728\
+     292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f40",
+);
+const KEM_MESSAGE: [u8; 32] =
+    hex("4142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f60");
 
 /// RFC 3526, exponent 0102..20, computed with the integers of Python.
 const MODP_2048: DhAnswer = DhAnswer {

@@ -3,6 +3,7 @@
 
 mod cipher;
 mod dh;
+mod kem;
 mod prf;
 mod read;
 

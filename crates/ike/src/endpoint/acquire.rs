@@ -35,7 +35,7 @@ pub(crate) fn usable(
     let rank = |slot: &Slot| match slot {
         // One that is about to be decided on will take over what waits on the old one.
         Slot::Sa(sa) if sa.is_live() => Some((1, sa.birth)),
-        Slot::InitSent(_) | Slot::AuthSent(_) => Some((0, 0)),
+        Slot::InitSent(_) | Slot::Intermediate(_) | Slot::AuthSent(_) => Some((0, 0)),
         _ => None,
     };
     let candidates = tables.between(local, remote).into_iter().filter_map(|ike| {
@@ -52,6 +52,7 @@ fn join(tables: &mut Tables, ike: IkeSaId, wanted: Acquire, now: Instant) {
     let refused = match &mut slot {
         Slot::Sa(sa) => join_sa(tables, sa, wanted, now),
         Slot::InitSent(state) => add(&mut state.purpose.pending, wanted),
+        Slot::Intermediate(state) => add(&mut state.purpose_mut().pending, wanted),
         Slot::AuthSent(state) if state.asks_for(&wanted) => None,
         Slot::AuthSent(state) => add(&mut state.purpose_mut().pending, wanted),
         Slot::HalfOpen(_) | Slot::Refused(_) => None,

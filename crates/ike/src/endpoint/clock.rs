@@ -49,10 +49,19 @@ fn fire_slot(tables: &mut Tables, ike: IkeSaId, now: Instant) {
                 failed_initiator(tables, path.local, path.remote, error, pending, now);
             }
         },
+        Slot::Intermediate(mut state) => match state.fire(&mut tables.context(now)) {
+            Ok(()) => tables.put(ike, Slot::Intermediate(state)),
+            Err(error) => {
+                let purpose = state.into_purpose();
+                let (path, pending) = (purpose.path, purpose.pending);
+                tables.discard(ike);
+                failed_initiator(tables, path.local, path.remote, error, pending, now);
+            }
+        },
         Slot::AuthSent(mut state) => match state.fire(&mut tables.context(now)) {
             Ok(()) => tables.put(ike, Slot::AuthSent(state)),
             Err(error) => {
-                let path = state.purpose().path;
+                let path = state.begun().purpose.path;
                 let pending = state.into_pending(&mut tables.context(now));
                 tables.discard(ike);
                 failed_initiator(tables, path.local, path.remote, error, pending, now);

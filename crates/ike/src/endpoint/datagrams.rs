@@ -23,6 +23,7 @@ use crate::v2::auth_sent::Step;
 use crate::v2::crash;
 use crate::v2::established::{self, liveness};
 use crate::v2::init_sent::InitStep;
+use crate::v2::intermediate::Onward;
 use crate::v2::nat::Path;
 use crate::v2::sa::{Sa, Stage};
 use crate::v2::window::Proof;
@@ -104,6 +105,17 @@ fn dispatch(
             }
             Ok(())
         }
+        Some(Slot::Intermediate(state)) => {
+            let Some(opened) = state.check(decoded)? else {
+                return Ok(());
+            };
+            if let Some(Slot::Intermediate(state)) = tables.take(ike) {
+                let step = state.advance(header, &opened, &mut tables.context(now));
+                let step = step.map(InitStep::Onward);
+                init_step(tables, ike, step, way, now);
+            }
+            Ok(())
+        }
         Some(Slot::AuthSent(state)) => {
             let Some(opened) = state.check(decoded)? else {
                 return Ok(());
@@ -176,12 +188,19 @@ fn hint_of_esp(
     outcome
 }
 
+fn onward(next: Onward) -> Slot {
+    match next {
+        Onward::Intermediate(state) => Slot::Intermediate(state),
+        Onward::Authenticating(state) => Slot::AuthSent(state),
+    }
+}
+
 fn init_step(tables: &mut Tables, ike: IkeSaId, step: Step<InitStep>, way: Way, now: Instant) {
     match step {
         Step::Next(next) => {
             let slot = match *next {
                 InitStep::Waiting(state) => Slot::InitSent(state),
-                InitStep::Authenticating(state) => Slot::AuthSent(state),
+                InitStep::Onward(next) => onward(next),
             };
             tables.put(ike, slot);
         }

@@ -37,6 +37,7 @@ pub(crate) fn failed(
 pub(crate) fn abandon(tables: &mut Tables, ike: IkeSaId, slot: Slot, now: Instant) -> Vec<Acquire> {
     let pending = match slot {
         Slot::InitSent(state) => state.purpose.pending,
+        Slot::Intermediate(state) => state.into_purpose().pending,
         Slot::AuthSent(state) => state.into_pending(&mut tables.context(now)),
         _ => Vec::new(),
     };

@@ -14,6 +14,7 @@ use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::error::Error;
 use crate::id::{IkeSaId, Role};
+use crate::v2::auth_sent::Purpose;
 use crate::v2::install::acquire_failed;
 
 /// Puts another policy into force. SAs stay; what is not one yet is judged again. A half-open
@@ -39,10 +40,15 @@ fn judge(tables: &mut Tables, ike: IkeSaId, mut slot: Slot, now: Instant) {
             let wanted = !state.purpose.pending.is_empty();
             (withdrawn, wanted && is_same(tables, &state.purpose.peer))
         }
+        Slot::Intermediate(state) => {
+            let withdrawn = withdraw(&mut state.purpose_mut().pending, rules);
+            let Purpose { peer, pending, .. } = &state.begun().purpose;
+            (withdrawn, !pending.is_empty() && is_same(tables, peer))
+        }
         // What IKE_AUTH itself asks for is judged when the answer comes: the peer has it by then.
         Slot::AuthSent(state) => {
             let withdrawn = withdraw(&mut state.purpose_mut().pending, rules);
-            (withdrawn, is_same(tables, &state.purpose().peer))
+            (withdrawn, is_same(tables, &state.begun().purpose.peer))
         }
         Slot::Sa(sa) => (sa.withdraw(rules), true),
         Slot::HalfOpen(_) | Slot::Refused(_) => (Vec::new(), true),

@@ -17,9 +17,10 @@ use crate::endpoint::way::Way;
 use crate::error::{Error, Misbehaved};
 use crate::id::{IkeSaId, Role};
 use crate::limits;
-use crate::v2::half_open::{Claimed, Outcome};
+use crate::v2::half_open::{Claimed, Due, HalfOpen, Outcome};
 use crate::v2::init_request::{InitRequest, stateless_answer};
 use crate::v2::install::error_payload;
+use crate::v2::message::Opened;
 use crate::v2::nat::{Nat, Path};
 
 /// Takes the first message of a handshake.
@@ -56,9 +57,9 @@ pub(crate) fn init(
         }
         Ok(choice) => {
             make_room(tables, from);
-            if let Some(state) = request.accept(&choice, &peer, &mut tables.context(now)) {
-                tables.put(state.id, Slot::HalfOpen(Box::new(state)));
-            }
+            let accepted = request.accept(&choice, &peer, &mut tables.context(now));
+            let state = accepted.ok_or(Discard::KeyExchange)?;
+            tables.put(state.id, Slot::HalfOpen(Box::new(state)));
         }
     }
     Ok(())
@@ -131,13 +132,41 @@ pub(crate) fn half_open(
     let Some(Slot::HalfOpen(state)) = tables.slot_mut(ike) else {
         return Ok(());
     };
-    let Some(opened) = state.check(decoded)? else {
-        return Ok(());
+    let path = state.path;
+    let (opened, intermediate) = match state.check(decoded)? {
+        Due::Part => return Ok(()),
+        Due::Repeated(answer) => {
+            tables.context(now).transmit_all(&path, &answer);
+            return Ok(());
+        }
+        Due::Intermediate(opened) => (opened, true),
+        Due::Auth(opened) => (opened, false),
     };
     let Some(Slot::HalfOpen(mut state)) = tables.take(ike) else {
         return Ok(());
     };
-    let (birth, until) = (state.birth, state.until);
+    if !intermediate {
+        authenticate(tables, state, &opened, way, now);
+        return Ok(());
+    }
+    let (header, back) = (&decoded.header, (way.local, way.remote));
+    let left = (state.until, state.birth);
+    match state.intermediate(header, &opened, back, &mut tables.context(now)) {
+        None => tables.put(ike, Slot::HalfOpen(state)),
+        Some(outcome) => conclude(tables, ike, outcome, left, way, now),
+    }
+    Ok(())
+}
+
+/// The peer says who it is.
+fn authenticate(
+    tables: &mut Tables,
+    mut state: Box<HalfOpen>,
+    opened: &Opened,
+    way: Way,
+    now: Instant,
+) {
+    let (ike, left) = (state.id, (state.until, state.birth));
     let seconds = tables.config.tickets.as_ref().map(|keys| keys.seconds(now));
     // Two handshakes may have begun with one ticket: the first to prove itself has it.
     let ticket = state.shown.as_mut().map(|shown| {
@@ -147,14 +176,28 @@ pub(crate) fn half_open(
         (shown.name, shown.expires)
     });
     let found = state
-        .claimed(&opened)
+        .claimed(opened)
         .map(|claimed| find(tables, &claimed, way));
     let back = (way.local, way.remote);
-    match state.advance(&opened, found, back, &mut tables.context(now)) {
+    let outcome = state.advance(opened, found, back, &mut tables.context(now));
+    if let (Outcome::Established(..), Some((name, expires))) = (&outcome, ticket) {
+        tables.tickets.spend(name, expires);
+    }
+    conclude(tables, ike, outcome, left, way, now);
+}
+
+/// The handshake is over. `left` is until when its end is remembered, and when it began.
+fn conclude(
+    tables: &mut Tables,
+    ike: IkeSaId,
+    outcome: Outcome,
+    left: (Instant, u64),
+    way: Way,
+    now: Instant,
+) {
+    let ((until, birth), Way { local, remote }) = (left, way);
+    match outcome {
         Outcome::Established(sa, contact) => {
-            if let Some((name, expires)) = ticket {
-                tables.tickets.spend(name, expires);
-            }
             tables.tickets.forget(&sa);
             settle(tables, sa, now);
             match contact {
@@ -167,13 +210,9 @@ pub(crate) fn half_open(
             digest,
             answer,
         } => {
-            let path = Path {
-                local: way.local,
-                remote: way.remote,
-                nat: Nat::default(),
-            };
+            let nat = Nat::default();
             let refused = Refused {
-                path,
+                path: Path { local, remote, nat },
                 digest,
                 answer,
                 until,
@@ -181,19 +220,11 @@ pub(crate) fn half_open(
             };
             tables.put(ike, Slot::Refused(Box::new(refused)));
             if tables.news.take(now) {
-                failed(
-                    tables,
-                    None,
-                    Role::Responder,
-                    way.local,
-                    way.remote,
-                    error,
-                    now,
-                );
+                let role = Role::Responder;
+                failed(tables, None, role, local, remote, error, now);
             }
         }
     }
-    Ok(())
 }
 
 /// Asks the PAD whether a claim can be true.

@@ -8,10 +8,11 @@ use policy::names::PeerName;
 use crate::id::{IkeSaId, Role};
 use crate::status::{IkeState, IkeStatus};
 use crate::timer::Timer;
-use crate::v2::auth_sent::AuthSent;
+use crate::v2::auth_sent::{AuthSent, Begun};
 use crate::v2::established::clock;
 use crate::v2::half_open::HalfOpen;
 use crate::v2::init_sent::InitSent;
+use crate::v2::intermediate::IntermediateSent;
 use crate::v2::message::Sealed;
 use crate::v2::nat::Path;
 use crate::v2::sa::{Kind, Sa, Stage};
@@ -19,6 +20,7 @@ use crate::v2::sa::{Kind, Sa, Stage};
 /// One SPI's state.
 pub(crate) enum Slot {
     InitSent(Box<InitSent>),
+    Intermediate(Box<IntermediateSent>),
     AuthSent(Box<AuthSent>),
     HalfOpen(Box<HalfOpen>),
     /// A responder that refused IKE_AUTH, and repeats that if it is asked again.
@@ -39,7 +41,8 @@ impl Slot {
     pub(crate) fn path(&self) -> &Path {
         match self {
             Slot::InitSent(state) => &state.purpose.path,
-            Slot::AuthSent(state) => &state.purpose().path,
+            Slot::Intermediate(state) => &state.begun().purpose.path,
+            Slot::AuthSent(state) => &state.begun().purpose.path,
             Slot::HalfOpen(state) => &state.path,
             Slot::Refused(state) => &state.path,
             Slot::Sa(sa) => &sa.path,
@@ -60,7 +63,8 @@ impl Slot {
     pub(crate) fn peer(&self) -> Option<&PeerName> {
         match self {
             Slot::InitSent(state) => Some(&state.purpose.peer.name),
-            Slot::AuthSent(state) => Some(&state.purpose().peer.name),
+            Slot::Intermediate(state) => Some(&state.begun().purpose.peer.name),
+            Slot::AuthSent(state) => Some(&state.begun().purpose.peer.name),
             Slot::HalfOpen(_) | Slot::Refused(_) => None,
             Slot::Sa(sa) => Some(&sa.peer.name),
         }
@@ -71,6 +75,7 @@ impl Slot {
         let resend = |at: Option<Instant>| at.map(|at| (at, Timer::Retransmit));
         match self {
             Slot::InitSent(state) => resend(state.retransmit.due()),
+            Slot::Intermediate(state) => resend(state.retransmit.due()),
             Slot::AuthSent(state) => resend(state.retransmit.due()),
             Slot::HalfOpen(state) => Some((state.until, Timer::Expire)),
             Slot::Refused(state) => Some((state.until, Timer::Expire)),
@@ -108,12 +113,8 @@ impl Slot {
                     ..connecting(Role::Initiator, local, remote)
                 })
             }
-            Slot::AuthSent(state) => Some(IkeStatus {
-                peer_spi: state.peer_spi(),
-                suite: Some(state.suite()),
-                queued: state.purpose().pending.len(),
-                ..connecting(Role::Initiator, local, remote)
-            }),
+            Slot::Intermediate(state) => Some(begun(state.begun(), connecting)),
+            Slot::AuthSent(state) => Some(begun(state.begun(), connecting)),
             Slot::HalfOpen(state) => Some(IkeStatus {
                 peer_spi: state.peer_spi,
                 suite: Some(state.suite),
@@ -122,6 +123,20 @@ impl Slot {
             Slot::Refused(_) => None,
             Slot::Sa(sa) => sa_status(sa, now),
         }
+    }
+}
+
+/// The picture of an own handshake after its first exchange.
+fn begun(
+    begun: &Begun,
+    connecting: impl Fn(Role, SocketAddr, SocketAddr) -> IkeStatus,
+) -> IkeStatus {
+    let Path { local, remote, .. } = begun.purpose.path;
+    IkeStatus {
+        peer_spi: begun.peer_spi,
+        suite: Some(begun.keys.suite()),
+        queued: begun.purpose.pending.len(),
+        ..connecting(Role::Initiator, local, remote)
     }
 }
 

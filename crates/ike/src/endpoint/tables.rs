@@ -153,7 +153,7 @@ impl Tables {
                 unindex(&mut self.by_identity, &sa.remote_id, ike);
                 unindex(&mut self.unreplaced, &sa.path.local.ip(), ike);
             }
-            Slot::InitSent(_) | Slot::AuthSent(_) => {}
+            Slot::InitSent(_) | Slot::Intermediate(_) | Slot::AuthSent(_) => {}
         }
         unindex(&mut self.by_addresses, &slot.addresses(), ike);
         Some(slot)
@@ -193,7 +193,7 @@ impl Tables {
                     self.unreplaced.entry(addresses.0).or_default().insert(ike);
                 }
             }
-            Slot::InitSent(_) | Slot::AuthSent(_) => {
+            Slot::InitSent(_) | Slot::Intermediate(_) | Slot::AuthSent(_) => {
                 self.by_addresses.entry(addresses).or_default().insert(ike);
             }
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crypto::suite::{Encryption, Integrity, Prf};
 use crypto::{Group, Secret};
 use policy::Flow;
+use policy::additional::Additional;
 use policy::child::Mode;
 use policy::identity::Identity;
 use policy::proposal::{EspSuite, IkeSuite};
@@ -106,13 +107,19 @@ impl Writer {
         self.option(suite.integrity, |to, integrity| to.u16(integrity.id()));
         self.u16(suite.prf.id());
         self.u16(suite.group.id());
+        self.additional(suite.additional);
     }
 
     pub(crate) fn esp_suite(&mut self, suite: EspSuite) {
         self.encryption(suite.encryption);
         self.option(suite.integrity, |to, integrity| to.u16(integrity.id()));
         self.option(suite.group, |to, group| to.u16(group.id()));
+        self.additional(suite.additional);
         self.flag(suite.esn);
+    }
+
+    fn additional(&mut self, additional: Additional) {
+        additional.ids().into_iter().for_each(|id| self.u16(id));
     }
 
     fn encryption(&mut self, encryption: Encryption) {
@@ -271,6 +278,7 @@ impl<'a> Reader<'a> {
             integrity: self.option(|from| Integrity::from_id(from.u16()?))?,
             prf: Prf::from_id(self.u16()?)?,
             group: Group::from_id(self.u16()?)?,
+            additional: self.additional()?,
         })
     }
 
@@ -279,8 +287,17 @@ impl<'a> Reader<'a> {
             encryption: self.encryption()?,
             integrity: self.option(|from| Integrity::from_id(from.u16()?))?,
             group: self.option(|from| Group::from_id(from.u16()?))?,
+            additional: self.additional()?,
             esn: self.flag()?,
         })
+    }
+
+    fn additional(&mut self) -> Option<Additional> {
+        let mut ids = Additional::default().ids();
+        for id in &mut ids {
+            *id = self.u16()?;
+        }
+        Additional::from_ids(ids)
     }
 
     fn encryption(&mut self) -> Option<Encryption> {

@@ -17,6 +17,8 @@ pub(crate) struct Signed<'a> {
     pub(crate) nonce: &'a [u8],
     /// The identity that this side claims.
     pub(crate) id: &'a Identification,
+    /// What was exchanged in IKE_INTERMEDIATE (RFC 9242 section 3.3); empty without.
+    pub(crate) int_auth: &'a [u8],
     /// SK_pi or SK_pr, of this side.
     pub(crate) sk_p: &'a [u8],
 }
@@ -31,16 +33,17 @@ pub(crate) enum Credential<'a> {
 }
 
 /// What AUTH is over, in parts: the signed octets of RFC 7296 section 2.15.
-pub(crate) fn octets<'a>(prf: Prf, signed: &Signed<'a>) -> [Cow<'a, [u8]>; 3] {
+pub(crate) fn octets<'a>(prf: Prf, signed: &Signed<'a>) -> [Cow<'a, [u8]>; 4] {
     let id = prf.compute(signed.sk_p, &[&signed.id.body()]);
     let id = Cow::Owned(id.as_bytes().to_vec());
-    [signed.message.into(), signed.nonce.into(), id]
+    let (message, nonce, int_auth) = (signed.message, signed.nonce, signed.int_auth);
+    [message.into(), nonce.into(), id, int_auth.into()]
 }
 
 /// The AUTH data of the side that signed.
 pub(crate) fn sign(prf: Prf, credential: Credential<'_>, signed: &Signed<'_>) -> Secret {
-    let [message, nonce, id] = octets(prf, signed);
-    let octets = [&message[..], &nonce, &id];
+    let [message, nonce, id, int_auth] = octets(prf, signed);
+    let octets = [&message[..], &nonce, &id, &int_auth];
     match credential {
         Credential::Psk(key) => {
             let padded = prf.compute(key.as_bytes(), &[KEY_PAD]);

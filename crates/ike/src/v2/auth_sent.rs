@@ -1,11 +1,11 @@
 //! An initiator's second state: IKE_AUTH was sent (RFC 7296 sections 1.2 and 2.15).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crypto::Secret;
+use crypto::{Group, Secret};
 use policy::identity::Identity;
 use policy::pad::Peer;
-use policy::proposal::IkeSuite;
 use wire::ike::{Decoded, ExchangeType, Flags, Header, NotifyType, Payload};
 
 use crate::command::Acquire;
@@ -21,6 +21,7 @@ use crate::v2::crash;
 use crate::v2::established::note_window;
 use crate::v2::fragments::{self, Fragments};
 use crate::v2::install::{acquire_failed, notify};
+use crate::v2::int_auth::IntAuth;
 use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::message::{self, Opened, Sealed};
 use crate::v2::nat::{Nat, Path};
@@ -50,6 +51,16 @@ pub(crate) enum Step<Next> {
     Failed { error: Error, pending: Vec<Acquire> },
 }
 
+impl<Next> Step<Next> {
+    /// The same, where what comes next is seen as another.
+    pub(crate) fn map<Other>(self, see: impl FnOnce(Next) -> Other) -> Step<Other> {
+        match self {
+            Step::Next(next) => Step::Next(Box::new(see(*next))),
+            Step::Failed { error, pending } => Step::Failed { error, pending },
+        }
+    }
+}
+
 /// What IKE_SA_INIT gave.
 pub(crate) struct Begun {
     pub(crate) purpose: Purpose,
@@ -58,6 +69,16 @@ pub(crate) struct Begun {
     pub(crate) fragments: Fragments,
     /// IKE_AUTH asks for no child.
     pub(crate) childless: bool,
+    /// We hold no other IKE SA with the peer.
+    pub(crate) alone: bool,
+    /// Both first messages, which AUTH signs.
+    pub(crate) own_message: Vec<u8>,
+    pub(crate) peer_message: Vec<u8>,
+    /// The additional key exchanges to come, and what AUTH covers of those that were.
+    pub(crate) additional: VecDeque<Group>,
+    pub(crate) int_auth: IntAuth,
+    /// The message id of the next request, or of the one in flight.
+    pub(crate) message_id: u32,
     pub(crate) own_nonce: Vec<u8>,
     pub(crate) peer_nonce: Vec<u8>,
     /// The ticket that the peer took.
@@ -68,8 +89,6 @@ pub(crate) struct Begun {
 pub(crate) struct AuthSent {
     pub(crate) retransmit: Retransmit,
     begun: Begun,
-    /// The peer's first message, which it signs.
-    peer_message: Vec<u8>,
     /// What IKE_AUTH asks for, unless the IKE SA begins without a child.
     offer: Option<ChildOffer>,
     request: Sealed,
@@ -79,24 +98,21 @@ impl AuthSent {
     /// Proves who we are, and asks for the first child.
     pub(crate) fn begin(
         mut begun: Begun,
-        own_message: &[u8],
-        peer_message: Vec<u8>,
-        alone: bool,
         ctx: &mut Context<'_>,
     ) -> Result<Self, (Error, Vec<Acquire>)> {
-        begun.purpose.path.float();
         if begun.purpose.pending.is_empty() {
             return Err((Error::NoSuchPeer, Vec::new()));
         }
         let Purpose { peer, path, .. } = &begun.purpose;
         let own_id = identification(&peer.local_id, path.local.ip());
         let signed = Signed {
-            message: own_message,
+            message: &begun.own_message,
             nonce: &begun.peer_nonce,
             id: &own_id,
+            int_auth: &begun.int_auth.octets(begun.message_id),
             sk_p: begun.keys.sk_p(true),
         };
-        let proven = match begun.proof().prove(&signed, &peer_message) {
+        let proven = match begun.proof().prove(&signed, &begun.peer_message) {
             Ok(proven) => proven,
             Err(error) => return Err((error, begun.purpose.pending)),
         };
@@ -107,7 +123,7 @@ impl AuthSent {
         let Purpose { peer, path, .. } = &begun.purpose;
         let mut payloads = vec![Payload::IdInitiator(own_id)];
         payloads.extend(proven.certificates);
-        payloads.extend(alone.then(|| notify(NotifyType::INITIAL_CONTACT)));
+        payloads.extend(begun.alone.then(|| notify(NotifyType::INITIAL_CONTACT)));
         if begun.resumed.is_none() {
             payloads.extend(proof::request(&[peer]));
         }
@@ -123,7 +139,7 @@ impl AuthSent {
         payloads.extend(resume::request(peer));
         payloads.extend(sync::offer(peer));
         payloads.extend(crash::give(ctx.config, peer, begun.spis(), path));
-        let header = begun.header(1);
+        let header = begun.header(ExchangeType::IKE_AUTH, begun.message_id);
         let longest = begun.longest();
         let request = message::protect(&mut begun.keys, &header, &payloads, longest);
         let request = request.unwrap_or_default();
@@ -132,31 +148,22 @@ impl AuthSent {
         Ok(AuthSent {
             retransmit,
             begun,
-            peer_message,
             offer,
             request,
         })
     }
 
-    pub(crate) fn purpose(&self) -> &Purpose {
-        &self.begun.purpose
+    pub(crate) fn begun(&self) -> &Begun {
+        &self.begun
     }
 
     pub(crate) fn purpose_mut(&mut self) -> &mut Purpose {
         &mut self.begun.purpose
     }
 
-    pub(crate) fn peer_spi(&self) -> u64 {
-        self.begun.peer_spi
-    }
-
     /// Whether the peer took a ticket.
     pub(crate) fn resumes(&self) -> bool {
         self.begun.resumed.is_some()
-    }
-
-    pub(crate) fn suite(&self) -> IkeSuite {
-        self.begun.keys.suite()
     }
 
     /// Whether this handshake already asks for the same.
@@ -173,21 +180,7 @@ impl AuthSent {
     /// # Errors
     /// It is not the authenticated answer to this request.
     pub(crate) fn check(&mut self, decoded: &Decoded<'_>) -> Result<Option<Opened>, Discard> {
-        let header = &decoded.header;
-        if header.exchange != ExchangeType::IKE_AUTH {
-            return Err(Discard::UnexpectedExchange);
-        }
-        if header.responder_spi != self.begun.peer_spi {
-            return Err(Discard::WrongPeerSpi);
-        }
-        if !header.flags.response || header.flags.initiator {
-            return Err(Discard::WrongDirection);
-        }
-        if header.message_id != 1 {
-            return Err(Discard::MessageId);
-        }
-        let begun = &mut self.begun;
-        message::open(&begun.keys, &mut begun.fragments, decoded)
+        self.begun.check(decoded, ExchangeType::IKE_AUTH)
     }
 
     /// The peer answered: an IKE SA comes to be, or not.
@@ -231,9 +224,10 @@ impl AuthSent {
             }));
         }
         let signed = Signed {
-            message: &self.peer_message,
+            message: &self.begun.peer_message,
             nonce: &self.begun.own_nonce,
             id,
+            int_auth: &self.begun.int_auth.octets(self.begun.message_id),
             sk_p: self.begun.keys.sk_p(false),
         };
         let until = self.begun.proof().check(&signed, contents, now)?;
@@ -242,10 +236,8 @@ impl AuthSent {
 
     /// Tells a peer that it is not who it must be; it holds an IKE SA already (section 2.21.2).
     fn complain(&mut self, ctx: &mut Context<'_>) {
-        let header = Header {
-            exchange: ExchangeType::INFORMATIONAL,
-            ..self.begun.header(2)
-        };
+        let next = self.begun.message_id + 1;
+        let header = self.begun.header(ExchangeType::INFORMATIONAL, next);
         let payloads = [notify(NotifyType::AUTHENTICATION_FAILED)];
         if let Some(bytes) = message::protect(&mut self.begun.keys, &header, &payloads, None) {
             ctx.transmit_all(&self.begun.purpose.path, &bytes);
@@ -263,10 +255,11 @@ impl AuthSent {
             peer_spi,
             keys,
             fragments,
-            childless: _,
+            message_id,
             own_nonce,
             peer_nonce,
             resumed,
+            ..
         } = self.begun;
         let local_id = own_identity(&purpose.peer.local_id, purpose.path.local.ip());
         let birth = Birth {
@@ -278,7 +271,7 @@ impl AuthSent {
             local_id,
             path: purpose.path,
             keys,
-            requests: (2, 0),
+            requests: (message_id + 1, 0),
             fragmentation: fragments.agreed,
         };
         let mut sa = Sa::new(birth, ctx);
@@ -357,7 +350,7 @@ fn first_child(
         }
         _ => match accept(offer, contents, sa.path.nat, ctx) {
             Ok((agreed, _)) => {
-                let (outbound, inbound) = sa.keys.child(agreed.suite, None, nonces);
+                let (outbound, inbound) = sa.keys.child(agreed.suite, &[], nonces);
                 let keys = PairKeys { inbound, outbound };
                 sa.install(agreed, keys, Outbound::Now, None, ctx);
             }
@@ -376,7 +369,7 @@ fn accept(
     contents: &Contents<'_>,
     nat: Nat,
     ctx: &Context<'_>,
-) -> Result<(Agreed, Option<Secret>), Error> {
+) -> Result<(Agreed, Vec<Secret>), Error> {
     match offer.acquire.is_wanted(&ctx.config.rules) {
         true => offer.accept(contents, nat),
         false => Err(Error::PolicyChanged),
@@ -392,27 +385,59 @@ impl Begun {
         }
     }
 
-    fn spis(&self) -> Spis {
+    pub(crate) fn spis(&self) -> Spis {
         Spis {
             initiator: self.purpose.id.0,
             responder: self.peer_spi,
         }
     }
 
-    /// The longest message that is sent whole; `None` for any.
-    fn longest(&self) -> Option<usize> {
-        let Purpose { peer, path, .. } = &self.purpose;
-        let size = peer.ike.fragment_size.filter(|_| self.fragments.agreed);
-        size.map(|size| fragments::longest(size, path.remote.ip()))
+    pub(crate) fn nonces(&self) -> Nonces<'_> {
+        Nonces {
+            initiator: &self.own_nonce,
+            responder: &self.peer_nonce,
+        }
     }
 
-    fn header(&self, message_id: u32) -> Header {
+    /// Looks at a datagram that may answer the request in flight.
+    ///
+    /// # Errors
+    /// It does not, or the peer did not send it.
+    pub(crate) fn check(
+        &mut self,
+        decoded: &Decoded<'_>,
+        exchange: ExchangeType,
+    ) -> Result<Option<Opened>, Discard> {
+        let header = &decoded.header;
+        if header.exchange != exchange {
+            return Err(Discard::UnexpectedExchange);
+        }
+        if header.responder_spi != self.peer_spi {
+            return Err(Discard::WrongPeerSpi);
+        }
+        if !header.flags.response || header.flags.initiator {
+            return Err(Discard::WrongDirection);
+        }
+        if header.message_id != self.message_id {
+            return Err(Discard::MessageId);
+        }
+        message::open(&self.keys, &mut self.fragments, decoded)
+    }
+
+    /// The longest message that is sent whole; `None` for any.
+    pub(crate) fn longest(&self) -> Option<usize> {
+        let Purpose { peer, path, .. } = &self.purpose;
+        let (size, remote) = (peer.ike.fragment_size, path.remote.ip());
+        fragments::limit(&self.fragments, size, remote)
+    }
+
+    pub(crate) fn header(&self, exchange: ExchangeType, message_id: u32) -> Header {
         let flags = Flags {
             initiator: true,
             version: false,
             response: false,
         };
         let (ours, theirs) = (self.purpose.id.0, self.peer_spi);
-        Header::new(ours, theirs, ExchangeType::IKE_AUTH, flags, message_id)
+        Header::new(ours, theirs, exchange, flags, message_id)
     }
 }

@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::error::{Error, Incompatible, Misbehaved, SelectorRefusal};
 use crate::v2::contents::Contents;
 use crate::v2::nat::{Nat, Path};
+use crate::v2::secrets::{Followups, is_complete};
 use crate::v2::{proposal, selectors};
 
 /// What both sides agreed on for a pair; its keys come apart.
@@ -45,6 +46,7 @@ pub(crate) struct ChildOffer {
     /// Our nonce; empty in IKE_AUTH.
     pub(crate) nonce: Vec<u8>,
     pub(crate) dh: Option<DhKeyPair>,
+    pub(crate) followups: Followups,
     within: Within,
 }
 
@@ -72,6 +74,7 @@ impl ChildOffer {
             acquire,
             nonce,
             dh,
+            followups: Followups::default(),
             within,
         }
     }
@@ -82,12 +85,14 @@ impl ChildOffer {
         inbound_spi: u32,
         nonce: Vec<u8>,
         dh: Option<DhKeyPair>,
+        followups: Followups,
     ) -> Self {
         ChildOffer {
             acquire,
             inbound_spi,
             nonce,
             dh,
+            followups,
             within: Within::CreateChildSa,
         }
     }
@@ -133,15 +138,20 @@ impl ChildOffer {
         payloads
     }
 
-    /// Checks the answer. The shared secret of the child's own Diffie-Hellman exchange comes with
-    /// what was agreed. In transport mode a peer behind a NAT, or one that sees us behind one,
-    /// answers with the addresses that it sees; we go on with those that we asked for (section
-    /// 2.23.1).
+    /// The algorithms that an answer agrees to.
+    pub(crate) fn agreed(&self, answer: &Contents<'_>) -> Option<EspSuite> {
+        let accepted = proposal::accept::<EspSuite>(&self.proposals(), answer.sa().ok()?);
+        accepted.ok().map(|(suite, _)| suite)
+    }
+
+    /// Checks the answer. The secrets of the child's own key exchanges come with what was agreed.
+    /// In transport mode a peer behind a NAT, or one that sees us behind one, answers with the
+    /// addresses that it sees; we go on with those that we asked for (section 2.23.1).
     pub(crate) fn accept(
         self,
         contents: &Contents<'_>,
         nat: Nat,
-    ) -> Result<(Agreed, Option<Secret>), Error> {
+    ) -> Result<(Agreed, Vec<Secret>), Error> {
         let (suite, spi) =
             proposal::accept::<EspSuite>(&self.proposals(), contents.sa().map_err(misbehaved)?)
                 .map_err(misbehaved)?;
@@ -160,6 +170,10 @@ impl ChildOffer {
         }
         if !narrowing::is_within(&answer, &offered) {
             return Err(misbehaved(Misbehaved::ChoseWhatWasNotOffered));
+        }
+        let additional = self.followups.secrets;
+        if !is_complete(&additional, suite.additional) {
+            return Err(misbehaved(Misbehaved::KeyExchange));
         }
         let shared = match (suite.group, self.dh) {
             (None, _) => None,
@@ -180,7 +194,7 @@ impl ChildOffer {
             selectors: answer,
             written,
         };
-        Ok((agreed, shared))
+        Ok((agreed, shared.into_iter().chain(additional).collect()))
     }
 }
 
@@ -200,7 +214,8 @@ impl From<Misbehaved> for Refusal {
 /// A responder's answer.
 pub(crate) struct Answered {
     pub(crate) agreed: Agreed,
-    pub(crate) shared: Option<Secret>,
+    /// Of the key exchanges of its own that are done.
+    pub(crate) secrets: Vec<Secret>,
     /// Our nonce; empty in IKE_AUTH.
     pub(crate) nonce: Vec<u8>,
     pub(crate) payloads: Vec<Payload>,
@@ -227,13 +242,13 @@ pub(crate) fn answer(
         .map_err(|why| Refusal::Error(Error::Incompatible(Incompatible::Proposal(why))))?;
     let outbound_spi = spi_of(&choice.spi).map_err(Refusal::Error)?;
 
-    let (mut extra, mut shared, mut nonce) = (Vec::new(), None, Vec::new());
+    let (mut extra, mut secrets, mut nonce) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(group) = choice.suite.group {
         let ke = contents.optional_ke().filter(|ke| ke.group == group.id());
         let ke = ke.ok_or(Refusal::InvalidKe(group))?;
         let (payload, secret) = exchange(group, &ke.data, ctx)?;
         extra.push(payload);
-        shared = Some(secret);
+        secrets.push(secret);
     }
     if within == Within::CreateChildSa {
         contents.nonce()?;
@@ -259,7 +274,7 @@ pub(crate) fn answer(
     };
     Ok(Answered {
         agreed,
-        shared,
+        secrets,
         nonce,
         payloads,
     })
@@ -344,16 +359,16 @@ impl Asked {
     }
 }
 
-/// Our half of a Diffie-Hellman exchange that the peer began: the payload and the secret.
+/// Our half of a key exchange that the peer began: the payload and the secret.
 pub(crate) fn exchange(
     group: Group,
     theirs: &[u8],
     ctx: &mut Context<'_>,
 ) -> Result<(Payload, Secret), Misbehaved> {
-    let dh = DhKeyPair::generate(group, ctx.random).map_err(|_| Misbehaved::KeyExchange)?;
-    let payload = key_exchange(&dh);
-    let secret = dh.agree(theirs).map_err(|_| Misbehaved::KeyExchange)?;
-    Ok((payload, secret))
+    let answered = crypto::respond(group, theirs, ctx.random);
+    let (data, secret) = answered.map_err(|_| Misbehaved::KeyExchange)?;
+    let group = group.id();
+    Ok((Payload::Ke(KePayload { group, data }), secret))
 }
 
 /// The KE payload of our public value.

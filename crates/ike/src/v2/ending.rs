@@ -72,6 +72,9 @@ impl Sa {
 
     /// Forgets every request, waiting or in flight, and gives what it was asked to protect.
     pub(crate) fn abandon(&mut self, ctx: &mut Context<'_>) -> Vec<Acquire> {
+        if let Some(pending) = self.pending.take() {
+            pending.release(ctx);
+        }
         let kinds = std::mem::take(&mut self.exchanges)
             .into_iter()
             .map(|one| one.kind);

@@ -6,8 +6,10 @@ pub(crate) mod child;
 pub(crate) mod clock;
 mod collide;
 mod delete;
+mod followup;
 mod ike;
 pub(crate) mod liveness;
+mod pend;
 
 use wire::ike::{ExchangeType, Header, Malformed, NotifyType, Payload, PayloadType, ProtocolId};
 
@@ -17,6 +19,7 @@ use crate::error::{Error, Misbehaved};
 use crate::event::Reason;
 use crate::v2::contents::Contents;
 use crate::v2::crash;
+use crate::v2::followup::step;
 use crate::v2::install::error_payload;
 use crate::v2::nat::Path;
 use crate::v2::sa::{Exchange, Kind, Sa};
@@ -52,7 +55,9 @@ pub(crate) fn advance(
         }
         Proof::Response { payloads } => {
             sa.heard(ctx.now);
-            if let Some(exchange) = sa.finish(header.message_id) {
+            let finished = sa.finish(header.message_id);
+            let taken = finished.and_then(|one| step(sa, one, payloads, ctx));
+            if let Some((exchange, payloads)) = taken {
                 response(sa, exchange, payloads, ctx);
             }
         }
@@ -97,8 +102,10 @@ fn request(
 fn handle(sa: &mut Sa, request: &Request<'_>, contents: &Contents<'_>, ctx: &mut Context<'_>) {
     note_window(sa, contents);
     crash::keep(sa, contents);
-    if request.exchange == ExchangeType::INFORMATIONAL {
-        return delete::informed(sa, request, contents, ctx);
+    match request.exchange {
+        ExchangeType::INFORMATIONAL => return delete::informed(sa, request, contents, ctx),
+        ExchangeType::IKE_FOLLOWUP_KE => return followup::asked(sa, request, contents, ctx),
+        _ => {}
     }
     let about = |payload: &Payload| match payload {
         Payload::Sa(offer) => offer.proposals.first().map(|proposal| proposal.protocol),

@@ -1,5 +1,5 @@
 //! What the notifications of the first exchange agree on (RFC 7383 section 2.3, RFC 6023 section
-//! 3).
+//! 3, RFC 9242 section 3.1).
 
 use policy::pad::{Childless, IkeTemplate};
 use wire::ike::{NotifyType, Payload};
@@ -14,6 +14,8 @@ pub(crate) struct Features {
     pub(crate) fragmentation: bool,
     /// The responder takes an IKE_AUTH that asks for no child; an initiator does not say so.
     pub(crate) childless: bool,
+    /// IKE_INTERMEDIATE may come before IKE_AUTH.
+    pub(crate) intermediate: bool,
 }
 
 impl Features {
@@ -22,6 +24,7 @@ impl Features {
         Features {
             fragmentation: ike.fragment_size.is_some(),
             childless: false,
+            intermediate: wants_additional(ike),
         }
     }
 
@@ -31,6 +34,7 @@ impl Features {
         Features {
             fragmentation: ike.fragment_size.is_some() && theirs.fragmentation,
             childless: ike.childless != Childless::Never,
+            intermediate: wants_additional(ike) && theirs.intermediate,
         }
     }
 
@@ -40,6 +44,7 @@ impl Features {
         Features {
             fragmentation: ike.fragment_size.is_some() && theirs.fragmentation,
             childless: ike.childless == Childless::Prefer && theirs.childless,
+            intermediate: wants_additional(ike) && theirs.intermediate,
         }
     }
 
@@ -48,6 +53,7 @@ impl Features {
         Features {
             fragmentation: says(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED),
             childless: says(NotifyType::CHILDLESS_IKEV2_SUPPORTED),
+            intermediate: says(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED),
         }
     }
 
@@ -59,9 +65,17 @@ impl Features {
                 NotifyType::IKEV2_FRAGMENTATION_SUPPORTED,
             ),
             (self.childless, NotifyType::CHILDLESS_IKEV2_SUPPORTED),
+            (
+                self.intermediate,
+                NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED,
+            ),
         ];
         said.into_iter()
             .filter(|(is_said, _)| *is_said)
             .map(|(_, kind)| notify(kind))
     }
+}
+
+fn wants_additional(ike: &IkeTemplate) -> bool {
+    ike.proposals.iter().any(|one| one.additional.is_wanted())
 }

@@ -15,8 +15,14 @@ const AROUND_V6: usize = 40 + UDP + MARKER;
 const UDP: usize = 8;
 const MARKER: usize = 4;
 
-/// The longest message that is sent whole, for a configured size of IP packets.
-pub(crate) fn longest(size: u16, remote: IpAddr) -> usize {
+/// The longest message that is sent whole to an address, with a configured size of IP packets;
+/// `None` for any.
+pub(crate) fn limit(fragments: &Fragments, size: Option<u16>, remote: IpAddr) -> Option<usize> {
+    let size = size.filter(|_| fragments.agreed);
+    size.map(|size| longest(size, remote))
+}
+
+fn longest(size: u16, remote: IpAddr) -> usize {
     let around = match remote {
         IpAddr::V4(_) => AROUND_V4,
         IpAddr::V6(_) => AROUND_V6,

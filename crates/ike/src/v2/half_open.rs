@@ -23,7 +23,7 @@ use crate::v2::child::{self, Refusal, Within};
 use crate::v2::contents::Contents;
 use crate::v2::crash;
 use crate::v2::established::note_window;
-use crate::v2::fragments::Fragments;
+use crate::v2::fragments::{self, Fragments};
 use crate::v2::install::{error_payload, notify};
 use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::message::{self, Opened, Sealed};
@@ -32,6 +32,7 @@ use crate::v2::pair::PairKeys;
 use crate::v2::proof::{self, Proof};
 use crate::v2::proposal;
 use crate::v2::resume::{self, Shown};
+use crate::v2::rounds::{Between, Rounds};
 use crate::v2::sa::{Birth, Sa};
 use crate::v2::start::{announce, identification, own_identity};
 use crate::v2::sync;
@@ -43,6 +44,8 @@ pub(crate) enum Secrets {
         dh: DhKeyPair,
         public: Vec<u8>,
     },
+    /// Of a key encapsulation, which has no second half.
+    Shared(Secret),
     /// SK_d of the IKE SA that is resumed.
     Ticket(Secret),
     Ready(Keys),
@@ -66,7 +69,22 @@ pub(crate) struct HalfOpen {
     pub(crate) secret: Secrets,
     /// The ticket that the initiator showed.
     pub(crate) shown: Option<Shown>,
+    pub(crate) rounds: Rounds,
     pub(crate) fragments: Fragments,
+    /// As configured for the peer of this address.
+    pub(crate) fragment_size: Option<u16>,
+}
+
+/// An authentic message of the exchange that is due.
+pub(crate) enum Due {
+    /// A fragment of a message of which others are missing.
+    Part,
+    /// The last request again, with its answer.
+    Repeated(Sealed),
+    /// IKE_INTERMEDIATE.
+    Intermediate(Opened),
+    /// IKE_AUTH.
+    Auth(Opened),
 }
 
 /// What became of IKE_AUTH.
@@ -94,57 +112,122 @@ impl HalfOpen {
 
     /// Finishes the Diffie-Hellman exchange, once: what a message holds decides nothing here.
     fn unlock(&mut self) {
-        if matches!(self.secret, Secrets::Pending { .. } | Secrets::Ticket(_)) {
+        if !matches!(self.secret, Secrets::Ready(_) | Secrets::Unusable) {
             let pending = std::mem::replace(&mut self.secret, Secrets::Unusable);
             self.secret = self.finish(pending);
         }
     }
 
-    fn finish(&self, secrets: Secrets) -> Secrets {
-        let spis = Spis {
+    fn spis(&self) -> Spis {
+        Spis {
             initiator: self.peer_spi,
             responder: self.id.0,
-        };
-        let nonces = Nonces {
+        }
+    }
+
+    fn nonces(&self) -> Nonces<'_> {
+        Nonces {
             initiator: &self.initiator_nonce,
             responder: &self.responder_nonce,
-        };
+        }
+    }
+
+    fn finish(&self, secrets: Secrets) -> Secrets {
+        let (spis, nonces) = (self.spis(), self.nonces());
         match secrets {
             Secrets::Pending { dh, public } => match dh.agree(&public) {
                 Ok(shared) => Secrets::Ready(Keys::initial(self.suite, &shared, nonces, spis)),
                 Err(_) => Secrets::Unusable,
             },
+            Secrets::Shared(shared) => {
+                Secrets::Ready(Keys::initial(self.suite, &shared, nonces, spis))
+            }
             Secrets::Ticket(sk_d) => Secrets::Ready(Keys::resumed(self.suite, &sk_d, nonces, spis)),
             other => other,
         }
     }
 
     /// Looks at a datagram; nothing changes but that the keys are computed, and what is being put
-    /// together of fragments: `None` while some are missing.
+    /// together of fragments.
     ///
     /// # Errors
-    /// It is not the IKE_AUTH request of this handshake.
-    pub(crate) fn check(&mut self, decoded: &Decoded<'_>) -> Result<Option<Opened>, Discard> {
+    /// It is not the request of this handshake that is due.
+    pub(crate) fn check(&mut self, decoded: &Decoded<'_>) -> Result<Due, Discard> {
         let header = &decoded.header;
-        if header.exchange != ExchangeType::IKE_AUTH {
-            return Err(Discard::UnexpectedExchange);
-        }
         if header.initiator_spi != self.peer_spi {
             return Err(Discard::WrongPeerSpi);
         }
         if header.flags.response || !header.flags.initiator {
             return Err(Discard::WrongDirection);
         }
-        if header.message_id != 1 {
+        if let Some(answer) = self.rounds.again(decoded)? {
+            return Ok(Due::Repeated(answer.clone()));
+        }
+        let exchange = self.rounds.exchange();
+        if header.exchange != exchange {
+            return Err(Discard::UnexpectedExchange);
+        }
+        if header.message_id != self.rounds.message_id() {
             return Err(Discard::MessageId);
         }
         if decoded.encrypted.is_none() {
             return Err(Discard::NotEncrypted);
         }
+        let intermediate = exchange == ExchangeType::IKE_INTERMEDIATE;
+        if intermediate && !decoded.payloads.is_empty() {
+            return Err(Discard::UnexpectedPayloads);
+        }
         self.unlock();
-        match &self.secret {
-            Secrets::Ready(keys) => message::open(keys, &mut self.fragments, decoded),
-            _ => Err(Discard::KeyExchange),
+        let Secrets::Ready(keys) = &self.secret else {
+            return Err(Discard::KeyExchange);
+        };
+        let opened = message::open(keys, &mut self.fragments, decoded)?;
+        Ok(opened.map_or(Due::Part, |opened| match intermediate {
+            true => Due::Intermediate(opened),
+            false => Due::Auth(opened),
+        }))
+    }
+
+    /// Answers another key exchange before IKE_AUTH; in the place of an answer, how the handshake
+    /// ends.
+    pub(crate) fn intermediate(
+        &mut self,
+        header: &Header,
+        opened: &Opened,
+        back: (SocketAddr, SocketAddr),
+        ctx: &mut Context<'_>,
+    ) -> Option<Outcome> {
+        (self.path.local, self.path.remote) = back;
+        let response = self.header();
+        let remote = self.path.remote.ip();
+        let Secrets::Ready(keys) = &mut self.secret else {
+            return None;
+        };
+        let between = Between {
+            nonces: Nonces {
+                initiator: &self.initiator_nonce,
+                responder: &self.responder_nonce,
+            },
+            spis: Spis {
+                initiator: self.peer_spi,
+                responder: self.id.0,
+            },
+            longest: fragments::limit(&self.fragments, self.fragment_size, remote),
+        };
+        let request = (header, opened);
+        match self.rounds.answer(request, &response, keys, &between, ctx) {
+            Ok(answer) => {
+                ctx.transmit_all(&self.path, &answer);
+                None
+            }
+            Err(error) => Some(refused(
+                keys,
+                &response,
+                &self.path,
+                error,
+                opened.digest,
+                ctx,
+            )),
         }
     }
 
@@ -162,7 +245,8 @@ impl HalfOpen {
             Ok(payloads) => Contents::of(payloads).map_err(Error::Misbehaved),
             Err(why) => Err(Error::Misbehaved(Misbehaved::Malformed(*why))),
         };
-        let Secrets::Ready(keys) = std::mem::replace(&mut self.secret, Secrets::Unusable) else {
+        let Secrets::Ready(mut keys) = std::mem::replace(&mut self.secret, Secrets::Unusable)
+        else {
             let error = Error::Misbehaved(Misbehaved::KeyExchange);
             return Outcome::Refused {
                 error,
@@ -175,25 +259,7 @@ impl HalfOpen {
             .and_then(|contents| Ok((self.verify(&keys, &contents, found, now)?, contents)));
         match proven {
             Ok((proven, contents)) => self.establish(keys, proven, &contents, digest, ctx),
-            Err(error) => self.refuse(keys, error, digest, ctx),
-        }
-    }
-
-    fn refuse(
-        self,
-        mut keys: Keys,
-        error: Error,
-        digest: [u8; 32],
-        ctx: &mut Context<'_>,
-    ) -> Outcome {
-        let header = self.header();
-        let answer = message::protect(&mut keys, &header, &[error_payload(&error)], None);
-        let answer = answer.unwrap_or_default();
-        ctx.transmit_all(&self.path, &answer);
-        Outcome::Refused {
-            error,
-            digest,
-            answer,
+            Err(error) => refused(&mut keys, &self.header(), &self.path, error, digest, ctx),
         }
     }
 
@@ -203,7 +269,8 @@ impl HalfOpen {
             version: false,
             response: true,
         };
-        Header::new(self.peer_spi, self.id.0, ExchangeType::IKE_AUTH, flags, 1)
+        let (exchange, message_id) = (self.rounds.exchange(), self.rounds.message_id());
+        Header::new(self.peer_spi, self.id.0, exchange, flags, message_id)
     }
 
     /// Who the peer says it is, and whom it wants to talk to.
@@ -238,6 +305,7 @@ impl HalfOpen {
             message: &self.request,
             nonce: &self.responder_nonce,
             id,
+            int_auth: &self.int_auth(),
             sk_p: keys.sk_p(true),
         };
         let until = self.proof(&peer).check(&signed, contents, now)?;
@@ -273,7 +341,7 @@ impl HalfOpen {
 
     fn establish(
         self,
-        keys: Keys,
+        mut keys: Keys,
         proven: Proven,
         contents: &Contents<'_>,
         digest: [u8; 32],
@@ -288,7 +356,7 @@ impl HalfOpen {
         let header = self.header();
         let proven = match self.prove(&keys, &peer, &own_id) {
             Ok(proven) => proven,
-            Err(error) => return self.refuse(keys, error, digest, ctx),
+            Err(error) => return refused(&mut keys, &header, &self.path, error, digest, ctx),
         };
         let mut payloads = vec![Payload::IdResponder(own_id)];
         payloads.extend(proven.certificates);
@@ -302,7 +370,7 @@ impl HalfOpen {
             remote_id,
             path: self.path,
             keys,
-            requests: (0, 2),
+            requests: (0, self.rounds.message_id() + 1),
             fragmentation: self.fragments.agreed,
         };
         let mut sa = Sa::new(birth, ctx);
@@ -313,11 +381,7 @@ impl HalfOpen {
         note_window(&mut sa, contents);
         crash::keep(&mut sa, contents);
         sync::agree(&mut sa, contents);
-        let nonces = Nonces {
-            initiator: &self.initiator_nonce,
-            responder: &self.responder_nonce,
-        };
-        payloads.extend(first_child(&mut sa, contents, nonces, ctx));
+        payloads.extend(first_child(&mut sa, contents, self.nonces(), ctx));
         payloads.extend(resume::grant(&sa, contents, until, ctx));
         payloads.extend(sync::answer(&sa));
         payloads.extend(crash::give(ctx.config, &sa.peer, sa.spis(), &sa.path));
@@ -328,6 +392,10 @@ impl HalfOpen {
         sa.keep_answer(digest, answer);
         let contact = contents.notify(NotifyType::INITIAL_CONTACT).is_some();
         Outcome::Established(Box::new(sa), contact)
+    }
+
+    fn int_auth(&self) -> Vec<u8> {
+        self.rounds.int_auth.octets(self.rounds.message_id())
     }
 
     /// Our own proof.
@@ -341,9 +409,29 @@ impl HalfOpen {
             message: &self.response,
             nonce: &self.initiator_nonce,
             id: own_id,
+            int_auth: &self.int_auth(),
             sk_p: keys.sk_p(false),
         };
         self.proof(peer).prove(&signed, &self.request)
+    }
+}
+
+/// Tells the peer why a handshake ends here.
+fn refused(
+    keys: &mut Keys,
+    header: &Header,
+    path: &Path,
+    error: Error,
+    digest: [u8; 32],
+    ctx: &mut Context<'_>,
+) -> Outcome {
+    let answer = message::protect(keys, header, &[error_payload(&error)], None);
+    let answer = answer.unwrap_or_default();
+    ctx.transmit_all(path, &answer);
+    Outcome::Refused {
+        error,
+        digest,
+        answer,
     }
 }
 
@@ -376,7 +464,7 @@ fn first_child(
     let (peer, path) = (sa.peer.name.clone(), sa.path);
     match child::answer(contents, Within::IkeAuth, &peer, &path, path.hosts(), ctx) {
         Ok(answered) => {
-            let (inbound, outbound) = sa.keys.child(answered.agreed.suite, None, nonces);
+            let (inbound, outbound) = sa.keys.child(answered.agreed.suite, &[], nonces);
             let keys = PairKeys { inbound, outbound };
             sa.install(answered.agreed, keys, Outbound::Now, None, ctx);
             answered.payloads

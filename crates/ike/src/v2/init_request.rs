@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::discard::Discard;
 use crate::error::{Error, Incompatible, Misbehaved};
 use crate::limits;
-use crate::v2::child::{invalid_ke, key_exchange};
+use crate::v2::child::{exchange, invalid_ke, key_exchange};
 use crate::v2::contents::Contents;
 use crate::v2::features::Features;
 use crate::v2::fragments::Fragments;
@@ -23,6 +23,7 @@ use crate::v2::nat::{self, Nat, Path};
 use crate::v2::proof;
 use crate::v2::proposal::{self, Choice};
 use crate::v2::resume::Shown;
+use crate::v2::rounds::Rounds;
 
 /// An IKE_SA_INIT or IKE_SESSION_RESUME request that is complete and worth an answer.
 pub(crate) struct InitRequest<'a> {
@@ -152,6 +153,11 @@ impl<'a> InitRequest<'a> {
         if ke.data.len() != group.public_length() {
             return Err(misbehaved(Misbehaved::KeyExchange));
         }
+        let intermediate = NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED;
+        let possible = self.contents.notify(intermediate).is_some();
+        if !choice.suite.additional.is_empty() && !possible {
+            return Err(misbehaved(Misbehaved::ChoseWhatWasNotOffered));
+        }
         Ok(choice)
     }
 
@@ -162,10 +168,17 @@ impl<'a> InitRequest<'a> {
         peer: &Peer,
         ctx: &mut Context<'_>,
     ) -> Option<HalfOpen> {
-        let dh = DhKeyPair::generate(choice.suite.group, ctx.random).ok()?;
         let public = self.contents.ke().ok()?.data.clone();
-        let payloads = vec![Payload::Sa(choice.answer(Vec::new())), key_exchange(&dh)];
-        let secret = Secrets::Pending { dh, public };
+        let group = choice.suite.group;
+        // A KEM has nothing to finish later.
+        let (ke, secret) = if group.is_kem() {
+            let (ke, shared) = exchange(group, &public, ctx).ok()?;
+            (ke, Secrets::Shared(shared))
+        } else {
+            let dh = DhKeyPair::generate(group, ctx.random).ok()?;
+            (key_exchange(&dh), Secrets::Pending { dh, public })
+        };
+        let payloads = vec![Payload::Sa(choice.answer(Vec::new())), ke];
         self.answer(payloads, choice.suite, secret, None, peer, ctx)
     }
 
@@ -221,6 +234,11 @@ impl<'a> InitRequest<'a> {
         if shown.is_none() {
             payloads.extend(proof::invite(&ctx.config.pad, self.remote.ip()));
         }
+        // Who resumes has the secrets of all exchanges already.
+        let rounds = match shown {
+            Some(_) => Rounds::default(),
+            None => Rounds::new(suite.additional),
+        };
         let header = first_response(&self.decoded.header, id.0);
         let response = wire::ike::encode(&header, &payloads).ok()?;
         ctx.transmit(&path, response.clone());
@@ -236,8 +254,10 @@ impl<'a> InitRequest<'a> {
             initiator_nonce,
             responder_nonce,
             secret,
+            rounds,
             shown,
             fragments: Fragments::new(features.fragmentation),
+            fragment_size: peer.ike.fragment_size,
         })
     }
 }

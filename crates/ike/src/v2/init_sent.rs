@@ -3,6 +3,7 @@
 //!
 //! Each state holds exactly what is known then, and gives itself up for the next.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -16,13 +17,14 @@ use crate::context::Context;
 use crate::discard::Discard;
 use crate::error::{Error, Misbehaved};
 use crate::event::Event;
-use crate::id::IkeSaId;
 use crate::limits;
-use crate::v2::auth_sent::{AuthSent, Begun, Purpose, Step};
+use crate::v2::auth_sent::{Begun, Purpose, Step};
 use crate::v2::child::{key_exchange, wanted_group};
 use crate::v2::contents::Contents;
 use crate::v2::features::Features;
 use crate::v2::fragments::Fragments;
+use crate::v2::int_auth::IntAuth;
+use crate::v2::intermediate::{Onward, go_on};
 use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::nat::{self, Nat, Path};
 use crate::v2::proof;
@@ -261,10 +263,13 @@ impl InitSent {
         let (ke, nonce) = (contents.ke().map_err(bad)?, contents.nonce().map_err(bad)?);
         let group = dh.group();
         let same = suite.group == group && ke.group == group.id();
-        if !same || ke.data.len() != group.public_length() {
+        if !same || ke.data.len() != group.answer_length() {
             return Err(Discard::KeyExchange);
         }
         let seen = self.seen(decoded, contents, local, remote)?;
+        if !suite.additional.is_empty() && !seen.features.intermediate {
+            return Err(Discard::UnexpectedPayloads);
+        }
         let (public, nonce) = (ke.data.clone(), nonce.to_vec());
         Ok(InitProof::Answer {
             suite,
@@ -332,50 +337,73 @@ impl InitSent {
                 nonce,
                 seen,
             } => {
-                self.purpose.path.nat = seen.nat;
-                let (nonces, spis) = both(&self.nonce, &nonce, self.purpose.id, seen.peer_spi);
-                let Opening::Exchange(dh) = self.opening else {
-                    return Step::Next(Box::new(InitStep::Waiting(Box::new(self))));
+                let keys = |opening, nonces: Nonces<'_>, spis| match opening {
+                    Opening::Exchange(dh) => {
+                        let shared = dh.agree(&public).ok()?;
+                        let keys = Keys::initial(suite, &shared, nonces, spis);
+                        Some((keys, suite.additional.groups().collect(), None))
+                    }
+                    Opening::Ticket(_) => None,
                 };
-                let Ok(shared) = dh.agree(&public) else {
-                    let error = Error::Misbehaved(Misbehaved::KeyExchange);
-                    let pending = self.purpose.pending;
-                    return Step::Failed { error, pending };
-                };
-                let begun = Begun {
-                    keys: Keys::initial(suite, &shared, nonces, spis),
-                    purpose: self.purpose,
-                    peer_spi: seen.peer_spi,
-                    fragments: Fragments::new(seen.features.fragmentation),
-                    childless: seen.features.childless,
-                    own_nonce: self.nonce,
-                    peer_nonce: nonce,
-                    resumed: None,
-                };
-                return authenticate(begun, &self.request, answer, alone, ctx);
+                return self.go_on(nonce, seen, answer, alone, keys, ctx);
             }
             InitProof::Resumed { nonce, seen } => {
-                self.purpose.path.nat = seen.nat;
-                let (nonces, spis) = both(&self.nonce, &nonce, self.purpose.id, seen.peer_spi);
-                let Opening::Ticket(held) = self.opening else {
-                    return Step::Next(Box::new(InitStep::Waiting(Box::new(self))));
+                let keys = |opening, nonces: Nonces<'_>, spis| match opening {
+                    Opening::Ticket(held) => {
+                        let keys = Keys::resumed(held.suite, &held.sk_d, nonces, spis);
+                        Some((keys, VecDeque::new(), Some(held)))
+                    }
+                    Opening::Exchange(_) => None,
                 };
-                let begun = Begun {
-                    keys: Keys::resumed(held.suite, &held.sk_d, nonces, spis),
-                    purpose: self.purpose,
-                    peer_spi: seen.peer_spi,
-                    fragments: Fragments::new(seen.features.fragmentation),
-                    childless: seen.features.childless,
-                    own_nonce: self.nonce,
-                    peer_nonce: nonce,
-                    resumed: Some(held),
-                };
-                return authenticate(begun, &self.request, answer, alone, ctx);
+                return self.go_on(nonce, seen, answer, alone, keys, ctx);
             }
         }
         self.restarts += 1;
         self.send(ctx);
         Step::Next(Box::new(InitStep::Waiting(Box::new(self))))
+    }
+
+    /// Both sides have keys, which `keys` makes of what was offered for them.
+    fn go_on(
+        mut self,
+        peer_nonce: Vec<u8>,
+        seen: Seen,
+        answer: &[u8],
+        alone: bool,
+        keys: impl FnOnce(Opening, Nonces<'_>, Spis) -> Option<Start>,
+        ctx: &mut Context<'_>,
+    ) -> Step<InitStep> {
+        self.purpose.path.nat = seen.nat;
+        let nonces = Nonces {
+            initiator: &self.nonce,
+            responder: &peer_nonce,
+        };
+        let spis = Spis {
+            initiator: self.purpose.id.0,
+            responder: seen.peer_spi,
+        };
+        let Some((keys, additional, resumed)) = keys(self.opening, nonces, spis) else {
+            let error = Error::Misbehaved(Misbehaved::KeyExchange);
+            let pending = self.purpose.pending;
+            return Step::Failed { error, pending };
+        };
+        let begun = Begun {
+            purpose: self.purpose,
+            peer_spi: seen.peer_spi,
+            keys,
+            fragments: Fragments::new(seen.features.fragmentation),
+            childless: seen.features.childless,
+            alone,
+            own_message: self.request,
+            peer_message: answer.to_vec(),
+            additional,
+            int_auth: IntAuth::default(),
+            message_id: 1,
+            own_nonce: self.nonce,
+            peer_nonce,
+            resumed,
+        };
+        go_on(begun, ctx).map(InitStep::Onward)
     }
 
     /// The peer does not take the ticket, or says nothing to it: IKE_SA_INIT follows.
@@ -413,31 +441,8 @@ impl InitSent {
     }
 }
 
-/// Both nonces and both SPIs.
-fn both<'a>(ours: &'a [u8], theirs: &'a [u8], id: IkeSaId, peer_spi: u64) -> (Nonces<'a>, Spis) {
-    let nonces = Nonces {
-        initiator: ours,
-        responder: theirs,
-    };
-    let spis = Spis {
-        initiator: id.0,
-        responder: peer_spi,
-    };
-    (nonces, spis)
-}
-
-fn authenticate(
-    begun: Begun,
-    request: &[u8],
-    answer: &[u8],
-    alone: bool,
-    ctx: &mut Context<'_>,
-) -> Step<InitStep> {
-    match AuthSent::begin(begun, request, answer.to_vec(), alone, ctx) {
-        Ok(next) => Step::Next(Box::new(InitStep::Authenticating(Box::new(next)))),
-        Err((error, pending)) => Step::Failed { error, pending },
-    }
-}
+/// The first keys, the key exchanges to come, and the ticket if there was one.
+type Start = (Keys, VecDeque<Group>, Option<Arc<Held>>);
 
 /// A key pair of the group that we like best.
 fn first_key_pair(peer: &Peer, ctx: &mut Context<'_>) -> Option<DhKeyPair> {
@@ -451,5 +456,5 @@ fn first_key_pair(peer: &Peer, ctx: &mut Context<'_>) -> Option<DhKeyPair> {
 /// Where an answer to IKE_SA_INIT leads.
 pub(crate) enum InitStep {
     Waiting(Box<InitSent>),
-    Authenticating(Box<AuthSent>),
+    Onward(Onward),
 }

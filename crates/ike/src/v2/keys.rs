@@ -53,17 +53,26 @@ impl Keys {
         Keys::derive(suite, &skeyseed, nonces, spis)
     }
 
-    /// The keys of the IKE SA that replaces this one (section 2.18).
+    /// The keys of the IKE SA that replaces this one (section 2.18), with the secrets of additional
+    /// key exchanges (RFC 9370 section 2.2.4).
     pub(crate) fn rekeyed(
         &self,
         suite: IkeSuite,
         shared: &Secret,
+        additional: &[Secret],
         nonces: Nonces<'_>,
         spis: Spis,
     ) -> Self {
-        let parts = [shared.as_bytes(), nonces.initiator, nonces.responder];
+        let mut parts = vec![shared.as_bytes(), nonces.initiator, nonces.responder];
+        parts.extend(additional.iter().map(Secret::as_bytes));
         let skeyseed = self.suite.prf.compute(self.sk_d(), &parts);
         Keys::derive(suite, &skeyseed, nonces, spis)
+    }
+
+    /// The keys of the same IKE SA after an IKE_INTERMEDIATE exchange that agreed on another secret
+    /// (RFC 9370 section 2.2.2).
+    pub(crate) fn continued(&self, shared: &Secret, nonces: Nonces<'_>, spis: Spis) -> Self {
+        self.rekeyed(self.suite, shared, &[], nonces, spis)
     }
 
     /// The keys of an IKE SA that resumes another, which had this SK_d (RFC 5723 section 5.1).
@@ -189,20 +198,21 @@ impl Keys {
     }
 
     /// KEYMAT of a child: the keys of what the exchange's initiator sends, then of what its
-    /// responder sends (section 2.17).
+    /// responder sends (section 2.17). `secrets` are those of the key exchanges of its own, the
+    /// first and additional ones (RFC 9370 section 2.2.4).
     pub(crate) fn child(
         &self,
         suite: EspSuite,
-        shared: Option<&Secret>,
+        secrets: &[Secret],
         nonces: Nonces<'_>,
     ) -> (KeyMaterial, KeyMaterial) {
-        let shared = shared.map_or(&[][..], Secret::as_bytes);
-        child_keys(
-            self.suite.prf,
-            self.sk_d(),
-            suite,
-            &[shared, nonces.initiator, nonces.responder],
-        )
+        let (first, additional) = match secrets {
+            [] => (&[][..], secrets),
+            [first, additional @ ..] => (first.as_bytes(), additional),
+        };
+        let mut seed = vec![first, nonces.initiator, nonces.responder];
+        seed.extend(additional.iter().map(Secret::as_bytes));
+        child_keys(self.suite.prf, self.sk_d(), suite, &seed)
     }
 
     /// A copy for a protocol analyser.

@@ -23,6 +23,33 @@ pub(crate) struct Opened {
     pub(crate) digest: [u8; 32],
     /// The error is for octets that the peer itself sealed and that are no payloads.
     pub(crate) payloads: Result<Vec<Payload>, Malformed>,
+    /// The payloads as they were written.
+    pub(crate) inner: Inner,
+}
+
+/// A chain of payloads that is or will be encrypted.
+pub(crate) struct Inner {
+    /// The type of the first.
+    pub(crate) first: PayloadType,
+    pub(crate) text: Zeroizing<Vec<u8>>,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Inner {
+            first: PayloadType::NONE,
+            text: Zeroizing::default(),
+        }
+    }
+}
+
+impl Inner {
+    /// Writes payloads; `None` when they do not fit a message.
+    pub(crate) fn of(payloads: &[Payload]) -> Option<Self> {
+        let (first, text) = encode_payloads(payloads).ok()?;
+        let text = Zeroizing::new(text);
+        Some(Inner { first, text })
+    }
 }
 
 fn layout(keys: &Keys) -> Layout {
@@ -46,10 +73,20 @@ pub(crate) fn protect(
     payloads: &[Payload],
     longest: Option<usize>,
 ) -> Option<Sealed> {
-    let (first, inner) = encode_payloads(payloads).ok()?;
+    protect_inner(keys, header, &Inner::of(payloads)?, longest)
+}
+
+/// As [`protect`], of payloads that are written already.
+pub(crate) fn protect_inner(
+    keys: &mut Keys,
+    header: &Header,
+    inner: &Inner,
+    longest: Option<usize>,
+) -> Option<Sealed> {
+    let (first, inner) = (inner.first, &inner.text[..]);
     match longest.and_then(|longest| piece(layout(keys), inner.len(), longest)) {
-        None => Some(vec![seal(keys, header, first, None, &inner)?]),
-        Some(piece) => cut(keys, header, first, &inner, piece),
+        None => Some(vec![seal(keys, header, first, None, inner)?]),
+        Some(piece) => cut(keys, header, first, inner, piece),
     }
 }
 
@@ -118,8 +155,11 @@ pub(crate) fn open(
     let text = match unsealed(keys, encrypted, decoded)? {
         Ok(text) => text,
         Err(why) => {
-            let payloads = Err(why);
-            return Ok(Some(Opened { digest, payloads }));
+            return Ok(Some(Opened {
+                digest,
+                payloads: Err(why),
+                inner: Inner::default(),
+            }));
         }
     };
     let whole = match encrypted.fragment {
@@ -145,10 +185,15 @@ pub(crate) fn open(
         Ok(whole) => Opened {
             digest: whole.digest,
             payloads: decode_payloads(whole.first, &whole.text),
+            inner: Inner {
+                first: whole.first,
+                text: whole.text,
+            },
         },
         Err(why) => Opened {
             digest,
             payloads: Err(why),
+            inner: Inner::default(),
         },
     }))
 }

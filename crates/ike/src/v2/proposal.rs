@@ -1,6 +1,7 @@
 //! Algorithms: what is offered, what is chosen, and why nothing could be (RFC 7296 section 3.3).
 
 use crypto::{Encryption, Group, Integrity, Prf};
+use policy::additional::{Additional, AdditionalOffer};
 use policy::proposal::{EspProposal, EspSuite, IkeProposal, IkeSuite};
 use wire::ike::{Proposal, ProtocolId, SaPayload, Transform, TransformType};
 
@@ -52,6 +53,7 @@ impl Suite for IkeSuite {
             integrity,
             prf,
             group,
+            additional: additional(transforms, Some(group))?,
         })
     }
 }
@@ -75,9 +77,34 @@ impl Suite for EspSuite {
             encryption,
             integrity,
             group,
+            additional: additional(transforms, group)?,
             esn,
         })
     }
+}
+
+/// The additional key exchanges. No method may come twice, and none without a first exchange (RFC
+/// 9370 section 2.2.1).
+fn additional(transforms: &[Transform], first: Option<Group>) -> Option<Additional> {
+    let id = |kind| one(transforms, kind).map_or(0, |transform| transform.id);
+    let additional = Additional::from_ids(TransformType::ADDITIONAL.map(id))?;
+    let mut all: Vec<Group> = first.into_iter().chain(additional.groups()).collect();
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    let possible = first.is_some() || additional.is_empty();
+    (all.len() == count && possible).then_some(additional)
+}
+
+/// The transforms for additional key exchanges.
+fn additional_transforms(offer: &AdditionalOffer) -> impl Iterator<Item = Transform> {
+    let kinds = TransformType::ADDITIONAL.into_iter();
+    kinds.zip(offer.choices()).flat_map(|(kind, choices)| {
+        let id = |choice: &Option<Group>| choice.map_or(0, Group::id);
+        choices
+            .iter()
+            .map(move |choice| Transform::new(kind, id(choice)))
+    })
 }
 
 fn one(transforms: &[Transform], kind: TransformType) -> Option<&Transform> {
@@ -119,6 +146,7 @@ pub(crate) fn offer_ike(ours: &[IkeProposal], spi: Option<u64>) -> SaPayload {
             .chain(prf)
             .chain(integrity)
             .chain(groups)
+            .chain(additional_transforms(&one.additional))
             .collect()
     };
     number(ProtocolId::IKE, &spi, ours.iter().map(transforms))
@@ -140,10 +168,12 @@ pub(crate) fn offer_esp(ours: &[EspProposal], spi: u32, with_groups: bool) -> Sa
             .esn
             .iter()
             .map(|esn| new(TransformType::ESN, u16::from(*esn)));
+        let additional = additional_transforms(&one.additional).filter(|_| with_groups);
         encryption
             .chain(integrity)
             .chain(groups)
             .chain(esn)
+            .chain(additional)
             .collect()
     };
     number(
@@ -225,9 +255,16 @@ fn common(
     their: &Proposal,
     group: Option<u16>,
 ) -> Result<Vec<Transform>, (usize, Difference)> {
-    let mut chosen = Vec::new();
+    let mut chosen: Vec<Transform> = Vec::new();
     for (depth, kind) in kinds(our, their).into_iter().enumerate() {
-        let (ours, theirs) = (of_kind(our, kind), of_kind(their, kind));
+        let (mut ours, theirs) = (of_kind(our, kind), of_kind(their, kind));
+        if kind.is_additional() {
+            ours.retain(|one| !is_repeated(one, &chosen));
+            // Not to speak of an exchange is to leave it out.
+            if theirs.is_empty() && ours.iter().any(|one| one.id == 0) {
+                continue;
+            }
+        }
         let used = |one: &&&Transform| kind == TransformType::DH && Some(one.id) == group;
         let used = ours.iter().find(used).filter(|one| theirs.contains(one));
         let found = used.or_else(|| ours.iter().find(|one| theirs.contains(one)));
@@ -243,6 +280,12 @@ fn common(
         }
     }
     Ok(chosen)
+}
+
+/// Whether a key exchange method has been chosen already, for another exchange.
+fn is_repeated(method: &Transform, chosen: &[Transform]) -> bool {
+    let same = |one: &Transform| one.kind.is_key_exchange() && one.id == method.id;
+    method.id != 0 && chosen.iter().any(same)
 }
 
 /// The first difference of the two proposals that agree for longest.
@@ -272,7 +315,12 @@ pub(crate) fn accept<S: Suite>(
         let kinds = kinds(offer, chosen);
         let single = |kind: &TransformType| {
             let (offers, choices) = (of_kind(offer, *kind), of_kind(chosen, *kind));
-            matches!(choices.as_slice(), [choice] if offers.contains(choice))
+            match choices.as_slice() {
+                [choice] => offers.contains(choice),
+                // Not to speak of an exchange is to leave it out.
+                [] => kind.is_additional() && offers.iter().any(|one| one.id == 0),
+                _ => false,
+            }
         };
         offer.number == chosen.number
             && offer.protocol == chosen.protocol

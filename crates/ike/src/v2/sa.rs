@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crypto::DhKeyPair;
+use policy::Additional;
 use policy::identity::Identity;
 use policy::pad::Peer;
+use policy::proposal::IkeSuite;
 use policy::sa::ChildId;
 use wire::ike::ExchangeType;
 
@@ -16,13 +18,17 @@ use crate::event::{Doubt, Reason};
 use crate::id::{IkeSaId, Role};
 use crate::limits;
 use crate::v2::child::ChildOffer;
+use crate::v2::contents::Contents;
 use crate::v2::fragments::Fragments;
 use crate::v2::keys::{Keys, Spis};
 use crate::v2::message::Sealed;
 use crate::v2::nat::Path;
 use crate::v2::pair::Child;
+use crate::v2::pending::Pending;
+use crate::v2::proposal;
 use crate::v2::recovery::Recovery;
 use crate::v2::retransmit::Retransmit;
+use crate::v2::secrets::Followups;
 
 /// Where an IKE SA is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +83,16 @@ pub(crate) struct IkeOffer {
     pub(crate) new: IkeSaId,
     pub(crate) nonce: Vec<u8>,
     pub(crate) dh: DhKeyPair,
+    pub(crate) followups: Followups,
+}
+
+impl IkeOffer {
+    /// The additional key exchanges that an answer agrees to.
+    pub(crate) fn agreed(&self, peer: &Peer, answer: &Contents<'_>) -> Option<Additional> {
+        let offered = proposal::offer_ike(&peer.ike.proposals, Some(self.new.0));
+        let (suite, _) = proposal::accept::<IkeSuite>(&offered, answer.sa().ok()?).ok()?;
+        Some(suite.additional)
+    }
 }
 
 /// What the peer made while our own request for the same thing is in flight.
@@ -119,10 +135,15 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) fn exchange(&self) -> ExchangeType {
+        let create = |followups: &Followups| match followups.flying {
+            Some(_) => ExchangeType::IKE_FOLLOWUP_KE,
+            None => ExchangeType::CREATE_CHILD_SA,
+        };
         match self {
-            Kind::CreateChild { .. } | Kind::RekeyChild { .. } | Kind::RekeyIke { .. } => {
-                ExchangeType::CREATE_CHILD_SA
+            Kind::CreateChild { offer, .. } | Kind::RekeyChild { offer, .. } => {
+                create(&offer.followups)
             }
+            Kind::RekeyIke { offer, .. } => create(&offer.followups),
             Kind::Forgotten(exchange) => *exchange,
             _ => ExchangeType::INFORMATIONAL,
         }
@@ -206,6 +227,8 @@ pub(crate) struct Sa {
     pub(crate) expected_request: u32,
     pub(crate) answered: Option<Answered>,
     pub(crate) fragments: Fragments,
+    /// What the peer asked for and has yet to do more key exchanges for.
+    pub(crate) pending: Option<Box<Pending>>,
     /// Whether the other members of the cluster have to hear of a change.
     pub(crate) changed: bool,
     /// Whether it may speak.
@@ -277,6 +300,7 @@ impl Sa {
             expected_request: birth.requests.1,
             answered: None,
             fragments: Fragments::new(birth.fragmentation),
+            pending: None,
             changed: true,
             silence: Silence::None,
         }

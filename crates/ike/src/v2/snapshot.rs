@@ -7,6 +7,8 @@
 
 mod child;
 mod exchange;
+mod followups;
+mod key_pair;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -266,6 +268,7 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
         expected_request,
         answered,
         fragments,
+        pending: None,
         recovery,
         changed: false,
         silence: Silence::None,

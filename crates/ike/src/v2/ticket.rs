@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use crypto::{Encryption, Group, Integrity, OpeningKey, Prf, Random, SealingKey, Secret, prf_plus};
+use policy::additional::{self, Additional};
 use policy::identity::Identity;
 use policy::proposal::IkeSuite;
 use zeroize::Zeroizing;
@@ -12,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::ticket_keys::{TicketKey, TicketKeys};
 
 /// The format. Another one is another number.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Version, key id and the name of the ticket.
 const HEADER: usize = 1 + 4 + NAME;
 /// Octets of a ticket's name.
@@ -123,8 +124,12 @@ impl Contents {
     }
 }
 
-/// Transform ids of IANA: cipher and its key length, integrity, PRF, group; 0 for none.
-fn encode_suite(suite: IkeSuite) -> [u8; 10] {
+/// Octets of the numbers of a suite: five, and one for each additional key exchange.
+const SUITE: usize = 2 * (5 + additional::MOST);
+
+/// Transform ids of IANA: cipher and its key length, integrity, PRF, group, additional key
+/// exchanges; 0 for none.
+fn encode_suite(suite: IkeSuite) -> [u8; SUITE] {
     let numbers = [
         suite.encryption.id(),
         suite.encryption.key_bits_attribute().unwrap_or(0),
@@ -132,20 +137,22 @@ fn encode_suite(suite: IkeSuite) -> [u8; 10] {
         suite.prf.id(),
         suite.group.id(),
     ];
-    let mut octets = [0; 10];
+    let mut octets = [0; SUITE];
     let places = octets.chunks_mut(2);
+    let numbers = numbers.into_iter().chain(suite.additional.ids());
     for (place, number) in places.zip(numbers) {
         place.copy_from_slice(&number.to_be_bytes());
     }
     octets
 }
 
-fn decode_suite(octets: [u8; 10]) -> Option<IkeSuite> {
+fn decode_suite(octets: [u8; SUITE]) -> Option<IkeSuite> {
     let (numbers, _) = octets.as_chunks::<2>();
-    let [cipher, key_bits, integrity, prf, group] = *numbers else {
+    let [cipher, key_bits, integrity, prf, group, additional @ ..] = numbers else {
         return None;
     };
-    let number = u16::from_be_bytes;
+    let number = |octets: &[u8; 2]| u16::from_be_bytes(*octets);
+    let additional: [[u8; 2]; additional::MOST] = additional.try_into().ok()?;
     let some = |octets| Some(number(octets)).filter(|number| *number != 0);
     let integrity = match some(integrity) {
         Some(id) => Some(Integrity::from_id(id)?),
@@ -156,6 +163,7 @@ fn decode_suite(octets: [u8; 10]) -> Option<IkeSuite> {
         integrity,
         prf: Prf::from_id(number(prf))?,
         group: Group::from_id(number(group))?,
+        additional: Additional::from_ids(additional.map(u16::from_be_bytes))?,
     })
 }
 
@@ -203,6 +211,7 @@ mod tests {
                 integrity,
                 prf: Prf::HmacSha2_384,
                 group: Group::Ecp256,
+                additional: Additional::from_ids([36, 0, 37, 0, 0, 0, 0]).unwrap(),
             },
             sk_d: Secret::from_slice(&[9; 48]),
             holder: Identity::Fqdn("front.example".to_owned()),

@@ -110,7 +110,11 @@ impl Sa {
         if matches!(self.stage, Stage::Closed { .. }) {
             return Err(Discard::Busy);
         }
-        let known = [ExchangeType::CREATE_CHILD_SA, ExchangeType::INFORMATIONAL];
+        let known = [
+            ExchangeType::CREATE_CHILD_SA,
+            ExchangeType::INFORMATIONAL,
+            ExchangeType::IKE_FOLLOWUP_KE,
+        ];
         if !known.contains(&header.exchange) {
             return Err(Discard::UnexpectedExchange);
         }
@@ -142,8 +146,7 @@ impl Sa {
     /// The longest message that is sent whole; `None` for any.
     pub(crate) fn longest(&self) -> Option<usize> {
         let size = self.peer.ike.fragment_size;
-        let size = size.filter(|_| self.fragments.agreed);
-        size.map(|size| fragments::longest(size, self.path.remote.ip()))
+        fragments::limit(&self.fragments, size, self.path.remote.ip())
     }
 
     /// An unprotected response may be a hint that the peer has lost this IKE SA (section 2.21.4).

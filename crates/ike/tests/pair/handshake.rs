@@ -3,6 +3,7 @@
 use crate::harness::*;
 use crypto::{Encryption, Group, Integrity, Prf};
 use ike::{Command, Cookies, Discard, Error, Event, Incompatible, NotAuthentic, Role};
+use policy::AdditionalOffer;
 use policy::child::{ChildTemplate, Mode};
 use policy::identity::Identity;
 use policy::pad::IkePort;
@@ -67,11 +68,13 @@ fn with_algorithms(encryption: Encryption, integrity: Option<Integrity>, prf: Pr
             integrity: integrity.into_iter().collect(),
             prf: vec![prf],
             groups: vec![group],
+            additional: AdditionalOffer::default(),
         }];
         setup.child[side].proposals = vec![EspProposal {
             encryption: vec![encryption],
             integrity: integrity.into_iter().collect(),
             groups: vec![group],
+            additional: AdditionalOffer::default(),
             esn: vec![false],
         }];
     }
@@ -242,6 +245,7 @@ fn no_common_algorithm_shows_both_sides_and_the_first_difference() {
         integrity: vec![],
         prf: vec![Prf::HmacSha2_256],
         groups: vec![Group::Curve25519],
+        additional: AdditionalOffer::default(),
     };
     setup.ike[A].proposals = vec![one(Encryption::ChaCha20Poly1305)];
     setup.ike[B].proposals = vec![one(Encryption::AesGcm16 { key_bits: 256 })];

@@ -566,7 +566,8 @@ impl Pair {
         for host in &self.hosts {
             assert!(
                 host.sad.values().all(|one| one.active),
-                "a pair does not send"
+                "a pair does not send\n{}",
+                self.story()
             );
         }
         for (one, other) in [(a, b), (b, a)] {

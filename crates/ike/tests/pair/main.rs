@@ -11,6 +11,7 @@ mod handshake;
 mod harness;
 mod hostile;
 mod ladder;
+mod multiple;
 mod nat;
 mod network;
 mod rekey;

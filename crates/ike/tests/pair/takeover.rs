@@ -20,11 +20,15 @@ fn setup() -> Setup {
     }
 }
 
-/// That, and with every message in fragments.
-fn setups() -> [Setup; 2] {
+/// That; with every message in fragments; and with more than one key exchange in each.
+fn setups() -> [Setup; 3] {
     let mut cut = setup();
     cut.ike.iter_mut().for_each(in_fragments);
-    [setup(), cut]
+    let multiple = Setup {
+        config: clustered,
+        ..crate::multiple::setup()
+    };
+    [setup(), cut, multiple]
 }
 
 fn epoch(epoch: u16) -> Takeover {

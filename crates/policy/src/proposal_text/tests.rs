@@ -18,20 +18,41 @@ fn ciphers(aead: bool) -> Vec<Encryption> {
         .collect()
 }
 
+fn additional() -> impl Strategy<Value = AdditionalOffer> {
+    let choice = (
+        0..MOST,
+        prop::option::of(prop::sample::select(Group::ALL.to_vec())),
+    );
+    prop::collection::vec(choice, 0..8).prop_map(|choices| {
+        let mut offer = AdditionalOffer::default();
+        for (exchange, choice) in choices {
+            offer.add(exchange, choice);
+        }
+        offer
+    })
+}
+
 fn ike() -> impl Strategy<Value = IkeProposal> {
-    let rest = || (some(Prf::ALL.to_vec()), some(Group::ALL.to_vec()));
-    let aead = (some(ciphers(true)), rest()).prop_map(|(encryption, (prf, groups))| IkeProposal {
-        encryption,
-        integrity: Vec::new(),
-        prf,
-        groups,
+    let rest = || {
+        let (prf, groups) = (some(Prf::ALL.to_vec()), some(Group::ALL.to_vec()));
+        (prf, groups, additional())
+    };
+    let aead = (some(ciphers(true)), rest()).prop_map(|(encryption, (prf, groups, additional))| {
+        IkeProposal {
+            encryption,
+            integrity: Vec::new(),
+            prf,
+            groups,
+            additional,
+        }
     });
     let other = (some(ciphers(false)), some(Integrity::ALL.to_vec()), rest()).prop_map(
-        |(encryption, integrity, (prf, groups))| IkeProposal {
+        |(encryption, integrity, (prf, groups, additional))| IkeProposal {
             encryption,
             integrity,
             prf,
             groups,
+            additional,
         },
     );
     prop_oneof![aead, other]
@@ -41,19 +62,30 @@ fn esp() -> impl Strategy<Value = EspProposal> {
     let rest = || {
         let groups = (0..=Group::ALL.len())
             .prop_flat_map(|count| subsequence(Group::ALL.to_vec(), count).prop_shuffle());
-        (groups, some(vec![true, false]))
+        // Additional exchanges need a first one.
+        let both =
+            (groups, additional()).prop_map(|(groups, additional)| match groups.is_empty() {
+                true => (groups, AdditionalOffer::default()),
+                false => (groups, additional),
+            });
+        (both, some(vec![true, false]))
     };
-    let aead = (some(ciphers(true)), rest()).prop_map(|(encryption, (groups, esn))| EspProposal {
-        encryption,
-        integrity: Vec::new(),
-        groups,
-        esn,
-    });
+    let aead =
+        (some(ciphers(true)), rest()).prop_map(|(encryption, ((groups, additional), esn))| {
+            EspProposal {
+                encryption,
+                integrity: Vec::new(),
+                groups,
+                additional,
+                esn,
+            }
+        });
     let other = (some(ciphers(false)), some(Integrity::ALL.to_vec()), rest()).prop_map(
-        |(encryption, integrity, (groups, esn))| EspProposal {
+        |(encryption, integrity, ((groups, additional), esn))| EspProposal {
             encryption,
             integrity,
             groups,
+            additional,
             esn,
         },
     );
@@ -114,6 +146,16 @@ fn words_as_strongswan_has_them() {
         "aes128gcm16-x25519-esn-noesn"
     );
     assert_eq!(esp("aes256-sha512-noesn").unwrap(), "aes256-sha512-noesn");
+    let hybrid = "aes256gcm16-prfsha384-x25519-ke1_mlkem768-ke1_none-ke3_mlkem1024";
+    assert_eq!(ike(hybrid).unwrap(), hybrid);
+    assert_eq!(
+        ike("aes256gcm16-prfsha384-ke1_curve25519-mlkem768").unwrap(),
+        "aes256gcm16-prfsha384-mlkem768-ke1_x25519"
+    );
+    assert_eq!(
+        esp("aes256gcm16-ke1_mlkem768-x25519-esn").unwrap(),
+        "aes256gcm16-x25519-ke1_mlkem768-esn"
+    );
 }
 
 #[test]
@@ -130,5 +172,12 @@ fn refusals_say_what_to_do() {
     assert!(esp("aes128gcm16-sha256").contains("authenticates by itself"));
     assert!(esp("aes128gcm16-aes128gcm16").contains("named twice"));
     assert!(esp("aes128gcm16-prfsha256").contains("no pseudo-random function"));
+    assert!(ike("aes256gcm16-prfsha384-x25519-ke1_mlkem786").contains("did you mean `mlkem768`"));
+    assert!(ike("aes256gcm16-prfsha384-x25519-ke8_mlkem768").contains("no algorithm"));
+    assert!(ike("aes256gcm16-prfsha384-x25519-ke1_aes128").contains("no algorithm `aes128`"));
+    assert!(ike("aes256gcm16-prfsha384-x25519-ke1_none-ke1_none").contains("named twice"));
+    assert!(ike("aes256gcm16-prfsha384-x25519-ke1_modp1024").contains("is not offered"));
+    assert!(ike("aes256gcm16-prfsha384-ke1_mlkem768").contains("add for example `x25519`"));
+    assert!(esp("aes256gcm16-ke1_mlkem768").contains("add for example `x25519`"));
     assert!(esp("").contains("at least a cipher"));
 }

@@ -191,6 +191,7 @@ fn esp(dice: &mut Dice) -> Vec<EspProposal> {
         encryption: vec![encryption],
         integrity: integrity.into_iter().collect(),
         groups: Vec::new(),
+        additional: policy::AdditionalOffer::default(),
         esn: vec![true, false],
     };
     match dice.below(5) {

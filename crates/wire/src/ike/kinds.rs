@@ -51,12 +51,43 @@ names! {
 }
 
 names! {
-    /// The kind of a transform (RFC 7296 section 3.3.2). `DH` is IANA's "Key Exchange Method".
+    /// The kind of a transform (RFC 7296 section 3.3.2, RFC 9370 section 2.2.1). `DH` is IANA's
+    /// "Key Exchange Method".
     TransformType(u8) {
         ENCR = 1,
         PRF = 2,
         INTEG = 3,
         DH = 4,
         ESN = 5,
+        ADDKE1 = 6,
+        ADDKE2 = 7,
+        ADDKE3 = 8,
+        ADDKE4 = 9,
+        ADDKE5 = 10,
+        ADDKE6 = 11,
+        ADDKE7 = 12,
+    }
+}
+
+impl TransformType {
+    /// The kinds of the additional key exchanges, in the order in which they are done (RFC 9370).
+    pub const ADDITIONAL: [TransformType; 7] = [
+        TransformType::ADDKE1,
+        TransformType::ADDKE2,
+        TransformType::ADDKE3,
+        TransformType::ADDKE4,
+        TransformType::ADDKE5,
+        TransformType::ADDKE6,
+        TransformType::ADDKE7,
+    ];
+
+    /// Whether it is for an additional key exchange.
+    pub fn is_additional(self) -> bool {
+        TransformType::ADDITIONAL.contains(&self)
+    }
+
+    /// Whether its numbers are those of key exchange methods.
+    pub fn is_key_exchange(self) -> bool {
+        self == TransformType::DH || self.is_additional()
     }
 }

@@ -75,6 +75,9 @@ registry! {
         ECP_521 = 21,
         CURVE25519 = 31,
         CURVE448 = 32,
+        ML_KEM_512 = 35,
+        ML_KEM_768 = 36,
+        ML_KEM_1024 = 37,
     }
 }
 
@@ -152,7 +155,7 @@ pub fn transform_name(kind: TransformType, id: u16) -> Option<&'static str> {
         TransformType::ENCR => encryption_name(id),
         TransformType::PRF => prf_name(id),
         TransformType::INTEG => integrity_name(id),
-        TransformType::DH => group_name(id),
+        kind if kind.is_key_exchange() => group_name(id),
         TransformType::ESN => esn_name(id),
         _ => None,
     }

@@ -16,6 +16,7 @@ use crate::v2::install::acquire_failed;
 use crate::v2::pair::Stage as ChildStage;
 use crate::v2::proposal;
 use crate::v2::sa::{IkeOffer, Kind, Sa, Stage, Task};
+use crate::v2::secrets::Followups;
 
 /// Starts what may start.
 pub(crate) fn pump(sa: &mut Sa, ctx: &mut Context<'_>) {
@@ -71,11 +72,24 @@ fn next(sa: &mut Sa) -> Option<Task> {
     if let Some(at) = sa.tasks.iter().position(closes) {
         return sa.tasks.remove(at);
     }
-    let alone = matches!(sa.tasks.front(), Some(Task::RekeyIke { .. }));
-    if sa.stage != Stage::Live || (alone && !sa.exchanges.is_empty()) {
+    if sa.stage != Stage::Live {
         return None;
     }
-    sa.tasks.pop_front()
+    // What the peer has begun and not finished comes first.
+    let waits = |task: &Task| sa.pending.is_some() && creates(task);
+    let at = sa.tasks.iter().position(|task| !waits(task))?;
+    let alone = matches!(sa.tasks.get(at), Some(Task::RekeyIke { .. }));
+    if alone && !sa.exchanges.is_empty() {
+        return None;
+    }
+    sa.tasks.remove(at)
+}
+
+fn creates(task: &Task) -> bool {
+    matches!(
+        task,
+        Task::CreateChild { .. } | Task::RekeyChild { .. } | Task::RekeyIke { .. }
+    )
 }
 
 /// Asks for a new child.
@@ -153,6 +167,7 @@ pub(crate) fn rekey_ike(sa: &mut Sa, group: Option<Group>, tries: u8, ctx: &mut 
         new: ctx.reserve_ike(),
         nonce: ctx.nonce(),
         dh,
+        followups: Followups::default(),
     };
     let payloads = [
         Payload::Sa(proposal::offer_ike(
@@ -188,7 +203,11 @@ pub(crate) fn close_child(sa: &mut Sa, id: ChildId, reason: Reason, ctx: &mut Co
     if child.stage == ChildStage::Deleting {
         return;
     }
-    child.stage = ChildStage::Deleting;
+    let replaced = std::mem::replace(&mut child.stage, ChildStage::Deleting);
+    // What takes its place must send before it is gone.
+    if let ChildStage::Replaced { by, .. } = replaced {
+        sa.activate(by, ctx);
+    }
     if !matches!(reason, Reason::Rekeyed | Reason::Redundant) {
         sa.unplug(id, reason, ctx);
     }

@@ -17,9 +17,11 @@ use crate::v2::collision::{Answer, Asked, answer, lowest, ours_is_redundant};
 use crate::v2::contents::Contents;
 use crate::v2::established::begin::{close_child, create_child, rekey_child};
 use crate::v2::established::collide::{doing, doing_to};
+use crate::v2::established::pend;
 use crate::v2::install::{acquire_failed, error_payload, notify};
 use crate::v2::keys::Nonces;
 use crate::v2::pair::{PairKeys, Stage as ChildStage};
+use crate::v2::pending::About;
 use crate::v2::sa::{Kind, Rival, Sa, Task};
 use crate::v2::window::Request;
 
@@ -60,7 +62,7 @@ pub(crate) fn asked(
     let hosts = old.and_then(|old| sa.child(old)?.hosts());
     let hosts = hosts.unwrap_or_else(|| path.hosts());
     match answer_child(contents, Within::CreateChildSa, &peer, &path, hosts, ctx) {
-        Ok(answered) => agree(sa, request, contents, answered, old, verdict, ctx),
+        Ok(answered) => take(sa, request, contents, answered, old, verdict, ctx),
         Err(Refusal::InvalidKe(group)) => sa.respond(request, &[invalid_ke(group)], ctx),
         Err(Refusal::Error(error)) => {
             sa.respond(request, &[error_payload(&error)], ctx);
@@ -73,23 +75,50 @@ pub(crate) fn asked(
     }
 }
 
-fn agree(
+/// Answers as was agreed: the child comes to be now, or after more key exchanges.
+fn take(
     sa: &mut Sa,
     request: &Request<'_>,
     contents: &Contents<'_>,
-    answered: Answered,
+    mut answered: Answered,
     old: Option<ChildId>,
     verdict: Answer,
     ctx: &mut Context<'_>,
 ) {
     let theirs = contents.nonce().unwrap_or_default();
+    let additional = answered.agreed.suite.additional;
+    if additional.is_empty() {
+        return agree(sa, request, theirs, answered, old, verdict, ctx);
+    }
+    if pend::must_wait(sa, verdict) {
+        ctx.registry.release_esp(answered.agreed.inbound_spi);
+        return sa.respond(request, &[notify(NotifyType::TEMPORARY_FAILURE)], ctx);
+    }
+    let payloads = std::mem::take(&mut answered.payloads);
+    let about = About::Child {
+        answered: Box::new(answered),
+        theirs: theirs.to_vec(),
+        old,
+    };
+    pend::begin(sa, request, payloads, additional.groups(), about, ctx);
+}
+
+/// The child that a peer asked for comes to be.
+pub(crate) fn agree(
+    sa: &mut Sa,
+    request: &Request<'_>,
+    theirs: &[u8],
+    answered: Answered,
+    old: Option<ChildId>,
+    verdict: Answer,
+    ctx: &mut Context<'_>,
+) {
     let nonces = Nonces {
         initiator: theirs,
         responder: &answered.nonce,
     };
-    let (inbound, outbound) =
-        sa.keys
-            .child(answered.agreed.suite, answered.shared.as_ref(), nonces);
+    let suite = answered.agreed.suite;
+    let (inbound, outbound) = sa.keys.child(suite, &answered.secrets, nonces);
     // Who rekeys uses the new pair first; we follow when its Delete or its packets tell us.
     let when = if old.is_some() {
         Outbound::Later
@@ -318,12 +347,12 @@ fn accept(
             ctx.registry.release_esp(inbound_spi);
             Err(Error::Refused(NotifyType::CHILD_SA_NOT_FOUND))
         }
-        Ok((theirs, (agreed, shared))) => {
+        Ok((theirs, (agreed, secrets))) => {
             let nonces = Nonces {
                 initiator: &ours,
                 responder: theirs,
             };
-            let (outbound, inbound) = sa.keys.child(agreed.suite, shared.as_ref(), nonces);
+            let (outbound, inbound) = sa.keys.child(agreed.suite, &secrets, nonces);
             let keys = PairKeys { inbound, outbound };
             Ok(sa.install(agreed, keys, when, replaces, ctx))
         }

@@ -11,7 +11,7 @@ use crate::limits;
 use crate::output::Output;
 use crate::timer::Timer;
 use crate::v2::established::begin::close_child;
-use crate::v2::established::liveness;
+use crate::v2::established::{liveness, pend};
 use crate::v2::pair::Stage as ChildStage;
 use crate::v2::recovery::Attempts;
 use crate::v2::sa::{Sa, Stage, Task};
@@ -41,6 +41,7 @@ pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
         named(exchanges.min(), Timer::Retransmit),
         named(attempts, Timer::Retransmit),
         named(replaced, Timer::Expire),
+        named(sa.pending.as_ref().map(|one| one.until), Timer::Expire),
         named(sa.delayed.iter().map(|one| one.0).min(), Timer::Retry),
         named(live.and(sa.rekey_at), Timer::RekeyIke),
         named(live.map(|()| sa.expire_at), Timer::Lifetime),
@@ -88,6 +89,7 @@ pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
             false => close(sa, Reason::Rekeyed),
         };
     }
+    pend::expire(sa, now, ctx);
     sa.wake(now);
     children(sa, ctx);
     if sa.stage != Stage::Live {

@@ -16,10 +16,13 @@ use crate::v2::contents::Contents;
 use crate::v2::crash;
 use crate::v2::established::begin::rekey_ike;
 use crate::v2::established::collide::doing_to_ike;
+use crate::v2::established::pend;
 use crate::v2::install::{error_payload, notify};
 use crate::v2::keys::{Nonces, Spis};
+use crate::v2::pending::{About, Made};
 use crate::v2::proposal::{self, Choice};
 use crate::v2::sa::{Birth, Effect, IkeOffer, Kind, Rival, Sa, Stage, Task};
+use crate::v2::secrets::is_complete;
 use crate::v2::window::Request;
 
 /// The peer wants an IKE SA in the place of this one.
@@ -79,6 +82,9 @@ fn agree(
     else {
         return;
     };
+    if !choice.suite.additional.is_empty() && pend::must_wait(sa, verdict) {
+        return sa.respond(request, &[notify(NotifyType::TEMPORARY_FAILURE)], ctx);
+    }
     let group = choice.suite.group;
     if ke.group != group.id() {
         return sa.respond(request, &[invalid_ke(group)], ctx);
@@ -92,27 +98,59 @@ fn agree(
         }
     };
     let (id, ours) = (ctx.reserve_ike(), ctx.nonce());
-    let nonces = Nonces {
-        initiator: theirs,
-        responder: &ours,
-    };
-    let next = Next {
-        role: Role::Responder,
-        id,
-        peer_spi,
-        suite: choice.suite,
-    };
-    let mut new = successor(sa, next, &shared, nonces, ctx);
     let answer = choice.answer(id.0.to_be_bytes().to_vec());
+    let spis = Spis {
+        initiator: peer_spi,
+        responder: id.0,
+    };
     let mut payloads = vec![
         Payload::Sa(answer),
         Payload::Nonce(Nonce(ours.clone())),
         payload,
     ];
-    payloads.extend(crash::give(ctx.config, &new.peer, new.spis(), &new.path));
-    sa.respond(request, &payloads, ctx);
+    payloads.extend(crash::give(ctx.config, &sa.peer, spis, &sa.path));
+    let made = Made {
+        id,
+        peer_spi,
+        suite: choice.suite,
+        shared,
+        additional: Vec::new(),
+        theirs: theirs.to_vec(),
+        ours,
+    };
+    match choice.suite.additional {
+        additional if additional.is_empty() => make(sa, request, &payloads, made, verdict, ctx),
+        additional => {
+            let about = About::Ike(Box::new(made));
+            pend::begin(sa, request, payloads, additional.groups(), about, ctx);
+        }
+    }
+}
+
+/// The IKE SA that the peer wants in the place of this one comes to be.
+pub(crate) fn make(
+    sa: &mut Sa,
+    request: &Request<'_>,
+    payloads: &[Payload],
+    made: Made,
+    verdict: Answer,
+    ctx: &mut Context<'_>,
+) {
+    let id = made.id;
+    let nonces = Nonces {
+        initiator: &made.theirs,
+        responder: &made.ours,
+    };
+    let next = Next {
+        role: Role::Responder,
+        id,
+        peer_spi: made.peer_spi,
+        suite: made.suite,
+    };
+    let mut new = successor(sa, next, (&made.shared, &made.additional[..]), nonces, ctx);
+    sa.respond(request, payloads, ctx);
     if verdict == Answer::AsUsualThenCompare {
-        let lowest = lowest(theirs, &ours).to_vec();
+        let lowest = lowest(&made.theirs, &made.ours).to_vec();
         for exchange in &mut sa.exchanges {
             if let Kind::RekeyIke { rival, .. } = &mut exchange.kind {
                 *rival = Some(Rival {
@@ -218,6 +256,9 @@ fn accept(
         .dh
         .agree(&ke.data)
         .map_err(|_| Misbehaved::KeyExchange)?;
+    if !is_complete(&offer.followups.secrets, suite.additional) {
+        return Err(Misbehaved::KeyExchange);
+    }
     let nonces = Nonces {
         initiator: &offer.nonce,
         responder: theirs,
@@ -228,7 +269,8 @@ fn accept(
         peer_spi,
         suite,
     };
-    let mut new = successor(sa, next, &shared, nonces, ctx);
+    let secrets = (&shared, &offer.followups.secrets[..]);
+    let mut new = successor(sa, next, secrets, nonces, ctx);
     crash::keep(&mut new, contents);
     crash::give_soon(&mut new, ctx.config);
     Ok((new, lowest(&offer.nonce, theirs).to_vec()))
@@ -246,7 +288,7 @@ struct Next {
 fn successor(
     sa: &Sa,
     next: Next,
-    shared: &Secret,
+    (shared, additional): (&Secret, &[Secret]),
     nonces: Nonces<'_>,
     ctx: &mut Context<'_>,
 ) -> Sa {
@@ -274,7 +316,7 @@ fn successor(
         remote_id: sa.remote_id.clone(),
         local_id: sa.local_id.clone(),
         path: sa.path,
-        keys: sa.keys.rekeyed(suite, shared, nonces, spis),
+        keys: sa.keys.rekeyed(suite, shared, additional, nonces, spis),
         requests: (0, 0),
         fragmentation: sa.fragments.agreed,
     };

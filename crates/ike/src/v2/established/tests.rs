@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crypto::{Encryption, Group, Prf, Secret, SeededRandom};
+use policy::Additional;
 use policy::auth::Auth;
 use policy::child::ChildTemplate;
 use policy::identity::Identity;
@@ -35,6 +36,7 @@ const SPIS: Spis = Spis {
     responder: 2,
 };
 const SUITE: IkeSuite = IkeSuite {
+    additional: Additional::NONE,
     encryption: Encryption::AesGcm16 { key_bits: 128 },
     integrity: None,
     prf: Prf::HmacSha2_256,
@@ -138,6 +140,7 @@ impl Bench {
                     encryption,
                     integrity: None,
                     group: None,
+                    additional: Additional::NONE,
                     esn: true,
                 },
                 inbound_spi: ctx.reserve_esp(sa.path.local.ip()),
@@ -152,7 +155,7 @@ impl Bench {
                 initiator: b"1",
                 responder: b"2",
             };
-            let (inbound, outbound) = sa.keys.child(agreed.suite, None, nonces);
+            let (inbound, outbound) = sa.keys.child(agreed.suite, &[], nonces);
             sa.install(
                 agreed,
                 PairKeys { inbound, outbound },

@@ -4,6 +4,7 @@ use super::*;
 use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::message::{Opened, open, protect};
 use crypto::{Encryption, Group, Integrity, Prf, Secret};
+use policy::additional::Additional;
 use policy::proposal::IkeSuite;
 use proptest::prelude::*;
 use wire::ike::{Decoded, ExchangeType, Flags, Payload, Unknown, decode};
@@ -23,6 +24,7 @@ fn keys(aead: bool) -> Keys {
         integrity: (!aead).then_some(Integrity::HmacSha2_256_128),
         prf: Prf::HmacSha2_256,
         group: Group::Curve25519,
+        additional: Additional::NONE,
     };
     let nonces = Nonces {
         initiator: b"one",

@@ -15,6 +15,7 @@ fn ike(encryption: Vec<Encryption>, integrity: Vec<Integrity>, groups: Vec<Group
             integrity,
             prf,
             groups,
+            additional: AdditionalOffer::default(),
         }],
         None,
     )
@@ -133,4 +134,81 @@ fn an_answer_that_was_not_offered_is_refused() {
         let again = answer.proposals[0].transforms[0].clone();
         answer.proposals[0].transforms.push(again);
     });
+}
+
+fn parsed(texts: &[&str]) -> SaPayload {
+    let ours: Vec<IkeProposal> = texts.iter().map(|text| text.parse().unwrap()).collect();
+    offer_ike(&ours, None)
+}
+
+/// What is agreed, as it is printed from the prf on; the initiator accepts it.
+fn additional(ours: &[&str], theirs: &[&str]) -> Option<String> {
+    let with = |texts: &[&str]| {
+        let all: Vec<String> = texts
+            .iter()
+            .map(|text| format!("aes128gcm16-prfsha256-x25519{text}"))
+            .collect();
+        parsed(&all.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let (ours, theirs) = (with(ours), with(theirs));
+    let choice = choose::<IkeSuite>(&ours, &theirs, None).ok()?;
+    let (suite, _) = accept::<IkeSuite>(&theirs, &choice.answer(vec![])).unwrap();
+    let text = suite.to_string();
+    assert_eq!(text, choice.suite.to_string());
+    text.strip_prefix("aes128gcm16-prfsha256-x25519")
+        .map(str::to_owned)
+}
+
+#[test]
+fn additional_key_exchanges_are_agreed_one_by_one() {
+    let agreed = |text: &str| Some(text.to_owned());
+    let both = ["-ke1_mlkem768-ke2_mlkem1024"];
+    assert_eq!(additional(&both, &both), agreed(both[0]));
+    let choice = ["-ke1_mlkem1024-ke1_mlkem768"];
+    assert_eq!(
+        additional(&choice, &["-ke1_mlkem768"]),
+        agreed("-ke1_mlkem768")
+    );
+    assert_eq!(additional(&["-ke1_mlkem768"], &["-ke1_mlkem1024"]), None);
+    // Who insists gets nothing from who does not know it, nor the other way round.
+    assert_eq!(additional(&["-ke1_mlkem768"], &[""]), None);
+    assert_eq!(additional(&[""], &["-ke1_mlkem768"]), None);
+    // Who does not insist says so.
+    let optional = ["-ke1_mlkem768-ke1_none"];
+    assert_eq!(additional(&optional, &optional), agreed("-ke1_mlkem768"));
+    assert_eq!(additional(&optional, &[""]), agreed(""));
+    assert_eq!(additional(&[""], &optional), agreed(""));
+    assert_eq!(additional(&optional, &["-ke1_mlkem1024", ""]), agreed(""));
+    // An exchange may be left out in the middle.
+    let gap = ["-ke3_mlkem1024"];
+    assert_eq!(
+        additional(&gap, &["-ke1_mlkem768-ke1_none-ke3_mlkem1024"]),
+        agreed(gap[0])
+    );
+}
+
+#[test]
+fn no_method_is_agreed_twice() {
+    let twice = ["-ke1_mlkem768-ke2_mlkem768-ke2_mlkem1024"];
+    let distinct = Some("-ke1_mlkem768-ke2_mlkem1024".to_owned());
+    assert_eq!(additional(&twice, &twice), distinct);
+    assert_eq!(additional(&["-ke1_x25519"], &["-ke1_x25519"]), None);
+    assert_eq!(
+        additional(&["-ke1_x25519-ke1_none"], &["-ke1_x25519-ke1_none"]),
+        Some(String::new())
+    );
+    let offer = parsed(&["aes128gcm16-prfsha256-x25519-ke1_mlkem768-ke2_mlkem768"]);
+    let accepted = accept::<IkeSuite>(&offer, &offer);
+    assert_eq!(accepted.err(), Some(Misbehaved::ChoseWhatWasNotOffered));
+}
+
+#[test]
+fn a_child_has_additional_exchanges_only_with_a_first() {
+    let ours = ["aes128gcm16-x25519-ke1_mlkem768-esn".parse().unwrap()];
+    let offer = offer_esp(&ours, 7, true);
+    let choice = choose::<EspSuite>(&offer, &offer, None).unwrap();
+    assert_eq!(choice.suite.additional.ids()[..2], [36, 0]);
+    let offer = offer_esp(&ours, 7, false);
+    let choice = choose::<EspSuite>(&offer, &offer, None).unwrap();
+    assert!(choice.suite.additional.is_empty() && choice.suite.group.is_none());
 }

@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use crypto::{DhKeyPair, Group, Secret};
 use policy::names::PeerName;
 use policy::sa::ChildId;
 use wire::ike::ExchangeType;
@@ -16,7 +15,7 @@ use crate::record::{BadRecord, Directory};
 use crate::v2::child::ChildOffer;
 use crate::v2::retransmit::Retransmit;
 use crate::v2::sa::{Exchange, IkeOffer, Kind, Rival, Sa};
-use crate::v2::snapshot::{MAX_EXCHANGES, rule};
+use crate::v2::snapshot::{MAX_EXCHANGES, followups, key_pair, rule};
 
 /// Writes a request down, with the private key of its Diffie-Hellman exchange if it has one.
 pub(crate) fn write(to: &mut Writer, exchange: &Exchange) {
@@ -56,7 +55,8 @@ pub(crate) fn write(to: &mut Writer, exchange: &Exchange) {
             to.u8(4);
             to.u64(offer.new.0);
             to.octets(&offer.nonce);
-            key_pair(to, &offer.dh);
+            key_pair::write(to, &offer.dh);
+            followups::write(to, &offer.followups);
             write_rival(to, rival.as_ref(), |id| id.0);
             to.u8(*tries);
         }
@@ -78,12 +78,8 @@ fn child_offer(to: &mut Writer, offer: &ChildOffer) {
     to.selectors(&acquire.selectors);
     to.u32(offer.inbound_spi);
     to.octets(&offer.nonce);
-    to.option(offer.dh.as_ref(), key_pair);
-}
-
-fn key_pair(to: &mut Writer, pair: &DhKeyPair) {
-    to.u16(pair.group().id());
-    to.octets(pair.private().as_bytes());
+    to.option(offer.dh.as_ref(), key_pair::write);
+    followups::write(to, &offer.followups);
 }
 
 fn write_rival<Id>(to: &mut Writer, rival: Option<&Rival<Id>>, id: impl Fn(&Id) -> u64) {
@@ -143,7 +139,8 @@ fn kind(
             offer: Box::new(IkeOffer {
                 new: IkeSaId(from.u64()?),
                 nonce: from.octets()?.to_vec(),
-                dh: read_key_pair(from)?,
+                dh: key_pair::read(from)?,
+                followups: followups::read(from)?,
             }),
             rival: read_rival(from, IkeSaId)?,
             tries: from.u8()?,
@@ -175,13 +172,10 @@ fn read_child_offer(
         selectors: from.selectors()?,
     };
     let (inbound_spi, nonce) = (from.u32()?, from.octets()?.to_vec());
-    let dh = from.option(read_key_pair)?;
-    Some(ChildOffer::again(acquire, inbound_spi, nonce, dh))
-}
-
-fn read_key_pair(from: &mut Reader<'_>) -> Option<DhKeyPair> {
-    let group = Group::from_id(from.u16()?)?;
-    DhKeyPair::from_private(group, Secret::from_slice(from.octets()?))
+    let dh = from.option(key_pair::read)?;
+    let followups = followups::read(from)?;
+    let offer = ChildOffer::again(acquire, inbound_spi, nonce, dh, followups);
+    Some(offer)
 }
 
 /// The inner `None` is no rival.
