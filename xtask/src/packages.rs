@@ -16,6 +16,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("dovecot-pop3d", "a real POP3 server"),
     ("strongswan-charon", "a foreign IKE daemon"),
     ("strongswan-swanctl", "its control tool"),
+    ("strongswan-pki", "verifies our certificates"),
     (
         "libcharon-extra-plugins",
         "its user-space ESP (kernel-libipsec)",

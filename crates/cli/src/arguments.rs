@@ -1,9 +1,13 @@
 //! The verbs and their options: one definition for parsing, help and errors.
 
+mod pki;
+
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub(crate) use pki::{CertificateOptions, PkiAction};
 
 /// IPsec that holds when a node lets go.
 #[derive(Parser)]
@@ -41,6 +45,11 @@ pub(crate) enum Verb {
     /// Show the cluster, move its groups
     #[command(subcommand)]
     Cluster(ClusterAction),
+    /// Make certificates for nodes and peers, take them back, show them
+    #[command(subcommand)]
+    Pki(PkiAction),
+    /// Print a fresh pre-shared key of 256 bits
+    Psk,
     /// Build a cluster in network namespaces, move it, crash it, measure it (needs root)
     Lab(LabOptions),
     /// What outlives the daemon to clean up behind it

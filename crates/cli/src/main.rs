@@ -32,6 +32,8 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Reload => verb::sa::reload(&ask, arguments.json),
         Verb::Sa(action) => verb::sa::run(action, &ask, arguments.json),
         Verb::Cluster(action) => verb::cluster::run(action, &ask, arguments.json),
+        Verb::Pki(action) => verb::pki::run(action, arguments.json),
+        Verb::Psk => verb::psk::run(arguments.json),
         Verb::Lab(options) => verb::lab::run(options, arguments.json),
         Verb::Guard => {
             daemon::guard();

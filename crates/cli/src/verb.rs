@@ -6,5 +6,7 @@ pub(crate) mod daemon;
 pub(crate) mod explain;
 pub(crate) mod lab;
 pub(crate) mod output;
+pub(crate) mod pki;
+pub(crate) mod psk;
 pub(crate) mod sa;
 pub(crate) mod status;

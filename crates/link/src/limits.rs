@@ -31,9 +31,3 @@ pub(crate) const MAX_REFUSALS: u32 = 8;
 
 /// How long an authority is valid; longer than a machine lives.
 pub(crate) const VALIDITY: Duration = Duration::from_secs(3652 * 24 * 3600);
-
-/// How far the clocks of two nodes may differ when a certificate has just been made.
-pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(24 * 3600);
-
-/// The longest file that is read as a certificate or key, in bytes; real ones have below 4 KiB.
-pub(crate) const MAX_FILE: u64 = 64 << 10;

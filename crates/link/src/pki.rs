@@ -6,7 +6,6 @@
 
 mod authority;
 mod error;
-mod files;
 mod identity;
 mod init;
 mod install;

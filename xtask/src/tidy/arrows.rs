@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// A crate, and those of ours that it may use. Arrows run down only.
 const TABLE: &[(&str, &[&str])] = &[
-    ("cli", &["api", "daemon", "lab", "link"]),
+    ("cli", &["api", "daemon", "lab", "link", "pki"]),
     (
         "daemon",
         &[
@@ -13,7 +13,8 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("lab", &["link", "linux", "api", "wire", "witness"]),
-    ("link", &[]),
+    ("link", &["pki"]),
+    ("pki", &[]),
     (
         "sim",
         &["node", "esp", "policy", "cluster", "crypto", "ike", "wire"],

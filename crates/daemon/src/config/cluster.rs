@@ -108,7 +108,7 @@ fn weigh(key: &key::FoundKey, problems: &mut Problems) {
     match ::cluster::ClusterKey::from_slice(key.secret.as_bytes()) {
         Ok(_) => key::weigh(key, "[cluster]", false, problems),
         Err(bad) => {
-            let remedy = "use the output of `openssl rand -base64 32`".to_owned();
+            let remedy = "use the output of `holdfast psk`".to_owned();
             problems.error(
                 key.span.clone(),
                 bad.to_string(),

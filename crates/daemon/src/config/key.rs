@@ -54,10 +54,7 @@ pub(crate) fn read(
         let shown = path.escape_debug();
         let bytes = (keys.read_file)(path).map_err(|reason| {
             let reason = format!("the key in `{shown}` cannot be read: {reason}");
-            Bad::new(
-                reason,
-                "make the file with `openssl rand -base64 32` in it, mode 0600",
-            )
+            Bad::new(reason, "make the file with `holdfast psk` in it, mode 0600")
         })?;
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
         decode(line.strip_suffix(b"\r").unwrap_or(line))
@@ -75,7 +72,7 @@ pub(crate) fn read(
         }
         (false, false) => {
             let message = format!("{} has no key", section.title);
-            let remedy = format!("add `{inline}` with the output of `openssl rand -base64 32`");
+            let remedy = format!("add `{inline}` with the output of `holdfast psk`");
             problems.error(
                 section.span.clone(),
                 message,
@@ -99,7 +96,7 @@ pub(crate) fn weigh(key: &FoundKey, title: &str, wanted: bool, problems: &mut Pr
         "about {bits} bits of strength; {} are needed",
         psk::MINIMUM_BITS
     );
-    let remedy = "use the output of `openssl rand -base64 32`".to_owned();
+    let remedy = "use the output of `holdfast psk`".to_owned();
     if wanted {
         problems.warn(key.span.clone(), message, label, remedy);
     } else {
@@ -131,10 +128,7 @@ fn decode(text: &[u8]) -> Result<Secret, Bad> {
 
 impl From<&str> for Bad {
     fn from(reason: &str) -> Self {
-        Bad::new(
-            reason,
-            "use the output of `openssl rand -base64 32` as it is",
-        )
+        Bad::new(reason, "use the output of `holdfast psk` as it is")
     }
 }
 

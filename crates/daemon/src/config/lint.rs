@@ -300,7 +300,7 @@ fn check_cluster_peer(cluster: &ClusterSettings, read: &ReadPeer, problems: &mut
     let mut secrets = read.peer.auth.secrets();
     if secrets.any(|secret| secret.constant_time_eq(&cluster.key)) {
         let message = format!("the peer `{name}` has the cluster's key");
-        let remedy = "make another one with `openssl rand -base64 32`".to_owned();
+        let remedy = "make another one with `holdfast psk`".to_owned();
         let label = "whoever has it could speak for a node".to_owned();
         problems.error(read.span.clone(), message, label, remedy);
     }

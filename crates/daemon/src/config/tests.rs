@@ -210,7 +210,7 @@ action = "requires"
     };
     has(4, 1, "no key `adress`", "did you mean `address`?");
     has(2, 1, "needs a `address`", "add `address = \"10.20.0.10\"`");
-    has(5, 7, "is weak", "openssl rand -base64 32");
+    has(5, 7, "is weak", "holdfast psk");
     has(6, 9, "this is no duration", "\"1m\"` to `\"30d\"");
     has(10, 10, "`10.20.0.300` is no address", "10.0.0.0/24");
     has(

@@ -1,9 +1,10 @@
 //! Why certificates cannot be made, installed or used: sentences. None holds a key.
 
 use crate::limits::MAX_NAME;
+use ::pki::FileError;
+pub(crate) use ::pki::moment;
 use std::fmt;
 use std::path::PathBuf;
-use std::time::{Duration, UNIX_EPOCH};
 
 /// What went wrong with a cluster's certificates.
 #[derive(Debug)]
@@ -11,12 +12,7 @@ pub enum Error {
     /// A text that is not a node's name.
     BadName(String),
     /// The system refuses a file or folder.
-    File {
-        /// Which.
-        path: PathBuf,
-        /// The system's answer.
-        source: std::io::Error,
-    },
+    File(FileError),
     /// This node has no identity yet.
     Missing {
         /// The file that is not there.
@@ -83,13 +79,6 @@ pub enum Fault {
     Unusable(String),
 }
 
-/// A moment, as RFC 3339 has it.
-pub(crate) fn moment(seconds: u64) -> String {
-    // The year 9999 is the last one that a certificate, and this format, can name.
-    let seconds = Duration::from_secs(seconds.min(253_402_300_799));
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + seconds).to_string()
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -102,9 +91,7 @@ impl fmt::Display for Error {
                     text.escape_debug()
                 )
             }
-            Self::File { path, source } => {
-                write!(f, "{} cannot be used: {source}", path.display())
-            }
+            Self::File(error) => error.fmt(f),
             Self::Missing { path } => write!(
                 f,
                 "{} is missing, so that this node cannot prove to be a member: run `holdfast \
@@ -150,6 +137,35 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
+    }
+}
+
+/// What the authority's files have wrong; the remedies are a cluster's.
+impl From<::pki::Error> for Error {
+    fn from(error: ::pki::Error) -> Self {
+        match error {
+            ::pki::Error::File(error) => Self::File(error),
+            ::pki::Error::HalfAnAuthority { missing } => Self::HalfAnAuthority { missing },
+            ::pki::Error::Open { path, mode, .. } => Self::Open { path, mode },
+            ::pki::Error::AuthorityExpired { path, until } => {
+                Self::AuthorityExpired { path, until }
+            }
+            ::pki::Error::Unreadable { path, wanted } => Self::Certificate {
+                path,
+                fault: Fault::NotPem(wanted),
+            },
+            ::pki::Error::KeyDoesNotFit { path } => Self::Certificate {
+                path,
+                fault: Fault::KeyDoesNotFit,
+            },
+            other => Self::Making(other.to_string()),
+        }
+    }
+}
 
 /// What to do about most faults.
 const AGAIN: &str = "run `holdfast cluster init` with renewal on the node that has the authority, \

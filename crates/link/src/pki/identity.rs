@@ -1,8 +1,8 @@
 //! A node's identity, loaded: ready to prove itself to a peer and to check a peer's proof.
 
 use crate::pki::error::{Error, Fault};
-use crate::pki::files::{self, Text};
 use crate::pki::{authority, install, names, papers};
+use ::pki::files::{self, Text};
 use rustls::RootCertStore;
 use rustls::sign::CertifiedKey;
 use std::fmt;

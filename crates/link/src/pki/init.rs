@@ -2,7 +2,8 @@
 
 use crate::pki::authority::{self, Authority};
 use crate::pki::error::{Error, moment};
-use crate::pki::{files, names, papers};
+use crate::pki::{names, papers};
+use ::pki::files::{self, SECRET};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -42,21 +43,21 @@ pub fn init(folder: &Path, nodes: &[String], renew: bool, now: SystemTime) -> Re
         Some(authority) => (authority, false),
         None => (Authority::make(folder, now)?, true),
     };
-    if authority.until <= papers::seconds(now) {
+    if authority.until() <= papers::seconds(now) {
         return Err(Error::AuthorityExpired {
             path: folder.join(authority::CERTIFICATE),
-            until: authority.until,
+            until: authority.until(),
         });
     }
     let mut made = Vec::with_capacity(nodes.len());
     for name in nodes {
         let text = authority.issue(name, now)?;
-        files::write(folder, &[(&file(name), &text)])?;
+        files::write(folder, &[(&file(name), text.as_bytes(), SECRET)])?;
         made.push((name.clone(), folder.join(file(name))));
     }
     Ok(Made {
         new_authority,
-        until: authority.until,
+        until: authority.until(),
         nodes: made,
     })
 }

@@ -1,7 +1,9 @@
 //! `holdfast cluster join`: a node's file becomes its identity.
 
 use crate::pki::error::{Error, moment};
-use crate::pki::{authority, files, papers};
+use crate::pki::{authority, papers};
+use ::pki::FileError;
+use ::pki::files::{self, PUBLIC, SECRET};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -31,7 +33,7 @@ pub struct Joined {
 /// When the file is damaged, its key does not fit, it is of another authority or time, or the
 /// folder cannot be written.
 pub fn join(file: &Path, folder: &Path, now: SystemTime) -> Result<Joined, Error> {
-    let text = files::read(file)?.ok_or_else(|| Error::File {
+    let text = files::read(file)?.ok_or_else(|| FileError {
         path: file.to_owned(),
         source: std::io::ErrorKind::NotFound.into(),
     })?;
@@ -45,9 +47,9 @@ pub fn join(file: &Path, folder: &Path, now: SystemTime) -> Result<Joined, Error
     files::write(
         folder,
         &[
-            (authority::CERTIFICATE, vouching),
-            (KEY, secret),
-            (CERTIFICATE, &(papers::claim(&name) + own)),
+            (authority::CERTIFICATE, vouching.as_bytes(), PUBLIC),
+            (KEY, secret.as_bytes(), SECRET),
+            (CERTIFICATE, (papers::claim(&name) + own).as_bytes(), PUBLIC),
         ],
     )?;
     Ok(Joined {

@@ -1,9 +1,9 @@
 //! A node's certificate, its key and its authority, parsed and checked together.
 
 use crate::pki::error::{Error, Fault};
-use crate::pki::files::Text;
 use crate::pki::names;
 use crate::provider::provider;
+use ::pki::files::Text;
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
