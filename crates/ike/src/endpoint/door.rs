@@ -43,8 +43,13 @@ pub(crate) fn knock(
         return Ok(Knock::Enter);
     }
     let request = first_request(datagram);
-    if request.is_some_and(|request| answered_before(tables, &request, way, now)) {
-        return Ok(Knock::Answered);
+    if let Some(request) = &request {
+        if answered_before(tables, request, way, now) {
+            return Ok(Knock::Answered);
+        }
+        if tables.config.pad.nearest(way.remote.ip()).is_none() {
+            return Err(Discard::UnknownPeer);
+        }
     }
     let crowded = is_crowded(tables, way);
     if !cookies_required(tables) && !crowded {
@@ -56,7 +61,8 @@ pub(crate) fn knock(
     admit(tables, &request, crowded, way, now).map(|()| Knock::Enter)
 }
 
-/// Gives the answer to a first request again, if it is there again.
+/// Gives the answer to a first request again, if it is there again. Copies of it may have met
+/// different times, and only some of them have been asked for a cookie.
 fn answered_before(
     tables: &mut Tables,
     request: &FirstRequest<'_>,
@@ -64,16 +70,36 @@ fn answered_before(
     now: Instant,
 ) -> bool {
     let (spi, from) = (request.header.initiator_spi, way.remote.ip());
-    let before = tables.half_opens.of_request(spi, from);
-    let Some(Slot::HalfOpen(state)) = before.and_then(|ike| tables.slot(ike)) else {
+    let Some(ike) = tables.half_opens.of_request(spi, from) else {
         return false;
     };
-    let again = state.is_repeated(request.octets).then(|| state.repeated());
-    let repeated = again.is_some();
-    if let Some((path, answer)) = again {
-        tables.context(now).transmit(&path, answer);
+    let returned = returns_cookie(tables, request, way);
+    let Some(Slot::HalfOpen(state)) = tables.slot_mut(ike) else {
+        return false;
+    };
+    if !state.is_repeated(request) {
+        return false;
     }
-    repeated
+    if returned {
+        state.returned_cookie(request);
+    }
+    let (path, answer) = state.repeated();
+    tables.context(now).transmit(&path, answer);
+    true
+}
+
+fn claim<'a>(request: &FirstRequest<'a>, way: Way) -> Claim<'a> {
+    Claim {
+        nonce: request.nonce,
+        address: way.remote.ip(),
+        initiator_spi: request.header.initiator_spi,
+    }
+}
+
+/// Whether the cookie in it is one of ours for it.
+fn returns_cookie(tables: &Tables, request: &FirstRequest<'_>, way: Way) -> bool {
+    let good = |cookie| tables.cookies.verify(claim(request, way), cookie);
+    request.cookie.is_some_and(good)
 }
 
 /// Lets a request in that returns a good cookie, and asks for one otherwise. Whoever forges
@@ -86,18 +112,10 @@ fn admit(
     way: Way,
     now: Instant,
 ) -> Result<(), Discard> {
-    let claim = Claim {
-        nonce: request.nonce,
-        address: way.remote.ip(),
-        initiator_spi: request.header.initiator_spi,
-    };
-    let good = |cookie| tables.cookies.verify(claim, cookie);
-    if request.cookie.is_some_and(good) {
+    if returns_cookie(tables, request, way) {
         return Ok(());
     }
-    if tables.config.pad.nearest(way.remote.ip()).is_none() {
-        return Err(Discard::UnknownPeer);
-    }
+    let claim = claim(request, way);
     let data = tables.cookies.make(claim, now, &mut *tables.random);
     let cookie = Payload::Notify(Notify::new(NotifyType::COOKIE, data));
     let path = Path {

@@ -10,7 +10,8 @@ use policy::identity::Identity;
 use policy::pad::{NoPeer, Peer};
 use policy::proposal::IkeSuite;
 use wire::ike::{
-    Decoded, ExchangeType, Flags, Header, Identification, NotifyType, Payload, PayloadType,
+    Decoded, ExchangeType, FirstRequest, Flags, Header, Identification, NotifyType, Payload,
+    PayloadType, first_request,
 };
 
 use crate::context::Context;
@@ -100,14 +101,20 @@ pub(crate) enum Outcome {
 }
 
 impl HalfOpen {
-    /// Whether these are the octets of the request that was answered.
-    pub(crate) fn is_repeated(&self, octets: &[u8]) -> bool {
-        self.request == octets
+    /// Whether this is the request that was answered, with or without a cookie.
+    pub(crate) fn is_repeated(&self, request: &FirstRequest<'_>) -> bool {
+        first_request(&self.request).is_some_and(|answered| answered.asks_the_same(request))
     }
 
     /// The answer again, for whom it was given.
     pub(crate) fn repeated(&self) -> (Path, Vec<u8>) {
         (self.path, self.response.clone())
+    }
+
+    /// The initiator was asked for a cookie, by an answer to an older copy of its request, and has
+    /// returned it: AUTH will sign what it sent last.
+    pub(crate) fn returned_cookie(&mut self, request: &FirstRequest<'_>) {
+        self.request = request.octets.to_vec();
     }
 
     /// Finishes the Diffie-Hellman exchange, once: what a message holds decides nothing here.

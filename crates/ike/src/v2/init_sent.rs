@@ -199,6 +199,10 @@ impl InitSent {
             if !(1..=limits::COOKIE).contains(&cookie.data.len()) {
                 return Err(Discard::Cookie);
             }
+            // An answer to an older copy of the request, which has been sent with it since.
+            if self.cookie.as_ref() == Some(&cookie.data) {
+                return Err(Discard::NoMatchingRequest);
+            }
             return self.restart(InitProof::Cookie(cookie.data.clone()));
         }
         match (&self.opening, contents.sa()) {

@@ -195,6 +195,41 @@ fn cookies_from_a_number_of_half_open_responders() {
 }
 
 #[test]
+fn copies_of_a_request_of_which_one_was_asked_for_a_cookie_are_one_handshake() {
+    let setup = Setup {
+        config: |config| config.cookies = Cookies::From(1),
+        ..Setup::default()
+    };
+    let mut pair = setup.pair();
+    pair.filter = Box::new(|packet| match packet.from {
+        B => Verdict::Drop,
+        _ => Verdict::Pass,
+    });
+    // Another initiator is half-open, for thirty seconds.
+    pair.acquire(A);
+    pair.run(millis(2));
+    let [fresh, _] = Setup { seed: 99, ..setup }.pair().hosts;
+    pair.hosts[A] = fresh;
+    pair.run(secs(30) - millis(20));
+    pair.acquire(A);
+    pair.run(millis(2));
+    let (_, cookie) = pair.log.last().cloned().unwrap();
+    assert!(cookie.from == B && pair.hosts[B].endpoint.discards().get(Discard::Cookie) == 1);
+    // The next copy comes when no cookie is asked for, and is accepted.
+    pair.run(millis(200));
+    assert_eq!(pair.hosts[B].endpoint.half_open(), 1);
+    // Only then does the first answer arrive: A returns a cookie, and signs what it sent last.
+    pair.filter = Box::new(|_| Verdict::Pass);
+    let asked = pair.sent(A);
+    pair.deliver(&cookie);
+    pair.deliver(&cookie);
+    assert_eq!(pair.sent(A), asked + 1, "one answer to each cookie");
+    pair.run(millis(100));
+    pair.agree(1);
+    assert_eq!(pair.hosts[B].endpoint.half_open(), 0);
+}
+
+#[test]
 fn another_group_is_asked_for_and_given() {
     let mut setup = Setup::default();
     setup.ike[A].proposals[0].groups = vec![Group::Ecp256, Group::Ecp384, Group::Curve25519];

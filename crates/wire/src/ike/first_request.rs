@@ -20,6 +20,18 @@ pub struct FirstRequest<'a> {
     pub nonce: &'a [u8],
     /// The cookie that the request returns.
     pub cookie: Option<&'a [u8]>,
+    /// The payloads, without a cookie at their beginning, and the type of the first of them.
+    asks: (PayloadType, &'a [u8]),
+}
+
+impl FirstRequest<'_> {
+    /// Whether both ask for the same: a request that comes again with a cookie has it as its first
+    /// payload, and all others unchanged.
+    #[must_use]
+    pub fn asks_the_same(&self, other: &FirstRequest<'_>) -> bool {
+        let who = |one: &FirstRequest<'_>| (one.header.initiator_spi, one.header.exchange);
+        who(self) == who(other) && self.asks == other.asks
+    }
 }
 
 /// Reads a datagram as the first request of a handshake; `None` when it is something else, or not
@@ -49,14 +61,15 @@ pub fn first_request(datagram: &[u8]) -> Option<FirstRequest<'_>> {
         header,
         nonce: found.nonce.filter(|_| complete)?,
         cookie: found.cookie,
+        asks: found.asks,
     })
 }
 
 /// What the chain of payloads holds.
-#[derive(Default)]
 struct Found<'a> {
     nonce: Option<&'a [u8]>,
     cookie: Option<&'a [u8]>,
+    asks: (PayloadType, &'a [u8]),
     sa: bool,
     ke: bool,
     ticket: bool,
@@ -65,8 +78,16 @@ struct Found<'a> {
 impl<'a> Found<'a> {
     fn read(header: &Header, chain: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(chain, Header::LENGTH);
-        let (mut found, mut kind) = (Found::default(), header.next_payload);
-        for _ in 0..limits::PAYLOADS {
+        let mut kind = header.next_payload;
+        let mut found = Found {
+            nonce: None,
+            cookie: None,
+            asks: (kind, chain),
+            sa: false,
+            ke: false,
+            ticket: false,
+        };
+        for place in 0..limits::PAYLOADS {
             if kind == PayloadType::NONE {
                 break;
             }
@@ -75,7 +96,13 @@ impl<'a> Found<'a> {
                 PayloadType::SA => found.sa = true,
                 PayloadType::KE => found.ke = true,
                 PayloadType::NONCE => found.take_nonce(&mut generic.body)?,
-                PayloadType::NOTIFY => found.take_notify(&mut generic.body)?,
+                PayloadType::NOTIFY => {
+                    found.take_notify(&mut generic.body)?;
+                    if place == 0 && found.cookie.is_some() {
+                        let behind = chain.len().saturating_sub(reader.remaining());
+                        found.asks = (generic.next, chain.get(behind..).unwrap_or_default());
+                    }
+                }
                 _ => {}
             }
             kind = generic.next;

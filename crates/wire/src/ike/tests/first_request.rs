@@ -49,6 +49,30 @@ fn a_cookie_that_is_returned_is_found() {
 }
 
 #[test]
+fn with_a_cookie_before_it_a_request_asks_the_same() {
+    let octets = strongswan();
+    let decoded = decode(&octets).unwrap();
+    let plain = first_request(&octets).unwrap();
+    let again = |header: &Header, cookie: &[u8], payloads: &[Payload]| {
+        let cookie = Notify::new(NotifyType::COOKIE, cookie.to_vec());
+        let payloads = [&[Payload::Notify(cookie)], payloads].concat();
+        encode(header, &payloads).unwrap()
+    };
+    let one = again(&decoded.header, b"one", &decoded.payloads);
+    let other = again(&decoded.header, b"another", &decoded.payloads);
+    let (one, other) = (first_request(&one).unwrap(), first_request(&other).unwrap());
+    assert!(plain.asks_the_same(&plain) && plain.asks_the_same(&one) && one.asks_the_same(&other));
+    let fewer = again(&decoded.header, b"one", &decoded.payloads[..4]);
+    assert!(!plain.asks_the_same(&first_request(&fewer).unwrap()));
+    let header = Header {
+        initiator_spi: 7,
+        ..decoded.header
+    };
+    let of_another = again(&header, b"one", &decoded.payloads);
+    assert!(!plain.asks_the_same(&first_request(&of_another).unwrap()));
+}
+
+#[test]
 fn what_is_no_complete_first_request_is_none() {
     let octets = strongswan();
     let decoded = decode(&octets).unwrap();
