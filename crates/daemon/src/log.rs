@@ -1,6 +1,7 @@
 //! One line per event, for people or for programs.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Failures kept for `holdfast status`.
@@ -31,6 +32,12 @@ impl Log {
 
     /// Writes one event; `kind` is a word for programs.
     pub(crate) fn event(&mut self, kind: &str, text: &str) {
+        self.tell(kind, &text);
+    }
+
+    /// The same of something that is put into words only when there is room for the line: in a
+    /// storm of handshakes there is none for most of them.
+    pub(crate) fn tell(&mut self, kind: &str, what: &dyn Display) {
         if self.window.elapsed() >= WINDOW {
             let suppressed = std::mem::take(&mut self.suppressed);
             self.window = Instant::now();
@@ -40,7 +47,7 @@ impl Log {
             }
         }
         match self.written < MAX_LINES {
-            true => self.write(kind, text),
+            true => self.write(kind, &what.to_string()),
             false => self.suppressed += 1,
         }
     }

@@ -157,29 +157,28 @@ impl Daemon {
         if let Some(history) = &mut self.history {
             history.take(event, Instant::now(), SystemTime::now());
         }
-        let text = event.to_string();
         match event {
             Event::Ike(IkeEvent::AcquireFailed {
                 rule, selectors, ..
             }) => {
                 let remote = selectors.remote.iter().map(|one| one.addresses);
                 self.not_protected(rule, remote.collect());
-                self.log.failure("ike", &text);
+                self.log.failure("ike", &event.to_string());
             }
             Event::NoPeer { rule, remote } => {
                 self.not_protected(rule, vec![AddressRange::host(*remote)]);
-                self.log.failure("ike", &text);
+                self.log.failure("ike", &event.to_string());
             }
             Event::Ike(IkeEvent::HandshakeFailed { .. } | IkeEvent::ChildFailed { .. }) => {
-                self.log.failure("ike", &text);
+                self.log.failure("ike", &event.to_string());
             }
-            Event::Ike(_) => self.log.event("ike", &text),
+            Event::Ike(_) => self.log.tell("ike", event),
             Event::Cluster(cluster::Event::Left) => {
                 self.left = true;
-                self.log.event("cluster", &text);
+                self.log.tell("cluster", event);
             }
             Event::Cluster(cluster::Event::NodeUp { node }) => {
-                self.log.event("cluster", &text);
+                self.log.tell("cluster", event);
                 if let Some(links) = &self.links {
                     links.renew(node.as_str());
                 }
@@ -188,12 +187,12 @@ impl Daemon {
             // here, its addresses are announced when they are up.
             Event::Cluster(cluster::Event::GroupMoved { group, .. }) | Event::Halted { group } => {
                 self.groups.hush(group);
-                self.log.event("cluster", &text);
+                self.log.tell("cluster", event);
             }
             Event::BadRecord { .. } | Event::Unreadable { .. } => {
-                self.log.failure("cluster", &text);
+                self.log.failure("cluster", &event.to_string());
             }
-            _ => self.log.event("cluster", &text),
+            _ => self.log.tell("cluster", event),
         }
         self.answer_waiting(event);
     }
