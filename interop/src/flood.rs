@@ -30,8 +30,9 @@ const CONNECTS: Duration = Duration::from_secs(1);
 const CONNECTS_SHORT: Duration = Duration::from_secs(5);
 /// More than this are never half-open, by the limit of the daemon.
 const HALF_OPEN: usize = ike::limits::HALF_OPEN;
-/// Memory may grow so much while the flood lasts, in KiB, beside the SAs of known peers.
-const FLAT: u64 = 2_048;
+/// Memory may grow so much while the flood lasts, in KiB, beside the SAs of known peers: the
+/// buffers of the way from the socket to the control thread at their largest.
+const FLAT: u64 = 8_192;
 /// What an SA pair takes at most, in KiB.
 const PAIR: u64 = 8;
 const PEER: &str = "";
