@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crypto::{Encryption, Group, Prf, Secret, SeededRandom};
 use ike::{Acquire, ChildRule, Command, Config, Cookies, Datagram, Endpoint, Output};
+use policy::AdditionalOffer;
 use policy::auth::Auth;
 use policy::child::ChildTemplate;
 use policy::identity::Identity;
@@ -166,6 +167,7 @@ fn config(peer: AddressRange, local: AddressRange, remote: AddressRange) -> Conf
                 integrity: Vec::new(),
                 prf: vec![Prf::HmacSha2_256],
                 groups: vec![Group::Curve25519],
+                additional: AdditionalOffer::default(),
             }],
             force_udp: true,
             liveness: None,

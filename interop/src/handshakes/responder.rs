@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crypto::suite::{Encryption, Group, Integrity, Prf};
+use policy::AdditionalOffer;
 use policy::child::ChildTemplate;
 use policy::proposal::{EspProposal, IkeProposal};
 use std::sync::Arc;
@@ -169,6 +170,7 @@ pub(crate) fn wish(what: What) -> Result<Wish, String> {
             integrity,
             groups: Vec::new(),
             esn: vec![false],
+            additional: AdditionalOffer::default(),
         }],
         ..ChildTemplate::tunnel()
     };
@@ -178,6 +180,7 @@ pub(crate) fn wish(what: What) -> Result<Wish, String> {
             integrity: Vec::new(),
             prf: vec![Prf::HmacSha2_256],
             groups: vec![Group::Curve25519],
+            additional: AdditionalOffer::default(),
         }],
         child: Arc::new(child),
         behind: Some(ip(BEHIND)?),
