@@ -29,9 +29,11 @@ pub struct Status {
 /// The data plane in use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plane {
-    /// `user`: user-space ESP behind a TUN device.
+    /// `user`: user-space ESP behind a TUN device; `kernel`: the kernel's own (XFRM).
     pub kind: String,
-    /// The TUN device.
+    /// Why it is this one.
+    pub why: String,
+    /// The TUN device; empty where there is none.
     pub device: String,
     /// The largest packet on it, in bytes.
     pub mtu: u32,

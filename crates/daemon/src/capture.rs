@@ -11,7 +11,7 @@ use filter::Filter;
 use linux::netlink::{Netlink, Route, Rule, RuleAction};
 use linux::{Error, Family, Prefix};
 use policy::{Action, Direction, Entry, Spd};
-use prefixes::prefixes;
+pub(crate) use prefixes::prefixes;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -29,10 +29,9 @@ const LOOPBACK: &str = "lo";
 /// What the capture needs to know of the plane.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    /// The TUN device.
-    pub(crate) tun: String,
-    /// Its interface index.
-    pub(crate) index: u32,
+    /// The TUN device and its interface index; `None` where the kernel itself does ESP, and takes
+    /// what it protects by its own policies.
+    pub(crate) tun: Option<(String, u32)>,
     /// The MTU of protected routes, in bytes.
     pub(crate) mtu: u32,
     /// The routing table of protected traffic.
@@ -178,6 +177,10 @@ impl Capture {
 
     fn wanted(&mut self, spd: &Spd) -> (Vec<Rule>, Vec<Route>) {
         let mut rules = Vec::new();
+        let mut routes: Vec<Route> = Vec::new();
+        let Some((_, index)) = self.settings.tun else {
+            return (rules, routes);
+        };
         for family in Family::BOTH {
             let first = Rule::new(family, self.settings.priority, RuleAction::Lookup(MAIN));
             rules.push(Rule {
@@ -185,7 +188,6 @@ impl Capture {
                 ..first
             });
         }
-        let mut routes: Vec<Route> = Vec::new();
         for (entry, priority) in spd.entries().iter().zip(self.settings.priority + 1..) {
             let Some(rule) = spd.rule_of(entry) else {
                 continue;
@@ -205,14 +207,14 @@ impl Capture {
                     .collect::<Vec<_>>(),
             );
             if table == self.settings.table {
-                self.add_routes(entry, &mut routes);
+                self.add_routes(entry, index, &mut routes);
             }
         }
         (rules, routes)
     }
 
     /// The source address of a new connection is the one that the host would take without us.
-    fn add_routes(&mut self, entry: &Entry, routes: &mut Vec<Route>) {
+    fn add_routes(&mut self, entry: &Entry, index: u32, routes: &mut Vec<Route>) {
         for destination in prefixes(&entry.pair.remote.addresses) {
             if routes
                 .iter()
@@ -225,7 +227,7 @@ impl Capture {
                 _ => self.preferred_source(destination),
             };
             routes.push(Route {
-                link: Some(self.settings.index),
+                link: Some(index),
                 mtu: Some(self.settings.mtu),
                 source,
                 ..Route::new(destination, self.settings.table)

@@ -27,7 +27,7 @@ mod value;
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use diff::{Changes, diff};
 pub use settings::{
-    ClusterGroup, ClusterNode, ClusterSettings, Config, NodeSettings, PlaneSettings,
+    ClusterGroup, ClusterNode, ClusterSettings, Config, NodeSettings, PlaneKind, PlaneSettings,
     ServiceCommand, Takeover, WitnessSettings,
 };
 

@@ -17,7 +17,7 @@ use crate::key_log::KeyLog;
 use crate::links;
 use crate::log::Log;
 use crate::options::Options;
-use crate::plane::{Plane, Report};
+use crate::plane::{self, Choice, DataPlane, Mailbox, Opened, Report};
 use crate::random::OsRandom;
 use crate::recovery::Recovery;
 use crate::setup;
@@ -28,6 +28,7 @@ use link::{Inbox, Links, News};
 use linux::netlink::{Monitor, Netlink};
 use node::{Node, Output};
 use policy::Spd;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::unix::AsyncFd;
@@ -82,7 +83,11 @@ pub(crate) struct Daemon {
     config: Config,
     configured: Instant,
     node: Node,
-    plane: Plane,
+    plane: Box<dyn DataPlane>,
+    /// IKE messages that came in.
+    mailbox: Mailbox,
+    /// Why it is this plane.
+    choice: Choice,
     capture: Capture,
     groups: Groups,
     heartbeats: Option<Heartbeats>,
@@ -141,13 +146,12 @@ impl Daemon {
     /// Brings everything up; the control socket last, so that who reaches it finds all in place.
     fn start(options: &Options, config: Config, mut log: Log) -> Result<(Self, Inputs), Error> {
         let turn = open_turn(&config)?;
-        let (plane, reports) = Plane::start(&setup::plane(&config, options.sabotage_reservation))?;
+        let (choice, data) = open_plane(options, &config)?;
         let (groups, services) = Groups::new(setup::groups(&config))?;
         let monitor = Monitor::open()?;
         let mut netlink = Netlink::open()?;
         let addresses = Groups::host_addresses(&mut netlink)?;
-        let policy = Spd::build(config.rules.clone(), &addresses);
-        let (capture, filter) = Capture::new(setup::capture(&config, plane.index()), &policy)?;
+        let (capture, filter) = open_capture(&config, &choice, &data, &addresses)?;
         let (heartbeats, heartbeat_inputs) = open_heartbeats(&config)?;
         let opened = open_links(&config, &mut log)?.map(|all| (all.until, (all.links, all.inbox)));
         let (certified_until, opened) = opened.unzip();
@@ -158,20 +162,15 @@ impl Daemon {
         let mut recovery = open_recovery(&config, &mut log);
         let began = Instant::now();
         let settings = setup::node(&config, keys.is_some(), recovery.all())?;
-        let node = Node::new(
-            settings,
-            &addresses,
-            incarnation(),
-            Box::new(OsRandom),
-            began,
-        )
-        .map_err(Error::Cluster)?;
+        let node = open_node(settings, &addresses, began)?;
         let (question, questions) = mpsc::channel(64);
         let mut daemon = Self {
             options: options.clone(),
             configured: began,
             node,
-            plane,
+            plane: data.plane,
+            mailbox: data.mailbox,
+            choice,
             capture,
             groups,
             heartbeats,
@@ -195,7 +194,7 @@ impl Daemon {
         daemon.carry_out();
         daemon.control = Some(Control::listen(daemon.socket(), question)?);
         let inputs = Inputs {
-            reports,
+            reports: data.reports,
             filter,
             heartbeats: heartbeat_inputs,
             links: inbox,
@@ -206,6 +205,7 @@ impl Daemon {
             addresses: watch(monitor).map_err(Error::Runtime)?,
             signals: Signals::listen()?,
         };
+        daemon.log.event("plane", &daemon.choice.to_string());
         daemon.log.event("ready", READY);
         Ok((daemon, inputs))
     }
@@ -251,7 +251,7 @@ impl Daemon {
                     Some(report) => self.report(report)?,
                     None => return Err(Error::Plane("the data plane ended".to_owned())),
                 },
-                () = self.plane.mailbox.filled() => self.read_mail(MAIL),
+                () = self.mailbox.filled() => self.read_mail(MAIL),
                 Some(done) = inputs.services.recv() => self.service_done(done),
                 Some(text) = inputs.guards.recv() => self.guard_ended(&text),
                 Some(applied) = inputs.filter.recv() => self.filter_applied(&applied),
@@ -325,6 +325,32 @@ fn key_log(options: &Options, config: &Config) -> Result<Option<KeyLog>, Error> 
     let folder = options.wireshark_keys.as_ref();
     let folder = folder.or(config.node.key_log_dir.as_ref());
     folder.map(|folder| KeyLog::open(folder)).transpose()
+}
+
+fn open_node(settings: node::Config, addresses: &[IpAddr], now: Instant) -> Result<Node, Error> {
+    let random = Box::new(OsRandom);
+    Node::new(settings, addresses, incarnation(), random, now).map_err(Error::Cluster)
+}
+
+/// The data plane, and why it is this one.
+fn open_plane(options: &Options, config: &Config) -> Result<(Choice, Opened), Error> {
+    let choice = setup::choose_plane(config, options.sabotage_reservation)?;
+    let settings = setup::plane(config, options.sabotage_reservation);
+    let opened = plane::start(&choice, &settings)?;
+    Ok((choice, opened))
+}
+
+/// What the first policy protects, before anything else changes on this host.
+fn open_capture(
+    config: &Config,
+    choice: &Choice,
+    opened: &Opened,
+    addresses: &[IpAddr],
+) -> Result<(Capture, mpsc::UnboundedReceiver<Applied>), Error> {
+    let policy = Spd::build(config.rules.clone(), addresses);
+    let opened = Capture::new(setup::capture(config, opened.plane.device()), &policy)?;
+    choice.tidy_up()?;
+    Ok(opened)
 }
 
 /// The turn of this daemon on its host, on a member of a cluster.

@@ -126,6 +126,20 @@ pub(crate) fn heartbeat_paths(config: &Config) -> Option<(u16, Vec<Family>)> {
     Some((port, families))
 }
 
+/// The plane that this host gets, for what its configuration needs.
+///
+/// # Errors
+/// A sentence, where the one that was asked for cannot be.
+pub(crate) fn choose_plane(config: &Config, sabotage: bool) -> Result<plane::Choice, Error> {
+    let cluster = config.cluster.as_ref();
+    let needs = plane::Needs {
+        strict: cluster.is_some_and(|one| one.strict),
+        replicate: cluster.is_some_and(|one| one.takeover == Takeover::Replicate),
+        sabotage,
+    };
+    plane::choose(config.plane.kind, needs).map_err(Error::Kernel)
+}
+
 /// The plane's settings.
 pub(crate) fn plane(config: &Config, sabotage: bool) -> plane::Settings {
     plane::Settings {
@@ -137,11 +151,10 @@ pub(crate) fn plane(config: &Config, sabotage: bool) -> plane::Settings {
     }
 }
 
-/// The capture's settings, for a plane whose device has this index.
-pub(crate) fn capture(config: &Config, index: u32) -> capture::Settings {
+/// The capture's settings, for a plane with this device, or without one.
+pub(crate) fn capture(config: &Config, device: Option<(&str, u32)>) -> capture::Settings {
     capture::Settings {
-        tun: config.plane.tun.clone(),
-        index,
+        tun: device.map(|(name, index)| (name.to_owned(), index)),
         mtu: u32::from(config.plane.mtu),
         table: config.plane.table,
         mark: config.plane.mark,

@@ -2,7 +2,7 @@
 
 mod cluster;
 
-use crate::plane::Plane;
+use crate::plane::DataPlane;
 use api::{ChildSa, Counter, IkeSa, RuleStatus};
 use ike::{ChildState, IkeState, IkeStatus, Role};
 use node::Node;
@@ -49,7 +49,7 @@ pub(crate) fn rules(spd: &Spd) -> Vec<RuleStatus> {
 }
 
 /// The IKE SAs and their children.
-pub(crate) fn ike_sas(node: &Node, plane: &Plane, now: Instant) -> Vec<IkeSa> {
+pub(crate) fn ike_sas(node: &Node, plane: &dyn DataPlane, now: Instant) -> Vec<IkeSa> {
     node.ike()
         .status(now)
         .iter()
@@ -57,7 +57,7 @@ pub(crate) fn ike_sas(node: &Node, plane: &Plane, now: Instant) -> Vec<IkeSa> {
         .collect()
 }
 
-fn ike_sa(sa: &IkeStatus, plane: &Plane, now: Instant) -> IkeSa {
+fn ike_sa(sa: &IkeStatus, plane: &dyn DataPlane, now: Instant) -> IkeSa {
     let (initiator_spi, responder_spi) = match sa.role {
         Role::Initiator => (sa.ike.0, sa.peer_spi),
         Role::Responder => (sa.peer_spi, sa.ike.0),
@@ -95,7 +95,7 @@ fn ike_sa(sa: &IkeStatus, plane: &Plane, now: Instant) -> IkeSa {
     }
 }
 
-fn child_sa(child: &ike::ChildStatus, plane: &Plane, now: Instant) -> ChildSa {
+fn child_sa(child: &ike::ChildStatus, plane: &dyn DataPlane, now: Instant) -> ChildSa {
     let usage = plane.usage_of(child.child);
     let inbound = usage.map(|usage| usage.inbound).unwrap_or_default();
     let outbound = usage.map(|usage| usage.outbound).unwrap_or_default();

@@ -9,6 +9,9 @@
 //! * `leaving` (output) judges what this host sends; what goes into the TUN will be encrypted.
 //! * `forwarding` judges what this host forwards: one of its two devices must be the TUN.
 //!
+//! Where the kernel itself does ESP, it is asked instead whether it has decrypted a packet, or has
+//! an SA for it; `leaving` is then at postrouting, where a packet that waited has its SA.
+//!
 //! Loopback traffic is exempt, as are the messages without which nothing works: ESP, IKE and
 //! IPv6 neighbour discovery. Fragments follow their first one; where packets are forwarded,
 //! later fragments between the addresses of a guard with ports are dropped too.
@@ -23,7 +26,7 @@ use crate::error::Error;
 mod document;
 mod model;
 
-pub use model::{Action, Addresses, Counter, Direction, Guard, Ruleset, Selector};
+pub use model::{Action, Addresses, Counter, Direction, Guard, Protection, Ruleset, Selector};
 
 /// Replaces the whole table by these rules, in one transaction: no packet meets half of them.
 /// Counters of guards that were there before go on counting.

@@ -18,6 +18,10 @@ pub const MAX_SEGMENTS: usize = 64;
 /// The most bytes that one send may hold on either family (65,535 less IPv4 and UDP headers).
 pub const MAX_PAYLOAD: usize = 65_507;
 
+/// `UDP_ENCAP` and `UDP_ENCAP_ESPINUDP` (udp.h).
+const UDP_ENCAP: libc::c_int = 100;
+const ESP_IN_UDP: libc::c_int = 2;
+
 /// What the IPv4 "don't fragment" bit says, and its like for IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DontFragment {
@@ -47,6 +51,9 @@ pub struct SocketOptions {
     pub buffer: usize,
     /// Whether the kernel may join received datagrams (UDP only).
     pub gro: bool,
+    /// Whether the kernel itself takes in ESP that arrives here in UDP (RFC 3948, UDP only): the
+    /// socket receives IKE alone, behind its marker.
+    pub esp_in_udp: bool,
 }
 
 impl Default for SocketOptions {
@@ -58,6 +65,7 @@ impl Default for SocketOptions {
             reuse_address: false,
             buffer: 8 << 20,
             gro: true,
+            esp_in_udp: false,
         }
     }
 }
@@ -89,6 +97,9 @@ impl UdpSocket {
             if options.gro {
                 // Kernels before 5.0 have no GRO for UDP; everything works without it.
                 let _ = sys::set_int(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO, 1);
+            }
+            if options.esp_in_udp {
+                sys::set_int(socket.as_fd(), libc::SOL_UDP, UDP_ENCAP, ESP_IN_UDP)?;
             }
             socket.bind(&SocketAddr::new(family.unspecified(), port).into())?;
             Ok(socket)

@@ -5,7 +5,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::verb::cluster;
 use crate::verb::output::{self, bytes, count, duration, say};
-use api::{ChildSa, IkeSa, Request, RuleStatus, Status};
+use api::{ChildSa, IkeSa, Plane, Request, RuleStatus, Status};
 use std::time::Duration;
 
 /// Shows it once, or each second.
@@ -35,6 +35,18 @@ pub(crate) fn run(options: &StatusOptions, ask: &Client, json: bool) -> Result<(
     }
 }
 
+/// Where ESP runs, and why there.
+fn place(plane: &Plane) -> String {
+    let Plane {
+        kind, device, mtu, ..
+    } = plane;
+    let place = match device.is_empty() {
+        true => format!("the {kind}"),
+        false => format!("{kind} space, {device} (MTU {mtu})"),
+    };
+    format!("{place} ({})", plane.why)
+}
+
 fn print(status: &Status) {
     let children: usize = status.ike_sas.iter().map(|sa| sa.child_sas.len()).sum();
     say!(
@@ -46,10 +58,8 @@ fn print(status: &Status) {
     );
     let plane = &status.plane;
     say!(
-        "plane: {} space, {} (MTU {}), in {} packets / {}, out {} packets / {}",
-        plane.kind,
-        plane.device,
-        plane.mtu,
+        "plane: {}, in {} packets / {}, out {} packets / {}",
+        place(plane),
         plane.packets_in,
         bytes(plane.bytes_in),
         plane.packets_out,

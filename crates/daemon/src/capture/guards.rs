@@ -2,7 +2,7 @@
 
 use crate::capture::{NFT_TABLE, Settings};
 use linux::Family;
-use linux::nft::{Action as Fate, Addresses, Guard, Ruleset, Selector};
+use linux::nft::{Action as Fate, Addresses, Guard, Protection, Ruleset, Selector};
 use policy::{Action, AddressRange, Directions, Entry, PortRange, Spd, TrafficSelector};
 
 /// One guard for each line of the policy, in its order.
@@ -10,7 +10,10 @@ pub(crate) fn ruleset(spd: &Spd, settings: &Settings) -> Ruleset {
     let lines = spd.entries().iter().enumerate();
     Ruleset {
         table: NFT_TABLE.to_owned(),
-        tun: settings.tun.clone(),
+        protection: match &settings.tun {
+            Some((tun, _)) => Protection::Tun(tun.clone()),
+            None => Protection::Ipsec,
+        },
         mark: Some(settings.mark),
         ike_ports: vec![500, 4500],
         guards: lines

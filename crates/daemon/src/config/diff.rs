@@ -56,6 +56,7 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
             node.0.control_socket != node.1.control_socket,
         ),
         ("node.key_log_dir", node.0.key_log_dir != node.1.key_log_dir),
+        ("plane.kind", plane.0.kind != plane.1.kind),
         ("plane.tun", plane.0.tun != plane.1.tun),
         ("plane.mtu", plane.0.mtu != plane.1.mtu),
         ("plane.table", plane.0.table != plane.1.table),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::diagnostic::Problems;
 use crate::config::section::{Bad, Section, Value};
-use crate::config::settings::{NodeSettings, PlaneSettings};
+use crate::config::settings::{NodeSettings, PlaneKind, PlaneSettings};
 use crate::config::value;
 
 const RUN_DIR: &str = "/run/holdfast";
@@ -85,9 +85,20 @@ pub(crate) fn encapsulation(value: &Value<'_>) -> Result<bool, Bad> {
     value::word(value, &[("auto", false), ("udp", true)])
 }
 
+/// `kind`: where ESP runs.
+fn plane_kind(value: &Value<'_>) -> Result<PlaneKind, Bad> {
+    let words = [
+        ("auto", PlaneKind::Auto),
+        ("kernel", PlaneKind::Kernel),
+        ("user", PlaneKind::User),
+    ];
+    value::word(value, &words)
+}
+
 /// Reads `[plane]`, if it is there.
 pub(crate) fn read_plane(root: &mut Section<'_>, problems: &mut Problems) -> PlaneSettings {
     let mut plane = PlaneSettings {
+        kind: PlaneKind::User,
         tun: "hf0".to_owned(),
         mtu: 1400,
         force_udp: false,
@@ -98,6 +109,9 @@ pub(crate) fn read_plane(root: &mut Section<'_>, problems: &mut Problems) -> Pla
     let Some(mut section) = root.table(problems, "plane", "[plane]") else {
         return plane;
     };
+    if let Some(kind) = section.read(problems, "kind", plane_kind) {
+        plane.kind = kind;
+    }
     if let Some(tun) = section.read(problems, "tun", interface) {
         plane.tun = tun;
     }

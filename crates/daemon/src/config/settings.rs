@@ -36,9 +36,22 @@ pub struct NodeSettings {
     pub key_log_dir: Option<PathBuf>,
 }
 
+/// Where ESP runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaneKind {
+    /// In the kernel where it can, else in user space.
+    Auto,
+    /// In the kernel, or the daemon does not start.
+    Kernel,
+    /// In user space.
+    User,
+}
+
 /// `[plane]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlaneSettings {
+    /// Where ESP runs.
+    pub kind: PlaneKind,
     /// Name of the TUN device.
     pub tun: String,
     /// MTU of protected routes, in bytes.

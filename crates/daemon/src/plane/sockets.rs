@@ -27,11 +27,11 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// Opens them; what they send carries `mark`.
+    /// Opens them; what they send carries `mark`. Where ESP is the kernel's, only IKE comes here.
     ///
     /// # Errors
     /// A sentence: a port is in use, or permission is missing.
-    pub(crate) fn open(mark: u32) -> Result<Self, Error> {
+    pub(crate) fn open(mark: u32, esp_in_kernel: bool) -> Result<Self, Error> {
         let options = SocketOptions {
             mark: Some(mark),
             ..SocketOptions::default()
@@ -39,6 +39,12 @@ impl Sockets {
         let ipv6 = UdpSocket::bind(Family::V6, 0, &options).is_ok();
         let with = |family| family == Family::V4 || ipv6;
         let udp = |port| {
+            let kernels = esp_in_kernel && port == NATT_PORT;
+            let options = SocketOptions {
+                esp_in_udp: kernels,
+                gro: !kernels,
+                ..options.clone()
+            };
             let bind = |family: Family| {
                 with(family)
                     .then(|| UdpSocket::bind(family, port, &options))
@@ -47,12 +53,12 @@ impl Sockets {
             Ok::<_, Error>([bind(Family::V4)?, bind(Family::V6)?])
         };
         let raw = |family: Family| {
-            with(family)
+            (with(family) && !esp_in_kernel)
                 .then(|| EspSocket::open(family, &options))
                 .transpose()
         };
         let clear = |family: Family| {
-            with(family)
+            (with(family) && !esp_in_kernel)
                 .then(|| IpSocket::open(family, Some(mark)))
                 .transpose()
         };

@@ -19,7 +19,7 @@ pub(crate) struct ChildUsage {
     pub(crate) inbound: SaUsage,
     /// Sealed.
     pub(crate) outbound: SaUsage,
-    begun: Instant,
+    pub(crate) begun: Instant,
 }
 
 impl ChildUsage {
@@ -60,7 +60,7 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    fn add(&mut self, way: Way, usage: &SaUsage) {
+    pub(crate) fn add(&mut self, way: Way, usage: &SaUsage) {
         let (packets, bytes) = match way {
             Way::In => (&mut self.packets_in, &mut self.bytes_in),
             Way::Out => (&mut self.packets_out, &mut self.bytes_out),

@@ -112,7 +112,7 @@ impl Daemon {
         let cluster = self.config.cluster.as_ref()?;
         let sources = status::Sources {
             node: &self.node,
-            plane: &self.plane,
+            plane: self.plane.as_ref(),
             links: self.links.as_ref(),
             certified_until: self.certified_until,
         };
@@ -126,7 +126,7 @@ impl Daemon {
         let ike = ike.map(|(why, count)| (format!("IKE: {}", why.name()), count));
         let esp = self.plane.discards().into_iter();
         let esp = esp.map(|(name, count)| (format!("ESP: {name}"), count));
-        let unread = ("IKE: MailboxFull".to_owned(), self.plane.mailbox.dropped());
+        let unread = ("IKE: MailboxFull".to_owned(), self.mailbox.dropped());
         let member = self.node.cluster().map(|member| member.status(now));
         let heartbeats = member.iter().flat_map(|status| status.discards.iter());
         let heartbeats = heartbeats.map(|(why, count)| (format!("heartbeat: {why}"), count));
@@ -135,8 +135,9 @@ impl Daemon {
             uptime_s: now.saturating_duration_since(self.began).as_secs(),
             configuration_age_s: now.saturating_duration_since(self.configured).as_secs(),
             plane: api::Plane {
-                kind: "user".to_owned(),
-                device: self.plane.device().to_owned(),
+                kind: if self.choice.kernel { "kernel" } else { "user" }.to_owned(),
+                why: self.choice.why.clone(),
+                device: self.plane.device().map_or("", |(name, _)| name).to_owned(),
                 mtu: u32::from(self.config.plane.mtu),
                 packets_out: totals.packets_out,
                 bytes_out: totals.bytes_out,
@@ -145,7 +146,7 @@ impl Daemon {
                 clear_packets_dropped: None,
             },
             rules: status::rules(self.node.spd()),
-            ike_sas: status::ike_sas(&self.node, &self.plane, now),
+            ike_sas: status::ike_sas(&self.node, self.plane.as_ref(), now),
             recent_failures: self.log.failures(),
             cluster: self.cluster_view(),
             discards: status::counters(ike.chain([unread]).chain(esp).chain(heartbeats)),

@@ -1,10 +1,11 @@
 //! What the node wants done, carried out in its order.
 
 use crate::run::Daemon;
+use crate::run::inputs::gate_closed;
 use cluster::{GroupName, WitnessAnswer};
 use ike::Event as IkeEvent;
 use node::{Command, Event, Output};
-use policy::{Action, AddressRange, RuleName, Spd};
+use policy::{Action, AddressRange, Bucket, RuleName, Spd};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,7 +18,7 @@ impl Daemon {
     pub(crate) fn carry_out(&mut self) {
         loop {
             match self.node.poll_output() {
-                Output::Wait(_) => return,
+                Output::Wait(_) => return self.settle(),
                 output => self.effect(output),
             }
         }
@@ -30,6 +31,7 @@ impl Daemon {
                 remote,
                 bytes,
             } => {
+                self.settle();
                 // What is lost here is sent again by the ladder.
                 let _ = self.plane.sockets().send_ike(local, remote, &bytes);
             }
@@ -110,7 +112,7 @@ impl Daemon {
             Output::Exact { child, next } => self.plane.set_exact(child, next),
             Output::RestoreWindow { child, image } => self.plane.restore_window(child, &image),
             Output::OpenGate { bucket, epoch } => self.plane.open_gate(bucket, epoch),
-            Output::CloseGate { bucket, hand_over } => self.plane.close_gate(bucket, hand_over),
+            Output::CloseGate { bucket, hand_over } => self.close_gate(bucket, hand_over),
             Output::Inject {
                 source,
                 destination,
@@ -132,6 +134,20 @@ impl Daemon {
         }
     }
 
+    /// What was ordered is in force before anybody may rely on it.
+    pub(crate) fn settle(&mut self) {
+        if let Err(error) = self.plane.settle() {
+            self.log.failure("plane", &error.to_string());
+        }
+    }
+
+    fn close_gate(&mut self, bucket: Bucket, hand_over: bool) {
+        if let Some(closed) = self.plane.close_gate(bucket, hand_over) {
+            let command = gate_closed(closed);
+            let _ = self.node.handle_command(command, Instant::now());
+        }
+    }
+
     /// What is not even taken is answered here, so that it is proposed again.
     fn propose(&mut self, group: GroupName, expected: u64, value: Vec<u8>, tag: u64) {
         let taken = match &self.witness {
@@ -147,8 +163,11 @@ impl Daemon {
     }
 
     pub(crate) fn enforce(&mut self, spd: &Arc<Spd>) {
-        self.plane.set_policy(Arc::clone(spd));
-        if let Err(error) = self.capture.apply(spd) {
+        let outcomes = [
+            self.plane.set_policy(Arc::clone(spd)),
+            self.capture.apply(spd),
+        ];
+        for error in outcomes.into_iter().filter_map(Result::err) {
             self.log.failure("policy", &error.to_string());
         }
     }
@@ -198,7 +217,7 @@ impl Daemon {
     }
 
     /// What goes to these addresses waits for no SA any more.
-    fn not_protected(&self, rule: &RuleName, remote: Vec<AddressRange>) {
+    fn not_protected(&mut self, rule: &RuleName, remote: Vec<AddressRange>) {
         let clear = if self.only_requested(rule) {
             CLEAR
         } else {

@@ -38,8 +38,8 @@ impl Daemon {
     pub(crate) fn read_mail(&mut self, patience: Duration) {
         let begun = Instant::now();
         let mut now = begun;
-        self.plane.mailbox.fetch();
-        while let Some(message) = self.plane.mailbox.next() {
+        self.mailbox.fetch();
+        while let Some(message) = self.mailbox.next() {
             let datagram = Datagram::Ike {
                 local: message.local,
                 remote: message.remote,
@@ -64,12 +64,20 @@ impl Daemon {
                 let command = Command::Acquire { rule, flow, outer };
                 let _ = self.node.handle_command(command, now);
             }
+            Report::UnknownSpi { spi, .. } if self.plane.knows(spi) => {}
+            Report::Trouble(text) => self.log.failure("plane", &text),
             Report::UnknownSpi { local, remote, spi } => {
                 let command = Command::UnknownSpi { local, remote, spi };
                 let _ = self.node.handle_command(command, now);
             }
             Report::Refused(refusal) => self.log.failure("plane", &refusal.to_string()),
             Report::Failed(why) => return Err(Error::Plane(why)),
+            Report::Kernel(events) => {
+                for report in self.plane.take_in(events) {
+                    self.report(report)?;
+                    self.carry_out();
+                }
+            }
             other => self.replication_report(other, now),
         }
         Ok(())
@@ -346,7 +354,7 @@ fn images(windows: &[(ChildId, WindowImage)]) -> Vec<(ChildId, Vec<u8>)> {
     windows.iter().map(encode).collect()
 }
 
-fn gate_closed(closed: Closed) -> Command {
+pub(crate) fn gate_closed(closed: Closed) -> Command {
     Command::GateClosed {
         bucket: closed.bucket,
         next: closed.next,

@@ -1,6 +1,6 @@
 //! The cluster as one member sees it: nodes, links, groups, and how far their copies have come.
 
-use crate::plane::Plane;
+use crate::plane::DataPlane;
 use ::cluster::{GroupName, GroupState, NodeState};
 use api::{ClusterStatus, GroupStatus, LinkStatus, NodeStatus, ReplicationStatus, Runway};
 use link::Links;
@@ -12,7 +12,7 @@ pub(crate) struct Sources<'a> {
     /// Members, groups and copies.
     pub(crate) node: &'a Node,
     /// What pairs have sent.
-    pub(crate) plane: &'a Plane,
+    pub(crate) plane: &'a dyn DataPlane,
     /// What waits to be sent; `None` where nothing is replicated.
     pub(crate) links: Option<&'a Links>,
     /// The end of this node's certificate.

@@ -31,6 +31,19 @@ impl WindowImage {
         WindowImage { highest, words }
     }
 
+    /// What another keeper of windows has seen: `seen` is asked of every number that an image
+    /// holds.
+    #[must_use]
+    pub fn of(highest: u64, seen: impl Fn(u64) -> bool) -> Self {
+        let bit = |block: u64, at: u64| {
+            let number = block * WORD_BITS + at;
+            u64::from(number <= highest && (number == highest || seen(number))) << at
+        };
+        Self::new(highest, |block| {
+            (0..WORD_BITS).fold(0, |word, at| word | bit(block, at))
+        })
+    }
+
     /// Everything up to and including this number was seen.
     pub(crate) fn all_seen(highest: u64) -> Self {
         let mut words = [u64::MAX; WORDS];

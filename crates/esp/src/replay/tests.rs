@@ -301,3 +301,26 @@ fn an_image_that_no_window_can_have_is_refused() {
     assert!(!image(63, [2, 0, 0], 0), "a word beyond the last");
     assert!(image(63, [0, 0, 0], 0));
 }
+
+#[test]
+fn an_image_of_another_keeper_is_as_if_it_were_ours() {
+    let mut window = ReplayWindow::new(1024, true);
+    for number in (1..=3000).filter(|number| number % 7 != 3) {
+        window.accept(number);
+    }
+    let ours = window.image();
+    let theirs = WindowImage::of(3000, |number| number % 7 != 3);
+    for number in 1976..=3000 {
+        assert_eq!(ours.has_seen(number), theirs.has_seen(number), "{number}");
+    }
+    let mut octets = Vec::new();
+    theirs.encode(&mut octets);
+    assert_eq!(
+        WindowImage::decode(&octets).map(|(image, _)| image),
+        Some(theirs)
+    );
+    let none = WindowImage::of(0, |_| false);
+    let mut octets = Vec::new();
+    none.encode(&mut octets);
+    assert!(WindowImage::decode(&octets).is_some());
+}

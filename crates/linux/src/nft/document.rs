@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use crate::nft::model::{Action, Addresses, Counter, Direction, Guard, Ruleset, Selector};
+use crate::nft::model::{
+    Action, Addresses, Counter, Direction, Guard, Protection, Ruleset, Selector,
+};
 use crate::prefix::Family;
 
 /// After defragmentation (-400); before connection tracking (-200) and before destination
@@ -111,6 +113,11 @@ fn counter(ruleset: &Ruleset, guard: &Guard, direction: Direction, before: &[Cou
 fn chain(ruleset: &Ruleset, direction: Direction) -> Value {
     let (hook, priority) = match direction {
         Direction::Arriving => ("prerouting", ARRIVING_PRIORITY),
+        // A packet that waits in the kernel for its SA has none yet at its output: it is judged
+        // when it goes on.
+        Direction::Leaving if ruleset.protection == Protection::Ipsec => {
+            ("postrouting", FILTER_PRIORITY)
+        }
         Direction::Leaving => ("output", FILTER_PRIORITY),
         Direction::Forwarding => ("forward", FILTER_PRIORITY),
     };
@@ -148,6 +155,10 @@ fn exemptions(ruleset: &Ruleset, direction: Direction) -> Vec<Vec<Value>> {
         }
         Direction::Leaving => {
             rules.push(vec![device("oifname", "lo"), accept()]);
+            if ruleset.protection == Protection::Ipsec {
+                // What is forwarded passes here as well, and was judged before.
+                rules.push(vec![is_not(meta("iif"), json!(0)), accept()]);
+            }
             if let Some(mark) = ruleset.mark {
                 rules.push(vec![is(meta("mark"), json!(mark)), accept()]);
             } else {
@@ -210,14 +221,7 @@ fn verdicts(
         return;
     }
     if guard.action == Action::Protect {
-        let devices: &[&str] = match direction {
-            Direction::Arriving => &["iifname"],
-            Direction::Leaving => &["oifname"],
-            // From a host behind us into the TUN, or out of the TUN to a host behind us.
-            Direction::Forwarding => &["iifname", "oifname"],
-        };
-        for key in devices {
-            let plane = device(key, &ruleset.tun);
+        for plane in protected(&ruleset.protection, direction) {
             rules.push([vec![plane], packets.clone(), vec![accept()]].concat());
         }
     }
@@ -225,11 +229,28 @@ fn verdicts(
     if direction == Direction::Arriving {
         // A packet that will be forwarded is judged where both its devices are known.
         let kind = json!({"fib": {"result": "type", "flags": ["daddr"]}});
-        dropped.push(json!({"match": {"op": "!=", "left": kind, "right": "unicast"}}));
+        dropped.push(is_not(kind, json!("unicast")));
     }
     dropped.push(json!({"counter": counter_name(guard, direction)}));
     dropped.push(json!({"drop": null}));
     rules.push(dropped);
+}
+
+/// Matches what was protected as it came in, and what will be as it goes out.
+fn protected(protection: &Protection, direction: Direction) -> Vec<Value> {
+    let (came, goes) = match protection {
+        Protection::Tun(tun) => (device("iifname", tun), device("oifname", tun)),
+        Protection::Ipsec => (
+            is(meta("ipsec"), json!(true)),
+            is(json!({"rt": {"key": "ipsec"}}), json!(true)),
+        ),
+    };
+    match direction {
+        Direction::Arriving => vec![came],
+        Direction::Leaving => vec![goes],
+        // From a host behind us to the peer, or from the peer to a host behind us.
+        Direction::Forwarding => vec![came, goes],
+    }
 }
 
 fn accept() -> Value {
@@ -246,7 +267,7 @@ fn fragment(family: Family) -> Value {
         Family::V4 => json!({"&": [{"payload": {"protocol": "ip", "field": "frag-off"}}, 0x1fff]}),
         Family::V6 => json!({"exthdr": {"name": "frag", "field": "frag-off"}}),
     };
-    json!({"match": {"op": "!=", "left": field, "right": 0}})
+    is_not(field, json!(0))
 }
 
 /// The matches of a selector.
@@ -348,6 +369,10 @@ fn range(first: u16, last: u16) -> Value {
     } else {
         json!({"range": [first, last]})
     }
+}
+
+fn is_not(left: Value, right: Value) -> Value {
+    json!({"match": {"op": "!=", "left": left, "right": right}})
 }
 
 fn is(left: Value, right: Value) -> Value {

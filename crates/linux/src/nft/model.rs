@@ -62,7 +62,7 @@ impl Selector {
 pub enum Action {
     /// They pass in clear.
     Permit,
-    /// They pass only by the TUN.
+    /// They pass only protected.
     Protect,
     /// They never pass.
     Block,
@@ -81,13 +81,22 @@ pub struct Guard {
     pub mirrored: bool,
 }
 
+/// How the packets that are protected are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// They come out of this TUN device, or go into it: the user-space plane's. It need not exist.
+    Tun(String),
+    /// The kernel has decrypted them, or will encrypt them.
+    Ipsec,
+}
+
 /// Everything that the table holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruleset {
     /// The name of the `inet` table, `holdfast` by custom; made as a [`Guard`]'s name.
     pub table: String,
-    /// The TUN device of the user-space plane. It need not exist.
-    pub tun: String,
+    /// How protected packets are told from others.
+    pub protection: Protection,
     /// The routing mark of the daemon's own sockets: only with it do IKE and ESP leave in
     /// spite of a guard. `None`: by their protocol and port.
     pub mark: Option<u32>,

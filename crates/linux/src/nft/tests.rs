@@ -29,7 +29,7 @@ fn guard(name: &str, action: Action, selectors: &[Selector]) -> Guard {
 fn ruleset(guards: Vec<Guard>) -> Ruleset {
     Ruleset {
         table: "holdfast".into(),
-        tun: "hf0".into(),
+        protection: Protection::Tun("hf0".into()),
         mark: Some(0x48),
         ike_ports: vec![500, 4500],
         guards,
