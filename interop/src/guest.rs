@@ -54,6 +54,7 @@ pub(crate) struct Guest {
     machine: &'static str,
     release: String,
     took: Duration,
+    on: bool,
     /// How many commands were begun.
     commands: u64,
 }
@@ -100,6 +101,7 @@ impl Guest {
             machine,
             release: String::new(),
             took: Duration::ZERO,
+            on: true,
             commands: 0,
         };
         guest.release = guest.until("HFI-READY ", BOOT)?;
@@ -163,6 +165,17 @@ impl Guest {
         Ok(text.lines().filter_map(counter).collect())
     }
 
+    /// Switches it off, without a warning.
+    pub(crate) fn reset(&mut self) {
+        if !std::mem::take(&mut self.on) {
+            return;
+        }
+        // Its processes are processes of ours, in one group.
+        let _ = process::kill_group(self.child.id(), Signal::Kill);
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// What the line begins with that ends the last command.
     fn mark(&self) -> String {
         format!("HFI-DONE {} ", self.commands)
@@ -203,10 +216,7 @@ impl Guest {
 }
 
 impl Drop for Guest {
-    /// The guest's processes are processes of ours, in one group.
     fn drop(&mut self) {
-        let _ = process::kill_group(self.child.id(), Signal::Kill);
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.reset();
     }
 }

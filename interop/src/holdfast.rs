@@ -46,24 +46,24 @@ pub(crate) struct Daemon<'a> {
 }
 
 /// Where a daemon's files go.
-pub(crate) struct Place<'a> {
+pub(crate) struct Place<'a, 'p> {
     /// The binary.
-    pub(crate) program: &'a Path,
+    pub(crate) program: &'p Path,
     /// The namespace.
     pub(crate) space: &'a Space,
     /// For sockets: short paths.
-    pub(crate) scratch: &'a Path,
+    pub(crate) scratch: &'p Path,
     /// For logs.
-    pub(crate) folder: &'a Path,
+    pub(crate) folder: &'p Path,
     /// Of the daemon, in file names.
-    pub(crate) name: &'a str,
+    pub(crate) name: &'p str,
 }
 
 impl<'a> Daemon<'a> {
     /// Starts it on a configuration file made of `rules`, and waits until it serves. With
     /// `keys` it writes Wireshark's key tables there.
     pub(crate) fn start(
-        place: &Place<'a>,
+        place: &Place<'a, '_>,
         rules: &str,
         keys: Option<&Path>,
     ) -> Result<Self, String> {

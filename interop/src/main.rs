@@ -14,6 +14,7 @@ mod host;
 mod hostile;
 mod kernel;
 mod packet;
+mod peers;
 mod program;
 mod scale;
 mod scapy;
@@ -33,9 +34,11 @@ cargo run --release -p interop -- VERB [--out DIR]
   scapy       scapy opens our ESP and we open its, for every algorithm
   kernel      transport-mode ESP with a real Linux kernel, on manual keys
   strongswan  IKE and ESP with Debian's strongSwan, both roles, rekeys, deletes, refusals
+  peers       strongSwan, Libreswan and OpenIKED with a kernel's ESP in a guest, and ike-scan;
+              compares with docs/interop.md (peers write: writes it; peers only TEXT: some of it)
   hostile     a million bad datagrams, daemons that are killed, a short flood
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
-  all         scapy, kernel, strongswan, hostile, tshark, and that 200 pairs survive a takeover
+  all         scapy, kernel, strongswan, peers, hostile, tshark; 200 pairs survive a takeover
   scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
   scale throughput  what replication costs a TCP stream
   handshakes [COUNT ...]  so many IKE SAs with us and with strongSwan: rate, CPU, memory
@@ -59,6 +62,10 @@ fn main() -> ExitCode {
         ["scapy"] => scapy::run(&out),
         ["kernel"] => alone(|| kernel::run(&out)),
         ["strongswan"] => alone(|| strongswan::run(&out)),
+        ["peers", words @ ..] => alone(|| peers::run(&out, words)),
+        // Our end and the guest's of a TCP connection.
+        ["echo-server", port] => echo_server(port),
+        ["echo-client", address, port, length] => echo_client(address, port, length),
         ["hostile"] => alone(|| hostile::run(&out)),
         ["tshark"] => alone(|| tshark::run(&out, None)),
         ["tshark", lab] => tshark::run(&out, Some(Path::new(lab))),
@@ -82,6 +89,19 @@ fn main() -> ExitCode {
     }
 }
 
+fn echo_server(port: &str) -> Result<(), String> {
+    traffic::serve_echo(number(port)?)
+}
+
+fn echo_client(address: &str, port: &str, length: &str) -> Result<(), String> {
+    let at = (space::ip(address)?, number(port)?).into();
+    traffic::exchange_here(at, number(length)?)
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("{text} is no number"))
+}
+
 /// Runs a verb that makes namespaces, unless another one runs.
 fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
     let _lock = folder::Lock::take()?;
@@ -91,10 +111,11 @@ fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 /// Every verb that judges, one after the other: each has the machine for itself.
 fn all(out: &Path) -> Result<(), String> {
     type Verb = fn(&Path) -> Result<(), String>;
-    let verbs: [Verb; 6] = [
+    let verbs: [Verb; 7] = [
         scapy::run,
         kernel::run,
         strongswan::run,
+        |out| peers::run(out, &[]),
         hostile::run,
         scale::survives,
         |out| tshark::run(out, None),

@@ -1,7 +1,7 @@
 //! Traffic through a tunnel: pings and TCP, in the foreground or while something else happens.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -116,14 +116,24 @@ pub(crate) fn echo_tcp(
     let listening = server.run(listen)?;
     let (listener, at) = listening.map_err(|why| format!("listen on {address}: {why}"))?;
     let serve = thread::spawn(move || -> std::io::Result<()> {
-        let (mut stream, _) = listener.accept()?;
-        let mut out = stream.try_clone()?;
-        std::io::copy(&mut stream, &mut out)?;
-        out.shutdown(std::net::Shutdown::Write)
+        let (stream, _) = listener.accept()?;
+        echo(stream)
     });
+    exchange(client, at, length)?;
+    let _ = serve.join();
+    Ok(())
+}
+
+/// Sends `length` bytes to an echoing server over TCP and compares.
+pub(crate) fn exchange(client: &Space, at: SocketAddr, length: usize) -> Result<(), String> {
+    client.run(|| exchange_here(at, length))?
+}
+
+/// The same, where this process is.
+pub(crate) fn exchange_here(at: SocketAddr, length: usize) -> Result<(), String> {
     let exchange = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&at, Duration::from_secs(3))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let mut stream = TcpStream::connect_timeout(&at, Duration::from_secs(10))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         let data: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
         let (mut out, sent) = (stream.try_clone()?, data.clone());
         let writer = thread::spawn(move || -> std::io::Result<()> {
@@ -135,12 +145,26 @@ pub(crate) fn echo_tcp(
         let written = writer.join().is_ok_and(|done| done.is_ok());
         Ok(written && back == data)
     };
-    match client.run(exchange)? {
-        Ok(true) => {
-            let _ = serve.join();
-            Ok(())
-        }
+    match exchange() {
+        Ok(true) => Ok(()),
         Ok(false) => Err(format!("the {length} bytes from {at} came back otherwise")),
         Err(why) => Err(format!("TCP with {at}: {why}")),
     }
+}
+
+/// Sends back what comes by TCP to a port, for ever.
+pub(crate) fn serve_echo(port: u16) -> Result<(), String> {
+    // Both families.
+    let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port))
+        .map_err(|why| format!("port {port}: {why}"))?;
+    for stream in listener.incoming().flatten() {
+        thread::spawn(move || echo(stream));
+    }
+    Ok(())
+}
+
+fn echo(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut out = stream.try_clone()?;
+    std::io::copy(&mut stream, &mut out)?;
+    out.shutdown(std::net::Shutdown::Write)
 }

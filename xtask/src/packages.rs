@@ -23,6 +23,8 @@ const NEEDED: &[(&str, &str)] = &[
     ),
     ("libstrongswan-standard-plugins", "its algorithms"),
     ("libstrongswan-extra-plugins", "its algorithms"),
+    ("openiked", "another foreign IKE daemon"),
+    ("ike-scan", "asks what an IKE daemon answers"),
     ("tshark", "decrypts what we wrote keys for"),
     (
         "python3-scapy",

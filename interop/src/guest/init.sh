@@ -20,13 +20,12 @@ for share in ${HFI_SHARES//:/ }; do
     fi || echo "cannot mount $share"
     number=$((number + 1))
 done
-# The kernel asks for modules by this program.
-printf '#!/bin/sh\nexec modprobe -d /run/root "$@"\n' >/run/modprobe
-chmod +x /run/modprobe
-echo /run/modprobe >/proc/sys/kernel/modprobe
-# What one kernel has as a module another has built in, and what is missing shows in use.
-/run/modprobe -aq virtio_net ipv6 esp4 esp6 xfrm_user drbg seqiv echainiv gcm ctr ghash-generic \
-    cbc hmac sha512_generic authenc authencesn chacha20poly1305 chacha_generic poly1305_generic
+# What one kernel has as a module another has built in, and what is missing shows in use. After
+# that the kernel loads none by itself: strongSwan has it look for every algorithm that there is.
+modprobe -d /run/root -aq virtio_net ipv6 esp4 esp6 xfrm_user af_key drbg seqiv echainiv gcm ctr \
+    cbc hmac ghash-generic aes_generic sha1_generic sha256_generic sha512_generic authenc \
+    authencesn chacha20poly1305 chacha_generic poly1305_generic
+echo >/proc/sys/kernel/modprobe
 ip link set lo up
 [ -e /sys/class/net/vec0 ] && ip link set vec0 name eth0
 ip link set eth0 up

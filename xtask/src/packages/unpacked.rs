@@ -15,12 +15,31 @@ struct Unpacked {
     ready: &'static str,
 }
 
-/// A kernel is not installed, for it would ask for a boot loader.
-const ALL: &[Unpacked] = &[Unpacked {
-    folder: "linux",
-    packages: &["linux-image-amd64"],
-    ready: include_str!("linux.sh"),
-}];
+/// A kernel is not installed, for it would ask for a boot loader, nor Libreswan, whose package
+/// conflicts with strongSwan's.
+const ALL: &[Unpacked] = &[
+    Unpacked {
+        folder: "linux",
+        packages: &["linux-image-amd64"],
+        ready: include_str!("linux.sh"),
+    },
+    Unpacked {
+        folder: "libreswan",
+        packages: &[
+            "libreswan",
+            "libldns3",
+            "libevent-pthreads-2.1-7",
+            "libevent-2.1-7",
+            "libunbound8",
+            "libcurl3-nss",
+            "libcap-ng0",
+            "libnspr4",
+            "libnss3",
+            "libnss3-tools",
+        ],
+        ready: include_str!("libreswan.sh"),
+    },
+];
 
 /// Whether everything is there.
 pub(crate) fn complete() -> bool {

@@ -1,0 +1,170 @@
+//! What is tried with a foreign peer: one configuration, in one or both roles.
+
+use std::fmt;
+
+/// Who begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    We,
+    They,
+}
+
+impl Role {
+    pub(crate) const BOTH: [Role; 2] = [Role::We, Role::They];
+
+    /// For people.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Role::We => "we initiate",
+            Role::They => "it initiates",
+        }
+    }
+}
+
+/// IPv4 or IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    /// The place in the pairs of addresses.
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Family::V4 => 0,
+            Family::V6 => 1,
+        }
+    }
+}
+
+/// Behind whom the router hides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nat {
+    None,
+    BeforeUs,
+    BeforeThem,
+}
+
+/// One configuration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case {
+    pub(crate) tunnel: bool,
+    pub(crate) family: Family,
+    pub(crate) nat: Nat,
+    /// Only TCP port 7 of the peer is protected, and not everything between the two.
+    pub(crate) ports: bool,
+    pub(crate) ike: &'static str,
+    pub(crate) esp: &'static str,
+    /// Child and IKE SA are rekeyed by each side.
+    pub(crate) rekeys: bool,
+}
+
+/// Transport mode for everything between two hosts, and a word or two of IKE.
+pub(crate) const PLAIN: Case = Case {
+    tunnel: false,
+    family: Family::V4,
+    nat: Nat::None,
+    ports: false,
+    ike: "aes128gcm16-prfsha256-x25519",
+    esp: "aes128gcm16-noesn",
+    rekeys: false,
+};
+
+impl Case {
+    /// Extended sequence numbers?
+    pub(crate) fn esn(&self) -> bool {
+        self.esp.ends_with("-esn")
+    }
+
+    /// ESP algorithms without the word for sequence numbers.
+    pub(crate) fn algorithms(&self) -> &'static str {
+        let esp = self.esp;
+        esp.strip_suffix("-noesn")
+            .or(esp.strip_suffix("-esn"))
+            .unwrap_or(esp)
+    }
+
+    /// What a Linux kernel calls the algorithms.
+    pub(crate) fn kernel_words(&self) -> Vec<&'static str> {
+        let mut words = Vec::new();
+        for part in self.algorithms().split('-') {
+            words.push(match part {
+                "chacha20poly1305" => "rfc7539esp(chacha20,poly1305)",
+                "sha256" => "hmac(sha256)",
+                "sha384" => "hmac(sha384)",
+                "sha512" => "hmac(sha512)",
+                gcm if gcm.ends_with("gcm16") => "rfc4106(gcm(aes))",
+                _ => "cbc(aes)",
+            });
+        }
+        words
+    }
+
+    /// Whether this role can begin: who hides behind a NAT cannot be called.
+    pub(crate) fn can_begin(&self, role: Role) -> bool {
+        !matches!(
+            (self.nat, role),
+            (Nat::BeforeUs, Role::They) | (Nat::BeforeThem, Role::We)
+        )
+    }
+
+    /// The columns of the page, up to the roles.
+    pub(crate) fn columns(&self) -> [&'static str; 6] {
+        [
+            if self.tunnel { "tunnel" } else { "transport" },
+            match self.family {
+                Family::V4 => "IPv4",
+                Family::V6 => "IPv6",
+            },
+            if self.ports { "TCP 7" } else { "all" },
+            match self.nat {
+                Nat::None => "no",
+                Nat::BeforeUs => "before us",
+                Nat::BeforeThem => "before it",
+            },
+            self.esp,
+            if self.rekeys { "yes" } else { "" },
+        ]
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [mode, family, ports, nat, esp, rekeys] = self.columns();
+        write!(f, "{mode} {family} {esp}")?;
+        if self.ports {
+            write!(f, ", {ports}")?;
+        }
+        if self.nat != Nat::None {
+            write!(f, ", NAT {nat}")?;
+        }
+        if !rekeys.is_empty() {
+            write!(f, ", rekeys")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words() {
+        let case = Case {
+            esp: "aes256-sha512-esn",
+            nat: Nat::BeforeUs,
+            rekeys: true,
+            ..PLAIN
+        };
+        assert!(case.esn());
+        assert_eq!(case.kernel_words(), ["cbc(aes)", "hmac(sha512)"]);
+        assert_eq!(PLAIN.kernel_words(), ["rfc4106(gcm(aes))"]);
+        assert!(case.can_begin(Role::We) && !case.can_begin(Role::They));
+        assert_eq!(
+            case.to_string(),
+            "transport IPv4 aes256-sha512-esn, NAT before us, rekeys"
+        );
+    }
+}

@@ -1,0 +1,346 @@
+//! One case in one role: established, used, rekeyed from each side, deleted.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::capture::Capture;
+use crate::guest::Guest;
+use crate::holdfast::{Daemon, PSK, Place};
+use crate::peers::case::{Case, Nat, Role};
+use crate::peers::foreign::{Foreign, KernelSa, Key, kernel_sas};
+use crate::peers::ground::{CABLE, ECHO, Ends, Ground, own_path};
+use crate::peers::wire::Seen;
+use crate::program::wait_for;
+use crate::space::ip;
+use crate::traffic::{self, Pings};
+
+pub(crate) const OUR_ID: &str = "a.example";
+pub(crate) const THEIR_ID: &str = "b.example";
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Pings that run while keys change, and the milliseconds between them.
+const PINGS: u32 = 60;
+const INTERVAL: u32 = 20;
+/// What goes over TCP each way, in bytes.
+const DATA: usize = 100_000;
+
+/// What all trials of a run share.
+#[derive(Clone, Copy)]
+pub(crate) struct Stage<'a> {
+    pub(crate) ground: &'a Ground,
+    pub(crate) program: &'a Path,
+    pub(crate) scratch: &'a Path,
+    /// The results folder, which the guest shares.
+    pub(crate) folder: &'a Path,
+    pub(crate) peer: &'a dyn Foreign,
+}
+
+/// One trial: our daemon, the foreign one with its connection, a capture.
+pub(crate) struct Trial<'a> {
+    pub(crate) stage: Stage<'a>,
+    pub(crate) case: Case,
+    pub(crate) ends: Ends,
+    pub(crate) us: Daemon<'a>,
+    folder: PathBuf,
+    capture: Capture<Seen>,
+    /// How long the peer's log was before.
+    logged: u64,
+}
+
+/// Plays one case in one role; answers what was seen.
+pub(crate) fn play(
+    stage: Stage<'_>,
+    guest: &mut Guest,
+    name: &str,
+    case: Case,
+    role: Role,
+) -> Result<String, String> {
+    let trial = Trial::begin(stage, guest, name, case)?;
+    let played = trial.run(guest, role);
+    trial.end(played)
+}
+
+impl<'a> Trial<'a> {
+    /// Starts our daemon, loads the peer, watches the cable. Files go into a folder `name`.
+    pub(crate) fn begin(
+        stage: Stage<'a>,
+        guest: &mut Guest,
+        name: &str,
+        case: Case,
+    ) -> Result<Self, String> {
+        let folder = stage.folder.join(name);
+        std::fs::create_dir_all(&folder).map_err(|why| format!("{}: {why}", folder.display()))?;
+        let logged = std::fs::metadata(stage.folder.join(stage.peer.log()));
+        let ends = Ends::of(&case);
+        stage.ground.hide(case.nat)?;
+        // What an earlier trial has left is not this one's.
+        if !kernel_sas(guest)?.is_empty() {
+            stage.peer.crash(guest)?;
+            stage.peer.start(guest)?;
+        }
+        let pcap = folder.join("cable.pcap");
+        let capture = Capture::start(
+            &stage.ground.router,
+            CABLE,
+            &pcap,
+            Seen::default(),
+            Seen::look,
+        )?;
+        stage.peer.load(guest, &case)?;
+        let us = daemon(&stage, &folder, &case)?;
+        Ok(Trial {
+            stage,
+            case,
+            ends,
+            us,
+            folder,
+            capture,
+            logged: logged.map_or(0, |file| file.len()),
+        })
+    }
+
+    /// Ends it: nothing may have been in clear. A failure keeps the peer's log.
+    pub(crate) fn end(self, played: Result<String, String>) -> Result<String, String> {
+        let ours = self.us.status().map(|status| status.recent_failures);
+        drop(self.us);
+        let seen = self.capture.stop();
+        let judged = played.and_then(|words| Ok(format!("{words}; {}", judge(&self.case, seen?)?)));
+        judged.map_err(|why| {
+            let log = std::fs::read(self.stage.folder.join(self.stage.peer.log()));
+            let part = log.unwrap_or_default();
+            let part = part.get(self.logged as usize..).unwrap_or_default();
+            let _ = std::fs::write(self.folder.join(self.stage.peer.log()), part);
+            match ours {
+                Ok(failures) if !failures.is_empty() => {
+                    format!("{why}; we say: {}", failures.join(" | "))
+                }
+                _ => why,
+            }
+        })
+    }
+
+    fn run(&self, guest: &mut Guest, role: Role) -> Result<String, String> {
+        let established = step("established", self.establish(guest, role))?;
+        step("traffic", self.traffic(guest))?;
+        if self.case.rekeys {
+            for key in [Key::Child, Key::Ike] {
+                step(
+                    &format!("we rekey: {key:?}"),
+                    self.rekey(guest, key, Role::We),
+                )?;
+                step(
+                    &format!("it rekeys: {key:?}"),
+                    self.rekey(guest, key, Role::They),
+                )?;
+            }
+        }
+        step("deleted", self.delete(guest, role))?;
+        Ok(established)
+    }
+
+    /// Has one side begin, and waits until both have the same SAs.
+    pub(crate) fn establish(&self, guest: &mut Guest, role: Role) -> Result<String, String> {
+        let begun = Instant::now();
+        match role {
+            Role::We => self.us.command(&["sa", "initiate", "net"]).map(drop)?,
+            Role::They => self.stage.peer.initiate(guest)?,
+        }
+        let took = begun.elapsed().as_millis();
+        self.settled(guest)?;
+        Ok(format!("{took} ms"))
+    }
+
+    /// Waits until we have one IKE SA with one child, and the guest's kernel exactly its SAs, with
+    /// the algorithms of the case.
+    pub(crate) fn settled(&self, guest: &mut Guest) -> Result<api::IkeSa, String> {
+        let mut last = Err("nothing".to_owned());
+        let done = wait_for(PATIENCE, || {
+            last = self.us.only_sa().and_then(|sa| {
+                let theirs = kernel_sas(guest)?;
+                self.agree(&sa, &theirs).map(|()| sa)
+            });
+            last.is_ok()
+        });
+        match done {
+            Some(_) => last,
+            None => last.map_err(|why| format!("not settled: {why}")),
+        }
+    }
+
+    fn agree(&self, sa: &api::IkeSa, theirs: &[KernelSa]) -> Result<(), String> {
+        let child = sa.child_sas.first().ok_or("we have no child")?;
+        let strip = |spi: &str| spi.trim_start_matches('0').to_owned();
+        let mut ours = [strip(&child.inbound_spi), strip(&child.outbound_spi)];
+        let mut spis: Vec<String> = theirs.iter().map(|sa| strip(&sa.spi)).collect();
+        ours.sort();
+        spis.sort();
+        if spis != ours {
+            return Err(format!("its kernel has the SPIs {spis:?}, and we {ours:?}"));
+        }
+        for state in theirs {
+            let text = &state.text;
+            let flagged = |line: &str| line.starts_with("replay-window") && line.contains(" esn");
+            let esn = text.lines().any(flagged);
+            let words = self.case.kernel_words();
+            if esn != self.case.esn() || !words.iter().all(|word| text.contains(word)) {
+                return Err(format!("its kernel has another SA than agreed: {text}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Pings and TCP, begun from each side as far as the case protects them.
+    pub(crate) fn traffic(&self, guest: &mut Guest) -> Result<(), String> {
+        let ours = &self.stage.ground.ours;
+        let [from, to] = self.ends.ours;
+        traffic::exchange(ours, (ip(to)?, ECHO).into(), DATA)?;
+        if self.case.ports {
+            return Ok(());
+        }
+        traffic::ping(ours, from, to)?;
+        // A host behind a NAT calls; a call to the NAT's own address would end there.
+        if self.case.nat == Nat::BeforeUs && !self.case.tunnel {
+            return Ok(());
+        }
+        let [from, to] = self.ends.theirs;
+        guest.run(&format!("ping -n -q -c 5 -i 0.02 -W 2 -I {from} {to}"))?;
+        let program = own_path()?;
+        guest.run(&format!("{program} echo-client {to} {ECHO} {DATA}"))?;
+        Ok(())
+    }
+
+    /// One side makes new keys while pings run: none may be lost.
+    fn rekey(&self, guest: &mut Guest, key: Key, role: Role) -> Result<(), String> {
+        let before = self.settled(guest)?;
+        let [from, to] = self.ends.ours;
+        let pings = Pings::start(&self.stage.ground.ours, from, to, PINGS, INTERVAL)?;
+        std::thread::sleep(Duration::from_millis(100));
+        match (role, key) {
+            (Role::We, Key::Child) => {
+                self.us.command(&["sa", "rekey", "--rule", "net"])?;
+            }
+            (Role::We, Key::Ike) => {
+                self.us.command(&["sa", "rekey", "--peer", "peer"])?;
+            }
+            (Role::They, key) => self.stage.peer.rekey(guest, key)?,
+        }
+        let spi = |sa: &api::IkeSa| match key {
+            Key::Child => sa
+                .child_sas
+                .iter()
+                .map(|c| c.inbound_spi.as_str())
+                .collect(),
+            Key::Ike => sa.initiator_spi.clone(),
+        };
+        let changed = wait_for(PATIENCE, || {
+            self.us.only_sa().is_ok_and(|sa| spi(&sa) != spi(&before))
+        });
+        let pinged = pings.finish()?;
+        changed.ok_or("the SPIs are the same as before")?;
+        self.settled(guest)?;
+        match pinged.received == pinged.sent {
+            true => Ok(()),
+            false => Err(format!(
+                "{} of {} pings came back",
+                pinged.received, pinged.sent
+            )),
+        }
+    }
+
+    /// One side deletes, and nothing is left at either.
+    fn delete(&self, guest: &mut Guest, role: Role) -> Result<(), String> {
+        match role {
+            Role::We => self
+                .us
+                .command(&["sa", "delete", "--peer", "peer"])
+                .map(drop)?,
+            Role::They => self.stage.peer.delete(guest)?,
+        }
+        let mut left = (0, 0);
+        let gone = wait_for(PATIENCE, || {
+            let ours = self.us.status().map_or(1, |status| status.ike_sas.len());
+            let theirs = kernel_sas(guest).map_or(1, |sas| sas.len());
+            left = (ours, theirs);
+            left == (0, 0)
+        });
+        gone.map(drop).ok_or_else(|| {
+            format!(
+                "we still have {} IKE SAs, its kernel {} SAs",
+                left.0, left.1
+            )
+        })
+    }
+
+    /// Kills our daemon and starts it again.
+    pub(crate) fn crash(self) -> Result<Self, String> {
+        self.us.crash();
+        let us = daemon(&self.stage, &self.folder, &self.case)?;
+        Ok(Trial { us, ..self })
+    }
+}
+
+/// Names the step that failed.
+pub(crate) fn step<T>(name: &str, done: Result<T, String>) -> Result<T, String> {
+    done.map_err(|why| format!("{name}: {why}"))
+}
+
+/// What was on the cable must be what the case wants, and nothing of it in clear.
+fn judge(case: &Case, seen: Seen) -> Result<String, String> {
+    let (esp, other) = match case.nat {
+        Nat::None => (seen.raw, seen.udp),
+        _ => (seen.udp, seen.raw),
+    };
+    let clear = seen.clear_tcp + seen.clear_pings;
+    match esp > 0 && other == 0 && clear == 0 {
+        true => Ok(format!("{esp} ESP packets, none in clear")),
+        false => Err(format!("on the cable there was {seen:?}")),
+    }
+}
+
+/// Starts our daemon on the rules of a case, its files in `folder`.
+pub(crate) fn daemon<'a>(
+    stage: &Stage<'a>,
+    folder: &Path,
+    case: &Case,
+) -> Result<Daemon<'a>, String> {
+    // A short name for the socket, and the folder of the case for all the rest.
+    let place = Place {
+        program: stage.program,
+        space: &stage.ground.ours,
+        scratch: stage.scratch,
+        folder,
+        name: "us",
+    };
+    Daemon::start(&place, &rules(case), Some(&folder.join("keys")))
+}
+
+/// Our side: peer `peer`, rule `net`.
+pub(crate) fn rules(case: &Case) -> String {
+    let ends = Ends::of(case);
+    let [local, remote] = ends.ours;
+    let mode = if case.tunnel { "tunnel" } else { "transport" };
+    let ports = match case.ports {
+        true => format!("protocol = \"tcp\"\nremote_ports = {ECHO}\n"),
+        false => String::new(),
+    };
+    let (peer, ike, esp) = (ends.them_seen, case.ike, case.esp);
+    format!(
+        "[[peer]]
+name = \"peer\"
+address = \"{peer}\"
+psk = \"{PSK}\"
+local_id = \"{OUR_ID}\"
+remote_id = \"{THEIR_ID}\"
+ike_proposals = \"{ike}\"
+
+[[rule]]
+name = \"net\"
+action = \"require\"
+local = \"{local}\"
+remote = \"{remote}\"
+mode = \"{mode}\"
+peer = \"peer\"
+esp_proposals = \"{esp}\"
+{ports}"
+    )
+}
