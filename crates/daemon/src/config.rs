@@ -7,11 +7,13 @@ use std::path::Path;
 use policy::{Pad, Timers};
 use toml::de::DeTable;
 
+use crate::clock;
 use crate::config::diagnostic::Problems;
-use crate::config::key::{Keys, ReadFile};
+use crate::config::key::Keys;
 use crate::config::section::Section;
 
 mod cluster;
+mod credentials;
 pub mod diagnostic;
 pub mod diff;
 mod key;
@@ -26,6 +28,7 @@ mod value;
 
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use diff::{Changes, diff};
+pub use key::{ReadFile, Secrecy};
 pub use settings::{
     ClusterGroup, ClusterNode, ClusterSettings, Config, NodeSettings, PlaneKind, PlaneSettings,
     ServiceCommand, Takeover, WitnessSettings,
@@ -33,6 +36,8 @@ pub use settings::{
 
 /// Longest policy file in bytes; far more than anybody writes.
 pub const MAX_FILE: usize = 1 << 20;
+/// Longest file that holds no secret: lists of revocations have millions of entries.
+const MAX_PUBLIC_FILE: usize = 64 << 20;
 
 /// A policy that can be used, with what is unwise in it.
 pub struct Loaded {
@@ -48,7 +53,7 @@ pub struct Loaded {
 /// The [`Report`] with every error that was found; nothing has been applied.
 pub fn load(path: &Path) -> Result<Loaded, Box<Report>> {
     let name = path.display().to_string();
-    let bytes = match read_bounded(path) {
+    let bytes = match read_bounded(path, MAX_FILE) {
         Ok(bytes) => bytes,
         Err(reason) => return Err(unreadable(&name, &format!("cannot be read: {reason}"))),
     };
@@ -56,10 +61,14 @@ pub fn load(path: &Path) -> Result<Loaded, Box<Report>> {
         return Err(unreadable(&name, "is no UTF-8 text"));
     };
     let directory = path.parent().unwrap_or(Path::new("."));
-    let mut read_file = |file: &str| {
+    let mut read_file = |file: &str, secrecy| {
         let path = directory.join(file);
-        let bytes = read_bounded(&path)?;
-        match is_open(&path) {
+        let most = match secrecy {
+            Secrecy::Secret => MAX_FILE,
+            Secrecy::Public => MAX_PUBLIC_FILE,
+        };
+        let bytes = read_bounded(&path, most)?;
+        match secrecy == Secrecy::Secret && is_open(&path) {
             true => Err("others than its owner may read it (`chmod 600` helps)".to_owned()),
             false => Ok(bytes),
         }
@@ -68,11 +77,11 @@ pub fn load(path: &Path) -> Result<Loaded, Box<Report>> {
     parse_checked(&name, &text, &mut read_file, open)
 }
 
-fn read_bounded(path: &Path) -> Result<Vec<u8>, String> {
+fn read_bounded(path: &Path, most: usize) -> Result<Vec<u8>, String> {
     let sentence = |error: std::io::Error| error.to_string();
     let length = fs::metadata(path).map_err(sentence)?.len();
-    if length > MAX_FILE as u64 {
-        return Err(format!("it has {length} bytes, more than {MAX_FILE}"));
+    if length > most as u64 {
+        return Err(format!("it has {length} bytes, more than {most}"));
     }
     fs::read(path).map_err(sentence)
 }
@@ -90,7 +99,7 @@ fn unreadable(file: &str, reason: &str) -> Box<Report> {
     Box::new(problems.into_report(file, ""))
 }
 
-/// Reads and checks a policy's text. `read_file` gives the bytes of the key files it names.
+/// Reads and checks a policy's text. `read_file` gives the bytes of the files it names.
 ///
 /// # Errors
 /// The [`Report`] with every error that was found.
@@ -138,7 +147,12 @@ fn read(
     let timers = timing::profile(&mut root, problems, &Timers::modern());
     let node = node::read_node(&mut root, problems);
     let plane = node::read_plane(&mut root, problems);
-    let mut keys = Keys { read_file, open };
+    let now = clock::seconds();
+    let mut keys = Keys {
+        read_file,
+        open,
+        now,
+    };
     let mut peers = Vec::new();
     for table in root.tables(problems, "peer", "[[peer]]") {
         peers.extend(peer::read(

@@ -8,6 +8,7 @@
 
 mod capture;
 mod check;
+mod clock;
 pub mod config;
 mod control;
 mod error;

@@ -6,6 +6,7 @@
 //! unless the next daemon makes the same ones; who reads it can end IKE SAs, and nothing more. The
 //! keys of tickets reveal traffic: a single host draws them anew, and they are in no file.
 
+use crate::clock::seconds;
 use crate::config::{ClusterSettings, Config};
 use crate::random::OsRandom;
 use crypto::{Secret, hmac};
@@ -15,7 +16,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Seconds after which tickets are sealed with another key, and for which a ticket is good: as
 /// long as an IKE SA lives by default. The key before opens tickets as long again.
@@ -120,12 +121,6 @@ fn shared_key(secret: &Secret, id: u32) -> TicketKey {
     let key = hmac::sha256(secret.as_bytes(), &[&id.to_be_bytes()]);
     let secret = Secret::from_slice(&key);
     TicketKey { id, secret }
-}
-
-/// Seconds since 1970.
-pub(crate) fn seconds() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.unwrap_or_default().as_secs()
 }
 
 /// The secret that an earlier daemon left, if nobody else could read it; else a new one.

@@ -350,7 +350,9 @@ fn advice(notify: NotifyType) -> &'static str {
     match notify {
         NotifyType::NO_PROPOSAL_CHOSEN => ": compare the proposals of both sides",
         NotifyType::TS_UNACCEPTABLE => ": compare the traffic that the rules of both sides cover",
-        NotifyType::AUTHENTICATION_FAILED => ": compare keys and identities of both sides",
+        NotifyType::AUTHENTICATION_FAILED => {
+            ": compare keys, certificates and identities of both sides"
+        }
         _ => "",
     }
 }

@@ -42,6 +42,7 @@ pub struct Authorities {
     usage: Usage,
     revocation: Revocation,
     digest: [u8; 32],
+    key_hashes: Vec<[u8; 20]>,
 }
 
 struct Anchor {
@@ -64,6 +65,8 @@ impl Authorities {
             return Err(BadAuthorities::Count(certificates.len()));
         }
         let digest = digest(&certificates, &lists, usage, revocation);
+        let keys = certificates.iter().filter_map(|one| one.key().ok());
+        let key_hashes = keys.map(crypto::PublicKey::sha1).collect();
         let anchor = |certificate: Certificate| {
             if let Err(why) = certificate.key() {
                 return Err(BadAuthorities::Key(certificate.to_string(), why.clone()));
@@ -85,6 +88,7 @@ impl Authorities {
             usage,
             revocation,
             digest,
+            key_hashes,
         })
     }
 
@@ -101,9 +105,8 @@ impl Authorities {
 
     /// What a Certificate Request names them by: SHA-1 of each public key (RFC 7296 section 3.7).
     #[must_use]
-    pub fn key_hashes(&self) -> Vec<[u8; 20]> {
-        let keys = self.certificates().filter_map(|one| one.key().ok());
-        keys.map(crypto::PublicKey::sha1).collect()
+    pub fn key_hashes(&self) -> &[[u8; 20]] {
+        &self.key_hashes
     }
 
     /// SHA-256 of everything that decides: equal when the same certificates pass.

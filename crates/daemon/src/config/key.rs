@@ -7,8 +7,17 @@ use crate::config::diagnostic::{Problems, Span};
 use crate::config::section::{Bad, Section};
 use crate::config::value;
 
+/// Whether a file may be read by others than its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrecy {
+    /// It must not: it holds a key.
+    Secret,
+    /// It may: certificates and lists of revocations.
+    Public,
+}
+
 /// Reads another file that the policy names; the error is a sentence's end: "it does not exist".
-pub(crate) type ReadFile<'a> = &'a mut dyn FnMut(&str) -> Result<Vec<u8>, String>;
+pub type ReadFile<'a> = &'a mut dyn FnMut(&str, Secrecy) -> Result<Vec<u8>, String>;
 
 /// Where keys come from.
 pub(crate) struct Keys<'a> {
@@ -16,6 +25,8 @@ pub(crate) struct Keys<'a> {
     pub(crate) read_file: ReadFile<'a>,
     /// Others than its owner may read the policy file; cleared once that has been said.
     pub(crate) open: bool,
+    /// Seconds since 1970, by which certificates are judged.
+    pub(crate) now: u64,
 }
 
 /// Longest key in bytes; more adds nothing.
@@ -52,7 +63,7 @@ pub(crate) fn read(
     let outside = section.read(problems, in_file, |value| {
         let path = value::text(value)?;
         let shown = path.escape_debug();
-        let bytes = (keys.read_file)(path).map_err(|reason| {
+        let bytes = (keys.read_file)(path, Secrecy::Secret).map_err(|reason| {
             let reason = format!("the key in `{shown}` cannot be read: {reason}");
             Bad::new(reason, "make the file with `holdfast psk` in it, mode 0600")
         })?;

@@ -1,11 +1,11 @@
 //! `[[peer]]`.
 
-use policy::auth::Auth;
 use policy::pad::{Childless, IkePort, IkeTemplate, Peer};
-use policy::{AddressRange, Identity, IkeLifetime, IkeProposal, PeerName, Timers};
+use policy::{AddressRange, IkeLifetime, IkeProposal, PeerName, Timers};
 
+use crate::config::credentials;
 use crate::config::diagnostic::{Problems, Span};
-use crate::config::key::{self, Keys};
+use crate::config::key::Keys;
 use crate::config::node::encapsulation;
 use crate::config::section::{Bad, Section, Value};
 use crate::config::timing::{self, DAY, MINUTE, SECOND};
@@ -41,28 +41,17 @@ pub(crate) fn read(
     }
     let timers = timing::profile(&mut section, problems, inherited);
     let addresses = section.require(problems, "address", "\"10.20.0.10\"", addresses);
-    let key = key::read(&mut section, problems, keys, "psk", "psk_file");
-    let weak = section
-        .read(problems, "allow_weak_psk", value::boolean)
-        .unwrap_or(false);
-    if let Some(key) = &key {
-        key::weigh(key, &section.title, weak, problems);
-    }
-    let local_id = section
-        .read(problems, "local_id", identity)
-        .unwrap_or(Identity::Any);
-    let remote_id = section
-        .read(problems, "remote_id", identity)
-        .unwrap_or(Identity::Any);
+    let auth = credentials::read(&mut section, problems, keys);
     let ike = read_ike(&mut section, problems, &timers, force_udp);
     let span = section.span.clone();
     section.finish(problems);
+    let auth = auth?;
     let peer = Peer {
         name: PeerName::new(&name?),
         addresses: addresses?,
-        local_id,
-        remote_id,
-        auth: Auth::psk(key?.secret),
+        local_id: auth.local_id,
+        remote_id: auth.remote_id,
+        auth: auth.auth,
         ike,
     };
     Some(ReadPeer { peer, span, timers })
@@ -165,11 +154,6 @@ fn addresses(value: &Value<'_>) -> Result<Vec<AddressRange>, Bad> {
     })
 }
 
-fn identity(value: &Value<'_>) -> Result<Identity, Bad> {
-    let remedy = "write an address, a domain name, `user@domain`, `@#hex` or `any`";
-    Identity::parse(value::text(value)?).map_err(|bad| Bad::new(bad.to_string(), remedy))
-}
-
 fn ike_proposals(value: &Value<'_>) -> Result<Vec<IkeProposal>, Bad> {
     value::list(value, MAX_PROPOSALS, |item| {
         let remedy = "for example `aes128gcm16-prfsha256-x25519`";
@@ -190,7 +174,7 @@ mod tests {
             "[[peer]]\nname = \"mail\"\naddress = \"10.20.0.10\"\n\
              psk = \"xT1vVb2cQ4mW0rKpYg7hZs9eLd3nJf5aUo8iRq6tMwE\"\n{line}\n"
         );
-        let mut no_files = |_: &str| Err("there are no files in this test".to_owned());
+        let mut no_files = |_: &str, _| Err("there are no files in this test".to_owned());
         match parse("test.toml", &text, &mut no_files) {
             Ok(loaded) => Ok(loaded.config.pad.peers()[0].ike.clone()),
             Err(report) => Err(report.render(false)),

@@ -1,11 +1,12 @@
 //! What comes in from the plane, the cluster, the services and the kernel, as the node takes it.
 
 use crate::capture::Applied;
+use crate::clock;
 use crate::error::Error;
 use crate::groups::{Done, Groups, What};
 use crate::heartbeat::Heartbeat;
 use crate::plane::{Closed, Report};
-use crate::recovery::{self, Recovery};
+use crate::recovery::Recovery;
 use crate::run::Daemon;
 use crate::setup;
 use crate::witnesses;
@@ -251,7 +252,7 @@ impl Daemon {
     pub(crate) fn tell_time(&mut self, now: Instant) {
         let _ = self
             .node
-            .handle_command(Command::SetClock(recovery::seconds()), now);
+            .handle_command(Command::SetClock(clock::seconds()), now);
     }
 
     /// From time to time: IKE learns what the plane has carried.

@@ -1,0 +1,171 @@
+//! How a `[[peer]]` and we prove who we are: keys, certificates, authorities, and the files in
+//! which they are.
+
+mod certificate;
+mod files;
+mod watch;
+
+use std::sync::Arc;
+
+use policy::auth::{Auth, LocalAuth, RemoteAuth};
+use policy::{Identity, Secret};
+
+use crate::config::diagnostic::Problems;
+use crate::config::key::{self, Keys};
+use crate::config::section::{Bad, Section, Value};
+use crate::config::value;
+
+/// A way to prove something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Psk,
+    Certificate,
+    PublicKey,
+}
+
+const METHODS: &[(&str, Method)] = &[
+    ("psk", Method::Psk),
+    ("certificate", Method::Certificate),
+    ("public_key", Method::PublicKey),
+];
+
+impl Method {
+    fn word(self) -> &'static str {
+        let known = METHODS.iter().find(|(_, method)| *method == self);
+        known.map_or("", |(word, _)| word)
+    }
+}
+
+/// A key of the file, and in which case somebody looks at it: our method, the peer's method.
+type Use = (&'static str, &'static str, fn(Method, Method) -> bool);
+
+/// Keys that only some methods have, with what to write so that they have an effect.
+const USES: &[Use] = &[
+    ("psk", "psk", |ours, theirs| {
+        either(ours, theirs, Method::Psk)
+    }),
+    ("psk_file", "psk", |ours, theirs| {
+        either(ours, theirs, Method::Psk)
+    }),
+    ("allow_weak_psk", "psk", |ours, theirs| {
+        either(ours, theirs, Method::Psk)
+    }),
+    ("certificate", "certificate", |ours, _| {
+        ours == Method::Certificate
+    }),
+    ("password_file", "certificate", |ours, _| {
+        ours == Method::Certificate
+    }),
+    ("private_key", "certificate", |ours, _| ours != Method::Psk),
+    ("rsa_padding", "certificate", |ours, _| ours != Method::Psk),
+    ("authorities", "certificate", |_, theirs| {
+        theirs == Method::Certificate
+    }),
+    ("crls", "certificate", |_, theirs| {
+        theirs == Method::Certificate
+    }),
+    ("revocation", "certificate", |_, theirs| {
+        theirs == Method::Certificate
+    }),
+    ("tls_certificates", "certificate", |_, theirs| {
+        theirs == Method::Certificate
+    }),
+    ("public_key", "public_key", |_, theirs| {
+        theirs == Method::PublicKey
+    }),
+];
+
+fn either(ours: Method, theirs: Method, method: Method) -> bool {
+    ours == method || theirs == method
+}
+
+/// What a peer's section says of both sides' proofs.
+pub(crate) struct ReadAuth {
+    pub(crate) auth: Auth,
+    pub(crate) local_id: Identity,
+    pub(crate) remote_id: Identity,
+}
+
+/// Reads it; `None` when something essential is missing, which has been reported.
+pub(crate) fn read(
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+    keys: &mut Keys<'_>,
+) -> Option<ReadAuth> {
+    let word = |value: &Value<'_>| value::word(value, METHODS);
+    let both = section.read(problems, "auth", word);
+    let both = both.unwrap_or(Method::Psk);
+    let ours = section.read(problems, "local_auth", word).unwrap_or(both);
+    let theirs = section.read(problems, "remote_auth", word).unwrap_or(both);
+    let psk = either(ours, theirs, Method::Psk)
+        .then(|| read_psk(section, problems, keys))
+        .flatten();
+    let mut identities = |key| {
+        section
+            .read(problems, key, identity)
+            .unwrap_or(Identity::Any)
+    };
+    let (wanted, remote_id) = (identities("local_id"), identities("remote_id"));
+    let local = match ours {
+        Method::Psk => psk.clone().map(|psk| (LocalAuth::Psk(psk), wanted)),
+        Method::Certificate => certificate::own(section, problems, keys, wanted),
+        Method::PublicKey => certificate::own_key(section, problems, keys, wanted),
+    };
+    let remote = match theirs {
+        Method::Psk => psk.map(RemoteAuth::Psk),
+        Method::Certificate => certificate::authorities(section, problems, keys),
+        Method::PublicKey => certificate::pinned(section, problems, keys),
+    };
+    report_unused(section, problems, ours, theirs);
+    let ((local, local_id), remote) = (local?, remote?);
+    Some(ReadAuth {
+        auth: Auth { local, remote },
+        local_id,
+        remote_id,
+    })
+}
+
+fn read_psk(
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+    keys: &mut Keys<'_>,
+) -> Option<Arc<Secret>> {
+    let key = key::read(section, problems, keys, "psk", "psk_file");
+    let weak = section.read(problems, "allow_weak_psk", value::boolean);
+    let key = key?;
+    key::weigh(&key, &section.title, weak.unwrap_or(false), problems);
+    Some(Arc::new(key.secret))
+}
+
+/// A key that nobody looks at: somebody thinks that it protects something.
+fn report_unused(section: &mut Section<'_>, problems: &mut Problems, ours: Method, theirs: Method) {
+    for (key, method, used) in USES {
+        if used(ours, theirs) || section.take(key).is_none() {
+            continue;
+        }
+        if *key == "psk" {
+            problems.secret(section.span_of(key));
+        }
+        let methods = match ours == theirs {
+            true => format!("`auth = \"{}\"`", ours.word()),
+            false => format!("`{}` here and `{}` there", ours.word(), theirs.word()),
+        };
+        let message = format!("`{key}` of {} has no effect with {methods}", section.title);
+        let remedy = format!("write `auth = \"{method}\"`, or remove the key");
+        problems.error(
+            section.span_of(key),
+            message,
+            "nobody looks at it".into(),
+            remedy,
+        );
+    }
+}
+
+fn identity(value: &Value<'_>) -> Result<Identity, Bad> {
+    let remedy = "write an address, a domain name, `user@domain`, `C=.., O=.., CN=..`, `@#hex` or \
+                  `any`";
+    Identity::parse(value::text(value)?).map_err(|bad| Bad::new(bad.to_string(), remedy))
+}
+
+#[cfg(test)]
+mod tests;
