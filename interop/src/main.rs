@@ -36,9 +36,11 @@ cargo run --release -p interop -- VERB [--out DIR]
   strongswan  IKE and ESP with Debian's strongSwan, both roles, rekeys, deletes, refusals
   peers       strongSwan, Libreswan and OpenIKED with a kernel's ESP in a guest, and ike-scan;
               compares with docs/interop.md (peers write: writes it; peers only TEXT: some of it)
+  certificates  strongSwan with certificates of every kind, raw public keys, refusals of each
   hostile     a million bad datagrams, daemons that are killed, a short flood
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
-  all         scapy, kernel, strongswan, peers, hostile, tshark; 200 pairs survive a takeover
+  all         scapy, kernel, strongswan, certificates, peers, hostile, tshark,
+              and that 200 pairs survive a takeover
   scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
   scale throughput  what replication costs a TCP stream
   handshakes [COUNT ...]  so many IKE SAs with us and with strongSwan: rate, CPU, memory
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         // Our end and the guest's of a TCP connection.
         ["echo-server", port] => echo_server(port),
         ["echo-client", address, port, length] => echo_client(address, port, length),
+        ["certificates"] => alone(|| strongswan::certificates::run(&out)),
         ["hostile"] => alone(|| hostile::run(&out)),
         ["tshark"] => alone(|| tshark::run(&out, None)),
         ["tshark", lab] => tshark::run(&out, Some(Path::new(lab))),
@@ -111,10 +114,11 @@ fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 /// Every verb that judges, one after the other: each has the machine for itself.
 fn all(out: &Path) -> Result<(), String> {
     type Verb = fn(&Path) -> Result<(), String>;
-    let verbs: [Verb; 7] = [
+    let verbs: [Verb; 8] = [
         scapy::run,
         kernel::run,
         strongswan::run,
+        strongswan::certificates::run,
         |out| peers::run(out, &[]),
         hostile::run,
         scale::survives,

@@ -1,6 +1,8 @@
 //! `strongswan`: IKE and ESP in tunnel mode with Debian's strongSwan, both roles (RFC 7296).
 
+pub(crate) mod certificates;
 mod charon;
+mod pki;
 mod refusals;
 mod session;
 

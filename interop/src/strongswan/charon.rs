@@ -12,6 +12,7 @@ use crate::space::Space;
 const CHARON: &str = "/usr/lib/ipsec/charon";
 const START: Duration = Duration::from_secs(15);
 const PLUGINS: &str = "random nonce openssl aes sha1 sha2 hmac kdf gcm chapoly curve25519 gmp \
+    x509 pem pkcs1 pkcs8 pubkey mgf1 revocation constraints \
     kernel-libipsec kernel-netlink socket-default vici updown";
 
 /// A running daemon.
@@ -100,7 +101,22 @@ impl<'a> Charon<'a> {
 
     /// Gives it a connection in the place of the one before.
     pub(crate) fn load(&self, connection: &Connection<'_>) -> Result<(), String> {
-        folder::write(&self.swanctl.join("swanctl.conf"), &connection.text())?;
+        self.load_text(&connection.text())
+    }
+
+    /// Puts a file where it looks for certificates and keys.
+    pub(crate) fn copy(&self, kind: &str, file: &Path) -> Result<(), String> {
+        let place = self.swanctl.join(kind);
+        let name = file.file_name().unwrap_or_default();
+        fs::create_dir_all(&place)
+            .and_then(|()| fs::copy(file, place.join(name)))
+            .map(drop)
+            .map_err(|why| format!("{}: {why}", place.display()))
+    }
+
+    /// As [`Charon::load`], in its own words.
+    pub(crate) fn load_text(&self, text: &str) -> Result<(), String> {
+        folder::write(&self.swanctl.join("swanctl.conf"), text)?;
         self.swanctl(&["--load-all", "--clear"]).map(drop)
     }
 

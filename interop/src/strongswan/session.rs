@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::holdfast::{self, Daemon, PSK};
 use crate::program::wait_for;
 use crate::space::ip;
-use crate::strongswan::{Charon, Hosts, INNER, connection, rules};
+use crate::strongswan::{Charon, Hosts, INNER, Tuning, connection, rules};
 use crate::traffic::{self, Pings};
 
 /// How long anything may take.
@@ -77,6 +77,15 @@ impl<'a> Session<'a> {
 
     /// Starts both; strongSwan knows no connection yet.
     pub(crate) fn bare(place: &Place<'a>, rules: &str) -> Result<Self, String> {
+        Session::with_settings(place, rules, "")
+    }
+
+    /// As [`Session::bare`], with more lines for strongSwan's own settings.
+    pub(crate) fn with_settings(
+        place: &Place<'a>,
+        rules: &str,
+        settings: &'static str,
+    ) -> Result<Self, String> {
         let Place {
             program,
             hosts,
@@ -85,7 +94,11 @@ impl<'a> Session<'a> {
             name,
         } = *place;
         let swan = format!("{name}-swan");
-        let them = Charon::start(&hosts.theirs, &swan, scratch, folder)?;
+        let tuning = Tuning {
+            charon: settings,
+            ..Tuning::default()
+        };
+        let them = Charon::start_tuned(&hosts.theirs, &swan, scratch, folder, &tuning)?;
         let ours = holdfast::Place {
             program,
             space: &hosts.ours,
@@ -134,6 +147,20 @@ impl<'a> Session<'a> {
             "{established}; {traffic}; child and IKE SA rekeyed by each side, no ping of {pings} \
              lost; {deleted}"
         ))
+    }
+
+    /// A short life: established, used, deleted. Answers what was seen, and who the peer is.
+    pub(crate) fn brief(&self, role: Role) -> Result<(String, Option<String>), String> {
+        let established = self.establish(role)?;
+        let name = self.settled()?.remote_id;
+        let traffic = self.traffic()?;
+        let delete = || {
+            self.us
+                .command(&["sa", "delete", "--peer", "swan"])
+                .map(drop)
+        };
+        let deleted = self.delete(delete)?;
+        Ok((format!("{established}; {traffic}; {deleted}"), name))
     }
 
     fn establish(&self, role: Role) -> Result<String, String> {
