@@ -15,6 +15,7 @@ mod hostile;
 mod kernel;
 mod packet;
 mod peers;
+mod plane;
 mod program;
 mod scale;
 mod scapy;
@@ -33,13 +34,14 @@ const USAGE: &str = "\
 cargo run --release -p interop -- VERB [--out DIR]
   scapy       scapy opens our ESP and we open its, for every algorithm
   kernel      transport-mode ESP with a real Linux kernel, on manual keys
+  plane       our daemon with ESP in that kernel, and with ESP in user space
   strongswan  IKE and ESP with Debian's strongSwan, both roles, rekeys, deletes, refusals
   peers       strongSwan, Libreswan and OpenIKED with a kernel's ESP in a guest, and ike-scan;
               compares with docs/interop.md (peers write: writes it; peers only TEXT: some of it)
   certificates  strongSwan with certificates of every kind, raw public keys, refusals of each
   hostile     a million bad datagrams, daemons that are killed, a short flood
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
-  all         scapy, kernel, strongswan, certificates, peers, hostile, tshark,
+  all         scapy, kernel, plane, strongswan, certificates, peers, hostile, tshark,
               and that 200 pairs survive a takeover
   scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
   scale throughput  what replication costs a TCP stream
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["scapy"] => scapy::run(&out),
         ["kernel"] => alone(|| kernel::run(&out)),
+        ["plane"] => alone(|| plane::run(&out)),
         ["strongswan"] => alone(|| strongswan::run(&out)),
         ["peers", words @ ..] => alone(|| peers::run(&out, words)),
         // Our end and the guest's of a TCP connection.
@@ -114,9 +117,10 @@ fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 /// Every verb that judges, one after the other: each has the machine for itself.
 fn all(out: &Path) -> Result<(), String> {
     type Verb = fn(&Path) -> Result<(), String>;
-    let verbs: [Verb; 8] = [
+    let verbs: [Verb; 9] = [
         scapy::run,
         kernel::run,
+        plane::run,
         strongswan::run,
         strongswan::certificates::run,
         |out| peers::run(out, &[]),

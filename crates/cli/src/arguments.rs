@@ -211,6 +211,9 @@ pub(crate) struct LabOptions {
     /// The ESP proposal, for example aes256-sha256, which tshark decrypts
     #[arg(long, value_name = "PROPOSAL", conflicts_with = "plain")]
     pub(crate) esp: Option<String>,
+    /// Where the nodes' ESP runs: user, or kernel where it has ESP
+    #[arg(long, value_name = "PLACE", default_value = lab::PLANE.name())]
+    pub(crate) plane: lab::Plane,
     /// How SAs survive their node: replicate or renegotiate
     #[arg(long, value_name = "WAY", default_value = lab::TAKEOVER.name())]
     pub(crate) takeover: lab::Takeover,

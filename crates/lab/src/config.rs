@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::addresses::*;
 use crate::etcd;
-use crate::kinds::{FrontEnd, Takeover};
+use crate::kinds::{FrontEnd, Plane, Takeover};
 use crate::shape::Shape;
 use crate::topology::short;
 
@@ -28,6 +28,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) esp: Option<&'a str>,
     /// Whose IKE and ESP the front end has.
     pub(crate) front_end: FrontEnd,
+    /// Where the nodes' ESP runs.
+    pub(crate) plane: Plane,
     /// How SAs survive their node.
     pub(crate) takeover: Takeover,
     /// Time between two heartbeats, if not the daemon's own.
@@ -48,7 +50,7 @@ pub(crate) fn front_end(settings: Settings<'_>) -> String {
         ("remote_ports", ""),
         settings,
     );
-    head("fe", settings) + &peers + &rules
+    head("fe", Plane::User, settings) + &peers + &rules
 }
 
 /// A node's file: it serves the virtual address while it has it.
@@ -86,7 +88,7 @@ pub(crate) fn node(name: &str, settings: Settings<'_>) -> String {
          addresses = [\"{VIP}/{PREFIX_LEN}\", \"{VIP6}/{PREFIX_LEN6}\"]\n\
          interface = \"{BACK_IF}\"\npreferred = {preferred:?}\n"
     );
-    head(name, settings) + &peers + &rules + &cluster
+    head(name, settings.plane, settings) + &peers + &rules + &cluster
 }
 
 /// The witness, as a node reaches it.
@@ -118,12 +120,13 @@ fn tunnel() -> String {
     )
 }
 
-fn head(name: &str, settings: Settings<'_>) -> String {
+fn head(name: &str, plane: Plane, settings: Settings<'_>) -> String {
     let encapsulation = if settings.udp_encap { "udp" } else { "auto" };
     format!(
         "[node]\nname = \"{name}\"\nrun_dir = {:?}\n\n\
-         [plane]\nencapsulation = \"{encapsulation}\"\n\n",
+         [plane]\nkind = \"{}\"\nencapsulation = \"{encapsulation}\"\n\n",
         settings.run_dir.display().to_string(),
+        plane.name(),
     )
 }
 
@@ -190,6 +193,7 @@ mod tests {
             shape: Shape::Pair,
             esp: Some("aes256-sha256"),
             front_end: FrontEnd::Holdfast,
+            plane: Plane::Kernel,
             takeover: Takeover::Replicate,
             heartbeat: Some(Duration::from_millis(10)),
             missed: Some(3),

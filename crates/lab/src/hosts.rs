@@ -316,6 +316,7 @@ impl Hosts {
             shape: plan.options.shape(),
             esp: plan.options.esp.as_deref(),
             front_end: plan.options.front_end,
+            plane: plan.options.plane,
             takeover: plan.options.takeover,
             heartbeat: plan.options.heartbeat,
             missed: plan.options.missed,

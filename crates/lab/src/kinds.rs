@@ -184,6 +184,36 @@ impl FromStr for Scenario {
     }
 }
 
+/// Where the nodes' ESP runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plane {
+    /// In their daemons.
+    User,
+    /// In the kernel, which must have it.
+    Kernel,
+}
+
+impl Plane {
+    /// Both.
+    pub const ALL: [Plane; 2] = [Plane::User, Plane::Kernel];
+
+    /// The word in the daemon's configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Plane::User => "user",
+            Plane::Kernel => "kernel",
+        }
+    }
+}
+
+impl FromStr for Plane {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        named(text, "plane", &Self::ALL, Plane::name)
+    }
+}
+
 /// How SAs survive their node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takeover {

@@ -54,7 +54,9 @@ mod verdict;
 
 pub use chaos::{Chaos, ChaosReport, FaultReport, KindReport, chaos};
 pub use error::Error;
-pub use options::{Beside, FrontEnd, MOST_SAS, Options, Sabotage, Scenario, TAKEOVER, Takeover};
+pub use options::{
+    Beside, FrontEnd, MOST_SAS, Options, PLANE, Plane, Sabotage, Scenario, TAKEOVER, Takeover,
+};
 pub use oracle::Findings;
 pub use report::{Event, Host, KB_FIGURES, KbFigure, Outcome, Report};
 pub use run::{down, run};

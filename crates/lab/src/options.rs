@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use crate::kinds::{Beside, FrontEnd, Sabotage, Scenario, Takeover};
+pub use crate::kinds::{Beside, FrontEnd, Plane, Sabotage, Scenario, Takeover};
 use crate::shape::Shape;
+
+/// Where the nodes' ESP runs unless the caller says otherwise.
+pub const PLANE: Plane = Plane::User;
 
 /// How SAs survive their node unless the caller says otherwise.
 pub const TAKEOVER: Takeover = Takeover::Replicate;
@@ -34,6 +37,8 @@ pub struct Options {
     pub udp_encap: bool,
     /// The ESP proposal, as the daemon's configuration writes it; the daemon's own when absent.
     pub esp: Option<String>,
+    /// Where the nodes' ESP runs; the front end's runs in user space.
+    pub plane: Plane,
     /// How SAs survive their node, as the daemons' configuration has it.
     pub takeover: Takeover,
     /// Time between two heartbeats of a node; the daemon's own when absent.
@@ -84,6 +89,7 @@ impl Default for Options {
             keys: false,
             udp_encap: false,
             esp: None,
+            plane: PLANE,
             takeover: TAKEOVER,
             heartbeat: None,
             missed: None,

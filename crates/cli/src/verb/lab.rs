@@ -25,6 +25,7 @@ pub(crate) fn run(options: &LabOptions, json: bool) -> Result<(), Failure> {
         keys: options.keys,
         udp_encap: options.udp_encap,
         esp: options.esp.clone(),
+        plane: options.plane,
         takeover: options.takeover,
         heartbeat: options.heartbeat,
         missed: options.missed,

@@ -97,7 +97,8 @@ pub(crate) fn choose(wanted: PlaneKind, needs: Needs) -> Result<Choice, Error> {
 /// What the kernel cannot do, whichever it is.
 fn unfit(needs: Needs) -> Option<String> {
     if needs.strict {
-        let why = "`cluster.strict` needs a ceiling for received numbers, and the kernel has none";
+        let why = "`inbound_window = \"strict\"` needs a ceiling of received numbers, and the \
+                   kernel has none";
         return Some(why.to_owned());
     }
     needs
@@ -133,13 +134,13 @@ mod tests {
             ..NONE
         };
         let choice = choose(PlaneKind::Auto, strict).unwrap();
-        assert!(!choice.kernel && choice.why.contains("cluster.strict"));
+        assert!(!choice.kernel && choice.why.contains("inbound_window"));
         let refusal = choose(PlaneKind::Kernel, strict).unwrap_err().to_string();
         assert!(
             refusal.starts_with("cannot run ESP in the kernel"),
             "{refusal}"
         );
-        assert!(refusal.contains("cluster.strict") && refusal.contains("\"auto\""));
+        assert!(refusal.contains("inbound_window") && refusal.contains("\"auto\""));
         assert!(!choose(PlaneKind::User, NONE).unwrap().kernel);
     }
 }

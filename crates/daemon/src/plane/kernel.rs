@@ -15,6 +15,8 @@ mod probe;
 mod sas;
 mod slots;
 mod statistics;
+#[cfg(test)]
+mod tests;
 
 use crate::plane::usage::Totals;
 use crate::plane::{
@@ -44,6 +46,8 @@ pub(crate) use probe::obstacle;
 
 /// Packets that wait for SAs in the kernel, of which this is known.
 const MAX_WAITS: usize = 4096;
+/// How long after it has refused a policy the kernel is asked again.
+const RETRY: Duration = Duration::from_secs(2);
 /// With this set the kernel drops the packets that wait for an SA instead of keeping them.
 const LARVAL_DROP: &str = "/proc/sys/net/core/xfrm_larval_drop";
 
@@ -54,6 +58,8 @@ pub(crate) struct KernelPlane {
     mark: u32,
     spd: Arc<Spd>,
     claims: Claims,
+    /// When the kernel has refused a policy last.
+    refused: Option<Instant>,
     slots: Slots,
     pairs: BTreeMap<ChildId, Pair>,
     /// The SAs that are in the kernel.
@@ -142,6 +148,7 @@ impl KernelPlane {
             mark: settings.mark,
             spd: Arc::new(Spd::default()),
             claims,
+            refused: None,
             slots: Slots::new(),
             pairs: BTreeMap::new(),
             sas: BTreeMap::new(),
@@ -194,6 +201,7 @@ impl DataPlane for KernelPlane {
         }
         self.slots.claim_all(&spd, &mut self.claims);
         self.spd = spd;
+        self.refused = None;
         self.settle()
     }
 
@@ -349,10 +357,13 @@ impl DataPlane for KernelPlane {
     }
 
     fn settle(&mut self) -> Result<(), Error> {
-        match self.claims.is_settled() {
-            true => Ok(()),
-            false => self.claims.settle(&mut self.door),
+        let refused = |at: Instant| at.elapsed() < RETRY;
+        if self.claims.is_settled() || self.refused.is_some_and(refused) {
+            return Ok(());
         }
+        let outcome = self.claims.settle(&mut self.door);
+        self.refused = outcome.is_err().then(Instant::now);
+        outcome
     }
 
     fn take_in(&mut self, events: Vec<KernelEvent>) -> Vec<Report> {

@@ -30,6 +30,8 @@ const SET_MARK: u16 = 29;
 const SET_MARK_MASK: u16 = 30;
 /// `UDP_ENCAP_ESPINUDP` (udp.h).
 const ESP_IN_UDP: u16 = 2;
+/// `XFRM_STATE_AF_UNSPEC`.
+const FLAG_ANY_FAMILY: u8 = 32;
 /// `XFRM_STATE_ESN`.
 const FLAG_ESN: u8 = 128;
 /// `XFRM_OFFLOAD_INBOUND`.
@@ -224,7 +226,14 @@ impl Sa<'_> {
         out.u8(self.mode.number());
         // The window is in the attribute.
         out.u8(0);
-        out.u8(if self.esn { FLAG_ESN } else { 0 });
+        let esn = if self.esn { FLAG_ESN } else { 0 };
+        // A tunnel carries both families.
+        let tunnel = if self.mode == Mode::Tunnel {
+            FLAG_ANY_FAMILY
+        } else {
+            0
+        };
+        out.u8(esn | tunnel);
         out.zeros(7);
         self.algorithm.write(out);
         self.replay.write(out);

@@ -148,8 +148,8 @@ fn ports_marks_and_devices_are_attributes() {
     assert_eq!(body[56..60], [0x20, 1, 0x0d, 0xb8]);
     assert_eq!(
         body[212..217],
-        [10, 0, 1, 0, 0],
-        "AF_INET6, tunnel, no flags"
+        [10, 0, 1, 0, 32],
+        "AF_INET6, tunnel, of any family"
     );
     let all = attributes(&body, state::INFO);
     let of = |wanted: u16| &all.iter().find(|(kind, _)| *kind == wanted).unwrap().1;

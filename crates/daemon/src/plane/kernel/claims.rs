@@ -97,7 +97,7 @@ impl Claims {
     /// is taken away comes last, so that nothing passes on the way that would not at its end.
     ///
     /// # Errors
-    /// A sentence, when the kernel refuses one: the rest is tried again at the next call.
+    /// A sentence, when the kernel refuses some: they are tried again at the next call.
     pub(crate) fn settle(&mut self, door: &mut Xfrm) -> Result<(), Error> {
         if self.wanted.len() > MAX_POLICIES {
             let why = format!(
@@ -118,11 +118,16 @@ impl Claims {
             steps.push((rank, *place));
         }
         steps.sort_unstable();
+        let mut outcome = Ok(());
         for (_, place) in steps {
-            self.settle_one(place, door)?;
-            self.dirty.remove(&place);
+            match self.settle_one(place, door) {
+                Ok(()) => {
+                    self.dirty.remove(&place);
+                }
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
         }
-        Ok(())
+        outcome
     }
 
     fn settle_one(&mut self, place: Place, door: &mut Xfrm) -> Result<(), Error> {

@@ -31,20 +31,22 @@ impl KernelPlane {
 
     fn acquire(&mut self, acquire: Acquire) -> Option<Report> {
         let flow = flow(&acquire);
-        if !number::is_line(acquire.reqid) {
-            // A slot without an SA: its numbers are used up, and a packet waits for more.
-            let slot = self.slots.of_reqid(acquire.reqid)?;
-            let ours = self.pairs.values().filter(|pair| pair.slot == slot);
-            let starved: Vec<ChildId> = ours.map(|pair| pair.child()).collect();
+        let ours = number::is_ours(acquire.reqid);
+        if ours {
             self.keep_wait(acquire);
-            for child in starved {
-                if self.starved.contains(&child) {
-                    self.ask(child);
-                }
-            }
+        }
+        // There is an SA, its numbers are used up, and a packet waits for more.
+        let covers = |child: &&ChildId| {
+            let pair = self.pairs.get(child);
+            pair.is_some_and(|pair| pair.spec.selectors.contains(&flow, Course::Outbound))
+        };
+        if let Some(child) = self.starved.iter().find(covers).copied() {
+            self.ask(child);
             return None;
         }
-        self.keep_wait(acquire);
+        if !number::is_line(acquire.reqid) {
+            return None;
+        }
         let found = self.spd.lookup(&flow, Course::Outbound).rule()?;
         let negotiates = matches!(found.rule.action, Action::Negotiate(_));
         negotiates.then(|| Report::Acquire {

@@ -62,13 +62,6 @@ impl Slots {
         self.slots.get(&slot)
     }
 
-    /// The slot whose outbound SAs have this reqid.
-    pub(crate) fn of_reqid(&self, reqid: u32) -> Option<usize> {
-        let mut all = self.slots.iter();
-        all.find(|(_, slot)| slot.outbound_reqid == reqid)
-            .map(|(number, _)| *number)
-    }
-
     /// The slot of a pair with this peer.
     ///
     /// # Errors

@@ -1,0 +1,272 @@
+//! `plane`: our daemon with ESP in the kernel of a guest, and our daemon with ESP in user space.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linux::netns;
+
+use crate::folder::{self, Scratch};
+use crate::guest::{Guest, Site};
+use crate::holdfast::{self, Daemon, PSK, Place};
+use crate::space::Space;
+use crate::table::Table;
+use crate::traffic::ping;
+
+const US: [&str; 2] = ["10.88.0.1", "fd88::1"];
+const GUEST: [&str; 2] = ["10.88.0.2", "fd88::2"];
+/// Within the range of ports that is protected, and beside it.
+const PORTS: [u16; 2] = [8003, 8011];
+const PROPOSALS: [&str; 6] = [
+    "aes128gcm16-esn",
+    "aes256gcm16",
+    "chacha20poly1305",
+    "aes128-sha256",
+    "aes256-sha384",
+    "aes256-sha512-esn",
+];
+/// A guest without hardware's help is slow, the more so with others beside it.
+const READY: Duration = Duration::from_secs(60);
+
+/// Runs every proposal, raw and in UDP, over IPv4 and IPv6.
+pub(crate) fn run(out: &Path) -> Result<(), String> {
+    let folder = folder::results(out, "plane")?;
+    let program = holdfast::build()?;
+    let scratch = Scratch::new()?;
+    let space = Space::new("plane")?;
+    space.output("ip", &["tuntap", "add", "dev", "tap0", "mode", "tap"])?;
+    space.output("ip", &["link", "set", "tap0", "up"])?;
+    netns::bridge(space.end("br0"), &["tap0"]).map_err(|why| why.to_string())?;
+    space.address("br0", &format!("{}/24", US[0]))?;
+    space.address("br0", &format!("{}/64", US[1]))?;
+    let site = Site {
+        space: &space,
+        tap: "tap0",
+        scratch: scratch.path(),
+        writable: &[],
+    };
+    for proposal in PROPOSALS {
+        for encapsulation in ["auto", "udp"] {
+            let text = config(US, GUEST, "user", proposal, encapsulation);
+            folder::write(
+                &scratch.path().join(file("us", proposal, encapsulation)),
+                &text,
+            )?;
+            let text = config(GUEST, US, "kernel", proposal, encapsulation);
+            let head = "[node]\nname = \"guest\"\nrun_dir = \"/run/hf\"\n\n";
+            let path = scratch.path().join(file("guest", proposal, encapsulation));
+            folder::write(&path, &format!("{head}{text}"))?;
+        }
+    }
+    let mut table = Table::new("plane");
+    let mut guest = Guest::boot(&site)?;
+    guest.run(&format!("ip address add {}/24 dev eth0", GUEST[0]))?;
+    guest.run(&format!("ip address add {}/64 dev eth0 nodad", GUEST[1]))?;
+    serve(&space)?;
+    let peer = format!("Linux {}", guest.release());
+    for proposal in PROPOSALS {
+        for encapsulation in ["auto", "udp"] {
+            let place = Place {
+                program: &program,
+                space: &space,
+                scratch: scratch.path(),
+                folder: &folder,
+                name: "us",
+            };
+            let mut trial = Trial {
+                guest: &mut guest,
+                place,
+                proposal,
+                encapsulation,
+            };
+            let done = trial.run();
+            table.add(
+                &format!("{proposal}, encapsulation {encapsulation}"),
+                &peer,
+                done,
+            );
+        }
+    }
+    table.finish(&folder)
+}
+
+fn file(side: &str, proposal: &str, encapsulation: &str) -> String {
+    format!("{side}-{proposal}-{encapsulation}.toml")
+}
+
+/// One proposal.
+struct Trial<'a> {
+    guest: &'a mut Guest,
+    place: Place<'a>,
+    proposal: &'a str,
+    encapsulation: &'a str,
+}
+
+impl Trial<'_> {
+    fn run(&mut self) -> Result<String, String> {
+        let scratch = self.place.scratch;
+        let ours = scratch.join(file("us", self.proposal, self.encapsulation));
+        let theirs = scratch.join(file("guest", self.proposal, self.encapsulation));
+        let rules = std::fs::read_to_string(&ours).map_err(|why| why.to_string())?;
+        let daemon = Daemon::start(&self.place, &rules, None)?;
+        let program = self.place.program.display();
+        // Its console is the log, and a quiet one.
+        self.guest.run(&format!(
+            "mkdir -p /run/hf; {program} daemon --config {} >/run/hf/log 2>&1 & \
+             echo $! >/run/hf/pid",
+            theirs.display()
+        ))?;
+        let end = Instant::now() + READY;
+        while self.guest.run("grep ' ready ' /run/hf/log").is_err() {
+            if Instant::now() > end {
+                return Err(self.guest.run("tail -3 /run/hf/log")?);
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+        let outcome = self.traffic(&daemon);
+        let stopped = self
+            .guest
+            .run("kill $(cat /run/hf/pid); wait; ip xfrm state count");
+        let left = self.closed();
+        drop(daemon);
+        let told = outcome?;
+        if !stopped?.contains("count 0") {
+            return Err("a daemon that ended in good order left SAs".into());
+        }
+        left.map(|()| told)
+    }
+
+    fn traffic(&mut self, daemon: &Daemon<'_>) -> Result<String, String> {
+        let socket = format!(
+            "{} --socket /run/hf/control.sock",
+            self.place.program.display()
+        );
+        // Who asks first waits for IKE; then each side begins once.
+        for (us, them) in US.iter().zip(GUEST) {
+            self.exchange(us, PORTS[0])?;
+            ping(self.place.space, us, them)?;
+        }
+        let status = self.guest.run(&format!("{socket} status"))?;
+        if !status.contains("plane: the kernel") {
+            return Err(format!("the guest's plane is another one: {status}"));
+        }
+        daemon.command(&["sa", "rekey", "--rule", "ports"])?;
+        self.guest
+            .run(&format!("{socket} sa rekey --peer us; sleep 1"))?;
+        for us in US {
+            self.exchange(us, PORTS[0])?;
+        }
+        self.guest
+            .run(&format!("{socket} sa delete --peer us; sleep 1"))?;
+        self.exchange(US[0], PORTS[0])?;
+        self.exchange(US[0], PORTS[1])?;
+        let carried = daemon.status()?.plane.packets_in;
+        if carried == 0 {
+            return Err("no ESP came to us".into());
+        }
+        let refused = self.guest.refusals()?;
+        let refused: Vec<&(String, u64)> = refused.iter().filter(|(_, count)| *count > 0).collect();
+        match refused
+            .iter()
+            .all(|(name, _)| BENIGN.contains(&name.as_str()))
+        {
+            true => Ok(format!("ports, rekeys, delete; {carried} packets came")),
+            false => Err(format!("the guest's kernel refused {refused:?}")),
+        }
+    }
+
+    /// The guest says something to a port of ours, and hears it again.
+    fn exchange(&mut self, us: &str, port: u16) -> Result<(), String> {
+        let command = format!(
+            "exec 3<>/dev/tcp/{us}/{port} && echo word >&3 && read -t 10 -u 3 line && echo $line"
+        );
+        let said = self.guest.run(&format!("timeout 20 bash -c '{command}'"))?;
+        match said.trim() {
+            "word" => Ok(()),
+            other => Err(format!("port {port} of {us} says {other:?}")),
+        }
+    }
+
+    /// Without a daemon nothing passes that must be protected, and everything else does.
+    fn closed(&mut self) -> Result<(), String> {
+        let knock = |port| format!("timeout 2 bash -c 'exec 3<>/dev/tcp/{}/{port}'", US[0]);
+        if self.guest.run(&knock(PORTS[0])).is_ok() {
+            return Err("a protected port was reached in clear".into());
+        }
+        self.guest.run(&knock(PORTS[1])).map(drop)
+    }
+}
+
+/// What a kernel counts when an SA goes or comes while packets are on their way.
+const BENIGN: [&str; 5] = [
+    "XfrmInNoStates",
+    "XfrmOutNoStates",
+    "XfrmInPolBlock",
+    "XfrmInTmplMismatch",
+    "XfrmOutStateInvalid",
+];
+
+/// Answers every line on both ports with itself, in both families, for as long as we run.
+fn serve(space: &Space) -> Result<(), String> {
+    for port in PORTS {
+        let bound = space.run(|| TcpListener::bind(("::", port)))?;
+        let listener = bound.map_err(|why| format!("listen on port {port}: {why}"))?;
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                thread::spawn(move || -> std::io::Result<()> {
+                    let mut out = stream.try_clone()?;
+                    for line in BufReader::new(stream).lines() {
+                        writeln!(out, "{}", line?)?;
+                    }
+                    Ok(())
+                });
+            }
+        });
+    }
+    Ok(())
+}
+
+/// A side's peers, rules and plane: our ports 8000 to 8010, and pings.
+fn config(
+    own: [&str; 2],
+    other: [&str; 2],
+    kind: &str,
+    proposal: &str,
+    encapsulation: &str,
+) -> String {
+    let (peer, ports) = match kind {
+        "user" => ("guest", "local_ports"),
+        _ => ("us", "remote_ports"),
+    };
+    let mut text = format!(
+        "[plane]\nkind = \"{kind}\"\nencapsulation = \"{encapsulation}\"\n\n\
+         [[peer]]\nname = \"{peer}\"\naddress = [\"{}\", \"{}\"]\npsk = \"{PSK}\"\n\n",
+        other[0], other[1]
+    );
+    for (name, what) in [
+        (
+            "ports",
+            format!("protocol = \"tcp\"\n{ports} = \"8000-8010\"\n"),
+        ),
+        ("ping", "protocol = \"icmp\"\n".to_owned()),
+        ("ping6", "protocol = \"icmpv6\"\n".to_owned()),
+    ] {
+        for (family, (own, other)) in own.iter().zip(other).enumerate() {
+            if (name, family) == ("ping", 1) || (name, family) == ("ping6", 0) {
+                continue;
+            }
+            let name = if family == 1 && name == "ports" {
+                "ports6"
+            } else {
+                name
+            };
+            text += &format!(
+                "[[rule]]\nname = \"{name}\"\nlocal = \"{own}\"\nremote = \"{other}\"\n{what}\
+                 action = \"require\"\nesp_proposals = \"{proposal}\"\n\n"
+            );
+        }
+    }
+    text
+}
