@@ -99,7 +99,7 @@ fn file(side: &str, proposal: &str, encapsulation: &str) -> String {
 /// One proposal.
 struct Trial<'a> {
     guest: &'a mut Guest,
-    place: Place<'a>,
+    place: Place<'a, 'a>,
     proposal: &'a str,
     encapsulation: &'a str,
 }

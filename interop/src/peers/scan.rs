@@ -5,11 +5,12 @@ use crate::peers::ground::US;
 use crate::peers::trial::{Stage, daemon};
 
 pub(crate) const PEER: &str = "ike-scan 1.9.5";
+type Ask = fn(&Stage<'_>) -> Result<String, String>;
 type Answers = Vec<(&'static str, Result<String, String>)>;
 
 /// Asks with both versions of IKE.
 pub(crate) fn run(stage: Stage<'_>) -> Answers {
-    let trials: [(&str, fn(&Stage<'_>) -> Result<String, String>); 2] = [
+    let trials: [(&str, Ask); 2] = [
         (
             "asks with IKEv2 and proposals that we do not have",
             proposals,

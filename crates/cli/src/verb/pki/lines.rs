@@ -73,8 +73,8 @@ impl Lines {
             swanctl: format!(
                 "local {{\n    auth = pubkey\n    certs = {certificate}\n    id = {id}\n}}\n"
             ),
-            holdfast_title: "In our policy file, in the peer's [[peer]], beside the lines that `pki node` \
-                             has printed:",
+            holdfast_title: "In our policy file, in the peer's [[peer]], beside the lines that \
+                             `pki node` has printed:",
             swanctl_title: format!(
                 "In the peer's swanctl.conf, if it is strongSwan, with {certificate} in \
                  /etc/swanctl/x509, {key} in /etc/swanctl/private and {} in /etc/swanctl/x509ca:",

@@ -23,7 +23,7 @@ fn ip(text: &str) -> IpAddr {
 
 fn spd(rules: &str, own: &[&str]) -> Spd {
     let text = format!("{HEAD}{rules}");
-    let mut none = |_: &str| Err::<Vec<u8>, String>("no files".to_owned());
+    let mut none = |_: &str, _| Err::<Vec<u8>, String>("no files".to_owned());
     let loaded = config::parse("test", &text, &mut none).map_err(|report| report.render(false));
     let rules = loaded
         .unwrap_or_else(|report| panic!("{report}"))
