@@ -20,6 +20,7 @@ mod key;
 mod lint;
 mod node;
 mod peer;
+mod ppk;
 mod rule;
 mod section;
 pub mod settings;

@@ -78,6 +78,35 @@ pub enum Misbehaved {
     TooManyRestarts,
 }
 
+/// What became of a post-quantum pre-shared key that the policy has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PpkRefusal {
+    /// The peer does not know such keys, or has none for us.
+    NotUsed,
+    /// The peer speaks of another.
+    Unknown {
+        /// Its name, as the peer said it.
+        named: String,
+    },
+}
+
+impl fmt::Display for PpkRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PpkRefusal::NotUsed => f.write_str(
+                "the peer uses no post-quantum pre-shared key, and `ppk_required` demands it: \
+                 give it the same key under the same name",
+            ),
+            PpkRefusal::Unknown { named } => write!(
+                f,
+                "the peer speaks of the post-quantum pre-shared key `{}`, which is not its \
+                 `ppk_id` here: both sides need the same name and key",
+                named.escape_debug()
+            ),
+        }
+    }
+}
+
 /// The peer is not who it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotAuthentic {
@@ -92,6 +121,8 @@ pub enum NotAuthentic {
     Unknown(Box<NoPeer>),
     /// The session ticket is used up, or not good for what the policy is now.
     Ticket,
+    /// A post-quantum pre-shared key is demanded and not used (RFC 8784).
+    Ppk(PpkRefusal),
     /// The method is not the one that is configured.
     Method {
         /// The peer's method, an IANA number; 0 when it sent no AUTH at all, as for EAP.
@@ -286,6 +317,7 @@ impl fmt::Display for NotAuthentic {
                 )
             }
             NotAuthentic::Unknown(why) => why.fmt(f),
+            NotAuthentic::Ppk(why) => why.fmt(f),
             NotAuthentic::Ticket => {
                 f.write_str("the session ticket has served before, or was granted under another ")?;
                 f.write_str("policy: a full handshake must follow")

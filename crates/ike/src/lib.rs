@@ -32,8 +32,8 @@ pub use config::{ChildRule, Config, Cookies};
 pub use discard::{Discard, Discards};
 pub use endpoint::Endpoint;
 pub use error::{
-    ApiMisuse, Difference, Error, Incompatible, Misbehaved, NotAuthentic, ProposalRefusal,
-    SelectorRefusal,
+    ApiMisuse, Difference, Error, Incompatible, Misbehaved, NotAuthentic, PpkRefusal,
+    ProposalRefusal, SelectorRefusal,
 };
 pub use event::{Doubt, Event, Reason};
 pub use id::{IkeSaId, Role};

@@ -23,6 +23,7 @@ pub(crate) mod message;
 pub(crate) mod nat;
 pub(crate) mod pair;
 pub(crate) mod pending;
+pub(crate) mod ppk;
 pub(crate) mod proof;
 pub(crate) mod proposal;
 pub(crate) mod recovery;

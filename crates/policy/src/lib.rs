@@ -24,6 +24,7 @@ pub mod names;
 pub mod narrowing;
 pub mod order;
 pub mod pad;
+pub mod ppk;
 pub mod profile;
 pub mod proposal;
 pub mod proposal_text;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::auth::Auth;
 use crate::identity::Identity;
 use crate::names::PeerName;
+use crate::ppk::Ppk;
 use crate::proposal::{self, IkeProposal};
 use crate::range::AddressRange;
 use crate::timers::{IkeLifetime, Liveness, Retransmission, Timers};
@@ -65,6 +66,8 @@ pub struct IkeTemplate {
     pub fragment_size: Option<u16>,
     /// Whether the IKE SA may begin without a child.
     pub childless: Childless,
+    /// A post-quantum pre-shared key (RFC 8784).
+    pub ppk: Option<Ppk>,
     /// Behind a NAT, a keepalive packet after this much silence (RFC 3948 section 4).
     pub nat_keepalive: Duration,
 }
@@ -89,6 +92,7 @@ impl IkeTemplate {
             qcd: timers.hints,
             sync: timers.hints,
             resumption: timers.hints,
+            ppk: None,
             childless: match timers.hints {
                 true => Childless::Accept,
                 false => Childless::Never,

@@ -7,6 +7,7 @@ use crate::config::credentials;
 use crate::config::diagnostic::{Problems, Span};
 use crate::config::key::Keys;
 use crate::config::node::encapsulation;
+use crate::config::ppk;
 use crate::config::section::{Bad, Section, Value};
 use crate::config::timing::{self, DAY, MINUTE, SECOND};
 use crate::config::value;
@@ -42,7 +43,8 @@ pub(crate) fn read(
     let timers = timing::profile(&mut section, problems, inherited);
     let addresses = section.require(problems, "address", "\"10.20.0.10\"", addresses);
     let auth = credentials::read(&mut section, problems, keys);
-    let ike = read_ike(&mut section, problems, &timers, force_udp);
+    let mut ike = read_ike(&mut section, problems, &timers, force_udp);
+    ike.ppk = ppk::read(&mut section, problems, keys);
     let span = section.span.clone();
     section.finish(problems);
     let auth = auth?;
@@ -188,6 +190,26 @@ mod tests {
         assert_eq!(childless("childless = \"prefer\""), Childless::Prefer);
         assert_eq!(childless("profile = \"kb821839\""), Childless::Never);
         assert!(read("childless = \"always\"").is_err());
+    }
+
+    #[test]
+    fn a_post_quantum_key_has_a_name_and_is_required_unless_said_otherwise() {
+        let key = "Zk9wQ2x7Lr4TnV1sYb8mHc3eJd6fGa5uPo0iRq2tMwE";
+        let ppk = |more: &str| {
+            let text = format!("ppk_id = \"one\"\nppk = \"{key}\"\n{more}");
+            read(&text).unwrap().ppk.unwrap()
+        };
+        assert_eq!((ppk("").id.as_str(), ppk("").required), ("one", true));
+        assert!(!ppk("ppk_required = false").required);
+        assert!(!format!("{:?}", ppk("")).contains("Zk9w"));
+        for (wrong, says) in [
+            ("ppk_id = \"one\"".to_owned(), "has no key"),
+            (format!("ppk = \"{key}\""), "ppk_id"),
+            ("ppk_required = true".to_owned(), "nothing to require"),
+        ] {
+            let report = read(&wrong).err().unwrap_or_default();
+            assert!(report.contains(says), "{wrong}: {report}");
+        }
     }
 
     #[test]

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use crypto::{Group, Secret};
 use policy::identity::Identity;
 use policy::pad::Peer;
-use wire::ike::{Decoded, ExchangeType, Flags, Header, NotifyType, Payload};
+use policy::ppk::Ppk;
+use wire::ike::{Decoded, ExchangeType, Flags, Header, Identification, NotifyType, Payload};
 
 use crate::command::Acquire;
 use crate::context::Context;
 use crate::discard::Discard;
-use crate::error::{Error, Misbehaved, NotAuthentic};
+use crate::error::{Error, Misbehaved, NotAuthentic, PpkRefusal};
 use crate::id::{IkeSaId, Role};
 use crate::output::Outbound;
 use crate::v2::auth::Signed;
@@ -26,7 +27,8 @@ use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::message::{self, Opened, Sealed};
 use crate::v2::nat::{Nat, Path};
 use crate::v2::pair::PairKeys;
-use crate::v2::proof::{self, Proof};
+use crate::v2::ppk;
+use crate::v2::proof::{self, Proof, Proven};
 use crate::v2::resume;
 use crate::v2::retransmit::Retransmit;
 use crate::v2::sa::{Birth, Sa, Task};
@@ -69,6 +71,8 @@ pub(crate) struct Begun {
     pub(crate) fragments: Fragments,
     /// IKE_AUTH asks for no child.
     pub(crate) childless: bool,
+    /// The post-quantum pre-shared key that both may use (RFC 8784).
+    pub(crate) ppk: Option<Ppk>,
     /// We hold no other IKE SA with the peer.
     pub(crate) alone: bool,
     /// Both first messages, which AUTH signs.
@@ -92,6 +96,8 @@ pub(crate) struct AuthSent {
     /// What IKE_AUTH asks for, unless the IKE SA begins without a child.
     offer: Option<ChildOffer>,
     request: Sealed,
+    /// The peer uses the post-quantum pre-shared key.
+    uses_ppk: bool,
 }
 
 impl AuthSent {
@@ -105,15 +111,8 @@ impl AuthSent {
         }
         let Purpose { peer, path, .. } = &begun.purpose;
         let own_id = identification(&peer.local_id, path.local.ip());
-        let signed = Signed {
-            message: &begun.own_message,
-            nonce: &begun.peer_nonce,
-            id: &own_id,
-            int_auth: &begun.int_auth.octets(begun.message_id),
-            sk_p: begun.keys.sk_p(true),
-        };
-        let proven = match begun.proof().prove(&signed, &begun.peer_message) {
-            Ok(proven) => proven,
+        let (proven, ppk) = match begun.prove(&own_id) {
+            Ok(both) => both,
             Err(error) => return Err((error, begun.purpose.pending)),
         };
         let offer = (!begun.childless).then(|| {
@@ -135,6 +134,7 @@ impl AuthSent {
             )));
         }
         payloads.push(proven.auth);
+        payloads.extend(ppk);
         payloads.extend(offer.iter().flat_map(ChildOffer::payloads));
         payloads.extend(resume::request(peer));
         payloads.extend(sync::offer(peer));
@@ -150,6 +150,7 @@ impl AuthSent {
             begun,
             offer,
             request,
+            uses_ppk: false,
         })
     }
 
@@ -202,9 +203,9 @@ impl AuthSent {
         }
     }
 
-    /// Who the peer proves to be, and until when.
+    /// Who the peer proves to be, and until when. Here the keys become what they stay.
     fn verify(
-        &self,
+        &mut self,
         contents: &Contents<'_>,
         now: Option<u64>,
     ) -> Result<(Identity, Option<u64>), Error> {
@@ -222,6 +223,17 @@ impl AuthSent {
                 expected,
                 said,
             }));
+        }
+        if let Some(ppk) = self.begun.ppk.take() {
+            let used = contents.notify(NotifyType::PPK_IDENTITY).is_some();
+            if !used && ppk.required {
+                let why = PpkRefusal::NotUsed;
+                return Err(Error::NotAuthentic(NotAuthentic::Ppk(why)));
+            }
+            if used {
+                self.begun.keys = self.begun.keys.mixed(&ppk.secret);
+                self.uses_ppk = true;
+            }
         }
         let signed = Signed {
             message: &self.begun.peer_message,
@@ -273,6 +285,7 @@ impl AuthSent {
             keys,
             requests: (message_id + 1, 0),
             fragmentation: fragments.agreed,
+            ppk: self.uses_ppk,
         };
         let mut sa = Sa::new(birth, ctx);
         announce(&sa, ctx);
@@ -377,6 +390,31 @@ fn accept(
 }
 
 impl Begun {
+    /// Our proof, and what is said of a post-quantum pre-shared key: which it is, and what the
+    /// proof would be without, unless the policy demands it.
+    fn prove(&self, own_id: &Identification) -> Result<(Proven, Vec<Payload>), Error> {
+        let int_auth = self.int_auth.octets(self.message_id);
+        let prove = |keys: &Keys| {
+            let signed = Signed {
+                message: &self.own_message,
+                nonce: &self.peer_nonce,
+                id: own_id,
+                int_auth: &int_auth,
+                sk_p: keys.sk_p(true),
+            };
+            self.proof().prove(&signed, &self.peer_message)
+        };
+        let Some(ppk) = &self.ppk else {
+            return Ok((prove(&self.keys)?, Vec::new()));
+        };
+        let proven = prove(&self.keys.mixed(&ppk.secret))?;
+        let mut said = vec![ppk::identity(ppk)];
+        if !ppk.required {
+            said.extend(ppk::without(prove(&self.keys)?.auth));
+        }
+        Ok((proven, said))
+    }
+
     fn proof(&self) -> Proof<'_> {
         Proof {
             peer: &self.purpose.peer,

@@ -9,7 +9,7 @@ use crate::error::Misbehaved;
 
 /// What a message holds. Notifications, deletes and certificates may come more than
 /// once, the rest may not.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Contents<'a> {
     sa: Option<&'a SaPayload>,
     ke: Option<&'a KePayload>,
@@ -101,6 +101,14 @@ impl<'a> Contents<'a> {
 
     pub(crate) fn certificates(&self) -> &[&'a Cert] {
         &self.certificates
+    }
+
+    /// The same, with another AUTH payload.
+    pub(crate) fn with_auth(&self, auth: &'a AuthPayload) -> Self {
+        Contents {
+            auth: Some(auth),
+            ..self.clone()
+        }
     }
 
     pub(crate) fn has_auth(&self) -> bool {

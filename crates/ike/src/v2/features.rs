@@ -1,5 +1,5 @@
 //! What the notifications of the first exchange agree on (RFC 7383 section 2.3, RFC 6023 section
-//! 3, RFC 9242 section 3.1).
+//! 3, RFC 9242 section 3.1, RFC 8784 section 3).
 
 use policy::pad::{Childless, IkeTemplate};
 use wire::ike::{NotifyType, Payload};
@@ -16,15 +16,28 @@ pub(crate) struct Features {
     pub(crate) childless: bool,
     /// IKE_INTERMEDIATE may come before IKE_AUTH.
     pub(crate) intermediate: bool,
+    /// A post-quantum pre-shared key may be used.
+    pub(crate) ppk: bool,
 }
 
 impl Features {
+    /// Without what is agreed anew in a full handshake only: who resumes has the keys that it was
+    /// for.
+    pub(crate) fn resuming(self, resumes: bool) -> Self {
+        Features {
+            intermediate: self.intermediate && !resumes,
+            ppk: self.ppk && !resumes,
+            ..self
+        }
+    }
+
     /// What an initiator says.
     pub(crate) fn request(ike: &IkeTemplate) -> Self {
         Features {
             fragmentation: ike.fragment_size.is_some(),
             childless: false,
             intermediate: wants_additional(ike),
+            ppk: ike.ppk.is_some(),
         }
     }
 
@@ -35,6 +48,7 @@ impl Features {
             fragmentation: ike.fragment_size.is_some() && theirs.fragmentation,
             childless: ike.childless != Childless::Never,
             intermediate: wants_additional(ike) && theirs.intermediate,
+            ppk: ike.ppk.is_some() && theirs.ppk,
         }
     }
 
@@ -45,6 +59,7 @@ impl Features {
             fragmentation: ike.fragment_size.is_some() && theirs.fragmentation,
             childless: ike.childless == Childless::Prefer && theirs.childless,
             intermediate: wants_additional(ike) && theirs.intermediate,
+            ppk: ike.ppk.is_some() && theirs.ppk,
         }
     }
 
@@ -54,6 +69,7 @@ impl Features {
             fragmentation: says(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED),
             childless: says(NotifyType::CHILDLESS_IKEV2_SUPPORTED),
             intermediate: says(NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED),
+            ppk: says(NotifyType::USE_PPK),
         }
     }
 
@@ -69,6 +85,7 @@ impl Features {
                 self.intermediate,
                 NotifyType::INTERMEDIATE_EXCHANGE_SUPPORTED,
             ),
+            (self.ppk, NotifyType::USE_PPK),
         ];
         said.into_iter()
             .filter(|(is_said, _)| *is_said)

@@ -30,6 +30,7 @@ use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::message::{self, Opened, Sealed};
 use crate::v2::nat::Path;
 use crate::v2::pair::PairKeys;
+use crate::v2::ppk;
 use crate::v2::proof::{self, Proof};
 use crate::v2::proposal;
 use crate::v2::resume::{self, Shown};
@@ -71,6 +72,8 @@ pub(crate) struct HalfOpen {
     /// The ticket that the initiator showed.
     pub(crate) shown: Option<Shown>,
     pub(crate) rounds: Rounds,
+    /// Both know post-quantum pre-shared keys.
+    pub(crate) ppk: bool,
     pub(crate) fragments: Fragments,
     /// As configured for the peer of this address.
     pub(crate) fragment_size: Option<u16>,
@@ -308,12 +311,20 @@ impl HalfOpen {
         let ours = peer.auth.remote.word();
         let other = NotAuthentic::Method { theirs: 0, ours };
         contents.auth().map_err(|_| not_authentic(other))?;
+        let (mixed, without) = match self.judge_ppk(&peer, keys, contents)? {
+            ppk::Verdict::Mixed(keys) => (Some(keys), None),
+            ppk::Verdict::Plain(auth) => (None, auth),
+        };
+        let contents = match &without {
+            Some(auth) => &contents.with_auth(auth),
+            None => contents,
+        };
         let signed = Signed {
             message: &self.request,
             nonce: &self.responder_nonce,
             id,
             int_auth: &self.int_auth(),
-            sk_p: keys.sk_p(true),
+            sk_p: mixed.as_ref().unwrap_or(keys).sk_p(true),
         };
         let until = self.proof(&peer).check(&signed, contents, now)?;
         self.permits(&peer)?;
@@ -325,7 +336,21 @@ impl HalfOpen {
             peer,
             remote_id,
             until,
+            mixed,
         })
+    }
+
+    /// Who resumes has mixed the key in already.
+    fn judge_ppk(
+        &self,
+        peer: &Peer,
+        keys: &Keys,
+        contents: &Contents<'_>,
+    ) -> Result<ppk::Verdict, Error> {
+        match self.shown {
+            Some(_) => Ok(ppk::Verdict::Plain(None)),
+            None => ppk::judge(self.ppk, peer, keys, contents),
+        }
     }
 
     fn proof<'a>(&self, peer: &'a Peer) -> Proof<'a> {
@@ -348,7 +373,7 @@ impl HalfOpen {
 
     fn establish(
         self,
-        mut keys: Keys,
+        keys: Keys,
         proven: Proven,
         contents: &Contents<'_>,
         digest: [u8; 32],
@@ -358,7 +383,10 @@ impl HalfOpen {
             peer,
             remote_id,
             until,
+            mixed,
         } = proven;
+        let uses_ppk = mixed.is_some();
+        let mut keys = mixed.unwrap_or(keys);
         let own_id = identification(&peer.local_id, self.path.local.ip());
         let header = self.header();
         let proven = match self.prove(&keys, &peer, &own_id) {
@@ -368,6 +396,7 @@ impl HalfOpen {
         let mut payloads = vec![Payload::IdResponder(own_id)];
         payloads.extend(proven.certificates);
         payloads.push(proven.auth);
+        payloads.extend(uses_ppk.then(|| notify(NotifyType::PPK_IDENTITY)));
         let birth = Birth {
             id: self.id,
             peer_spi: self.peer_spi,
@@ -379,6 +408,7 @@ impl HalfOpen {
             keys,
             requests: (0, self.rounds.message_id() + 1),
             fragmentation: self.fragments.agreed,
+            ppk: uses_ppk,
         };
         let mut sa = Sa::new(birth, ctx);
         announce(&sa, ctx);
@@ -456,6 +486,8 @@ struct Proven {
     remote_id: Identity,
     /// When what it proved with expires, in seconds since 1970.
     until: Option<u64>,
+    /// The keys with a post-quantum pre-shared key, if there is one.
+    mixed: Option<Keys>,
 }
 
 /// The child of IKE_AUTH; when there is none, the IKE SA stays (section 1.2).

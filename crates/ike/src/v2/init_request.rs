@@ -229,7 +229,13 @@ impl<'a> InitRequest<'a> {
                 ctx.random,
             ));
         }
-        let features = Features::response(&peer.ike, &self.contents);
+        let mut features = Features::response(&peer.ike, &self.contents);
+        // Whoever may be at that address has not said who it is.
+        let candidates = ctx.config.pad.find_by_address(self.remote.ip());
+        let has_ppk = candidates.iter().any(|peer| peer.ike.ppk.is_some());
+        let told = self.contents.notify(NotifyType::USE_PPK).is_some();
+        features.ppk = has_ppk && told;
+        let features = features.resuming(shown.is_some());
         payloads.extend(features.payloads());
         if shown.is_none() {
             payloads.extend(proof::invite(&ctx.config.pad, self.remote.ip()));
@@ -255,6 +261,7 @@ impl<'a> InitRequest<'a> {
             responder_nonce,
             secret,
             rounds,
+            ppk: features.ppk,
             shown,
             fragments: Fragments::new(features.fragmentation),
             fragment_size: peer.ike.fragment_size,

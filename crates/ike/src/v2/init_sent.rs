@@ -15,7 +15,7 @@ use wire::ike::{Decoded, ExchangeType, Flags, Header, Nonce, Notify, NotifyType,
 use crate::command::Acquire;
 use crate::context::Context;
 use crate::discard::Discard;
-use crate::error::{Error, Misbehaved};
+use crate::error::{Error, Misbehaved, NotAuthentic, PpkRefusal};
 use crate::event::Event;
 use crate::limits;
 use crate::v2::auth_sent::{Begun, Purpose, Step};
@@ -159,7 +159,8 @@ impl InitSent {
             force,
             ctx.random,
         ));
-        payloads.extend(Features::request(&peer.ike).payloads());
+        let resumes = matches!(self.opening, Opening::Ticket(_));
+        payloads.extend(Features::request(&peer.ike).resuming(resumes).payloads());
         let flags = Flags {
             initiator: true,
             version: false,
@@ -386,6 +387,13 @@ impl InitSent {
             initiator: self.purpose.id.0,
             responder: seen.peer_spi,
         };
+        let ppk = self.purpose.peer.ike.ppk.clone();
+        let resumes = matches!(self.opening, Opening::Ticket(_));
+        if !resumes && !seen.features.ppk && ppk.as_ref().is_some_and(|ppk| ppk.required) {
+            let error = Error::NotAuthentic(NotAuthentic::Ppk(PpkRefusal::NotUsed));
+            let pending = self.purpose.pending;
+            return Step::Failed { error, pending };
+        }
         let Some((keys, additional, resumed)) = keys(self.opening, nonces, spis) else {
             let error = Error::Misbehaved(Misbehaved::KeyExchange);
             let pending = self.purpose.pending;
@@ -397,6 +405,7 @@ impl InitSent {
             keys,
             fragments: Fragments::new(seen.features.fragmentation),
             childless: seen.features.childless,
+            ppk: ppk.filter(|_| seen.features.ppk && !resumes),
             alone,
             own_message: self.request,
             peer_message: answer.to_vec(),

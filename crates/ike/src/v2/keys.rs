@@ -82,6 +82,24 @@ impl Keys {
         Keys::derive(suite, &skeyseed, nonces, spis)
     }
 
+    /// These keys with a post-quantum pre-shared key in SK_d, SK_pi and SK_pr (RFC 8784 section 3).
+    /// What seals messages stays, and its count goes on.
+    pub(crate) fn mixed(&self, ppk: &Secret) -> Self {
+        let prf = self.suite.prf;
+        let mix = |part| {
+            let mixed = prf_plus(prf, ppk.as_bytes(), &[self.get(part)], prf.output_length());
+            mixed.unwrap_or_else(|_| Secret::empty())
+        };
+        let (d, pi, pr) = (mix(Part::D), mix(Part::Pi), mix(Part::Pr));
+        let (start, end) = (d.len(), Keys::part(self.suite, Part::Er).end);
+        let sealing = self.stream.as_bytes().get(start..end).unwrap_or_default();
+        Keys {
+            suite: self.suite,
+            stream: Secret::joined(&[d.as_bytes(), sealing, pi.as_bytes(), pr.as_bytes()]),
+            sealed: self.sealed,
+        }
+    }
+
     fn derive(suite: IkeSuite, skeyseed: &Secret, nonces: Nonces<'_>, spis: Spis) -> Self {
         let (spi_i, spi_r) = (spis.initiator.to_be_bytes(), spis.responder.to_be_bytes());
         let seed = [nonces.initiator, nonces.responder, &spi_i, &spi_r];

@@ -227,6 +227,8 @@ pub(crate) struct Sa {
     pub(crate) expected_request: u32,
     pub(crate) answered: Option<Answered>,
     pub(crate) fragments: Fragments,
+    /// A post-quantum pre-shared key is in its keys (RFC 8784).
+    pub(crate) ppk: bool,
     /// What the peer asked for and has yet to do more key exchanges for.
     pub(crate) pending: Option<Box<Pending>>,
     /// Whether the other members of the cluster have to hear of a change.
@@ -260,6 +262,8 @@ pub(crate) struct Birth {
     pub(crate) requests: (u32, u32),
     /// Both sides know fragments.
     pub(crate) fragmentation: bool,
+    /// A post-quantum pre-shared key is in its keys.
+    pub(crate) ppk: bool,
 }
 
 impl Sa {
@@ -300,6 +304,7 @@ impl Sa {
             expected_request: birth.requests.1,
             answered: None,
             fragments: Fragments::new(birth.fragmentation),
+            ppk: birth.ppk,
             pending: None,
             changed: true,
             silence: Silence::None,
@@ -346,7 +351,7 @@ impl Sa {
 
     /// What both sides agreed on beyond RFC 7296, for people.
     pub(crate) fn extensions(&self) -> Vec<&'static str> {
-        let known = [(self.fragments.agreed, "fragmentation")];
+        let known = [(self.fragments.agreed, "fragmentation"), (self.ppk, "ppk")];
         let agreed = known.into_iter().filter(|(is_agreed, _)| *is_agreed);
         agreed.map(|(_, word)| word).collect()
     }

@@ -95,6 +95,7 @@ fn life(to: &mut Writer, sa: &Sa, now: Instant) {
         to.sealed(&answered.message);
     });
     to.flag(sa.fragments.agreed);
+    to.flag(sa.ppk);
     to.list(&sa.recovery.tokens, |to, token| to.octets(token));
     to.flag(sa.recovery.message_ids);
     to.flag(sa.recovery.counters);
@@ -236,6 +237,7 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
     })?;
     // What is here of a message comes again as a whole.
     let fragments = Fragments::new(from.flag()?);
+    let ppk = from.flag()?;
     let recovery = recovery(from)?;
     Some(Box::new(Sa {
         id: head.id,
@@ -268,6 +270,7 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
         expected_request,
         answered,
         fragments,
+        ppk,
         pending: None,
         recovery,
         changed: false,

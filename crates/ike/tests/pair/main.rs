@@ -14,6 +14,7 @@ mod ladder;
 mod multiple;
 mod nat;
 mod network;
+mod ppk;
 mod rekey;
 mod reload;
 mod resumption;

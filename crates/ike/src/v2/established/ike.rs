@@ -319,6 +319,7 @@ fn successor(
         keys: sa.keys.rekeyed(suite, shared, additional, nonces, spis),
         requests: (0, 0),
         fragmentation: sa.fragments.agreed,
+        ppk: sa.ppk,
     };
     let mut new = Sa::new(birth, ctx);
     new.peer_window = sa.peer_window;

@@ -96,6 +96,7 @@ impl Bench {
             keys: keys(),
             requests: (0, 2),
             fragmentation: true,
+            ppk: false,
         };
         let mut ctx = Context {
             now,
