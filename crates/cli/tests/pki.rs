@@ -102,6 +102,42 @@ fn an_authority_a_node_a_peer_and_a_list() {
     assert_eq!(shown["found"][0]["notes"], serde_json::json!([]));
 }
 
+/// The lines of the text that are indented by four, which are to be pasted, without that.
+fn pasted(text: &str, title: &str) -> String {
+    let after = text.split(title).nth(1).expect("a title");
+    let lines = after.lines().skip_while(|line| !line.starts_with("    "));
+    let lines = lines.take_while(|line| line.starts_with("    "));
+    lines.map(|line| line.trim().to_owned() + "\n").collect()
+}
+
+#[test]
+fn what_is_printed_can_be_pasted_into_the_policy_file() {
+    let folder = scratch("pki-pasted");
+    good(&holdfast(
+        &folder,
+        &["pki", "ca", "--name", "Mail CA", "ca"],
+    ));
+    for key in ["ecdsa-p256", "ecdsa-p384", "ed25519", "rsa-2048"] {
+        let text = |verb: &str, id: &str, name: &str| {
+            let words = ["pki", verb, "--ca", "ca", "--key", key, "--id", id, name];
+            good(&holdfast(&folder, &words))
+        };
+        let node = text("node", "mail.example.org", &format!("mail-{key}"));
+        let peer = text("peer", "10.0.0.1", &format!("fe1-{key}"));
+        let list = good(&holdfast(&folder, &["pki", "crl", "--ca", "ca"]));
+        let policy = format!(
+            "[[peer]]\nname = \"fe1\"\naddress = \"10.0.0.1\"\n{}{}{}[[rule]]\nname = \"r\"\n\
+             remote = \"10.0.0.1\"\naction = \"require\"\n",
+            pasted(&node, "In this node's policy file"),
+            pasted(&peer, "In our policy file"),
+            pasted(&list, "In policy files"),
+        );
+        std::fs::write(folder.join("holdfast.toml"), &policy).expect("a file");
+        let checked = result(&folder, &["check", "holdfast.toml"]);
+        assert_eq!(checked["warnings"], serde_json::json!([]), "{policy}");
+    }
+}
+
 #[test]
 fn what_cannot_be_done_is_a_sentence_and_a_code() {
     let folder = scratch("pki-refused");
