@@ -61,22 +61,34 @@ pub(crate) fn run(out: &Path, words: &[&str]) -> Result<(), String> {
     };
     let folder = folder::results(out, "flood")?;
     let program = holdfast::build()?;
-    let mut table = Table::new("flood");
-    let seen = flood(&program, &folder, number(0, RATE)?, number(1, SECONDS)?)?;
+    let (scratch, mut table) = (Scratch::new()?, Table::new("flood"));
+    let (rate, seconds) = (number(0, RATE)?, number(1, SECONDS)?);
+    let seen = flood(&program, scratch.path(), &folder, rate, seconds)?;
     seen.judge(CONNECTS, &mut table);
     table.finish(&folder)
 }
 
 /// A short one, as a part of another verb.
-pub(crate) fn short(program: &Path, folder: &Path, table: &mut Table) -> Result<(), String> {
-    let seen = flood(program, folder, SHORT.0, SHORT.1)?;
+pub(crate) fn short(
+    program: &Path,
+    scratch: &Path,
+    folder: &Path,
+    table: &mut Table,
+) -> Result<(), String> {
+    let seen = flood(program, scratch, folder, SHORT.0, SHORT.1)?;
     seen.judge(CONNECTS_SHORT, table);
     Ok(())
 }
 
-fn flood(program: &Path, folder: &Path, rate: u64, seconds: u64) -> Result<Seen, String> {
-    let (scratch, world) = (Scratch::new()?, World::new()?);
-    let mut responder = Responder::ours(&world, program, scratch.path(), folder)?;
+fn flood(
+    program: &Path,
+    scratch: &Path,
+    folder: &Path,
+    rate: u64,
+    seconds: u64,
+) -> Result<Seen, String> {
+    let world = World::new()?;
+    let mut responder = Responder::ours(&world, program, scratch, folder)?;
     let pid = responder.pid();
     let at = ip(RESPONDER)?;
     let mut crowd = Crowd::new(&world.front, at, wish(What::Pair)?)?;

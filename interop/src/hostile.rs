@@ -119,7 +119,7 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
     if let Err(why) = killed(&scene, &mut table) {
         table.add("killed daemons", PEER, Err(why));
     }
-    if let Err(why) = flood::short(&program, &folder, &mut table) {
+    if let Err(why) = flood::short(&program, scratch.path(), &folder, &mut table) {
         table.add("a flood of forged first messages", PEER, Err(why));
     }
     table.finish(&folder)
