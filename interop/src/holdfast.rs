@@ -19,19 +19,23 @@ pub(crate) const PSK: &str = "xT1vVb2cQ4mW0rKpYg7hZs9eLd3nJf5aUo8iRq6tMwE";
 pub(crate) fn build() -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--release", "-p", "cli"]);
+    command.args(["build", "--quiet", "-p", "cli"]);
+    // The same as this program is, so that both lie side by side.
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
     let status = command
         .status()
         .map_err(|why| format!("cargo cannot be started: {why}"))?;
     if !status.success() {
-        return Err("`cargo build --release -p cli` failed".into());
+        return Err("`cargo build -p cli` failed".into());
     }
     let own = std::env::current_exe().map_err(|why| format!("this program's path: {why}"))?;
     let program = own.with_file_name("holdfast");
     match program.exists() {
         true => Ok(program),
         false => Err(format!(
-            "{} is missing: use `cargo run --release`",
+            "{} is missing: use `cargo run --release -p interop`",
             program.display()
         )),
     }

@@ -13,6 +13,7 @@ mod holdfast;
 mod host;
 mod hostile;
 mod kernel;
+mod nat;
 mod packet;
 mod peers;
 mod plane;
@@ -39,9 +40,10 @@ cargo run --release -p interop -- VERB [--out DIR]
   peers       strongSwan, Libreswan and OpenIKED with a kernel's ESP in a guest, and ike-scan;
               compares with docs/interop.md (peers write: writes it; peers only TEXT: some of it)
   certificates  strongSwan with certificates of every kind, raw public keys, refusals of each
+  nat         two clients behind nftables and one server, in transport mode
   hostile     a million bad datagrams, daemons that are killed, a short flood
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
-  all         scapy, kernel, plane, strongswan, certificates, peers, hostile, tshark,
+  all         scapy, kernel, plane, strongswan, certificates, peers, nat, hostile, tshark,
               and that 200 pairs survive a takeover
   scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
   scale throughput  what replication costs a TCP stream
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         ["echo-server", port] => echo_server(port),
         ["echo-client", address, port, length] => echo_client(address, port, length),
         ["certificates"] => alone(|| strongswan::certificates::run(&out)),
+        ["nat"] => alone(|| nat::run(&out)),
         ["hostile"] => alone(|| hostile::run(&out)),
         ["tshark"] => alone(|| tshark::run(&out, None)),
         ["tshark", lab] => tshark::run(&out, Some(Path::new(lab))),
@@ -117,13 +120,14 @@ fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 /// Every verb that judges, one after the other: each has the machine for itself.
 fn all(out: &Path) -> Result<(), String> {
     type Verb = fn(&Path) -> Result<(), String>;
-    let verbs: [Verb; 9] = [
+    let verbs: [Verb; 10] = [
         scapy::run,
         kernel::run,
         plane::run,
         strongswan::run,
         strongswan::certificates::run,
         |out| peers::run(out, &[]),
+        nat::run,
         hostile::run,
         scale::survives,
         |out| tshark::run(out, None),

@@ -83,6 +83,7 @@ impl Suite {
             local,
             remote,
             nat: policy::Translation::default(),
+            outer: policy::child::OuterHeader::default(),
             inbound_spi: 0x1000_0000 + number,
             outbound_spi: 0x2000_0000 + number,
             encryption: self.encryption,

@@ -47,6 +47,18 @@ pub struct Plane {
     pub bytes_in: u64,
     /// Packets of protected selectors that the fail-closed rules dropped in clear.
     pub clear_packets_dropped: Option<u64>,
+    /// Paths to peers that take less than their link: packets are cut, or their senders told.
+    #[serde(default)]
+    pub paths: Vec<PathMtu>,
+}
+
+/// A path to a peer on which large packets do not pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathMtu {
+    /// The peer's outer address.
+    pub remote: String,
+    /// The largest packet that passes, in bytes.
+    pub mtu: u32,
 }
 
 /// One rule, as the computed order has it.

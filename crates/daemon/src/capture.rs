@@ -12,8 +12,11 @@ use linux::netlink::{Netlink, Route, Rule, RuleAction};
 use linux::{Error, Family, Prefix};
 use policy::{Action, Direction, Entry, Spd};
 pub(crate) use prefixes::prefixes;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use wire::ip::icmp::{MIN_V4, MIN_V6};
 
 pub(crate) use filter::Applied;
 
@@ -21,6 +24,8 @@ pub(crate) use filter::Applied;
 pub(crate) const NFT_TABLE: &str = "holdfast";
 /// The table into which a packet goes that needs no protection.
 const MAIN: u32 = 254;
+/// What ESP adds to a packet at most, with room, in bytes: as 1400 is to 1500.
+const ROOM: u32 = 100;
 /// How long after a failure the kernel is asked again.
 const RETRY: Duration = Duration::from_secs(2);
 /// Where locally generated packets come from, as routing rules see it.
@@ -49,6 +54,8 @@ pub(crate) struct Capture {
     filter: Filter,
     rules: Vec<Rule>,
     routes: Vec<Route>,
+    /// Hosts to which less passes than to others, with the largest packet.
+    narrow: BTreeMap<IpAddr, u16>,
     failed: Option<Instant>,
 }
 
@@ -80,6 +87,7 @@ impl Capture {
                 filter,
                 rules: Vec::new(),
                 routes: Vec::new(),
+                narrow: BTreeMap::new(),
                 failed: None,
             },
             applied,
@@ -99,6 +107,14 @@ impl Capture {
             self.failed = Some(Instant::now());
         }
         outcome
+    }
+
+    /// Takes note of what passes to hosts, for the next time that a policy is put into force. Says
+    /// whether that is news.
+    pub(crate) fn narrow(&mut self, hosts: BTreeMap<IpAddr, u16>) -> bool {
+        let is_news = hosts != self.narrow;
+        self.narrow = hosts;
+        is_news
     }
 
     /// Changes what is there into what is wanted, and keeps count of each step, so that a step
@@ -208,6 +224,7 @@ impl Capture {
             );
             if table == self.settings.table {
                 self.add_routes(entry, index, &mut routes);
+                self.add_narrow(entry, index, &mut routes);
             }
         }
         (rules, routes)
@@ -235,7 +252,35 @@ impl Capture {
         }
     }
 
-    fn preferred_source(&mut self, destination: Prefix) -> Option<std::net::IpAddr> {
+    /// Hosts to which less passes have routes that say so: an ICMP message does not reach a route
+    /// that was chosen by ports.
+    fn add_narrow(&mut self, entry: &Entry, index: u32, routes: &mut Vec<Route>) {
+        let hosts = self
+            .narrow
+            .iter()
+            .map(|(host, mtu)| (*host, u32::from(*mtu)));
+        let hosts: Vec<(IpAddr, u32)> = hosts
+            .filter(|(host, _)| entry.pair.remote.addresses.contains(*host))
+            .collect();
+        for (host, mtu) in hosts {
+            let least = if host.is_ipv4() { MIN_V4 } else { MIN_V6 };
+            let fits = mtu.saturating_sub(ROOM).max(least.into());
+            let mtu = fits.min(self.settings.mtu);
+            let destination = Prefix::host(host);
+            let same = |route: &&mut Route| route.destination == destination;
+            match routes.iter_mut().find(same) {
+                Some(route) => route.mtu = Some(mtu),
+                None => routes.push(Route {
+                    link: Some(index),
+                    mtu: Some(mtu),
+                    source: self.preferred_source(destination),
+                    ..Route::new(destination, self.settings.table)
+                }),
+            }
+        }
+    }
+
+    fn preferred_source(&mut self, destination: Prefix) -> Option<IpAddr> {
         self.netlink
             .route_get(destination.address(), self.settings.mark)
             .ok()?

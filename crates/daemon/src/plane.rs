@@ -21,11 +21,13 @@ use ike::Install;
 use linux::xfrm::Event as KernelEvent;
 use linux::{Error, Family};
 use policy::{AddressRange, Bucket, ChildId, Encapsulation, RuleName, Spd};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use usage::Totals;
 use wire::ip::Flow;
+use wire::ip::icmp::TooBig;
 
 pub(crate) use choice::{Choice, Needs, Opened, choose, start};
 pub(crate) use mailbox::Mailbox;
@@ -88,6 +90,27 @@ pub(crate) enum Report {
     },
     /// What the kernel's IPsec tells; of each SA the last word only.
     Kernel(Vec<KernelEvent>),
+    /// A router says that packets of ours are too big.
+    TooBig(TooBig),
+    /// What was sealed did not fit the link to this peer.
+    TooLong {
+        /// The peer's outer address.
+        remote: IpAddr,
+    },
+    /// A path takes less than was thought.
+    Path {
+        /// The peer's outer address.
+        remote: IpAddr,
+        /// The largest packet that passes.
+        mtu: u32,
+    },
+    /// The paths that are known to take less than their link; others are taken for as large.
+    Paths {
+        /// By the peer's outer address.
+        known: BTreeMap<IpAddr, u16>,
+        /// By the host that sends and receives inside.
+        hosts: BTreeMap<IpAddr, u16>,
+    },
     /// A flow that came in is another peer's.
     Refused(Refusal),
     /// The kernel refused something, as a sentence.
@@ -189,6 +212,12 @@ pub(crate) trait DataPlane {
 
     /// Leaves out sequence numbers of a pair's outbound SA, also of one that still waits.
     fn skip(&mut self, child: ChildId, delta: u64);
+
+    /// A router says that packets of ours are too big; the plane knows whether to believe it.
+    fn too_big(&self, said: TooBig);
+
+    /// The link to a peer takes packets of at most this size.
+    fn set_path_mtu(&self, remote: IpAddr, mtu: u32);
 
     /// Removes a pair.
     fn remove(&mut self, child: ChildId);

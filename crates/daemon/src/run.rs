@@ -28,6 +28,7 @@ use link::{Inbox, Links, News};
 use linux::netlink::{Monitor, Netlink};
 use node::{Node, Output};
 use policy::Spd;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -89,6 +90,8 @@ pub(crate) struct Daemon {
     /// Why it is this plane.
     choice: Choice,
     capture: Capture,
+    /// The paths that take less than their link, with the largest packet that passes.
+    paths: BTreeMap<IpAddr, u16>,
     groups: Groups,
     heartbeats: Option<Heartbeats>,
     links: Option<Links>,
@@ -172,6 +175,7 @@ impl Daemon {
             mailbox: data.mailbox,
             choice,
             capture,
+            paths: BTreeMap::new(),
             groups,
             heartbeats,
             links,

@@ -23,6 +23,11 @@ pub enum Discard {
     OutboundGate,
     /// Out: the packet would not fit an ESP datagram.
     OutboundTooLong,
+    /// Out: larger than the path to the peer takes; its sender was told.
+    OutboundTooLarge,
+    /// Out: a router's word about the path's MTU was not believed: no SA of ours, too small, or
+    /// too many of them.
+    PathMtuRefused,
     /// Out: pushed out of the pending queue by younger packets.
     PendingOverflow,
     /// Out: waited too long for its SA.
@@ -75,7 +80,7 @@ pub enum Discard {
 
 impl Discard {
     /// Every reason, in the order of their counters.
-    pub const ALL: [Discard; 32] = [
+    pub const ALL: [Discard; 34] = [
         Discard::OutboundMalformed,
         Discard::OutboundOffload,
         Discard::OutboundFragment,
@@ -84,6 +89,8 @@ impl Discard {
         Discard::OutboundCeiling,
         Discard::OutboundGate,
         Discard::OutboundTooLong,
+        Discard::OutboundTooLarge,
+        Discard::PathMtuRefused,
         Discard::PendingOverflow,
         Discard::PendingExpired,
         Discard::PendingRefused,
@@ -128,6 +135,8 @@ impl Discard {
             Discard::OutboundCeiling => "outbound_ceiling",
             Discard::OutboundGate => "outbound_gate",
             Discard::OutboundTooLong => "outbound_too_long",
+            Discard::OutboundTooLarge => "outbound_too_large",
+            Discard::PathMtuRefused => "path_mtu_refused",
             Discard::PendingOverflow => "pending_overflow",
             Discard::PendingExpired => "pending_expired",
             Discard::PendingRefused => "pending_refused",

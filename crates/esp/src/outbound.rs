@@ -4,15 +4,18 @@ mod batch;
 mod database;
 mod fall_back;
 mod flows;
+mod paths;
 mod pending;
 mod reserve;
 mod sa;
 mod segment;
+mod too_large;
 mod waiting;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +29,7 @@ use policy::sa::{Bucket, ChildId, Encapsulation};
 use policy::selector::{Direction, TrafficSelector};
 use policy::spd::{Spd, Verdict};
 use wire::ip::Flow;
+use wire::ip::icmp::TooBig;
 
 use crate::counters::Counting;
 use crate::discard::{Counts, Discard};
@@ -42,9 +46,11 @@ pub use waiting::{MAX_PENDING_AGE, MAX_PENDING_BYTES, MAX_PENDING_PACKETS};
 use database::{Choice, Database};
 use fall_back::{FallBack, Standing};
 use flows::{Decision, FlowCache};
+use paths::Paths;
 use pending::Pending;
 use reserve::{Admission, Reserve};
 use sa::Room;
+use too_large::{Fit, Told};
 use waiting::Waiting;
 
 /// What became of a packet.
@@ -80,6 +86,8 @@ pub struct Outbound {
     /// Whose flows are whose, of peers that share the address of a NAT, and as of which change.
     sharing: Option<Arc<Sharing>>,
     changes: u64,
+    paths: Paths,
+    told: Told,
     /// SAs that have begun to count.
     counting: Vec<Counting>,
     counts: Arc<Counts>,
@@ -98,6 +106,8 @@ impl Outbound {
             fall_back: FallBack::default(),
             sharing: None,
             changes: 0,
+            paths: Paths::default(),
+            told: Told::default(),
             counting: Vec::new(),
             counts,
         }
@@ -181,6 +191,8 @@ impl Outbound {
         let born = nanoseconds(now.into()).saturating_sub(nanoseconds(age.as_nanos()));
         let (rule, selectors) = (sa.rule().clone(), sa.selectors().clone());
         let reserved = !sa.bucket().is_host();
+        let mut sa = sa;
+        sa.set_path_mtu(self.paths.mtu(sa.remote()));
         self.database.insert(sa, born);
         self.flows.invalidate();
         if reserved {
@@ -331,8 +343,72 @@ impl Outbound {
     /// Sends what an SA seals to another address, or in another encapsulation, from now on. Says
     /// whether there is such an SA.
     pub fn redirect(&mut self, id: ChildId, remote: IpAddr, encapsulation: Encapsulation) -> bool {
-        let sa = self.database.find_mut(id);
-        sa.map(|sa| sa.redirect(remote, encapsulation)).is_some()
+        let mtu = self.paths.mtu(remote);
+        let Some(sa) = self.database.find_mut(id) else {
+            return false;
+        };
+        sa.redirect(remote, encapsulation);
+        sa.set_path_mtu(mtu);
+        true
+    }
+
+    /// A router says that a packet of ours does not fit. It is believed if the SPI is one that we
+    /// send to that peer, the MTU is smaller than what is known and every path takes it, and such
+    /// words are few. Says whether it was; from then on, and for ten minutes, packets are cut or
+    /// their senders told.
+    pub fn too_big(&mut self, said: &TooBig, now: u64) -> bool {
+        let ours = |sa: &OutboundSa| sa.spi() == said.spi && sa.remote() == said.remote;
+        let believed = self.paths.may_listen(now)
+            && self.database.iter().any(ours)
+            && self.set_path_mtu(said.remote, said.mtu, now);
+        if !believed {
+            self.counts.add(Discard::PathMtuRefused);
+        }
+        believed
+    }
+
+    /// Packets of at most this size pass to a peer, as this host's own link says. Says whether
+    /// that is news.
+    pub fn set_path_mtu(&mut self, remote: IpAddr, mtu: u32, now: u64) -> bool {
+        let lower = self.paths.lower(remote, mtu, now);
+        if lower {
+            self.tell_sas(remote);
+        }
+        lower
+    }
+
+    /// The paths that are known to take less than the link, with their MTUs.
+    pub fn paths(&self) -> impl Iterator<Item = (IpAddr, u16)> {
+        self.paths.iter()
+    }
+
+    /// The hosts of transport mode behind those paths, as this host sees them, with the same MTUs.
+    #[must_use]
+    pub fn narrow_hosts(&self) -> BTreeMap<IpAddr, u16> {
+        let transport = |sa: &&OutboundSa| sa.mode() == Mode::Transport;
+        let narrow = |sa: &OutboundSa| Some((sa.host(), self.paths.mtu(sa.remote())?));
+        match self.paths.iter().next() {
+            None => BTreeMap::new(),
+            Some(_) => self
+                .database
+                .iter()
+                .filter(transport)
+                .filter_map(narrow)
+                .collect(),
+        }
+    }
+
+    /// The next packet for the host: it tells a sender that its packets are too large.
+    pub fn poll_told(&mut self) -> Option<Vec<u8>> {
+        self.told.poll()
+    }
+
+    fn tell_sas(&mut self, remote: IpAddr) {
+        let mtu = self.paths.mtu(remote);
+        let of_path = |sa: &&mut OutboundSa| sa.remote() == remote;
+        for sa in self.database.iter_mut().filter(of_path) {
+            sa.set_path_mtu(mtu);
+        }
     }
 
     /// Leaves out so many sequence numbers of an SA, because the peer may take them for replays
@@ -424,6 +500,9 @@ impl Outbound {
         self.counts.add_many(Discard::PendingExpired, expired);
         if self.fall_back.expire(now) {
             self.flows.invalidate();
+        }
+        for remote in self.paths.expire(now) {
+            self.tell_sas(remote);
         }
     }
 
@@ -533,6 +612,22 @@ impl Outbound {
         let Some(sa) = self.database.get_mut(place) else {
             return Some(self.discard(Discard::OutboundBlocked, 1));
         };
+        let fitted = match fitted(sa, segments) {
+            Ok(fitted) => fitted,
+            Err(mtu) => {
+                self.told.tell(segments.octets(), mtu, now);
+                return Some(self.discard(Discard::OutboundTooLarge, segments.count()));
+            }
+        };
+        let segments = match &fitted {
+            Some((smaller, mtu)) => {
+                if let Some(mtu) = mtu {
+                    self.told.tell(segments.octets(), *mtu, now);
+                }
+                smaller
+            }
+            None => segments,
+        };
         let reserved = !sa.bucket().is_host();
         if reserved {
             match self.reserve.admit(sa, segments.count()) {
@@ -577,6 +672,30 @@ fn note(sa: &mut OutboundSa, counting: &mut Vec<Counting>) {
     }
 }
 
+/// A packet in smaller pieces, and what its sender is told of that; `None` when it fits as it is.
+/// The error is the size of what would fit.
+#[inline]
+fn fitted<'a>(
+    sa: &OutboundSa,
+    segments: &Segments<'a>,
+) -> Result<Option<(Segments<'a>, Option<u16>)>, u16> {
+    let skip = match sa.mode() {
+        Mode::Transport => segments.ip_header(),
+        Mode::Tunnel => 0,
+    };
+    let longest = segments.whole().length(0).saturating_sub(skip);
+    match too_large::fit(sa, segments, longest) {
+        Fit::Whole | Fit::Outside => Ok(None),
+        Fit::Not(mtu) => Err(mtu),
+        Fit::Cut(most) => {
+            let mtu = (most + skip).min(65_535) as u16;
+            let told = segments.can_be_cut().then_some(mtu);
+            let smaller = segments.smaller(most, skip).ok_or(mtu)?;
+            Ok(Some((smaller, told)))
+        }
+    }
+}
+
 /// Seals every segment straight into the batch. On an error, says how many were left out.
 fn seal(
     sa: &mut OutboundSa,
@@ -591,7 +710,12 @@ fn seal(
             .map_err(|discard| (discard, count))?,
         Mode::Tunnel => segments.whole(),
     };
-    let path = sa.path().with_traffic_class(carried.traffic_class());
+    // What is larger than its path passes only in fragments.
+    let whole = carried.length(0) <= sa.longest();
+    let path = sa.path().with_header(
+        sa.traffic_class(carried.traffic_class()),
+        whole && sa.sets_dont_fragment(segments.dont_fragment()),
+    );
     let offset = sa.payload_offset();
     let mut bytes = 0;
     for number in 0..count {

@@ -11,8 +11,8 @@ use crate::outbound::Path;
 /// Hops that the outer header allows.
 const HOP_LIMIT: u8 = 64;
 
-/// Appends the whole IP packet that carries `datagram` along `path` to `out`. DSCP and ECN are the
-/// packet's inside; fragmentation on the way is allowed; `identification` is for IPv4. A UDP
+/// Appends the whole IP packet that carries `datagram` along `path` to `out`. DSCP, ECN and
+/// "don't fragment" are those of the path; `identification` is for IPv4. A UDP
 /// checksum is zero with IPv4 and right with IPv6, where it may not be zero.
 ///
 /// Says `false`, and appends nothing, when the datagram is too long or the addresses are of two
@@ -24,6 +24,7 @@ pub fn append(path: &Path, datagram: &[u8], identification: u16, out: &mut Vec<u
         remote,
         encapsulation,
         traffic_class,
+        dont_fragment,
     } = *path
     else {
         out.extend_from_slice(datagram);
@@ -45,6 +46,7 @@ pub fn append(path: &Path, datagram: &[u8], identification: u16, out: &mut Vec<u
         (IpAddr::V4(src), IpAddr::V4(dst)) => {
             let header = v4::Header {
                 traffic_class,
+                dont_fragment,
                 identification,
                 hop_limit: HOP_LIMIT,
                 ..v4::Header::new(src, dst, next_header, length + v4::HEADER as u16)
@@ -90,6 +92,7 @@ mod tests {
             remote,
             encapsulation,
             traffic_class: 0xb8,
+            dont_fragment: false,
         }
     }
 
@@ -146,6 +149,7 @@ mod tests {
             remote: IpAddr::from([203, 0, 113, 5]),
             encapsulation: Encapsulation::None,
             traffic_class: 0,
+            dont_fragment: false,
         };
         let mut out = Vec::new();
         assert!(append(&path, &[0; 120], 0x2345, &mut out));

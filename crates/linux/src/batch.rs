@@ -24,6 +24,7 @@ struct Entry {
     remote: SocketAddr,
     interface: u32,
     segment_size: usize,
+    traffic_class: u8,
 }
 
 /// Buffers for one `recvmmsg`, allocated once and used again and again.
@@ -46,6 +47,8 @@ pub struct Place {
     pub range: Range<usize>,
     /// Bytes of each datagram in it but the last, which may be shorter.
     pub segment_size: usize,
+    /// DSCP and ECN of its IP header, the same for all.
+    pub traffic_class: u8,
 }
 
 impl RecvBatch {
@@ -112,6 +115,7 @@ impl RecvBatch {
             remote: entry.remote,
             range: base + entry.start..base + entry.end,
             segment_size: entry.segment_size,
+            traffic_class: entry.traffic_class,
         })
     }
 
@@ -140,6 +144,7 @@ impl RecvBatch {
                     remote: meta.remote,
                     interface: meta.interface,
                     segment_size: meta.segment_size.unwrap_or(meta.length - start).max(1),
+                    traffic_class: meta.traffic_class,
                 })
             });
             match entry {

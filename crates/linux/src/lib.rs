@@ -16,6 +16,7 @@ mod sys;
 mod testing;
 
 pub mod announce;
+pub mod icmp;
 pub mod netlink;
 pub mod netns;
 pub mod nft;

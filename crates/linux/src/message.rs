@@ -15,6 +15,8 @@ pub struct Message<'a> {
     /// For UDP: cut `bytes` into datagrams of this size, the last one may be shorter.
     /// `None`: it is one datagram.
     pub segment_size: Option<u16>,
+    /// DSCP and ECN of the IP header; 0 is what a socket sends by itself.
+    pub traffic_class: u8,
 }
 
 /// One received datagram, or several of equal size that the kernel joined (GRO).

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use socket2::{Protocol, Socket, Type};
 
@@ -23,6 +24,8 @@ const ESP: i32 = 50;
 pub struct EspSocket {
     socket: Socket,
     family: Family,
+    /// The [`DontFragment`] that was said last, or none of them.
+    fragmentation: AtomicU8,
 }
 
 impl EspSocket {
@@ -39,7 +42,11 @@ impl EspSocket {
         };
         let socket =
             open().map_err(|why| Error::new(format!("open a raw {family} socket for ESP"), why))?;
-        Ok(EspSocket { socket, family })
+        Ok(EspSocket {
+            socket,
+            family,
+            fragmentation: AtomicU8::new(u8::MAX),
+        })
     }
 
     /// The family of this socket.
@@ -47,11 +54,16 @@ impl EspSocket {
         self.family
     }
 
-    /// Decides about fragmentation of everything sent from now on.
+    /// Decides about fragmentation of everything sent from now on. To say again what was said last
+    /// costs no system call.
     ///
     /// # Errors
     /// Those of setsockopt(2).
     pub fn set_dont_fragment(&self, mode: DontFragment) -> io::Result<()> {
+        let said = mode as u8;
+        if self.fragmentation.swap(said, Ordering::Relaxed) == said {
+            return Ok(());
+        }
         udp::set_dont_fragment(self.as_fd(), self.family, mode)
     }
 
@@ -74,12 +86,13 @@ impl EspSocket {
             remote,
             bytes,
             segment_size: None,
+            traffic_class: 0,
         };
         send_one(self.as_fd(), true, &message).map(drop)
     }
 
-    /// Sends `bytes` as packets of `segment_size` bytes, the last may be shorter. Answers how
-    /// many bytes were sent: a multiple of `segment_size`, or all.
+    /// Sends `bytes` as packets of `segment_size` bytes, the last may be shorter, with this DSCP
+    /// and ECN. Answers how many bytes were sent: a multiple of `segment_size`, or all.
     ///
     /// # Errors
     /// As [`EspSocket::send_to`], and only when nothing was sent; `InvalidInput` when
@@ -90,6 +103,7 @@ impl EspSocket {
         remote: IpAddr,
         bytes: &[u8],
         segment_size: usize,
+        traffic_class: u8,
     ) -> io::Result<usize> {
         if segment_size == 0 {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -100,6 +114,7 @@ impl EspSocket {
             remote,
             bytes: &[],
             segment_size: None,
+            traffic_class,
         };
         let mut sent = 0;
         for part in bytes.chunks(segment_size.saturating_mul(udp::MAX_SEGMENTS)) {

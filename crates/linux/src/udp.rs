@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -21,6 +21,8 @@ pub const MAX_PAYLOAD: usize = 65_507;
 /// `UDP_ENCAP` and `UDP_ENCAP_ESPINUDP` (udp.h).
 const UDP_ENCAP: libc::c_int = 100;
 const ESP_IN_UDP: libc::c_int = 2;
+/// The error of a datagram that does not fit its link and may not be fragmented (`EMSGSIZE`).
+pub const MESSAGE_TOO_LONG: i32 = libc::EMSGSIZE;
 
 /// What the IPv4 "don't fragment" bit says, and its like for IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +81,8 @@ pub struct UdpSocket {
     socket: Socket,
     family: Family,
     gso: AtomicBool,
+    /// The [`DontFragment`] that was said last, or none of them.
+    fragmentation: AtomicU8,
 }
 
 impl UdpSocket {
@@ -117,6 +121,7 @@ impl UdpSocket {
             socket,
             family,
             gso: AtomicBool::new(true),
+            fragmentation: AtomicU8::new(u8::MAX),
         })
     }
 
@@ -136,11 +141,16 @@ impl UdpSocket {
             .ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// Decides about fragmentation of everything sent from now on.
+    /// Decides about fragmentation of everything sent from now on. To say again what was said last
+    /// costs no system call.
     ///
     /// # Errors
     /// Those of setsockopt(2).
     pub fn set_dont_fragment(&self, mode: DontFragment) -> io::Result<()> {
+        let said = mode as u8;
+        if self.fragmentation.swap(said, Ordering::Relaxed) == said {
+            return Ok(());
+        }
         set_dont_fragment(self.as_fd(), self.family, mode)
     }
 
@@ -169,13 +179,14 @@ impl UdpSocket {
             remote,
             bytes,
             segment_size: None,
+            traffic_class: 0,
         };
         send_one(self.as_fd(), false, &message).map(drop)
     }
 
     /// Sends `bytes` cut into datagrams of `segment_size` bytes (the last may be shorter), with
-    /// as few system calls as the kernel allows. Answers how many bytes were sent: a multiple
-    /// of `segment_size`, or all.
+    /// as few system calls as the kernel allows, with this DSCP and ECN. Answers how many bytes
+    /// were sent: a multiple of `segment_size`, or all.
     ///
     /// When the kernel refuses to cut them, the datagrams are sent one by one in batches.
     ///
@@ -188,6 +199,7 @@ impl UdpSocket {
         remote: SocketAddr,
         bytes: &[u8],
         segment_size: usize,
+        traffic_class: u8,
     ) -> io::Result<usize> {
         if segment_size == 0 || segment_size > MAX_PAYLOAD {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -195,7 +207,7 @@ impl UdpSocket {
         let per_call = (MAX_PAYLOAD / segment_size).clamp(1, MAX_SEGMENTS) * segment_size;
         let mut sent = 0;
         for part in bytes.chunks(per_call) {
-            match self.send_part(local, remote, part, segment_size) {
+            match self.send_part(local, remote, part, segment_size, traffic_class) {
                 Ok(count) => {
                     sent += count;
                     if count < part.len() {
@@ -224,10 +236,17 @@ impl UdpSocket {
         remote: SocketAddr,
         bytes: &[u8],
         segment_size: usize,
+        traffic_class: u8,
     ) -> io::Result<usize> {
         if bytes.len() <= segment_size {
-            self.send_to(local, remote, bytes)?;
-            return Ok(bytes.len());
+            let message = Message {
+                local,
+                remote,
+                bytes,
+                segment_size: None,
+                traffic_class,
+            };
+            return send_one(self.as_fd(), false, &message).map(|_| bytes.len());
         }
         if self.gso.load(Ordering::Relaxed) {
             let segment_size = u16::try_from(segment_size).ok();
@@ -236,6 +255,7 @@ impl UdpSocket {
                 remote,
                 bytes,
                 segment_size,
+                traffic_class,
             };
             match send_one(self.as_fd(), false, &message) {
                 Err(error) if error.raw_os_error() == Some(libc::EIO) => {
@@ -249,7 +269,7 @@ impl UdpSocket {
                 answer => return answer,
             }
         }
-        self.send_one_by_one(local, remote, bytes, segment_size)
+        self.send_one_by_one(local, remote, bytes, segment_size, traffic_class)
     }
 
     fn send_one_by_one(
@@ -258,12 +278,14 @@ impl UdpSocket {
         remote: SocketAddr,
         bytes: &[u8],
         segment_size: usize,
+        traffic_class: u8,
     ) -> io::Result<usize> {
         let empty = Message {
             local,
             remote,
             bytes: &[],
             segment_size: None,
+            traffic_class,
         };
         let mut messages = [empty; MAX_SEGMENTS];
         let mut count = 0;
@@ -306,10 +328,12 @@ pub(crate) fn prepare(socket: &Socket, family: Family, options: &SocketOptions) 
     match family {
         Family::V4 => {
             sys::set_int(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+            sys::set_int(fd, libc::IPPROTO_IP, libc::IP_RECVTOS, 1)?;
             sys::set_int(fd, libc::IPPROTO_IP, libc::IP_FREEBIND, 1)?;
         }
         Family::V6 => {
             sys::set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+            sys::set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS, 1)?;
             sys::set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_FREEBIND, 1)?;
         }
     }

@@ -24,6 +24,29 @@ impl fmt::Display for Mode {
     }
 }
 
+/// What the outer header of a tunnel says (RFC 4301 section 5.1.2.1). Transport mode has no other
+/// header than the packet's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OuterHeader {
+    /// The DSCP field, 0 to 63; `None`: that of the packet inside. ECN is always the packet's
+    /// (RFC 6040 section 4.1).
+    pub dscp: Option<u8>,
+    /// Whether routers may fragment it.
+    pub dont_fragment: DontFragment,
+}
+
+/// The bit "don't fragment" of an outer IPv4 header, and whether this host fragments IPv6.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DontFragment {
+    /// As in the packet inside.
+    #[default]
+    Copy,
+    /// Always set: what does not fit is cut before it is sealed, or its sender is told.
+    Set,
+    /// Never set: what does not fit is fragmented on its way.
+    Clear,
+}
+
 /// What a rule asks of a CHILD SA pair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChildTemplate {
@@ -38,6 +61,8 @@ pub struct ChildTemplate {
     pub idle: Option<Duration>,
     /// Packets in the anti-replay window (RFC 4303 section 3.4.3), a multiple of 64.
     pub replay_window: u32,
+    /// What the outer header of a tunnel says.
+    pub outer: OuterHeader,
 }
 
 impl ChildTemplate {
@@ -53,6 +78,7 @@ impl ChildTemplate {
             lifetime: ChildLifetime::modern(),
             idle: None,
             replay_window: Self::REPLAY_WINDOW,
+            outer: OuterHeader::default(),
         }
     }
 

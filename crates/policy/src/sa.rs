@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crypto::secret::Secret;
 use crypto::suite::{Encryption, Integrity};
 
-use crate::child::Mode;
+use crate::child::{Mode, OuterHeader};
 use crate::names::{PeerName, RuleName};
 use crate::selector::{Selectors, TrafficSelector};
 
@@ -125,6 +125,8 @@ pub struct SaSpec {
     pub remote: IpAddr,
     /// What a NAT makes of it.
     pub nat: Translation,
+    /// What the outer header of a tunnel says.
+    pub outer: OuterHeader,
     /// SPI that the peer puts into packets to us; ours to choose.
     pub inbound_spi: u32,
     /// SPI that we put into packets to the peer.

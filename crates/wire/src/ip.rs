@@ -2,6 +2,7 @@
 
 pub mod checksum;
 mod flow;
+pub mod icmp;
 mod malformed;
 mod packet;
 pub mod protocol;

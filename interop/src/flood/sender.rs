@@ -97,6 +97,7 @@ fn send(
                 remote: to,
                 bytes: datagram,
                 segment_size: None,
+                traffic_class: 0,
             });
         }
         // What finds no room in the kernel was not sent, and is not counted.

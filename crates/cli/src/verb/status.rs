@@ -71,6 +71,9 @@ fn print(status: &Status) {
             count_packets(dropped)
         );
     }
+    for path in &plane.paths {
+        say!("path to {}: packets of {} bytes", path.remote, path.mtu);
+    }
     say!("\nrules, in the order in which they are tried");
     status.rules.iter().for_each(print_rule);
     if let Some(cluster) = &status.cluster {

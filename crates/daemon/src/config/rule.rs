@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use policy::child::{ChildTemplate, Mode};
+use policy::child::{ChildTemplate, DontFragment, Mode, OuterHeader};
 use policy::profile::{Profile, Side};
 use policy::{
     Action, AddressSpec, ChildLifetime, Directions, EspProposal, Filter, Negotiate, PeerName,
@@ -405,7 +405,7 @@ fn read_directions(section: &mut Section<'_>, problems: &mut Problems) -> Direct
     }
 }
 
-const CHILD_KEYS: [&str; 8] = [
+const CHILD_KEYS: [&str; 10] = [
     "peer",
     "mode",
     "esp_proposals",
@@ -414,6 +414,8 @@ const CHILD_KEYS: [&str; 8] = [
     "rekey_packets",
     "idle",
     "replay_window",
+    "dscp",
+    "df",
 ];
 
 fn read_child(
@@ -473,7 +475,40 @@ fn read_child(
         }
     });
     child.replay_window = window.unwrap_or(child.replay_window);
+    child.outer = read_outer(section, problems, child.mode);
     Arc::new(child)
+}
+
+/// `dscp` and `df`: what the outer header of a tunnel says.
+fn read_outer(section: &mut Section<'_>, problems: &mut Problems, mode: Mode) -> OuterHeader {
+    let given = ["dscp", "df"].into_iter().filter(|key| section.has(key));
+    let given: Vec<&str> = given.collect();
+    let dscp = section.read(problems, "dscp", |value| {
+        if value::text(value).is_ok_and(|text| text == "copy") {
+            return Ok(None);
+        }
+        let number = value::number(value, 0..=63).map_err(|bad| Bad {
+            remedy: "write \"copy\" or a number from 0 to 63".to_owned(),
+            ..bad
+        })?;
+        Ok(u8::try_from(number).ok())
+    });
+    let words = [
+        ("copy", DontFragment::Copy),
+        ("set", DontFragment::Set),
+        ("clear", DontFragment::Clear),
+    ];
+    let df = section.read(problems, "df", |value| value::word(value, &words));
+    if let Some(first) = given.first().filter(|_| mode == Mode::Transport) {
+        let message = format!("{} has {} in transport mode", section.title, quoted(&given));
+        let remedy = "leave it out, or write `mode = \"tunnel\"`".to_owned();
+        let label = "the packet's own header is the outer one".to_owned();
+        problems.error(section.span_of(first), message, label, remedy);
+    }
+    OuterHeader {
+        dscp: dscp.flatten(),
+        dont_fragment: df.unwrap_or_default(),
+    }
 }
 
 fn esp_proposals(value: &Value<'_>) -> Result<Vec<EspProposal>, Bad> {

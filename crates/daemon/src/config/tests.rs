@@ -273,6 +273,10 @@ fn contradictions_are_errors() {
         ("mode = \"tunnel\"", "without an end to call"),
         ("mode = \"tunnel\"\npeer = \"p\"", "without an end to call"),
         ("replay_window = 100", "no multiple of 64"),
+        ("dscp = 64", "64 is out of range"),
+        ("df = \"maybe\"", "`maybe` is not known"),
+        ("dscp = 10", "has `dscp` in transport mode"),
+        ("df = \"copy\"", "has `df` in transport mode"),
         ("esp_proposals = \"3des-sha1\"", "can be broken"),
         ("profile = \"kb821839\"", "not known here"),
         ("remote_ports = 0", "0 is no port"),
@@ -477,6 +481,8 @@ rekey = "10m"
 rekey_bytes = "10GiB"
 rekey_packets = 1_000_000
 replay_window = 4096
+dscp = 10
+df = "clear"
 [[rule.filter]]
 remote = ["192.0.2.0/24", "198.51.100.7-198.51.100.9"]
 protocol = "udp"
@@ -531,6 +537,11 @@ remote = "2001:db8:1::/48"
         (child.lifetime.packets, child.replay_window),
         (1_000_000, 4096)
     );
+    let outer = policy::child::OuterHeader {
+        dscp: Some(10),
+        dont_fragment: policy::child::DontFragment::Clear,
+    };
+    assert_eq!(child.outer, outer);
     assert_eq!(rule.filters.len(), 2);
     assert_eq!(rule.filters[0].protocol, 17);
     assert_eq!(rule.filters[0].local, [AddressSpec::Me]);

@@ -7,6 +7,7 @@ use crate::plane::telling::Telling;
 use crate::plane::usage::{Begun, Way};
 use crate::plane::{Report, Sockets, nanoseconds, offload};
 use esp::{Arrival, Counts, Discard, Inbound, InboundBatch, InboundSa, Sharing};
+use linux::icmp::IcmpSocket;
 use linux::poll::{Events, Interest, Poller};
 use linux::raw::EspSocket;
 use linux::tun::{MAX_SLICES, Tun};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use wire::esp::{UdpEncap, classify};
+use wire::ip::icmp::TooBig;
 
 /// Datagrams, or trains of them, received at once.
 const SLOTS: usize = 64;
@@ -29,7 +31,9 @@ const BUDGET: usize = 4;
 const MAX_UNKNOWN: u32 = 256;
 const UNKNOWN_WINDOW: Duration = Duration::from_secs(1);
 /// The token of the orders; sockets have the smaller ones.
-const ORDERS: u64 = 6;
+const ORDERS: u64 = 8;
+/// What routers say within [`UNKNOWN_WINDOW`] that is handed on.
+const MAX_SAID: u32 = 64;
 
 /// What the thread is given.
 pub(crate) struct Worker {
@@ -50,6 +54,7 @@ enum Source<'a> {
     Ike(&'a UdpSocket),
     Natt(&'a UdpSocket),
     Esp(&'a EspSocket),
+    Icmp(&'a IcmpSocket),
 }
 
 /// What the thread works with.
@@ -60,6 +65,9 @@ struct Work {
     /// Unknown SPIs reported since `window` began.
     unknown: u32,
     window: Instant,
+    /// What routers have said since `heard`.
+    said: u32,
+    heard: Instant,
     /// Packets that were another peer's, when refusals were last told.
     refused: u64,
     /// Whether the control thread has not been told of IKE messages yet.
@@ -90,6 +98,7 @@ impl Worker {
                     poller.add(socket, token, Interest::Read)?;
                 }
                 Source::Esp(socket) => poller.add(socket, token, Interest::Read)?,
+                Source::Icmp(socket) => poller.add(socket, token, Interest::Read)?,
             }
         }
         let mut events = Events::with_capacity(8);
@@ -101,6 +110,8 @@ impl Worker {
             batch: InboundBatch::new(),
             unknown: 0,
             window: self.begun,
+            said: 0,
+            heard: self.begun,
             refused: 0,
             mail: false,
             telling: Telling::new(self.begun),
@@ -147,6 +158,8 @@ impl Worker {
             3 => sockets.esp[1].as_ref().map(Source::Esp),
             4 => sockets.ike[0].as_ref().map(Source::Ike),
             5 => sockets.ike[1].as_ref().map(Source::Ike),
+            6 => sockets.icmp[0].as_ref().map(Source::Icmp),
+            7 => sockets.icmp[1].as_ref().map(Source::Icmp),
             _ => None,
         }
     }
@@ -157,6 +170,7 @@ impl Worker {
             let received = match source {
                 Source::Ike(socket) | Source::Natt(socket) => socket.receive(&mut work.received),
                 Source::Esp(socket) => socket.receive(&mut work.received),
+                Source::Icmp(socket) => socket.receive(&mut work.received),
             };
             match received {
                 Ok(_) => {}
@@ -181,6 +195,17 @@ impl Worker {
             self.report_unknown(work);
         }
         Ok(())
+    }
+
+    /// Hands on what a router says, which the outbound worker may believe.
+    fn too_big(&self, said: TooBig, work: &mut Work) {
+        if work.heard.elapsed() >= UNKNOWN_WINDOW {
+            (work.heard, work.said) = (Instant::now(), 0);
+        }
+        work.said = work.said.saturating_add(1);
+        if work.said <= MAX_SAID {
+            let _ = self.report.try_send(Report::TooBig(said));
+        }
     }
 
     /// A flood of invented SPIs must not keep IKE's own messages out of the control thread.
@@ -218,6 +243,11 @@ impl Worker {
                     self.ike(IKE_PORT, place, datagram);
                 }
                 Source::Esp(_) => self.esp(place, start..end, work),
+                Source::Icmp(_) => {
+                    if let Some(said) = TooBig::parse(place.local.is_ipv6(), datagram) {
+                        self.too_big(said, work);
+                    }
+                }
                 Source::Natt(_) => match classify(datagram) {
                     UdpEncap::Esp(_) => self.esp(place, start..end, work),
                     UdpEncap::Ike(message) => {
@@ -235,7 +265,7 @@ impl Worker {
         let arrival = Arrival {
             source: place.remote.ip(),
             destination: place.local,
-            traffic_class: 0,
+            traffic_class: place.traffic_class,
             place: range,
         };
         let now = nanoseconds(self.begun);

@@ -41,6 +41,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use wire::ip::icmp::TooBig;
 
 pub(crate) use probe::obstacle;
 
@@ -335,6 +336,11 @@ impl DataPlane for KernelPlane {
             self.complain(up);
         }
     }
+
+    /// The kernel follows paths by itself.
+    fn too_big(&self, _: TooBig) {}
+
+    fn set_path_mtu(&self, _: IpAddr, _: u32) {}
 
     fn remove(&mut self, child: ChildId) {
         let ways = self.ways_of(child);

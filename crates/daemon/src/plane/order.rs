@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel as queue};
 use std::time::Duration;
+use wire::ip::icmp::TooBig;
 
 /// For the outbound worker.
 ///
@@ -51,6 +52,13 @@ pub(crate) enum OutboundOrder {
         delta: u64,
     },
     Policy(Arc<Spd>),
+    /// A router says that our packets are too big.
+    TooBig(TooBig),
+    /// What the link to a peer takes.
+    PathMtu {
+        remote: IpAddr,
+        mtu: u32,
+    },
     Failed {
         rule: RuleName,
         remote: Vec<AddressRange>,

@@ -1,13 +1,15 @@
 //! The outbound worker: from the TUN device through the outbound SAs to the sockets.
 
 use crate::plane::order::{OutboundOrder, Queue};
+use crate::plane::sockets::Outer;
 use crate::plane::usage::{Begun, Way};
 use crate::plane::{Report, Sockets, nanoseconds, offload};
-use esp::{Counts, Discard, Outbound, OutboundBatch, OutboundSa, Path, Sharing};
+use esp::{Counts, Discard, Offload, Outbound, OutboundBatch, OutboundSa, Path, Sharing};
 use linux::poll::{Events, Interest, Poller};
 use linux::tun::{MAX_READ, Tun, VirtioNetHeader};
 use policy::{Bucket, Encapsulation, Spd};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -26,6 +28,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// services were about to answer is answered.
 const LAST_WORDS: Duration = Duration::from_millis(5);
 
+/// How long after one question about a link another is asked, in nanoseconds.
+const ASK_AGAIN: u64 = 20_000_000;
+
 /// Addresses of which the first packet is told after a gate was opened: more than groups have.
 const MAX_FRESH: usize = 64;
 
@@ -40,6 +45,10 @@ pub(crate) struct Worker {
     pub(crate) sharing: Arc<Sharing>,
     pub(crate) begun: Instant,
     pub(crate) sabotage: bool,
+    /// The paths that were told last, and the hosts behind them.
+    pub(crate) told: RefCell<(BTreeMap<IpAddr, u16>, BTreeMap<IpAddr, u16>)>,
+    /// When it was last asked what a link takes.
+    pub(crate) asked: Cell<u64>,
     /// Since a gate was opened: the addresses from which something was sealed.
     pub(crate) fresh: RefCell<Option<Vec<IpAddr>>>,
 }
@@ -80,6 +89,7 @@ impl Worker {
             }
             self.flush(&mut batch);
             self.carry(&mut outbound, &mut batch, &mut buffer)?;
+            self.tell_senders(&mut outbound);
             while let Some(counting) = outbound.poll_counting() {
                 let _ = self.counting.send((Way::Out, counting));
             }
@@ -98,6 +108,7 @@ impl Worker {
             if tick.elapsed() >= TICK {
                 tick = Instant::now();
                 outbound.handle_timeout(nanoseconds(self.begun));
+                self.tell_paths(&outbound);
             }
         }
     }
@@ -186,6 +197,14 @@ impl Worker {
                 Ok(Some(OutboundOrder::Skip { child, delta })) => {
                     outbound.skip(child, delta);
                 }
+                Ok(Some(OutboundOrder::TooBig(said))) => {
+                    let news = outbound.too_big(&said, now);
+                    self.path_changed(news, said.remote, said.mtu, outbound);
+                }
+                Ok(Some(OutboundOrder::PathMtu { remote, mtu })) => {
+                    let news = outbound.set_path_mtu(remote, mtu, now);
+                    self.path_changed(news, remote, mtu, outbound);
+                }
                 Ok(Some(OutboundOrder::Policy(spd))) => outbound.set_policy(spd, now, batch),
                 Ok(Some(OutboundOrder::Failed {
                     rule,
@@ -209,6 +228,45 @@ impl Worker {
         let _ = self.report.blocking_send(Report::Stopped { bucket, next });
     }
 
+    /// Asks what the link takes, but not for each datagram that did not fit.
+    fn too_long(&self, remote: IpAddr) {
+        let now = nanoseconds(self.begun);
+        if now >= self.asked.get().saturating_add(ASK_AGAIN) {
+            self.asked.set(now);
+            let _ = self.report.try_send(Report::TooLong { remote });
+        }
+    }
+
+    fn path_changed(&self, is_news: bool, remote: IpAddr, mtu: u32, outbound: &Outbound) {
+        if is_news {
+            let _ = self.report.try_send(Report::Path { remote, mtu });
+            self.tell_paths(outbound);
+        }
+    }
+
+    /// Tells of the paths that take less than their link, when these are others than before, or
+    /// other hosts are behind them.
+    fn tell_paths(&self, outbound: &Outbound) {
+        let known: BTreeMap<IpAddr, u16> = outbound.paths().collect();
+        let told = (known, outbound.narrow_hosts());
+        if *self.told.borrow() == told {
+            return;
+        }
+        let (known, hosts) = told.clone();
+        if self.report.try_send(Report::Paths { known, hosts }).is_ok() {
+            *self.told.borrow_mut() = told;
+        }
+    }
+
+    /// Hands the host what its senders are told.
+    fn tell_senders(&self, outbound: &mut Outbound) {
+        let header = offload::to_kernel(&Offload::NONE);
+        while let Some(packet) = outbound.poll_told() {
+            // One that is lost is told again.
+            let _ = self.tun.write_vectored(&header, &[&packet]);
+        }
+    }
+
     /// Tells of the first packet from each address since a gate was opened.
     fn first_sealed(&self, path: &Path) {
         let mut fresh = self.fresh.borrow_mut();
@@ -230,21 +288,25 @@ impl Worker {
                 Path::Esp {
                     local,
                     remote,
-                    encapsulation: Encapsulation::None,
-                    ..
+                    encapsulation,
+                    traffic_class,
+                    dont_fragment,
                 } => {
-                    self.sockets
-                        .send_esp(local, remote, bytes, run.segment_size);
-                }
-                Path::Esp {
-                    local,
-                    remote,
-                    encapsulation: Encapsulation::Udp { remote_port, .. },
-                    ..
-                } => {
-                    let remote = SocketAddr::new(remote, remote_port);
-                    self.sockets
-                        .send_esp_in_udp(local, remote, bytes, run.segment_size);
+                    let outer = Outer {
+                        traffic_class,
+                        dont_fragment,
+                    };
+                    let (sockets, size) = (&self.sockets, run.segment_size);
+                    let fits = match encapsulation {
+                        Encapsulation::None => sockets.send_esp(local, remote, bytes, size, outer),
+                        Encapsulation::Udp { remote_port, .. } => {
+                            let to = SocketAddr::new(remote, remote_port);
+                            sockets.send_esp_in_udp(local, to, bytes, size, outer)
+                        }
+                    };
+                    if !fits {
+                        self.too_long(remote);
+                    }
                 }
                 Path::Clear { destination } => {
                     for packet in bytes.chunks(run.segment_size.max(1)) {

@@ -1,9 +1,10 @@
 //! The sockets of IKE and ESP: UDP 500, UDP 4500 and protocol 50, each for IPv4 and IPv6.
 
 use crate::plane::family_index;
+use linux::icmp::IcmpSocket;
 use linux::poll::{Events, Interest, Poller};
 use linux::raw::{EspSocket, IpSocket};
-use linux::udp::{SocketOptions, UdpSocket};
+use linux::udp::{DontFragment, SocketOptions, UdpSocket};
 use linux::{Error, Family};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +24,25 @@ pub(crate) struct Sockets {
     pub(crate) ike: [Option<UdpSocket>; 2],
     pub(crate) natt: [Option<UdpSocket>; 2],
     pub(crate) esp: [Option<EspSocket>; 2],
+    pub(crate) icmp: [Option<IcmpSocket>; 2],
     clear: [Option<IpSocket>; 2],
+}
+
+/// What the IP header of sealed datagrams says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outer {
+    pub(crate) traffic_class: u8,
+    pub(crate) dont_fragment: bool,
+}
+
+impl Outer {
+    /// We know ourselves how large packets may be: the kernel believes routers more than we do.
+    fn fragmentation(self) -> DontFragment {
+        match self.dont_fragment {
+            true => DontFragment::Probe,
+            false => DontFragment::Never,
+        }
+    }
 }
 
 impl Sockets {
@@ -62,10 +81,12 @@ impl Sockets {
                 .then(|| IpSocket::open(family, Some(mark)))
                 .transpose()
         };
+        let icmp = |family| with(family).then(|| IcmpSocket::open(family)).transpose();
         Ok(Self {
             ike: udp(IKE_PORT)?,
             natt: udp(NATT_PORT)?,
             esp: [raw(Family::V4)?, raw(Family::V6)?],
+            icmp: [icmp(Family::V4)?, icmp(Family::V6)?],
             clear: [clear(Family::V4)?, clear(Family::V6)?],
         })
     }
@@ -86,7 +107,10 @@ impl Sockets {
             return socket.send_to(Some(local.ip()), remote, message);
         }
         let marked = [&NON_ESP_MARKER[..], message].concat();
-        of(&self.natt, index)?.send_to(Some(local.ip()), remote, &marked)
+        let socket = of(&self.natt, index)?;
+        // The outbound worker says otherwise before each of its own.
+        let _ = socket.set_dont_fragment(DontFragment::Never);
+        socket.send_to(Some(local.ip()), remote, &marked)
     }
 
     /// Sends the octet that keeps a NAT open (RFC 3948 section 2.3).
@@ -98,32 +122,42 @@ impl Sockets {
         socket.send_to(Some(local.ip()), remote, &[0xff])
     }
 
-    /// Sends datagrams of `segment_size` bytes each, raw.
-    pub(crate) fn send_esp(&self, local: IpAddr, remote: IpAddr, bytes: &[u8], segment: usize) {
+    /// Sends datagrams of `segment_size` bytes each, raw. Says whether they fit the link.
+    pub(crate) fn send_esp(
+        &self,
+        local: IpAddr,
+        remote: IpAddr,
+        bytes: &[u8],
+        segment: usize,
+        outer: Outer,
+    ) -> bool {
         let Ok(socket) = of(&self.esp, family_index(Family::of(remote))) else {
-            return;
+            return true;
         };
+        let _ = socket.set_dont_fragment(outer.fragmentation());
         persist(socket, bytes.len(), |done| {
             let rest = bytes.get(done..).unwrap_or_default();
-            socket.send_segments(Some(local), remote, rest, segment)
-        });
+            socket.send_segments(Some(local), remote, rest, segment, outer.traffic_class)
+        })
     }
 
-    /// Sends datagrams of `segment_size` bytes each, in UDP.
+    /// Sends datagrams of `segment_size` bytes each, in UDP. Says whether they fit the link.
     pub(crate) fn send_esp_in_udp(
         &self,
         local: IpAddr,
         remote: SocketAddr,
         bytes: &[u8],
         segment: usize,
-    ) {
+        outer: Outer,
+    ) -> bool {
         let Ok(socket) = of(&self.natt, family_index(Family::of(remote.ip()))) else {
-            return;
+            return true;
         };
+        let _ = socket.set_dont_fragment(outer.fragmentation());
         persist(socket, bytes.len(), |done| {
             let rest = bytes.get(done..).unwrap_or_default();
-            socket.send_segments(Some(local), remote, rest, segment)
-        });
+            socket.send_segments(Some(local), remote, rest, segment, outer.traffic_class)
+        })
     }
 
     /// Sends an IP packet that the policy lets pass in clear.
@@ -140,21 +174,22 @@ fn of<T>(sockets: &[Option<T>; 2], index: usize) -> io::Result<&T> {
 }
 
 /// Sends all of it: a full buffer is waited for, a little; another error ends it, as a lossy wire
-/// would.
-fn persist(socket: impl AsFd, length: usize, send: impl Fn(usize) -> io::Result<usize>) {
+/// would. Says whether the datagrams fit the link.
+fn persist(socket: impl AsFd, length: usize, send: impl Fn(usize) -> io::Result<usize>) -> bool {
     let mut done = 0;
     while done < length {
         match send(done) {
-            Ok(0) => return,
+            Ok(0) => return true,
             Ok(sent) => done += sent,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if !writable(&socket) {
-                    return;
+                    return true;
                 }
             }
-            Err(_) => return,
+            Err(error) => return error.raw_os_error() != Some(linux::udp::MESSAGE_TOO_LONG),
         }
     }
+    true
 }
 
 /// Waits for room. Rare, so that making a poller for it costs nothing that matters.

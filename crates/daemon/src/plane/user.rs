@@ -14,13 +14,14 @@ use ike::{Install, Outbound as When};
 use linux::Error;
 use linux::tun::{Tun, TunOptions};
 use policy::{AddressRange, Bucket, ChildId, Encapsulation, RuleName, Spd};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use wire::ip::icmp::TooBig;
 
 /// An outbound SA that waits.
 struct Later {
@@ -79,6 +80,8 @@ impl UserPlane {
         let outbound = outbound::Worker {
             sabotage: settings.sabotage,
             fresh: RefCell::new(None),
+            told: RefCell::default(),
+            asked: Cell::new(0),
             tun: Arc::clone(&tun),
             sockets: Arc::clone(&sockets),
             orders: outbound_queue,
@@ -289,6 +292,14 @@ impl DataPlane for UserPlane {
             Some(Later { sa, .. }) => sa.advance_to(sa.next().saturating_add(delta)),
             None => self.outbound.give(OutboundOrder::Skip { child, delta }),
         }
+    }
+
+    fn too_big(&self, said: TooBig) {
+        self.outbound.give(OutboundOrder::TooBig(said));
+    }
+
+    fn set_path_mtu(&self, remote: IpAddr, mtu: u32) {
+        self.outbound.give(OutboundOrder::PathMtu { remote, mtu });
     }
 
     fn remove(&mut self, child: ChildId) {

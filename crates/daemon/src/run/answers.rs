@@ -130,6 +130,10 @@ impl Daemon {
         let member = self.node.cluster().map(|member| member.status(now));
         let heartbeats = member.iter().flat_map(|status| status.discards.iter());
         let heartbeats = heartbeats.map(|(why, count)| (format!("heartbeat: {why}"), count));
+        let paths = self.paths.iter().map(|(remote, mtu)| api::PathMtu {
+            remote: remote.to_string(),
+            mtu: u32::from(*mtu),
+        });
         Status {
             node: crate::setup::node_name(&self.config),
             uptime_s: now.saturating_duration_since(self.began).as_secs(),
@@ -144,6 +148,7 @@ impl Daemon {
                 packets_in: totals.packets_in,
                 bytes_in: totals.bytes_in,
                 clear_packets_dropped: None,
+                paths: paths.collect(),
             },
             rules: status::rules(self.node.spd()),
             ike_sas: status::ike_sas(&self.node, self.plane.as_ref(), now),

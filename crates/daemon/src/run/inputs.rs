@@ -16,6 +16,7 @@ use link::{Inbox, News};
 use linux::netlink::{Event, Monitor};
 use node::{Command, Datagram, Stray};
 use policy::{ChildId, Mode};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFdReadyMutGuard;
@@ -71,6 +72,19 @@ impl Daemon {
                 let command = Command::UnknownSpi { local, remote, spi };
                 let _ = self.node.handle_command(command, now);
             }
+            Report::TooBig(said) => self.plane.too_big(said),
+            Report::TooLong { remote } => self.ask_link(remote),
+            Report::Path { remote, mtu } => {
+                let text = format!(
+                    "packets to {remote} may have {mtu} bytes: what is larger is cut, or its \
+                     sender is told"
+                );
+                self.log.event("plane", &text);
+            }
+            Report::Paths { known, hosts } => {
+                self.paths = known;
+                self.follow_paths(hosts);
+            }
             Report::Refused(refusal) => self.log.failure("plane", &refusal.to_string()),
             Report::Failed(why) => return Err(Error::Plane(why)),
             Report::Kernel(events) => {
@@ -82,6 +96,25 @@ impl Daemon {
             other => self.replication_report(other, now),
         }
         Ok(())
+    }
+
+    /// A datagram did not fit: the kernel knows what its link takes.
+    fn ask_link(&mut self, remote: IpAddr) {
+        let route = self.netlink.route_get(remote, self.config.plane.mark);
+        let link = route.ok().and_then(|route| route.link);
+        let links = self.netlink.links().unwrap_or_default();
+        if let Some(link) = links.iter().find(|one| Some(one.index) == link) {
+            self.plane.set_path_mtu(remote, link.mtu);
+        }
+    }
+
+    /// The routes of protected traffic say what passes.
+    fn follow_paths(&mut self, hosts: BTreeMap<IpAddr, u16>) {
+        if self.capture.narrow(hosts)
+            && let Err(error) = self.capture.apply(self.node.spd())
+        {
+            self.log.failure("policy", &error.to_string());
+        }
     }
 
     /// What the plane says that replication needs to know.

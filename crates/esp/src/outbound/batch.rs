@@ -25,6 +25,8 @@ pub enum Path {
         encapsulation: Encapsulation,
         /// Traffic class of the outer header: DSCP and ECN of the packet inside.
         traffic_class: u8,
+        /// Whether nobody may fragment it on its way.
+        dont_fragment: bool,
     },
     /// Whole IP packets that the policy lets pass as they are.
     Clear {
@@ -34,9 +36,9 @@ pub enum Path {
 }
 
 impl Path {
-    /// The same path for a packet of another traffic class.
+    /// The same path for a packet with another outer header.
     #[must_use]
-    pub(crate) fn with_traffic_class(self, traffic_class: u8) -> Self {
+    pub(crate) fn with_header(self, traffic_class: u8, dont_fragment: bool) -> Self {
         match self {
             Path::Esp {
                 local,
@@ -48,6 +50,7 @@ impl Path {
                 remote,
                 encapsulation,
                 traffic_class,
+                dont_fragment,
             },
             clear => clear,
         }

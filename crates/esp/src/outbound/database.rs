@@ -198,6 +198,11 @@ impl Database {
         self.places.iter().flatten().map(|entry| &entry.sa)
     }
 
+    /// Every SA, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut OutboundSa> {
+        self.places.iter_mut().flatten().map(|entry| &mut entry.sa)
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.places.len() - self.free.len()

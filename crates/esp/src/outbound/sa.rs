@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crypto::SealingKey;
 use crypto::cipher::{KeyError, check_keys};
-use policy::child::Mode;
+use policy::child::{DontFragment, Mode};
 use policy::names::RuleName;
 use policy::sa::{Bucket, ChildId, Encapsulation, SaSpec};
 use policy::selector::Selectors;
@@ -15,6 +15,7 @@ use wire::esp::{HEADER, Header, TRAILER, padding, write_trailer};
 use crate::counters::SaCounters;
 use crate::cover::Cover;
 use crate::discard::Discard;
+use crate::mtu::Overhead;
 use crate::outbound::batch::Path;
 use crate::reservation::{MAX_AHEAD, NotGranted};
 
@@ -22,6 +23,9 @@ use crate::reservation::{MAX_AHEAD, NotGranted};
 const SEQUENCE_LIMIT: u64 = 1 << 48;
 /// The same without extended numbers: the counter must not cycle (RFC 4303 3.3.3).
 const SHORT_SEQUENCE_LIMIT: u64 = u32::MAX as u64;
+
+/// The ECN field of a traffic class.
+const ECN: u8 = 0b11;
 
 /// Whether numbers for a packet are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +59,8 @@ pub struct OutboundSa {
     refill_at: u64,
     remote: IpAddr,
     encapsulation: Encapsulation,
+    /// The longest payload that passes.
+    longest: u32,
     /// The epoch in which it was used last; `None` if another owner may have used it since.
     epoch: Option<u16>,
     bucket: Bucket,
@@ -96,6 +102,7 @@ impl OutboundSa {
             refill_at: u64::MAX,
             remote: spec.remote,
             encapsulation: spec.encapsulation,
+            longest: u32::MAX,
             epoch,
             bucket,
             iv_length: spec.encryption.iv_length() as u8,
@@ -157,7 +164,53 @@ impl OutboundSa {
             remote: self.remote,
             encapsulation: self.encapsulation,
             traffic_class: 0,
+            dont_fragment: false,
         }
+    }
+
+    /// The traffic class of an outer header around a packet of this one (RFC 4301 5.1.2.1,
+    /// RFC 6040 4.1).
+    pub(crate) fn traffic_class(&self, inner: u8) -> u8 {
+        let dscp = self.spec.outer.dscp.filter(|_| self.mode() == Mode::Tunnel);
+        dscp.map_or(inner, |dscp| dscp << 2 | inner & ECN)
+    }
+
+    /// Whether nobody may fragment what is sealed of a packet that has this bit.
+    pub(crate) fn sets_dont_fragment(&self, inner: bool) -> bool {
+        match (self.mode(), self.spec.outer.dont_fragment) {
+            (Mode::Transport, _) | (_, DontFragment::Copy) => inner,
+            (_, DontFragment::Set) => true,
+            (_, DontFragment::Clear) => false,
+        }
+    }
+
+    /// The longest payload that passes on the path; endless while nothing is known of it.
+    #[inline]
+    pub(crate) fn longest(&self) -> usize {
+        self.longest as usize
+    }
+
+    /// What is known of the path: the largest packet that passes, or nothing.
+    pub(crate) fn set_path_mtu(&mut self, mtu: Option<u16>) {
+        let overhead = Overhead {
+            mode: Mode::Tunnel,
+            encapsulation: self.encapsulation,
+            ipv6: self.remote.is_ipv6(),
+            encryption: self.spec.encryption,
+            integrity: self.spec.integrity,
+        };
+        let longest = mtu.map_or(u32::MAX, |mtu| overhead.inner_mtu(mtu.into()) as u32);
+        self.longest = longest;
+    }
+
+    /// The peer's host of transport mode, as it is seen here.
+    pub(crate) fn host(&self) -> IpAddr {
+        self.spec.hosts().remote
+    }
+
+    /// The peer's outer address.
+    pub(crate) fn remote(&self) -> IpAddr {
+        self.remote
     }
 
     /// Its statistics, shared with whoever reports them.

@@ -16,6 +16,9 @@ use crate::offload::{Offload, Segmentation};
 /// that a host accepts (48 bytes), rounded up.
 pub const MAX_SEGMENTS: usize = 2048;
 
+/// Data that a piece has at least; every path takes more.
+const MIN_PIECE: usize = 64;
+
 /// A packet with what is needed to write each of its segments. Nothing is copied before
 /// [`Carried::write`].
 pub struct Segments<'a> {
@@ -33,6 +36,8 @@ enum Cut {
     Whole,
     /// Into TCP segments or UDP datagrams.
     Every { size: usize, data: usize, tcp: bool },
+    /// Into fragments of an IPv4 packet.
+    Fragments { size: usize },
 }
 
 impl<'a> Segments<'a> {
@@ -80,7 +85,65 @@ impl<'a> Segments<'a> {
             Cut::Every { size, data, .. } => {
                 (self.packet.total_length() - data).div_ceil(size).max(1)
             }
+            Cut::Fragments { size } => (self.packet.total_length() - v4::HEADER)
+                .div_ceil(size)
+                .max(1),
         }
+    }
+
+    /// Bytes of the IP header that transport mode leaves out.
+    pub(crate) fn ip_header(&self) -> usize {
+        if self.is_ipv6() {
+            v6::HEADER
+        } else {
+            v4::HEADER
+        }
+    }
+
+    pub(crate) fn is_ipv6(&self) -> bool {
+        self.packet.version() == 6
+    }
+
+    /// Whether no router may fragment the packet.
+    pub(crate) fn dont_fragment(&self) -> bool {
+        self.packet.dont_fragment()
+    }
+
+    /// The packet as the host gave it.
+    pub(crate) fn octets(&self) -> &'a [u8] {
+        self.packet.octets()
+    }
+
+    /// Whether it is cut into TCP segments anyway, so that they can be smaller as well.
+    pub(crate) fn can_be_cut(&self) -> bool {
+        matches!(self.cut, Cut::Every { tcp: true, .. })
+    }
+
+    /// Whether fragments can be made of it: IPv4, without options, not cut otherwise.
+    pub(crate) fn can_be_fragmented(&self) -> bool {
+        let plain = self.packet.octets().first() == Some(&0x45);
+        plain && !self.packet.dont_fragment() && matches!(self.cut, Cut::Whole)
+    }
+
+    /// The same packet in smaller pieces, each with at most `most` bytes behind `skip` bytes of its
+    /// IP header. `None` when that cannot be.
+    pub(crate) fn smaller(&self, most: usize, skip: usize) -> Option<Segments<'a>> {
+        let cut = match self.cut {
+            Cut::Every { data, tcp, .. } => Cut::Every {
+                size: (most + skip).checked_sub(data)?,
+                data,
+                tcp,
+            },
+            _ if self.can_be_fragmented() => Cut::Fragments {
+                size: most.checked_sub(v4::HEADER)? / 8 * 8,
+            },
+            _ => return None,
+        };
+        let (Cut::Every { size, .. } | Cut::Fragments { size }) = cut else {
+            return None;
+        };
+        let segments = Segments { cut, ..*self };
+        (size >= MIN_PIECE && segments.count() <= MAX_SEGMENTS).then_some(segments)
     }
 
     /// Whole IP packets: the payload of tunnel mode.
@@ -168,6 +231,9 @@ impl Carried<'_, '_> {
             Cut::Every { size, data, .. } => {
                 data - self.skip + self.segments.chunk(number, size, data).len()
             }
+            Cut::Fragments { size } => {
+                v4::HEADER + self.segments.chunk(number, size, v4::HEADER).len()
+            }
         }
     }
 
@@ -180,6 +246,7 @@ impl Carried<'_, '_> {
                 put(out, 0, octets.get(self.skip..).unwrap_or_default());
                 self.complete(out);
             }
+            Cut::Fragments { size } => self.write_fragment(number, size, out),
             Cut::Every { size, data, tcp } => {
                 let chunk = self.segments.chunk(number, size, data);
                 put(out, 0, octets.get(self.skip..data).unwrap_or_default());
@@ -197,6 +264,47 @@ impl Carried<'_, '_> {
         }
     }
 
+    /// Writes a fragment of the packet, which may be one already. Whole packets are carried so.
+    fn write_fragment(&self, number: usize, size: usize, out: &mut [u8]) {
+        let packet = &self.segments.packet;
+        let chunk = self.segments.chunk(number, size, v4::HEADER);
+        let Ok((header, _)) = v4::Header::parse(packet.octets()) else {
+            return;
+        };
+        let last = chunk.end == packet.total_length();
+        let place = (number * size) as u16;
+        let header = v4::Header {
+            total_length: (v4::HEADER + chunk.len()) as u16,
+            more_fragments: header.more_fragments || !last,
+            fragment_offset: header.fragment_offset + place,
+            ..header
+        };
+        put(out, 0, &header.emit());
+        put(
+            out,
+            v4::HEADER,
+            packet.octets().get(chunk.clone()).unwrap_or_default(),
+        );
+        // The checksum covers all of the packet and lies in the first fragment.
+        if let Some((start, at)) = self
+            .segments
+            .completion
+            .filter(|(_, at)| chunk.contains(at))
+        {
+            let rest = packet.octets().get(start..packet.total_length());
+            let checksum = self.checksum(rest.unwrap_or_default());
+            put(out, at - chunk.start + v4::HEADER, &checksum.to_be_bytes());
+        }
+    }
+
+    /// The checksum of what holds the pseudo-header's sum in its place.
+    fn checksum(&self, octets: &[u8]) -> u16 {
+        match checksum::of(octets) {
+            0 if self.segments.flow.protocol == protocol::UDP => 0xffff,
+            checksum => checksum,
+        }
+    }
+
     /// Completes a checksum that holds only the pseudo-header's sum.
     fn complete(&self, out: &mut [u8]) {
         let Some((start, at)) = self.segments.completion else {
@@ -208,10 +316,7 @@ impl Carried<'_, '_> {
         let Some(at) = at.checked_sub(self.skip) else {
             return;
         };
-        let checksum = match checksum::of(out.get(start..).unwrap_or_default()) {
-            0 if self.segments.flow.protocol == protocol::UDP => 0xffff,
-            checksum => checksum,
-        };
+        let checksum = self.checksum(out.get(start..).unwrap_or_default());
         put(out, at, &checksum.to_be_bytes());
     }
 

@@ -598,6 +598,7 @@ fn a_peer_that_moved_is_followed() {
         remote: address(false, 7),
         encapsulation,
         traffic_class: 0,
+        dont_fragment: true,
     };
     assert_eq!(*path, expected);
     assert_eq!(way.batch.runs().count(), 2);

@@ -207,6 +207,7 @@ fn spec(
         local: path.local.ip(),
         remote: path.remote.ip(),
         nat: Translation { written, party },
+        outer: agreed.template.outer,
         inbound_spi: agreed.inbound_spi,
         outbound_spi: agreed.outbound_spi,
         encryption: agreed.suite.encryption,

@@ -31,7 +31,7 @@ use crate::v2::recovery::Recovery;
 use crate::v2::sa::{Answered, Kind, Sa, Silence, Stage, Task};
 
 /// The version of the format; members of different versions do not read each other's records.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Most requests of ours in flight that are read, with room for any window.
 const MAX_EXCHANGES: usize = 16;
 /// Most crash tokens that are read, with room for any number that a peer may give.

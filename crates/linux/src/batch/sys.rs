@@ -10,8 +10,8 @@ use std::ptr;
 use crate::message::Message;
 use crate::sys::check;
 
-/// Room for the control messages we ask for: packet info (at most 40 bytes with its header)
-/// and the GRO segment size (24), with as much again to spare.
+/// Room for the control messages we ask for: packet info (at most 40 bytes with its header), the
+/// GRO segment size (24) and the traffic class (24), with some to spare.
 const CONTROL: usize = 128;
 
 /// How far apart the buffers begin beyond their size: were they a power of two apart, their
@@ -33,6 +33,7 @@ pub(crate) struct Meta {
     pub(crate) remote: SocketAddr,
     pub(crate) interface: u32,
     pub(crate) segment_size: Option<usize>,
+    pub(crate) traffic_class: u8,
 }
 
 /// The memory of one `recvmmsg`.
@@ -133,6 +134,7 @@ impl Slots {
             remote,
             interface: 0,
             segment_size: None,
+            traffic_class: 0,
         };
         // SAFETY: `header` still describes this slot's control area, which the kernel filled
         // with well-formed control messages of `msg_controllen` bytes in all.
@@ -167,6 +169,12 @@ unsafe fn read_control(control: *const libc::cmsghdr, meta: &mut Meta) {
                 let info: libc::in6_pktinfo = ptr::read_unaligned(data.cast());
                 meta.local = IpAddr::V6(info.ipi6_addr.s6_addr.into());
                 meta.interface = info.ipi6_ifindex as u32;
+            }
+            // An octet in IPv4, a number in IPv6.
+            (libc::IPPROTO_IP, libc::IP_TOS) => meta.traffic_class = *data,
+            (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                let class: libc::c_int = ptr::read_unaligned(data.cast());
+                meta.traffic_class = u8::try_from(class).unwrap_or(0);
             }
             (libc::SOL_UDP, libc::UDP_GRO) => {
                 let size: libc::c_int = ptr::read_unaligned(data.cast());
@@ -228,6 +236,13 @@ fn prepare(message: &Message<'_>, raw: bool, out: &mut Outgoing, header: &mut li
     }
     if let Some(size) = message.segment_size {
         writer.push(libc::SOL_UDP, libc::UDP_SEGMENT, size);
+    }
+    if message.traffic_class != 0 {
+        let class = libc::c_int::from(message.traffic_class);
+        match message.remote {
+            SocketAddr::V4(_) => writer.push(libc::IPPROTO_IP, libc::IP_TOS, class),
+            SocketAddr::V6(_) => writer.push(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, class),
+        }
     }
     let used = writer.used;
     header.msg_controllen = used as _;

@@ -23,7 +23,7 @@ fn esp_packets_begin_with_the_spi_in_both_families() {
             .collect();
         from.send_to(Some(ip(vip)), ip(to), &bytes[..8]).unwrap();
         assert_eq!(
-            from.send_segments(None, ip(to), &bytes[8..], 8).unwrap(),
+            from.send_segments(None, ip(to), &bytes[8..], 8, 0).unwrap(),
             99 * 8
         );
         let mut received = Vec::new();

@@ -157,7 +157,9 @@ fn udp_segments_pass_whole() {
         .run(|| UdpSocket::bind(Family::V4, 7, &SocketOptions::default()))
         .unwrap();
     let to = "10.1.0.2:7".parse().unwrap();
-    socket.send_segments(None, to, &[1; 40_000], 1000).unwrap();
+    socket
+        .send_segments(None, to, &[1; 40_000], 1000, 0)
+        .unwrap();
     let mut buffer = vec![0; MAX_READ];
     let (header, packet) = next_udp(&tun, &mut buffer);
     assert_eq!(

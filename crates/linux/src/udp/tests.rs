@@ -68,6 +68,30 @@ fn tells_the_local_address_of_each_datagram() {
 }
 
 #[test]
+fn dscp_and_ecn_pass_in_both_families_and_in_trains() {
+    for (family, local) in [(Family::V4, "127.0.0.1"), (Family::V6, "::1")] {
+        let options = SocketOptions::default();
+        let bind = || UdpSocket::bind(family, 0, &options).unwrap();
+        let (a, b) = (bind(), bind());
+        let to = SocketAddr::new(ip(local), b.local_port().unwrap());
+        let mut batch = RecvBatch::new(8);
+        for (class, length) in [(0xb8, 100), (0, 100), (0x03, 100), (0xff, 3000)] {
+            a.send_segments(None, to, &pattern(length), 1000, class)
+                .unwrap();
+            let mut received = 0;
+            while received < length {
+                wait(&b);
+                b.receive(&mut batch).unwrap();
+                for place in (0..batch.len()).filter_map(|index| batch.place(index)) {
+                    assert_eq!(place.traffic_class, class, "{family}");
+                    received += place.range.len();
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_send_of_64_kilobytes_arrives_as_one_receive() {
     if !root_or_say_so("GSO and GRO over a cable") {
         return;
@@ -77,7 +101,7 @@ fn a_send_of_64_kilobytes_arrives_as_one_receive() {
         let (from, at) = (bind(&a, family, 4500), bind(&b, family, 4500));
         let bytes = pattern(46 * 1400);
         let sent = from
-            .send_segments(None, SocketAddr::new(ip(to), 4500), &bytes, 1400)
+            .send_segments(None, SocketAddr::new(ip(to), 4500), &bytes, 1400, 0)
             .unwrap();
         assert_eq!(sent, bytes.len());
         wait(&at);
@@ -111,7 +135,10 @@ fn more_than_one_send_holds_is_cut_at_a_segment() {
         (999, 1),
     ] {
         let bytes = pattern(length);
-        assert_eq!(from.send_segments(None, to, &bytes, size).unwrap(), length);
+        assert_eq!(
+            from.send_segments(None, to, &bytes, size, 0).unwrap(),
+            length
+        );
         let entries = receive(&at, length);
         let all: Vec<u8> = entries
             .iter()
@@ -125,7 +152,7 @@ fn more_than_one_send_holds_is_cut_at_a_segment() {
         }
     }
     for size in [0, MAX_PAYLOAD + 1] {
-        let error = from.send_segments(None, to, b"x", size).unwrap_err();
+        let error = from.send_segments(None, to, b"x", size, 0).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
 }
@@ -140,7 +167,7 @@ fn what_the_kernel_will_not_cut_is_sent_one_by_one() {
     let to = "192.0.2.2:4500".parse().unwrap();
     // A segment beyond the MTU of 1,500: EINVAL with GSO, fragments without.
     let bytes = pattern(9000);
-    assert_eq!(from.send_segments(None, to, &bytes, 3000).unwrap(), 9000);
+    assert_eq!(from.send_segments(None, to, &bytes, 3000, 0).unwrap(), 9000);
     let entries = receive(&at, 9000);
     assert_eq!(
         entries
@@ -151,10 +178,10 @@ fn what_the_kernel_will_not_cut_is_sent_one_by_one() {
     );
     assert_eq!(entries.concat_bytes(), bytes);
     from.set_dont_fragment(DontFragment::Always).unwrap();
-    let error = from.send_segments(None, to, &bytes, 3000).unwrap_err();
+    let error = from.send_segments(None, to, &bytes, 3000, 0).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::EMSGSIZE));
     from.set_dont_fragment(DontFragment::Never).unwrap();
-    assert_eq!(from.send_segments(None, to, &bytes, 3000).unwrap(), 9000);
+    assert_eq!(from.send_segments(None, to, &bytes, 3000, 0).unwrap(), 9000);
 }
 
 trait Concat {
@@ -218,6 +245,7 @@ fn a_batch_is_sent_in_order_to_several_peers() {
         remote: format!("192.0.2.{}:500", 2 + at % 2).parse().unwrap(),
         bytes: &bytes[at..=at],
         segment_size: None,
+        traffic_class: 0,
     };
     let messages: Vec<_> = (0..100).map(message).collect();
     assert_eq!(from.send_batch(&messages).unwrap(), 100);
@@ -294,6 +322,7 @@ fn nothing_is_allocated_per_packet() {
         remote: to,
         bytes: &bytes[..1000],
         segment_size: None,
+        traffic_class: 0,
     };
     let messages = [message; 40];
     let mut batch = RecvBatch::new(64);
@@ -303,7 +332,7 @@ fn nothing_is_allocated_per_packet() {
     let mut entries = 0;
     for _ in 0..10 {
         from.send_batch(&messages).unwrap();
-        from.send_segments(None, to, &bytes, 1200).unwrap();
+        from.send_segments(None, to, &bytes, 1200, 0).unwrap();
         while at.receive(&mut batch).is_ok() {
             entries += batch
                 .iter()

@@ -2,6 +2,7 @@
 
 mod checksums;
 mod packets;
+mod too_big;
 
 use super::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -36,6 +36,7 @@ fn spec(ours: bool) -> Arc<SaSpec> {
         local,
         remote,
         nat: policy::Translation::default(),
+        outer: policy::child::OuterHeader::default(),
         inbound_spi: spis[usize::from(!ours)],
         outbound_spi: spis[usize::from(ours)],
         encryption,

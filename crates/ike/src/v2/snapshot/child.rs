@@ -103,6 +103,7 @@ pub(crate) fn read_all(
             local: path.local.ip(),
             remote: path.remote.ip(),
             nat: Translation { written, party },
+            outer: template.outer,
             inbound_spi,
             outbound_spi,
             encryption: suite.encryption,
