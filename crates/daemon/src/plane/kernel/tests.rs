@@ -8,8 +8,8 @@ use crate::plane::kernel::slots::Slots;
 use crypto::suite::Encryption;
 use linux::xfrm::{Direction, PolicyAction};
 use policy::{
-    AddressRange, Bucket, ChildId, Encapsulation, KeyMaterial, Mode, PeerName, PortRange, RuleName,
-    SaSpec, Secret, Selectors, Spd, TrafficSelector, Translation,
+    AddressRange, Bucket, ChildId, Encapsulation, KeyMaterial, Mode, OuterHeader, PeerName,
+    PortRange, RuleName, SaSpec, Secret, Selectors, Spd, TrafficSelector, Translation,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -64,6 +64,7 @@ fn spec(number: u64, ports: (u16, u16)) -> SaSpec {
         local: ip("10.0.0.1"),
         remote: ip("10.0.0.2"),
         nat: Translation::default(),
+        outer: OuterHeader::default(),
         inbound_spi: 0x1000 + number as u32,
         outbound_spi: 0x2000 + number as u32,
         encryption: Encryption::AesGcm16 { key_bits: 128 },
