@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 mod charon;
 mod pki;
+mod redirect;
 mod refusals;
 mod session;
 
@@ -122,6 +123,14 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
         }
     }
     refusals::run(&program, &hosts, scratch.path(), &folder, &mut table);
+    let place = session::Place {
+        program: &program,
+        hosts: &hosts,
+        scratch: scratch.path(),
+        folder: &folder,
+        name: "redirect",
+    };
+    table.add("redirected, it initiates", PEER, redirect::run(&place));
     capture.stop()?;
     table.finish(&folder)
 }

@@ -128,6 +128,15 @@ pub enum Event {
         /// What the answer says.
         notify: NotifyType,
     },
+    /// A peer that began a handshake was sent to another gateway.
+    HandshakeRedirected {
+        /// The peer, as far as its address tells.
+        peer: PeerName,
+        /// Where it called from.
+        remote: SocketAddr,
+        /// Where it was sent.
+        gateway: IpAddr,
+    },
     /// A child SA pair came to be.
     ChildEstablished {
         /// Its IKE SA.
@@ -355,6 +364,11 @@ impl fmt::Display for Event {
                     "IKE SA {ike} with {peer}: an unprotected answer says {notify}"
                 )
             }
+            Event::HandshakeRedirected {
+                peer,
+                remote,
+                gateway,
+            } => write!(f, "{peer} at {remote} was sent to {gateway}"),
             _ => self.fmt_child(f),
         }
     }

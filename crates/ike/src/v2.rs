@@ -27,6 +27,7 @@ pub(crate) mod ppk;
 pub(crate) mod proof;
 pub(crate) mod proposal;
 pub(crate) mod recovery;
+pub(crate) mod redirect;
 pub(crate) mod resume;
 pub(crate) mod retransmit;
 pub(crate) mod rounds;

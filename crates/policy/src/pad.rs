@@ -68,6 +68,8 @@ pub struct IkeTemplate {
     pub childless: Childless,
     /// A post-quantum pre-shared key (RFC 8784).
     pub ppk: Option<Ppk>,
+    /// Where initiators are sent that know how to go there (RFC 5685); `None` to serve them.
+    pub redirect: Option<IpAddr>,
     /// Behind a NAT, a keepalive packet after this much silence (RFC 3948 section 4).
     pub nat_keepalive: Duration,
 }
@@ -98,6 +100,7 @@ impl IkeTemplate {
                 false => Childless::Never,
             },
             fragment_size: timers.hints.then_some(IkeTemplate::FRAGMENT_SIZE),
+            redirect: None,
             nat_keepalive: Duration::from_secs(20),
         }
     }

@@ -178,7 +178,7 @@ impl<'a> Session<'a> {
     }
 
     /// Waits until both sides have exactly one of each SA.
-    fn settled(&self) -> Result<api::IkeSa, String> {
+    pub(crate) fn settled(&self) -> Result<api::IkeSa, String> {
         let mut last = Err("nothing".to_owned());
         let done = wait_for(PATIENCE, || {
             last = self.us.only_sa().and_then(|sa| {
@@ -196,7 +196,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn traffic(&self) -> Result<String, String> {
+    pub(crate) fn traffic(&self) -> Result<String, String> {
         let Hosts { ours, theirs } = self.hosts;
         let there = traffic::ping(ours, INNER[0], INNER[1])?;
         let back = traffic::ping(theirs, INNER[1], INNER[0])?;

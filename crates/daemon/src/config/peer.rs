@@ -1,5 +1,7 @@
 //! `[[peer]]`.
 
+use std::net::IpAddr;
+
 use policy::pad::{Childless, IkePort, IkeTemplate, Peer};
 use policy::{AddressRange, IkeLifetime, IkeProposal, PeerName, Timers};
 
@@ -122,6 +124,7 @@ fn read_ike(
     if let Some(size) = section.read(problems, "fragment_size", fragment_size) {
         ike.fragment_size = size;
     }
+    ike.redirect = section.read(problems, "redirect", redirect);
     let keepalive = section.read(problems, "nat_keepalive", |value| {
         value::duration(value, SECOND..=10 * MINUTE)
     });
@@ -134,6 +137,14 @@ fn read_ike(
 /// `fragment_size`: at least what every IPv4 link passes.
 fn fragment_size(value: &Value<'_>) -> Result<Option<u16>, Bad> {
     value::number_or_off(value, 576..=9000)
+}
+
+/// `redirect`: one host.
+fn redirect(value: &Value<'_>) -> Result<IpAddr, Bad> {
+    value::text(value)?.parse().map_err(|_| {
+        let remedy = "write the IP address of another gateway, such as \"10.20.0.11\"";
+        Bad::new("this is not an IP address", remedy)
+    })
 }
 
 fn addresses(value: &Value<'_>) -> Result<Vec<AddressRange>, Bad> {

@@ -15,6 +15,7 @@ use crate::endpoint::slot::{Refused, Slot};
 use crate::endpoint::tables::Tables;
 use crate::endpoint::way::Way;
 use crate::error::{Error, Misbehaved};
+use crate::event::Event;
 use crate::id::{IkeSaId, Role};
 use crate::limits;
 use crate::v2::half_open::{Claimed, Due, HalfOpen, Outcome};
@@ -38,6 +39,18 @@ pub(crate) fn init(
     let peer = responder_peer(tables, way).ok_or(Discard::UnknownPeer)?;
     if tables.registry.ike_count() >= limits::IKE_SAS {
         return Err(Discard::SaLimit);
+    }
+    if let Some((gateway, payload)) = request.elsewhere(&peer) {
+        let mut ctx = tables.context(now);
+        request.answer_statelessly(payload, &mut ctx);
+        if tables.news.take(now) {
+            tables.context(now).event(Event::HandshakeRedirected {
+                peer: peer.name.clone(),
+                remote: way.remote,
+                gateway,
+            });
+        }
+        return Ok(());
     }
     match request.choose(&peer.ike.proposals) {
         Err((answer, error)) => {

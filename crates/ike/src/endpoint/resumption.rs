@@ -36,7 +36,9 @@ pub(crate) fn resume(
         return Err(Discard::SaLimit);
     }
     let keys = tables.config.tickets.as_ref();
-    let opened = keys.filter(|_| peer.ike.resumption).and_then(|keys| {
+    // A ticket must not go round a redirection: the peer begins in full, and is sent on.
+    let takes = peer.ike.resumption && peer.ike.redirect.is_none();
+    let opened = keys.filter(|_| takes).and_then(|keys| {
         let (name, contents) = ticket::open(keys, request.ticket()?, now)?;
         let fits = request.allows(&peer.ike.proposals, contents.suite);
         let spent = tables.tickets.is_spent(&name, keys.seconds(now));

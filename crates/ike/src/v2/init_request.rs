@@ -1,7 +1,7 @@
 //! A first request before there is any state for it: cookie, choice, answer (RFC 7296 sections 1.2
 //! and 2.6, RFC 5723 section 4.3).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crypto::{DhKeyPair, Group, Secret};
 use policy::pad::Peer;
@@ -22,6 +22,7 @@ use crate::v2::keys::Spis;
 use crate::v2::nat::{self, Nat, Path};
 use crate::v2::proof;
 use crate::v2::proposal::{self, Choice};
+use crate::v2::redirect;
 use crate::v2::resume::Shown;
 use crate::v2::rounds::Rounds;
 
@@ -124,6 +125,11 @@ impl<'a> InitRequest<'a> {
             remote: self.remote,
             nat,
         }
+    }
+
+    /// Where the initiator is sent instead, and what tells it so.
+    pub(crate) fn elsewhere(&self, peer: &Peer) -> Option<(IpAddr, Payload)> {
+        redirect::elsewhere(&peer.ike, &self.contents, self.local.ip())
     }
 
     /// Chooses algorithms for the peer that has this address.

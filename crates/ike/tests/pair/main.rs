@@ -15,6 +15,7 @@ mod multiple;
 mod nat;
 mod network;
 mod ppk;
+mod redirect;
 mod rekey;
 mod reload;
 mod resumption;

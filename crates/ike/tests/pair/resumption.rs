@@ -95,6 +95,24 @@ fn a_lost_ike_sa_is_resumed_again_and_again() {
 }
 
 #[test]
+fn a_ticket_does_not_go_round_a_redirection() {
+    let mut pair = with(granting, 1).pair();
+    pair.establish();
+    let mut elsewhere = with(granting, 77);
+    elsewhere.ike[B].redirect = Some(ip("10.0.0.3"));
+    lose(&mut pair, &elsewhere);
+    // A does not know redirections, so it is served.
+    assert_eq!(
+        exchanges(&pair),
+        [37, RESUME, INIT, AUTH],
+        "{}",
+        pair.story()
+    );
+    assert!(pair.event(A, refused).is_some());
+    pair.agree(1);
+}
+
+#[test]
 fn a_newer_key_seals_and_the_older_one_still_opens() {
     let mut pair = with(granting, 1).pair();
     pair.establish();
