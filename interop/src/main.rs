@@ -7,6 +7,7 @@ mod capture;
 mod crowd;
 mod flood;
 mod folder;
+mod front;
 mod guest;
 mod handshakes;
 mod holdfast;
@@ -45,6 +46,7 @@ cargo run --release -p interop -- VERB [--out DIR]
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
   all         scapy, kernel, plane, strongswan, certificates, peers, nat, hostile, tshark,
               and that 200 pairs survive a takeover
+  front-end   the guest's strongSwan before a replicated cluster: moves, a crash, gaps
   scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
   scale throughput  what replication costs a TCP stream
   handshakes [COUNT ...]  so many IKE SAs with us and with strongSwan: rate, CPU, memory
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         ["plane"] => alone(|| plane::run(&out)),
         ["strongswan"] => alone(|| strongswan::run(&out)),
         ["peers", words @ ..] => alone(|| peers::run(&out, words)),
+        ["front-end"] => alone(|| front::run(&out)),
         // Our end and the guest's of a TCP connection.
         ["echo-server", port] => echo_server(port),
         ["echo-client", address, port, length] => echo_client(address, port, length),

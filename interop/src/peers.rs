@@ -20,13 +20,13 @@ use crate::guest::Guest;
 use crate::holdfast;
 use crate::table::Table;
 use case::{Case, Family, Nat, PLAIN, Role};
-use foreign::Foreign;
+pub(crate) use foreign::{Foreign, kernel_sas};
 use ground::Ground;
 use libreswan::Libreswan;
 use lives::Scene;
 use openiked::OpenIked;
 use page::{Mark, Page};
-use strongswan::StrongSwan;
+pub(crate) use strongswan::StrongSwan;
 use trial::Stage;
 
 /// Tunnels, and IPv6, where nothing else is said.
@@ -174,7 +174,7 @@ const IMPOSSIBLE: [(&str, &str, &str); 3] = [
     (
         "OpenIKED 7.2",
         "AES-GCM and ChaCha20-Poly1305 for ESP",
-        "its Linux port speaks PF_KEY, which has no AEAD: it answers NO_PROPOSAL_CHOSEN",
+        "its Linux port has none: it answers NO_PROPOSAL_CHOSEN",
     ),
     (
         "OpenIKED 7.2",

@@ -26,6 +26,11 @@ pub(crate) trait Foreign {
     fn delete(&self, guest: &mut Guest) -> Result<(), String>;
     /// Ends it as a crash does, and all SAs of the kernel with it.
     fn crash(&self, guest: &mut Guest) -> Result<(), String>;
+    /// How many packets it may send on a new SA before its answer, without which nobody can open
+    /// them; RFC 7296 section 2.8 has it wait for that.
+    fn early(&self) -> u32 {
+        0
+    }
     /// Where its log is, in the results folder.
     fn log(&self) -> &'static str;
 }

@@ -109,6 +109,11 @@ impl Foreign for Libreswan {
         crash(guest, &format!("{HELPERS}/pluto"))
     }
 
+    /// Seen to be one or two at 50 a second: its kernel has the SA before its answer is sent.
+    fn early(&self) -> u32 {
+        2
+    }
+
     fn log(&self) -> &'static str {
         LOG
     }

@@ -46,6 +46,13 @@ swanctl {{ load = random openssl }}
         })
     }
 
+    /// Gives it a connection and has it call.
+    pub(crate) fn connect(&self, guest: &mut Guest, connection: &str) -> Result<(), String> {
+        folder::write(&self.folder.join("swanctl.conf"), connection)?;
+        self.swanctl(guest, "--load-all --clear")?;
+        self.initiate(guest)
+    }
+
     /// Runs `swanctl` in the guest.
     pub(crate) fn swanctl(&self, guest: &mut Guest, words: &str) -> Result<String, String> {
         let folder = self.folder.display();

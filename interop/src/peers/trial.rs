@@ -57,7 +57,16 @@ pub(crate) fn play(
 ) -> Result<String, String> {
     let trial = Trial::begin(stage, guest, name, case)?;
     let played = trial.run(guest, role);
-    trial.end(played)
+    let done = trial.end(played);
+    if done.is_err() {
+        // What it still believes would disturb the next one.
+        let again = stage
+            .peer
+            .crash(guest)
+            .and_then(|()| stage.peer.start(guest));
+        again.map_err(|why| format!("{}: it does not start again: {why}", stage.peer.name()))?;
+    }
+    done
 }
 
 impl<'a> Trial<'a> {
@@ -238,7 +247,11 @@ impl<'a> Trial<'a> {
         let pinged = pings.finish()?;
         changed.ok_or("the SPIs are the same as before")?;
         self.settled(guest)?;
-        match pinged.received == pinged.sent {
+        let early = match (role, key) {
+            (Role::We, Key::Child) => self.stage.peer.early(),
+            _ => 0,
+        };
+        match pinged.received + early >= pinged.sent {
             true => Ok(()),
             false => Err(format!(
                 "{} of {} pings came back",
@@ -247,8 +260,11 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// One side deletes, and nothing is left at either.
+    /// One side deletes, and neither has these SAs any more. A packet that was late may have
+    /// begun others.
     fn delete(&self, guest: &mut Guest, role: Role) -> Result<(), String> {
+        let before = self.settled(guest)?;
+        let old: Vec<String> = kernel_sas(guest)?.into_iter().map(|sa| sa.spi).collect();
         match role {
             Role::We => self
                 .us
@@ -256,16 +272,21 @@ impl<'a> Trial<'a> {
                 .map(drop)?,
             Role::They => self.stage.peer.delete(guest)?,
         }
-        let mut left = (0, 0);
+        let spi = &before.initiator_spi;
+        let mut left = (true, true);
         let gone = wait_for(PATIENCE, || {
-            let ours = self.us.status().map_or(1, |status| status.ike_sas.len());
-            let theirs = kernel_sas(guest).map_or(1, |sas| sas.len());
+            let status = self.us.status();
+            let ours = status.map_or(true, |s| {
+                s.ike_sas.iter().any(|sa| sa.initiator_spi == *spi)
+            });
+            let theirs = kernel_sas(guest);
+            let theirs = theirs.map_or(true, |sas| sas.iter().any(|sa| old.contains(&sa.spi)));
             left = (ours, theirs);
-            left == (0, 0)
+            left == (false, false)
         });
         gone.map(drop).ok_or_else(|| {
             format!(
-                "we still have {} IKE SAs, its kernel {} SAs",
+                "still there: our IKE SA {}, its kernel's SAs {}",
                 left.0, left.1
             )
         })

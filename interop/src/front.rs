@@ -1,0 +1,189 @@
+//! `front-end`: an unmodified strongSwan with a kernel's ESP before two nodes that replicate.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::folder::{self, Scratch};
+use crate::guest::{Guest, Site};
+use crate::holdfast::{self, PSK};
+use crate::peers::{Foreign, StrongSwan, kernel_sas};
+use crate::scale::until;
+use crate::scale::world::{VIP, World};
+use crate::table::Table;
+
+const PEER: &str = "strongSwan 5.9.8";
+const TAP: &str = "tap0";
+const FRONT: &str = "10.63.0.20";
+/// Planned moves, there and back in turn, before the crash.
+const MOVES: usize = 4;
+/// Pings of a probe, and the milliseconds between them.
+const PINGS: usize = 400;
+const INTERVAL: f64 = 10.0;
+/// From a probe's begin to what happens.
+const BEFORE: Duration = Duration::from_millis(800);
+/// How long the pings may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What is longer than that has not gone on but begun anew.
+const LIMIT_MS: f64 = 1_000.0;
+
+/// Moves the group and crashes its owner while the front end's pings go through ESP.
+pub(crate) fn run(out: &Path) -> Result<(), String> {
+    let folder = folder::results(out, "front-end")?;
+    let program = holdfast::build()?;
+    let scratch = Scratch::new()?;
+    let world = World::new()?;
+    let front = &world.front;
+    front.output("ip", &["tuntap", "add", "dev", TAP, "mode", "tap"])?;
+    front.output("ip", &["link", "set", TAP, "master", "br0", "up"])?;
+    let mut guest = Guest::boot(&Site {
+        space: front,
+        tap: TAP,
+        scratch: scratch.path(),
+        writable: &[&folder],
+    })?;
+    guest.run(&format!("ip address add {FRONT}/24 dev eth0"))?;
+    let swan = StrongSwan::new(&folder)?;
+    swan.start(&mut guest)?;
+    let rules = rules();
+    let start = |index| world.start(index, &program, scratch.path(), &folder, &rules);
+    let mut nodes = vec![start(0)?];
+    until(&mut nodes[0], "mail is up here")?;
+    nodes.push(start(1)?);
+    until(&mut nodes[1], "copy is in sync")?;
+    swan.connect(&mut guest, &connection())?;
+    let before = spis(&mut guest)?;
+    let mut table = Table::new("front-end");
+    for number in 1..=MOVES {
+        let to = ["be1", "be2"][number % 2];
+        let mover = &nodes[0];
+        let probed = probe(&mut guest, || {
+            let words = ["cluster", "move", "mail", "--to", to];
+            mover.command(&words).map(drop)
+        });
+        table.add(
+            &format!("planned move {number}"),
+            PEER,
+            probed.and_then(Probed::judge),
+        );
+    }
+    let owner = nodes.swap_remove(0);
+    let probed = probe(&mut guest, || {
+        world.cut(0)?;
+        owner.crash();
+        Ok(())
+    });
+    table.add("crash of the owner", PEER, probed.and_then(Probed::judge));
+    let after = spis(&mut guest)?;
+    let same = format!("SPIs {}, then {}", before.join(" "), after.join(" "));
+    table.check(
+        "it has the same SAs as in the beginning",
+        PEER,
+        before == after,
+        same,
+    );
+    table.finish(&folder)
+}
+
+fn rules() -> String {
+    format!(
+        "[[peer]]\nname = \"front\"\naddress = \"{FRONT}\"\npsk = \"{PSK}\"\n\n\
+         [[rule]]\nname = \"ping\"\naction = \"require\"\nlocal = \"{VIP}\"\n\
+         remote = \"{FRONT}\"\nprotocol = \"icmp\"\n\n"
+    )
+}
+
+fn connection() -> String {
+    format!(
+        "connections {{ net {{
+    version = 2
+    local_addrs = {FRONT}
+    remote_addrs = {VIP}
+    proposals = aes128gcm16-prfsha256-x25519
+    local {{ auth = psk }}
+    remote {{ auth = psk }}
+    children {{ net {{
+        mode = transport
+        local_ts = dynamic[icmp]
+        remote_ts = dynamic[icmp]
+        esp_proposals = aes128gcm16-esn }} }} }} }}
+secrets {{ ike-net {{ secret = \"{PSK}\" }} }}
+"
+    )
+}
+
+fn spis(guest: &mut Guest) -> Result<Vec<String>, String> {
+    let mut spis: Vec<String> = kernel_sas(guest)?.into_iter().map(|sa| sa.spi).collect();
+    spis.sort();
+    match spis.len() {
+        2 => Ok(spis),
+        _ => Err(format!("its kernel has the SPIs {spis:?} and not two")),
+    }
+}
+
+/// What came of the pings around one event.
+struct Probed {
+    answered: usize,
+    gap_ms: f64,
+}
+
+impl Probed {
+    fn judge(self) -> Result<String, String> {
+        let lost = PINGS - self.answered;
+        let figure = format!("gap {:.0} ms, {lost} of {PINGS} pings lost", self.gap_ms);
+        match self.gap_ms < LIMIT_MS {
+            true => Ok(figure),
+            false => Err(figure),
+        }
+    }
+}
+
+/// Has something happen while the guest pings; the gap is the longest time between two answers.
+fn probe(guest: &mut Guest, event: impl FnOnce() -> Result<(), String>) -> Result<Probed, String> {
+    let interval = INTERVAL / 1e3;
+    let command = format!("ping -n -D -c {PINGS} -i {interval} -W 1 {VIP}");
+    guest.begin(&command)?;
+    thread::sleep(BEFORE);
+    let happened = event();
+    let begun = Instant::now();
+    let said = loop {
+        if let Some(said) = guest.ended(&command) {
+            break said?;
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err("the pings did not end".into());
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    happened?;
+    let times = times(&said);
+    let gap = times
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .fold(0.0, f64::max);
+    Ok(Probed {
+        answered: times.len(),
+        gap_ms: gap * 1e3,
+    })
+}
+
+/// When each answer came, in seconds: `[1732577.123456] 64 bytes from ...`.
+fn times(said: &str) -> Vec<f64> {
+    let time = |line: &str| {
+        let (time, rest) = line.strip_prefix('[')?.split_once(']')?;
+        rest.contains(" bytes from ").then(|| time.parse().ok())?
+    };
+    said.lines().filter_map(time).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_pings() {
+        let said = "PING 10.63.0.100\n[10.5] 64 bytes from 10.63.0.100: icmp_seq=1\n\
+                    [10.75] 64 bytes from 10.63.0.100: icmp_seq=2\n--- statistics";
+        assert_eq!(times(said), [10.5, 10.75]);
+    }
+}
