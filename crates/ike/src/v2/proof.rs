@@ -272,3 +272,52 @@ pub(crate) fn invite(pad: &Pad, remote: IpAddr) -> Vec<Payload> {
     payloads.extend(signs.then(signature::hashes));
     payloads
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crypto::Secret;
+    use policy::auth::Auth;
+    use policy::pad::IkeTemplate;
+    use x509::BadCertificate;
+
+    fn cert(encoding: u8, data: &[u8]) -> Payload {
+        let data = data.to_vec();
+        Payload::Cert(Cert { encoding, data })
+    }
+
+    fn chain_of(payloads: &[Payload]) -> Result<usize, Why> {
+        let contents = Contents::of(payloads).map_err(|why| Why::Other(why.to_string()))?;
+        chain(&contents).map(|chain| chain.len())
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_refused_and_other_encodings_are_not_looked_at() {
+        let unreadable = |why| Err(Why::Unreadable(why));
+        let malformed = BadCertificate::Malformed;
+        assert_eq!(chain_of(&[]), Ok(0));
+        assert_eq!(chain_of(&[cert(7, b"list"), cert(12, b"http://x")]), Ok(0));
+        assert_eq!(chain_of(&[cert(4, b"")]), unreadable(malformed));
+        assert_eq!(chain_of(&[cert(4, &[0x30, 0x80])]), unreadable(malformed));
+        let long = vec![0x30; x509::limits::CERTIFICATE + 1];
+        let too_long = BadCertificate::TooLong(long.len());
+        assert_eq!(chain_of(&[cert(4, &long)]), unreadable(too_long));
+        let many = vec![cert(4, b""); x509::limits::CHAIN + 1];
+        assert_eq!(chain_of(&many), Err(Why::TooMany(x509::limits::CHAIN)));
+    }
+
+    #[test]
+    fn who_expects_keys_of_all_peers_says_nothing_of_certificates() {
+        let peer = Peer {
+            name: "peer".into(),
+            addresses: Vec::new(),
+            local_id: Identity::Any,
+            remote_id: Identity::Any,
+            auth: Auth::psk(Secret::from_slice(b"key")),
+            ike: IkeTemplate::modern(),
+        };
+        assert!(announce(&peer).is_none());
+        let address = IpAddr::from([10, 0, 0, 1]);
+        assert!(invite(&Pad::new(vec![peer]), address).is_empty());
+    }
+}

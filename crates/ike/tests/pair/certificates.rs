@@ -328,6 +328,12 @@ fn the_sentence_for_each_refusal() {
         B,
         &["a.example failed to authenticate", "is not by its key"],
     );
+    // More certificates than any chain has.
+    let mut many = world.setup();
+    let mut crowd = world.credential(A, 2);
+    crowd.certificates.extend(vec![read(world.middle.der()); 7]);
+    many.auth[A].as_mut().unwrap().local = LocalAuth::Signature(Arc::new(crowd));
+    refused(&many, NOW, B, &["the peer sent more than 8 certificates"]);
     let mut pair = world.setup().pair();
     pair.acquire(A);
     pair.run(millis(200));
