@@ -7,9 +7,10 @@ use crate::plane::kernel::pair::{Pair, Way};
 use crate::plane::kernel::slots::Slots;
 use crypto::suite::Encryption;
 use linux::xfrm::{Direction, PolicyAction};
+use policy::child::OuterHeader;
 use policy::{
-    AddressRange, Bucket, ChildId, Encapsulation, KeyMaterial, Mode, OuterHeader, PeerName,
-    PortRange, RuleName, SaSpec, Secret, Selectors, Spd, TrafficSelector, Translation,
+    AddressRange, Bucket, ChildId, Encapsulation, KeyMaterial, Mode, PeerName, PortRange, RuleName,
+    SaSpec, Secret, Selectors, Spd, TrafficSelector, Translation,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
