@@ -22,6 +22,10 @@ pub(crate) fn read(
     let given = section.has("ppk") || section.has("ppk_file");
     let required = section.read(problems, "ppk_required", value::boolean);
     if !named && !given {
+        // They are known keys all the same.
+        for absent in ["ppk_id", "ppk", "ppk_file"] {
+            section.take(absent);
+        }
         if required.is_some() {
             let span = section.span_of("ppk_required");
             let message = format!("{} has no post-quantum pre-shared key", section.title);
