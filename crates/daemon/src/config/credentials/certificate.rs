@@ -37,7 +37,7 @@ fn file<T>(
     })
 }
 
-/// As [`file`], for one file or a list of them.
+/// As [`file()`], for one file or a list of them.
 fn all<T>(
     value: &Value<'_>,
     keys: &mut Keys<'_>,
