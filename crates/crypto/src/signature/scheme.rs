@@ -66,7 +66,7 @@ pub enum SignatureScheme {
 }
 
 const NULL: &[u8] = &[0x05, 0x00];
-/// Tag and value of an INTEGER 1 in [3]: the trailer field of RSA-PSS, which DER leaves out.
+/// Tag and value of an INTEGER 1 in `[3]`: the trailer field of RSA-PSS, which DER leaves out.
 const TRAILER: &[u8] = &[0xa3, 0x03, 0x02, 0x01, 0x01];
 const SEQUENCE: u8 = 0x30;
 /// 1.2.840.113549.1.1, less its last arc.

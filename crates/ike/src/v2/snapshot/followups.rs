@@ -28,7 +28,7 @@ pub(crate) fn write(to: &mut Writer, followups: &Followups) {
     });
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 pub(crate) fn read(from: &mut Reader<'_>) -> Option<Followups> {
     let secrets = from.list(MOST, |from| from.octets().map(Secret::from_slice))?;
     let flying = from.option(|from| {

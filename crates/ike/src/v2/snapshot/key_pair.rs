@@ -10,7 +10,7 @@ pub(crate) fn write(to: &mut Writer, pair: &DhKeyPair) {
     to.octets(pair.private().as_bytes());
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 pub(crate) fn read(from: &mut Reader<'_>) -> Option<DhKeyPair> {
     let group = Group::from_id(from.u16()?)?;
     DhKeyPair::from_private(group, Secret::from_slice(from.octets()?))
