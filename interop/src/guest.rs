@@ -1,7 +1,6 @@
 //! A real Linux kernel with ESP, its root the host's own, read-only.
 
 mod qemu;
-mod uml;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +17,7 @@ use crate::program::spawn;
 use crate::space::Space;
 
 const INIT: &str = include_str!("guest/init.sh");
-/// On an idle machine a boot takes 3 s in user-mode-linux and 7 s in QEMU.
+/// On an idle machine a boot takes 7 s.
 const BOOT: Duration = Duration::from_secs(90);
 const COMMAND: Duration = Duration::from_secs(30);
 
@@ -51,7 +50,6 @@ pub(crate) struct Guest {
     input: ChildStdin,
     lines: Receiver<String>,
     said: Vec<String>,
-    machine: &'static str,
     release: String,
     took: Duration,
     on: bool,
@@ -60,28 +58,23 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// Boots a guest: in user-mode-linux where the processor lets it run, else in QEMU.
+    /// Boots a guest in QEMU, which emulates its processor: it runs wherever this does.
     pub(crate) fn boot(site: &Site<'_>) -> Result<Self, String> {
         let init = site.scratch.join("init.sh");
         folder::write(&init, INIT)?;
         std::fs::set_permissions(&init, std::fs::Permissions::from_mode(0o755))
             .map_err(|why| format!("{}: {why}", init.display()))?;
-        match Guest::start(site, uml::command(site, &init), "user-mode-linux") {
-            Err(why) if uml::is_foreign(&why) => {
-                Guest::start(site, qemu::command(site, &init)?, "QEMU")
-            }
-            booted => booted,
-        }
+        Guest::start(site, qemu::command(site, &init)?)
     }
 
-    fn start(site: &Site<'_>, mut command: Command, machine: &'static str) -> Result<Self, String> {
+    fn start(site: &Site<'_>, mut command: Command) -> Result<Self, String> {
         let begun = Instant::now();
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let mut child = spawn(&mut command, site.space.name(), &[])
-            .map_err(|why| format!("{machine} cannot be started: {why}"))?;
+            .map_err(|why| format!("QEMU cannot be started: {why}"))?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("the guest has no console".into());
         };
@@ -98,7 +91,6 @@ impl Guest {
             input,
             lines,
             said: Vec::new(),
-            machine,
             release: String::new(),
             took: Duration::ZERO,
             on: true,
@@ -108,11 +100,6 @@ impl Guest {
         guest.took = begun.elapsed();
         guest.said.clear();
         Ok(guest)
-    }
-
-    /// What runs it: for people.
-    pub(crate) fn machine(&self) -> &'static str {
-        self.machine
     }
 
     /// How long it took to boot.

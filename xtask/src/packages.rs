@@ -32,10 +32,9 @@ const NEEDED: &[(&str, &str)] = &[
     ),
     ("python3-cryptography", "scapy's algorithms"),
     ("iperf3", "throughput"),
-    ("user-mode-linux", "a Linux kernel with ESP"),
     (
         "qemu-system-x86",
-        "another, on processors that user-mode-linux cannot run on",
+        "runs a Linux kernel with ESP on every processor",
     ),
     ("kmod", "their modules"),
     ("busybox-static", "what runs until a guest has its root"),

@@ -13,11 +13,8 @@ mkdir -p /run/lock /run/root/lib/modules
 mount --bind "$HFI_MODULES" /run/root/lib/modules
 number=0
 for share in ${HFI_SHARES//:/ }; do
-    if grep -q hostfs /proc/filesystems; then
-        mount -t hostfs none "$share" -o "$share"
-    else
-        mount -t 9p -o trans=virtio,version=9p2000.L,cache=none "share$number" "$share"
-    fi || echo "cannot mount $share"
+    mount -t 9p -o trans=virtio,version=9p2000.L,cache=none "share$number" "$share" ||
+        echo "cannot mount $share"
     number=$((number + 1))
 done
 # What one kernel has as a module another has built in, and what is missing shows in use. After
@@ -28,7 +25,6 @@ modprobe -d /run/root -aq virtio_net ipv6 esp4 esp6 xfrm_user af_key drbg seqiv 
     nfnetlink nf_tables nft_objref nft_fib_inet nft_xfrm
 echo >/proc/sys/kernel/modprobe
 ip link set lo up
-[ -e /sys/class/net/vec0 ] && ip link set vec0 name eth0
 ip link set eth0 up
 # Behind what firmware has written without an end of line.
 printf '\nHFI-READY %s\n' "$(uname -r)"
