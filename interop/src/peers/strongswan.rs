@@ -21,8 +21,8 @@ pub(crate) struct StrongSwan {
 }
 
 impl StrongSwan {
-    /// Writes its settings: old SAs leave soon. Without its protection, for it asks for cookies on
-    /// a host that has been up for less than 10 s, and begins twice when we ask again meanwhile.
+    /// Writes its settings: old SAs leave soon. Without its protection against floods, for it asks
+    /// for cookies when its host has just come up, and begins twice when we ask again meanwhile.
     pub(crate) fn new(folder: &Path) -> Result<Self, String> {
         let log = folder.join(LOG);
         let settings = format!(
