@@ -7,6 +7,7 @@
 mod address;
 mod link;
 mod monitor;
+mod notices;
 mod owned;
 mod reply;
 mod route;
@@ -16,6 +17,7 @@ mod socket;
 pub use address::{Address, AddressFlags};
 pub use link::{Link, index_of};
 pub use monitor::{Event, Monitor};
+pub(crate) use notices::Notices;
 pub(crate) use reply::{Replies, Reply};
 pub use route::{MAIN_TABLE, OWNER, Route, RouteKind, RouteTo};
 pub use rule::{Rule, RuleAction};

@@ -1,6 +1,5 @@
 //! Notifications of changed interfaces, addresses and routes (rtnetlink(7), multicast groups).
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
@@ -12,7 +11,7 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use crate::error::Error;
 use crate::netlink::address::{self, Address};
 use crate::netlink::link::{self, Link};
-use crate::netlink::reply::{Replies, Reply};
+use crate::netlink::notices::Notices;
 use crate::netlink::route::{self, Route};
 
 /// The multicast groups we listen to (rtnetlink.h, `RTNLGRP_*`).
@@ -46,8 +45,7 @@ pub enum Event {
 /// A non-blocking source of [`Event`]s.
 #[derive(Debug)]
 pub struct Monitor {
-    socket: Socket,
-    waiting: VecDeque<Event>,
+    notices: Notices<Event>,
 }
 
 impl Monitor {
@@ -68,8 +66,7 @@ impl Monitor {
         };
         let socket = open().map_err(|why| Error::new("watch for network changes", why))?;
         Ok(Monitor {
-            socket,
-            waiting: VecDeque::new(),
+            notices: Notices::new(socket),
         })
     }
 
@@ -78,41 +75,24 @@ impl Monitor {
     /// # Errors
     /// Those of recv(2), except that the socket would wait.
     pub fn next_event(&mut self) -> io::Result<Option<Event>> {
-        loop {
-            if let Some(event) = self.waiting.pop_front() {
-                return Ok(Some(event));
-            }
-            match self.socket.recv_from_full() {
-                Ok((datagram, _)) => {
-                    let objects = Replies::new(&datagram).filter_map(|(_, reply)| match reply {
-                        Reply::Object(kind, body) => {
-                            RouteNetlinkMessage::parse_with_param(body, kind).ok()
-                        }
-                        Reply::Done | Reply::Refused(..) => None,
-                    });
-                    self.waiting
-                        .extend(objects.filter_map(|object| event(&object)));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
-                    return Ok(Some(Event::Lost));
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let read = |kind, body: &[u8]| {
+            let message = RouteNetlinkMessage::parse_with_param(body, kind).ok()?;
+            event(&message)
+        };
+        self.notices.next(read, Event::Lost)
     }
 }
 
 /// For runtimes that wait by number.
 impl AsRawFd for Monitor {
     fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_fd().as_raw_fd()
+        self.notices.socket.as_fd().as_raw_fd()
     }
 }
 
 impl AsFd for Monitor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.notices.socket.as_fd()
     }
 }
 

@@ -1,6 +1,5 @@
 //! What the kernel's IPsec tells by itself: packets without an SA, limits, progress (xfrm.h).
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -10,7 +9,7 @@ use netlink_sys::protocols::NETLINK_XFRM;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::netlink::{Replies, Reply};
+use crate::netlink::{Notices, Replies, Reply};
 use crate::prefix::Family;
 use crate::xfrm::octets::{ADDRESS, Reader, address};
 use crate::xfrm::policy::{self, TEMPLATES, Template};
@@ -97,8 +96,7 @@ pub enum Event {
 /// A non-blocking source of [`Event`]s.
 #[derive(Debug)]
 pub struct XfrmMonitor {
-    socket: Socket,
-    waiting: VecDeque<Event>,
+    notices: Notices<Event>,
 }
 
 impl XfrmMonitor {
@@ -109,8 +107,7 @@ impl XfrmMonitor {
     /// A sentence.
     pub fn open() -> Result<XfrmMonitor, Error> {
         Ok(XfrmMonitor {
-            socket: listen(&GROUPS)?,
-            waiting: VecDeque::new(),
+            notices: Notices::new(listen(&GROUPS)?),
         })
     }
 
@@ -119,39 +116,21 @@ impl XfrmMonitor {
     /// # Errors
     /// Those of recv(2), except that the socket would wait.
     pub fn next_event(&mut self) -> io::Result<Option<Event>> {
-        loop {
-            if let Some(event) = self.waiting.pop_front() {
-                return Ok(Some(event));
-            }
-            match self.socket.recv_from_full() {
-                Ok((datagram, _)) => {
-                    let datagram = Zeroizing::new(datagram);
-                    let found = Replies::new(&datagram).filter_map(|(_, reply)| match reply {
-                        Reply::Object(kind, body) => event(kind, Reader::new(body)),
-                        Reply::Done | Reply::Refused(..) => None,
-                    });
-                    self.waiting.extend(found);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
-                    return Ok(Some(Event::Lost));
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let read = |kind, body: &[u8]| event(kind, Reader::new(body));
+        self.notices.next(read, Event::Lost)
     }
 }
 
 /// For runtimes that wait by number.
 impl AsRawFd for XfrmMonitor {
     fn as_raw_fd(&self) -> RawFd {
-        self.socket.as_fd().as_raw_fd()
+        self.notices.socket.as_fd().as_raw_fd()
     }
 }
 
 impl AsFd for XfrmMonitor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.notices.socket.as_fd()
     }
 }
 
