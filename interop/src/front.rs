@@ -1,5 +1,7 @@
 //! `front-end`: an unmodified strongSwan with a kernel's ESP before two nodes that replicate.
 
+use std::fs;
+use std::mem;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,16 +9,19 @@ use std::time::{Duration, Instant};
 use crate::folder::{self, Scratch};
 use crate::guest::{Guest, Site};
 use crate::holdfast::{self, PSK};
+use crate::number;
 use crate::peers::{Foreign, StrongSwan, kernel_sas};
 use crate::scale::until;
-use crate::scale::world::{VIP, World};
+use crate::scale::world::{NODES, VIP, World};
 use crate::table::Table;
 
 const PEER: &str = "strongSwan 5.9.8";
 const TAP: &str = "tap0";
 const FRONT: &str = "10.63.0.20";
-/// Planned moves, there and back in turn, before the crash.
+/// Planned moves, there and back in turn.
 const MOVES: usize = 4;
+/// Losses of the owner's power, each node in turn, after the moves.
+const CUTS: usize = 2;
 /// Pings of a probe, and the milliseconds between them.
 const PINGS: usize = 400;
 const INTERVAL: f64 = 10.0;
@@ -27,8 +32,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What is longer than that has not gone on but begun anew.
 const LIMIT_MS: f64 = 1_000.0;
 
-/// Moves the group and crashes its owner while the front end's pings go through ESP.
-pub(crate) fn run(out: &Path) -> Result<(), String> {
+/// Moves the group and cuts its owner's power while the front end's pings go through ESP. The words
+/// say how often: `MOVES CUTS`.
+pub(crate) fn run(out: &Path, words: &[&str]) -> Result<(), String> {
+    let often = |at: usize, usual| words.get(at).map_or(Ok(usual), |word| number(word));
+    let (moves, cuts) = (often(0, MOVES)?, often(1, CUTS)?);
     let folder = folder::results(out, "front-end")?;
     let program = holdfast::build()?;
     let scratch = Scratch::new()?;
@@ -47,42 +55,82 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
     swan.start(&mut guest)?;
     let rules = rules();
     let start = |index| world.start(index, &program, scratch.path(), &folder, &rules);
-    let mut nodes = vec![start(0)?];
-    until(&mut nodes[0], "mail is up here")?;
-    nodes.push(start(1)?);
-    until(&mut nodes[1], "copy is in sync")?;
+    let mut owner = start(0)?;
+    until(&mut owner, "mail is up here")?;
+    let mut standby = start(1)?;
+    until(&mut standby, "copy is in sync")?;
     swan.connect(&mut guest, &connection())?;
     let before = spis(&mut guest)?;
     let mut table = Table::new("front-end");
-    for number in 1..=MOVES {
-        let to = ["be1", "be2"][number % 2];
-        let mover = &nodes[0];
+    let (mut lost, mut gaps) = (0, Vec::new());
+    for number in 1..=moves {
+        let to = NODES[number % 2];
         let probed = probe(&mut guest, || {
             let words = ["cluster", "move", "mail", "--to", to];
-            mover.command(&words).map(drop)
+            owner.command(&words).map(drop)
         });
-        table.add(
-            &format!("planned move {number}"),
-            PEER,
-            probed.and_then(Probed::judge),
-        );
+        note(&probed, &mut lost, &mut gaps);
+        let probed = probed.and_then(Probed::judge);
+        table.add(&format!("planned move {number}"), PEER, probed);
     }
-    let owner = nodes.swap_remove(0);
-    let probed = probe(&mut guest, || {
-        world.cut(0)?;
-        owner.crash();
-        Ok(())
-    });
-    table.add("crash of the owner", PEER, probed.and_then(Probed::judge));
+    add(&mut table, "planned moves", &mut lost, &mut gaps);
+    // Which of the two has it: an odd number of moves has left it with the second.
+    let mut index = moves % 2;
+    if index == 1 {
+        mem::swap(&mut owner, &mut standby);
+    }
+    for number in 1..=cuts {
+        let probed = probe(&mut guest, || {
+            world.unplug(index, true)?;
+            owner.crash();
+            Ok(())
+        });
+        note(&probed, &mut lost, &mut gaps);
+        let probed = probed.and_then(Probed::judge);
+        table.add(&format!("the owner loses its power {number}"), PEER, probed);
+        world.unplug(index, false)?;
+        owner = mem::replace(&mut standby, start(index)?);
+        until(&mut standby, "copy is in sync")?;
+        index = 1 - index;
+    }
+    add(&mut table, "power cuts", &mut lost, &mut gaps);
+    let log = folder.join(swan.log());
+    let log = fs::read_to_string(&log).map_err(|why| format!("{}: {why}", log.display()))?;
+    let count = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+    let (begun, rekeyed) = (
+        count("IKE_SA_INIT request"),
+        count("parsed CREATE_CHILD_SA request"),
+    );
+    // An inherited SA gets new keys in the background, half a minute after a takeover.
     let after = spis(&mut guest)?;
-    let same = format!("SPIs {}, then {}", before.join(" "), after.join(" "));
     table.check(
-        "it has the same SAs as in the beginning",
+        "it has begun one IKE SA in all, and has that one's SAs or what we rekeyed them to",
         PEER,
-        before == after,
-        same,
+        begun == 1 && (rekeyed > 0 || before == after),
+        format!("{begun} IKE_SA_INIT, {rekeyed} rekeys by the survivors"),
     );
     table.finish(&folder)
+}
+
+/// Remembers what a probe found for the series.
+fn note(probed: &Result<Probed, String>, lost: &mut usize, gaps: &mut Vec<f64>) {
+    if let Ok(probed) = probed {
+        *lost += PINGS - probed.answered;
+        gaps.push(probed.gap_ms);
+    }
+}
+
+/// A row for a series, which begins anew.
+fn add(table: &mut Table, what: &str, lost: &mut usize, gaps: &mut Vec<f64>) {
+    let mut gaps = mem::take(gaps);
+    let lost = mem::take(lost);
+    gaps.sort_by(f64::total_cmp);
+    let (Some(worst), Some(median)) = (gaps.last(), gaps.get(gaps.len() / 2)) else {
+        return;
+    };
+    let (count, pings) = (gaps.len(), gaps.len() * PINGS);
+    let figure = format!("gap {median:.0} ms median, {worst:.0} ms worst; {lost} of {pings} lost");
+    table.add(&format!("{count} {what}"), PEER, Ok(figure));
 }
 
 fn rules() -> String {

@@ -46,7 +46,7 @@ cargo run --release -p interop -- VERB [--out DIR]
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
   all         scapy, kernel, plane, strongswan, certificates, peers, nat, hostile, tshark,
               and that 200 pairs survive a takeover
-  front-end   the guest's strongSwan before a replicated cluster: moves, a crash, gaps
+  front-end [MOVES [CUTS]]  the guest's strongSwan before a replicated cluster: gaps
   scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
   scale throughput  what replication costs a TCP stream
   handshakes [COUNT ...]  so many IKE SAs with us and with strongSwan: rate, CPU, memory
@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         ["plane"] => alone(|| plane::run(&out)),
         ["strongswan"] => alone(|| strongswan::run(&out)),
         ["peers", words @ ..] => alone(|| peers::run(&out, words)),
-        ["front-end"] => alone(|| front::run(&out)),
+        ["front-end", words @ ..] => alone(|| front::run(&out, words)),
         // Our end and the guest's of a TCP connection.
         ["echo-server", port] => echo_server(port),
         ["echo-client", address, port, length] => echo_client(address, port, length),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use linux::netns;
+use linux::netns::{self, End};
 
 use crate::crowd::PEERS;
 use crate::holdfast::{Daemon, PSK, Place};
@@ -91,11 +91,23 @@ impl World {
 
     /// Pulls the cable between a member and the front.
     pub(crate) fn cut(&self, index: usize) -> Result<(), String> {
-        let mut netlink = netns::netlink(self.front.name()).map_err(|why| why.to_string())?;
-        let link = netlink.link(PORTS[index]).map_err(|why| why.to_string())?;
-        let down = netlink.set_up(link.index, false);
-        down.map_err(|why| why.to_string())
+        plug(self.front.end(PORTS[index]), false)
     }
+
+    /// Pulls both cables of a member, or puts them back.
+    pub(crate) fn unplug(&self, index: usize, pulled: bool) -> Result<(), String> {
+        plug(self.front.end(PORTS[index]), !pulled)?;
+        plug(self.nodes[index].end(LINK), !pulled)
+    }
+}
+
+fn plug(end: End<'_>, up: bool) -> Result<(), String> {
+    let change = || -> Result<(), linux::Error> {
+        let mut netlink = netns::netlink(end.namespace)?;
+        let link = netlink.link(end.interface)?;
+        netlink.set_up(link.index, up)
+    };
+    change().map_err(|why| why.to_string())
 }
 
 /// The rules for the peers' pings.
