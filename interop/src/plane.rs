@@ -19,6 +19,8 @@ const US: [&str; 2] = ["10.88.0.1", "fd88::1"];
 const GUEST: [&str; 2] = ["10.88.0.2", "fd88::2"];
 /// Within the range of ports that is protected, and beside it.
 const PORTS: [u16; 2] = [8003, 8011];
+const OFFLOADED: &str = "aes128gcm16-noesn";
+const OFFLOAD: &str = "offload";
 const PROPOSALS: [&str; 6] = [
     "aes128gcm16-esn",
     "aes256gcm16",
@@ -27,10 +29,11 @@ const PROPOSALS: [&str; 6] = [
     "aes256-sha384",
     "aes256-sha512-esn",
 ];
+const HEAD: &str = "[node]\nname = \"guest\"\nrun_dir = \"/run/hf\"\n\n";
 /// A guest without hardware's help is slow, the more so with others beside it.
 const READY: Duration = Duration::from_secs(60);
 
-/// Runs every proposal, raw and in UDP, over IPv4 and IPv6.
+/// Runs every proposal, raw and in UDP, over IPv4 and IPv6; then SAs are offered to a device.
 pub(crate) fn run(out: &Path) -> Result<(), String> {
     let folder = folder::results(out, "plane")?;
     let program = holdfast::build()?;
@@ -55,11 +58,17 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
                 &text,
             )?;
             let text = config(GUEST, US, "kernel", proposal, encapsulation);
-            let head = "[node]\nname = \"guest\"\nrun_dir = \"/run/hf\"\n\n";
             let path = scratch.path().join(file("guest", proposal, encapsulation));
-            folder::write(&path, &format!("{head}{text}"))?;
+            folder::write(&path, &format!("{HEAD}{text}"))?;
         }
     }
+    let ours = config(US, GUEST, "user", OFFLOADED, "auto");
+    folder::write(&scratch.path().join(file("us", OFFLOADED, OFFLOAD)), &ours)?;
+    let kernel = "kind = \"kernel\"\n";
+    let theirs = config(GUEST, US, "kernel", OFFLOADED, "auto");
+    let theirs = theirs.replacen(kernel, &format!("{kernel}offload = true\n"), 1);
+    let path = scratch.path().join(file("guest", OFFLOADED, OFFLOAD));
+    folder::write(&path, &format!("{HEAD}{theirs}"))?;
     let mut table = Table::new("plane");
     let mut guest = Guest::boot(&site)?;
     guest.run(&format!("ip address add {}/24 dev eth0", GUEST[0]))?;
@@ -68,18 +77,18 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
     guest.run("ln -sf /proc/self/fd/0 /dev/stdin")?;
     serve(&space)?;
     let peer = format!("Linux {}", guest.release());
+    let place = || Place {
+        program: &program,
+        space: &space,
+        scratch: scratch.path(),
+        folder: &folder,
+        name: "us",
+    };
     for proposal in PROPOSALS {
         for encapsulation in ["auto", "udp"] {
-            let place = Place {
-                program: &program,
-                space: &space,
-                scratch: scratch.path(),
-                folder: &folder,
-                name: "us",
-            };
             let mut trial = Trial {
                 guest: &mut guest,
-                place,
+                place: place(),
                 proposal,
                 encapsulation,
             };
@@ -91,8 +100,32 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
             );
         }
     }
+    guest.run(BOND)?;
+    let mut trial = Trial {
+        guest: &mut guest,
+        place: place(),
+        proposal: OFFLOADED,
+        encapsulation: OFFLOAD,
+    };
+    let done = trial.run();
+    let offers = guest.run("dmesg | grep -c 'does not support ipsec offload'");
+    let done = done.and_then(|told| match offers {
+        Ok(offers) => Ok(format!("{told}; {} offers", offers.trim())),
+        Err(_) => Err("no SA was offered to the device".into()),
+    });
+    let what = format!("{OFFLOADED}, offered to a device that refuses");
+    table.add(&what, &peer, done);
     table.finish(&folder)
 }
+
+/// The device that a bare look-up of the way to us answers is asked for offload, and its port has
+/// none: QEMU has no device that takes SAs. What is sent goes where we are.
+const BOND: &str = "modprobe -d /run/root -aq esp4_offload bonding dummy; \
+    ip link add port type dummy && ip link add bond type bond mode active-backup && \
+    ip link set port master bond && ip link set bond up && \
+    for kind in tcp udp icmp esp; do ip rule add ipproto $kind lookup 77; done && \
+    ip route add 10.88.0.1 dev eth0 table 77 && \
+    ip route add 10.88.0.1 dev bond src 10.88.0.2";
 
 fn file(side: &str, proposal: &str, encapsulation: &str) -> String {
     format!("{side}-{proposal}-{encapsulation}.toml")

@@ -127,6 +127,8 @@ pub(crate) struct Settings {
     pub(crate) mtu: u32,
     /// The mark of the daemon's own packets.
     pub(crate) mark: u32,
+    /// Whether devices may do the kernel's ESP.
+    pub(crate) offload: bool,
     /// Whether inbound SAs of groups are strict.
     pub(crate) strict: bool,
     /// A test's wish, see [`crate::Options::sabotage_reservation`].

@@ -135,6 +135,7 @@ pub(crate) fn choose_plane(config: &Config, sabotage: bool) -> Result<plane::Cho
     let needs = plane::Needs {
         strict: cluster.is_some_and(|one| one.strict),
         replicate: cluster.is_some_and(|one| one.takeover == Takeover::Replicate),
+        offload: config.plane.offload,
         sabotage,
     };
     plane::choose(config.plane.kind, needs).map_err(Error::Kernel)
@@ -144,6 +145,7 @@ pub(crate) fn choose_plane(config: &Config, sabotage: bool) -> Result<plane::Cho
 pub(crate) fn plane(config: &Config, sabotage: bool) -> plane::Settings {
     plane::Settings {
         strict: config.cluster.as_ref().is_some_and(|one| one.strict),
+        offload: config.plane.offload,
         sabotage,
         tun: config.plane.tun.clone(),
         mtu: u32::from(config.plane.mtu),

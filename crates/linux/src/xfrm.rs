@@ -20,7 +20,7 @@ pub use blocks::port_blocks;
 pub use event::{Acquire, Event, Moved, XfrmMonitor};
 pub use policy::{Direction, Policy, PolicyAction, Template};
 pub use replay::Replay;
-pub use request::{Migration, MigrationKey, is_missing};
+pub use request::{Migration, MigrationKey, is_missing, is_refused};
 pub use selector::{PortBlock, Selector};
 pub use socket::Xfrm;
 pub use state::{Lifetimes, Mark, Mode, Offload, Sa, SaId, SaInfo};

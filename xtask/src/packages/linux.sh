@@ -5,7 +5,8 @@ dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards './boot/vmlinuz-*' './lib/m
     './lib/modules/*/kernel/net' './lib/modules/*/kernel/fs/9p' './lib/modules/*/kernel/fs/netfs' \
     './lib/modules/*/kernel/fs/fscache' './lib/modules/*/kernel/drivers/virtio' \
     './lib/modules/*/kernel/drivers/net/virtio_net.ko' './lib/modules/*/kernel/drivers/net/tun.ko' \
-    './lib/modules/*/kernel/drivers/net/net_failover.ko'
+    './lib/modules/*/kernel/drivers/net/net_failover.ko' './lib/modules/*/kernel/drivers/net/dummy.ko' \
+    './lib/modules/*/kernel/drivers/net/bonding'
 rm ./*.deb
 for modules in lib/modules/*; do depmod -b . "${modules##*/}"; done
 # Where the compressed kernel lies: Documentation/arch/x86/boot.rst, setup_sects, payload_offset and

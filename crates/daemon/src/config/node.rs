@@ -99,6 +99,7 @@ fn plane_kind(value: &Value<'_>) -> Result<PlaneKind, Bad> {
 pub(crate) fn read_plane(root: &mut Section<'_>, problems: &mut Problems) -> PlaneSettings {
     let mut plane = PlaneSettings {
         kind: PlaneKind::User,
+        offload: false,
         tun: "hf0".to_owned(),
         mtu: 1400,
         force_udp: false,
@@ -111,6 +112,17 @@ pub(crate) fn read_plane(root: &mut Section<'_>, problems: &mut Problems) -> Pla
     };
     if let Some(kind) = section.read(problems, "kind", plane_kind) {
         plane.kind = kind;
+    }
+    if let Some(offload) = section.read(problems, "offload", value::boolean) {
+        plane.offload = offload;
+    }
+    if plane.offload && plane.kind == PlaneKind::User {
+        problems.warn(
+            section.span_of("offload"),
+            "`offload` means nothing here: ESP runs in user space".to_owned(),
+            "a device does the kernel's ESP only".to_owned(),
+            "add `kind = \"kernel\"` or `\"auto\"`, or remove the line".to_owned(),
+        );
     }
     if let Some(tun) = section.read(problems, "tun", interface) {
         plane.tun = tun;

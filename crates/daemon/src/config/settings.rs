@@ -56,6 +56,8 @@ pub struct PlaneSettings {
     pub tun: String,
     /// MTU of protected routes, in bytes.
     pub mtu: u16,
+    /// Whether network devices may do the kernel's ESP.
+    pub offload: bool,
     /// Whether ESP is put into UDP even where there is no NAT.
     pub force_udp: bool,
     /// Number of the routing table for protected traffic.

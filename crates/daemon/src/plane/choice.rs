@@ -58,6 +58,8 @@ pub(crate) struct Needs {
     pub(crate) strict: bool,
     /// SAs are replicated.
     pub(crate) replicate: bool,
+    /// Devices may do ESP.
+    pub(crate) offload: bool,
     /// A control experiment that the kernel does not take part in.
     pub(crate) sabotage: bool,
 }
@@ -101,6 +103,11 @@ fn unfit(needs: Needs) -> Option<String> {
                    kernel has none";
         return Some(why.to_owned());
     }
+    if needs.offload && needs.replicate {
+        let why = "`offload` lets a device cut super-packets, and the limit of an SA that is \
+                   replicated counts packets before they are cut: remove one of the two";
+        return Some(why.to_owned());
+    }
     needs
         .sabotage
         .then(|| "the control experiment without reservations is one of user space".to_owned())
@@ -124,6 +131,7 @@ mod tests {
     const NONE: Needs = Needs {
         strict: false,
         replicate: false,
+        offload: false,
         sabotage: false,
     };
 
@@ -141,6 +149,13 @@ mod tests {
             "{refusal}"
         );
         assert!(refusal.contains("inbound_window") && refusal.contains("\"auto\""));
+        let both = Needs {
+            replicate: true,
+            offload: true,
+            ..NONE
+        };
+        let refusal = choose(PlaneKind::Kernel, both).unwrap_err().to_string();
+        assert!(refusal.contains("`offload`"), "{refusal}");
         assert!(!choose(PlaneKind::User, NONE).unwrap().kernel);
     }
 }

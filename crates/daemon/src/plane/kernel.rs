@@ -57,6 +57,8 @@ pub(crate) struct KernelPlane {
     door: Xfrm,
     sockets: Arc<Sockets>,
     mark: u32,
+    /// Whether SAs are offered to the devices that their packets use.
+    offload: bool,
     spd: Arc<Spd>,
     claims: Claims,
     /// When the kernel has refused a policy last.
@@ -147,6 +149,7 @@ impl KernelPlane {
             door,
             sockets,
             mark: settings.mark,
+            offload: settings.offload,
             spd: Arc::new(Spd::default()),
             claims,
             refused: None,

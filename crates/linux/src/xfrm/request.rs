@@ -148,7 +148,8 @@ impl Xfrm {
             }
         };
         let what = || "list the SAs".to_owned();
-        self.request(GETSA, 0, Ask::Dump, |out| out.zeros(state::ID), look, what)?;
+        // Here the kernel reads attributes from the first octet on.
+        self.request(GETSA, 0, Ask::Dump, |_| {}, look, what)?;
         Ok(found)
     }
 
@@ -336,6 +337,13 @@ fn was_there(answer: Result<(), Error>, gone: i32) -> Result<bool, Error> {
         Err(error) if error.os_error() == Some(gone) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether an error of [`Xfrm::add_sa`] says that a device does not take this SA: the kernel goes
+/// on without one by itself only where the device takes none at all.
+pub fn is_refused(error: &Error) -> bool {
+    let codes = [libc::EINVAL, libc::EOPNOTSUPP, libc::ENOSPC];
+    error.os_error().is_some_and(|code| codes.contains(&code))
 }
 
 /// Whether an error of [`Xfrm::add_sa`] says that the kernel cannot do this at all.

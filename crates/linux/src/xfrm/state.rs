@@ -177,8 +177,8 @@ impl Lifetimes {
 /// A device that is to do the cryptography (`XFRMA_OFFLOAD_DEV`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offload {
-    /// Its index.
-    pub interface: u32,
+    /// Its index; `None` for the one to which the route between the SA's addresses leads.
+    pub interface: Option<u32>,
     /// Whether the SA is inbound.
     pub inbound: bool,
 }
@@ -257,7 +257,7 @@ impl Sa<'_> {
         }
         if let Some(offload) = self.offload {
             let at = out.begin(OFFLOAD);
-            out.u32(offload.interface);
+            out.u32(offload.interface.unwrap_or(0));
             out.u8(if offload.inbound { OFFLOAD_INBOUND } else { 0 });
             out.zeros(3);
             out.end(at);

@@ -141,7 +141,7 @@ fn ports_marks_and_devices_are_attributes() {
     sa.mark = Some(Mark { value: 1, mask: 3 });
     sa.output_mark = Some(0x4846);
     sa.offload = Some(Offload {
-        interface: 5,
+        interface: Some(5),
         inbound: true,
     });
     let body = written(|out| sa.write(out));

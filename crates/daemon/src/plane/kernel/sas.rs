@@ -6,7 +6,7 @@ use crate::plane::usage::Way as Direction;
 use crate::plane::{Closed, Report};
 use esp::{Refill, WindowImage};
 use linux::Error;
-use linux::xfrm::{Direction as PolicyDirection, Replay, SaInfo};
+use linux::xfrm::{Direction as PolicyDirection, Offload, Replay, Sa, SaInfo, Xfrm, is_refused};
 use policy::{Bucket, ChildId};
 use std::net::IpAddr;
 
@@ -58,7 +58,8 @@ impl KernelPlane {
         match way {
             Way::In if pair.inbound => return Ok(()),
             Way::In => {
-                self.door.add_sa(&pair.inbound_sa(slot.inbound_reqid))?;
+                let sa = pair.inbound_sa(slot.inbound_reqid);
+                add(&mut self.door, sa, self.offload, way)?;
                 pair.inbound = true;
             }
             Way::Out if pair.outbound.is_some() || !pair.active => return Ok(()),
@@ -69,7 +70,7 @@ impl KernelPlane {
                 }
                 let first = pair.next;
                 let sa = pair.outbound_sa(slot.outbound_reqid, first, self.mark);
-                self.door.add_sa(&sa)?;
+                add(&mut self.door, sa, self.offload, way)?;
                 pair.outbound = Some(first);
                 self.starved.remove(&child);
             }
@@ -243,6 +244,21 @@ impl KernelPlane {
             windows: windows.collect(),
         }
     }
+}
+
+/// Installs an SA: in the device that its packets use, where `offload` says so and the device can.
+fn add(door: &mut Xfrm, mut sa: Sa<'_>, offload: bool, way: Way) -> Result<(), Error> {
+    if offload {
+        sa.offload = Some(Offload {
+            interface: None,
+            inbound: way == Way::In,
+        });
+        match door.add_sa(&sa) {
+            Err(error) if is_refused(&error) => sa.offload = None,
+            added => return added,
+        }
+    }
+    door.add_sa(&sa)
 }
 
 fn sa_name(pair: &crate::plane::kernel::pair::Pair) -> (linux::xfrm::SaId, IpAddr) {
