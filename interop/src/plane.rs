@@ -50,25 +50,7 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
         scratch: scratch.path(),
         writable: &[],
     };
-    for proposal in PROPOSALS {
-        for encapsulation in ["auto", "udp"] {
-            let text = config(US, GUEST, "user", proposal, encapsulation);
-            folder::write(
-                &scratch.path().join(file("us", proposal, encapsulation)),
-                &text,
-            )?;
-            let text = config(GUEST, US, "kernel", proposal, encapsulation);
-            let path = scratch.path().join(file("guest", proposal, encapsulation));
-            folder::write(&path, &format!("{HEAD}{text}"))?;
-        }
-    }
-    let ours = config(US, GUEST, "user", OFFLOADED, "auto");
-    folder::write(&scratch.path().join(file("us", OFFLOADED, OFFLOAD)), &ours)?;
-    let kernel = "kind = \"kernel\"\n";
-    let theirs = config(GUEST, US, "kernel", OFFLOADED, "auto");
-    let theirs = theirs.replacen(kernel, &format!("{kernel}offload = true\n"), 1);
-    let path = scratch.path().join(file("guest", OFFLOADED, OFFLOAD));
-    folder::write(&path, &format!("{HEAD}{theirs}"))?;
+    configure(scratch.path())?;
     let mut table = Table::new("plane");
     let mut guest = Guest::boot(&site)?;
     guest.run(&format!("ip address add {}/24 dev eth0", GUEST[0]))?;
@@ -100,22 +82,46 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
             );
         }
     }
-    guest.run(BOND)?;
-    let mut trial = Trial {
-        guest: &mut guest,
-        place: place(),
-        proposal: OFFLOADED,
-        encapsulation: OFFLOAD,
-    };
-    let done = trial.run();
-    let offers = guest.run("dmesg | grep -c 'does not support ipsec offload'");
-    let done = done.and_then(|told| match offers {
-        Ok(offers) => Ok(format!("{told}; {} offers", offers.trim())),
-        Err(_) => Err("no SA was offered to the device".into()),
-    });
+    let done = offered(&mut guest, place());
     let what = format!("{OFFLOADED}, offered to a device that refuses");
     table.add(&what, &peer, done);
     table.finish(&folder)
+}
+
+/// Writes both sides' files for every trial.
+fn configure(scratch: &Path) -> Result<(), String> {
+    for proposal in PROPOSALS {
+        for encapsulation in ["auto", "udp"] {
+            let text = config(US, GUEST, "user", proposal, encapsulation);
+            folder::write(&scratch.join(file("us", proposal, encapsulation)), &text)?;
+            let text = config(GUEST, US, "kernel", proposal, encapsulation);
+            let path = scratch.join(file("guest", proposal, encapsulation));
+            folder::write(&path, &format!("{HEAD}{text}"))?;
+        }
+    }
+    let ours = config(US, GUEST, "user", OFFLOADED, "auto");
+    folder::write(&scratch.join(file("us", OFFLOADED, OFFLOAD)), &ours)?;
+    let kernel = "kind = \"kernel\"\n";
+    let theirs = config(GUEST, US, "kernel", OFFLOADED, "auto");
+    let theirs = theirs.replacen(kernel, &format!("{kernel}offload = true\n"), 1);
+    let path = scratch.join(file("guest", OFFLOADED, OFFLOAD));
+    folder::write(&path, &format!("{HEAD}{theirs}"))
+}
+
+/// SAs are offered to a device, which refuses, and are in the kernel then.
+fn offered(guest: &mut Guest, place: Place<'_, '_>) -> Result<String, String> {
+    guest.run(BOND)?;
+    let mut trial = Trial {
+        guest: &mut *guest,
+        place,
+        proposal: OFFLOADED,
+        encapsulation: OFFLOAD,
+    };
+    let told = trial.run()?;
+    match guest.run("dmesg | grep -c 'does not support ipsec offload'") {
+        Ok(offers) => Ok(format!("{told}; {} offers", offers.trim())),
+        Err(_) => Err("no SA was offered to the device".into()),
+    }
 }
 
 /// The device that a bare look-up of the way to us answers is asked for offload, and its port has
