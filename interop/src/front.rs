@@ -7,9 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::folder::{self, Scratch};
+use crate::gaps::{self, Probed, Series};
 use crate::guest::{Guest, Site};
 use crate::holdfast::{self, PSK};
-use crate::number;
+use crate::often;
 use crate::peers::{Foreign, StrongSwan, kernel_sas};
 use crate::scale::until;
 use crate::scale::world::{NODES, VIP, World};
@@ -22,21 +23,14 @@ const FRONT: &str = "10.63.0.20";
 const MOVES: usize = 4;
 /// Losses of the owner's power, each node in turn, after the moves.
 const CUTS: usize = 2;
-/// Pings of a probe, and the milliseconds between them.
-const PINGS: usize = 400;
-const INTERVAL: f64 = 10.0;
 /// From a probe's begin to what happens.
 const BEFORE: Duration = Duration::from_millis(800);
 /// How long the pings may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What is longer than that has not gone on but begun anew.
-const LIMIT_MS: f64 = 1_000.0;
-
 /// Moves the group and cuts its owner's power while the front end's pings go through ESP. The words
 /// say how often: `MOVES CUTS`.
 pub(crate) fn run(out: &Path, words: &[&str]) -> Result<(), String> {
-    let often = |at: usize, usual| words.get(at).map_or(Ok(usual), |word| number(word));
-    let (moves, cuts) = (often(0, MOVES)?, often(1, CUTS)?);
+    let (moves, cuts) = (often(words, 0, MOVES)?, often(words, 1, CUTS)?);
     let folder = folder::results(out, "front-end")?;
     let program = holdfast::build()?;
     let scratch = Scratch::new()?;
@@ -62,38 +56,35 @@ pub(crate) fn run(out: &Path, words: &[&str]) -> Result<(), String> {
     swan.connect(&mut guest, &connection())?;
     let before = spis(&mut guest)?;
     let mut table = Table::new("front-end");
-    let (mut lost, mut gaps) = (0, Vec::new());
+    let mut series = Series::new("planned move", PEER);
     for number in 1..=moves {
         let to = NODES[number % 2];
         let probed = probe(&mut guest, || {
             let words = ["cluster", "move", "mail", "--to", to];
             owner.command(&words).map(drop)
         });
-        note(&probed, &mut lost, &mut gaps);
-        let probed = probed.and_then(Probed::judge);
-        table.add(&format!("planned move {number}"), PEER, probed);
+        series.add(&mut table, probed);
     }
-    add(&mut table, "planned moves", &mut lost, &mut gaps);
+    series.finish(&mut table);
     // Which of the two has it: an odd number of moves has left it with the second.
     let mut index = moves % 2;
     if index == 1 {
         mem::swap(&mut owner, &mut standby);
     }
-    for number in 1..=cuts {
+    let mut series = Series::new("power cut of the owner", PEER);
+    for _ in 0..cuts {
         let probed = probe(&mut guest, || {
             world.unplug(index, true)?;
             owner.crash();
             Ok(())
         });
-        note(&probed, &mut lost, &mut gaps);
-        let probed = probed.and_then(Probed::judge);
-        table.add(&format!("the owner loses its power {number}"), PEER, probed);
+        series.add(&mut table, probed);
         world.unplug(index, false)?;
         owner = mem::replace(&mut standby, start(index)?);
         until(&mut standby, "copy is in sync")?;
         index = 1 - index;
     }
-    add(&mut table, "power cuts", &mut lost, &mut gaps);
+    series.finish(&mut table);
     let log = folder.join(swan.log());
     judge(&mut table, &log, before == spis(&mut guest)?)?;
     table.finish(&folder)
@@ -115,27 +106,6 @@ fn judge(table: &mut Table, log: &Path, same: bool) -> Result<(), String> {
         format!("{begun} IKE_SA_INIT, {rekeyed} rekeys by the survivors"),
     );
     Ok(())
-}
-
-/// Remembers what a probe found for the series.
-fn note(probed: &Result<Probed, String>, lost: &mut usize, gaps: &mut Vec<f64>) {
-    if let Ok(probed) = probed {
-        *lost += PINGS - probed.answered;
-        gaps.push(probed.gap_ms);
-    }
-}
-
-/// A row for a series, which begins anew.
-fn add(table: &mut Table, what: &str, lost: &mut usize, gaps: &mut Vec<f64>) {
-    let mut gaps = mem::take(gaps);
-    let lost = mem::take(lost);
-    gaps.sort_by(f64::total_cmp);
-    let (Some(worst), Some(median)) = (gaps.last(), gaps.get(gaps.len() / 2)) else {
-        return;
-    };
-    let (count, pings) = (gaps.len(), gaps.len() * PINGS);
-    let figure = format!("gap {median:.0} ms median, {worst:.0} ms worst; {lost} of {pings} lost");
-    table.add(&format!("{count} {what}"), PEER, Ok(figure));
 }
 
 fn rules() -> String {
@@ -174,27 +144,9 @@ fn spis(guest: &mut Guest) -> Result<Vec<String>, String> {
     }
 }
 
-/// What came of the pings around one event.
-struct Probed {
-    answered: usize,
-    gap_ms: f64,
-}
-
-impl Probed {
-    fn judge(self) -> Result<String, String> {
-        let lost = PINGS - self.answered;
-        let figure = format!("gap {:.0} ms, {lost} of {PINGS} pings lost", self.gap_ms);
-        match self.gap_ms < LIMIT_MS {
-            true => Ok(figure),
-            false => Err(figure),
-        }
-    }
-}
-
-/// Has something happen while the guest pings; the gap is the longest time between two answers.
+/// Has something happen while the guest pings.
 fn probe(guest: &mut Guest, event: impl FnOnce() -> Result<(), String>) -> Result<Probed, String> {
-    let interval = INTERVAL / 1e3;
-    let command = format!("ping -n -D -c {PINGS} -i {interval} -W 1 {VIP}");
+    let command = gaps::ping(VIP);
     guest.begin(&command)?;
     thread::sleep(BEFORE);
     let happened = event();
@@ -209,34 +161,5 @@ fn probe(guest: &mut Guest, event: impl FnOnce() -> Result<(), String>) -> Resul
         thread::sleep(Duration::from_millis(20));
     };
     happened?;
-    let times = times(&said);
-    let gap = times
-        .windows(2)
-        .map(|pair| pair[1] - pair[0])
-        .fold(0.0, f64::max);
-    Ok(Probed {
-        answered: times.len(),
-        gap_ms: gap * 1e3,
-    })
-}
-
-/// When each answer came, in seconds: `[1732577.123456] 64 bytes from ...`.
-fn times(said: &str) -> Vec<f64> {
-    let time = |line: &str| {
-        let (time, rest) = line.strip_prefix('[')?.split_once(']')?;
-        rest.contains(" bytes from ").then(|| time.parse().ok())?
-    };
-    said.lines().filter_map(time).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_pings() {
-        let said = "PING 10.63.0.100\n[10.5] 64 bytes from 10.63.0.100: icmp_seq=1\n\
-                    [10.75] 64 bytes from 10.63.0.100: icmp_seq=2\n--- statistics";
-        assert_eq!(times(said), [10.5, 10.75]);
-    }
+    Ok(Probed::read(&said))
 }

@@ -8,12 +8,14 @@ mod crowd;
 mod flood;
 mod folder;
 mod front;
+mod gaps;
 mod guest;
 mod handshakes;
 mod holdfast;
 mod host;
 mod hostile;
 mod kernel;
+mod kernel_cluster;
 mod nat;
 mod packet;
 mod peers;
@@ -47,6 +49,7 @@ cargo run --release -p interop -- VERB [--out DIR]
   all         scapy, kernel, plane, strongswan, certificates, peers, nat, hostile, tshark,
               and that 200 pairs survive a takeover
   front-end [MOVES [CUTS]]  the guest's strongSwan before a replicated cluster: gaps
+  kernel-cluster [MOVES [CUTS]]  two nodes with ESP in their guests' kernels, before us: gaps
   scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
   scale throughput  what replication costs a TCP stream
   handshakes [COUNT ...]  so many IKE SAs with us and with strongSwan: rate, CPU, memory
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         // Our end and the guest's of a TCP connection.
         ["echo-server", port] => echo_server(port),
         ["echo-client", address, port, length] => echo_client(address, port, length),
+        ["kernel-cluster", words @ ..] => alone(|| kernel_cluster::run(&out, words)),
         ["certificates"] => alone(|| strongswan::certificates::run(&out)),
         ["nat"] => alone(|| nat::run(&out)),
         ["hostile"] => alone(|| hostile::run(&out)),
@@ -112,6 +116,11 @@ fn echo_client(address: &str, port: &str, length: &str) -> Result<(), String> {
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("{text} is no number"))
+}
+
+/// How often, as a word says or as usual.
+fn often(words: &[&str], at: usize, usual: usize) -> Result<usize, String> {
+    words.get(at).map_or(Ok(usual), |word| number(word))
 }
 
 /// Runs a verb that makes namespaces, unless another one runs.

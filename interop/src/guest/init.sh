@@ -8,6 +8,8 @@ stty -echo
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
+# Programs read what they are given by this name.
+ln -sf /proc/self/fd/0 /dev/stdin
 mount -t tmpfs run /run
 mkdir -p /run/lock /run/root/lib/modules
 mount --bind "$HFI_MODULES" /run/root/lib/modules

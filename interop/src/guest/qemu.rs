@@ -46,8 +46,20 @@ pub(crate) fn command(site: &Site<'_>, init: &Path) -> Result<Command, String> {
     command
         .arg("-netdev")
         .arg(format!("tap,id=net,ifname={tap},script=no,downscript=no"))
-        .args(["-device", "virtio-net-pci,netdev=net,romfile="]);
+        .arg("-device")
+        .arg(format!(
+            "virtio-net-pci,netdev=net,romfile=,mac={}",
+            mac(tap)
+        ));
     Ok(command)
+}
+
+/// A hardware address for the guest behind a device: others on the same cable have others.
+fn mac(tap: &str) -> String {
+    let number = tap
+        .bytes()
+        .fold(0_u8, |sum, byte| sum.wrapping_mul(31) ^ byte);
+    format!("52:54:00:12:34:{number:02x}")
 }
 
 /// A folder of the host, under a tag that the guest mounts.

@@ -24,7 +24,7 @@ const NEAR: [&str; 2] = ["10.62.0.1", "10.62.0.2"];
 /// The front's ends of the cables to the members.
 const PORTS: [&str; 2] = ["n1", "n2"];
 /// The key of the heartbeats: for one machine, nowhere else.
-const CLUSTER_KEY: &str = "Jq0m5v3yZl8cX2nBf6kWgS9dRt4hPa7eUoI1uYiTxQM";
+pub(crate) const CLUSTER_KEY: &str = "Jq0m5v3yZl8cX2nBf6kWgS9dRt4hPa7eUoI1uYiTxQM";
 
 /// The namespaces.
 pub(crate) struct World {
@@ -138,7 +138,7 @@ fn cluster(certificates: &Path, takeover: &str) -> String {
 }
 
 /// Gives a member its certificate, as an operator would.
-fn certify(name: &str, scratch: &Path, folder: &Path) -> Result<(), String> {
+pub(crate) fn certify(name: &str, scratch: &Path, folder: &Path) -> Result<(), String> {
     if folder.exists() {
         return Ok(());
     }
