@@ -1,4 +1,4 @@
-//! `kernel-cluster`: two nodes that replicate, each a guest with ESP in its kernel, before our daemon.
+//! `kernel-cluster`: two nodes that replicate, guests with ESP in their kernels, before our daemon.
 
 use std::collections::HashSet;
 use std::fs;
