@@ -13,6 +13,7 @@ use webpki::anchor_from_trusted_cert;
 use crate::certificate::Certificate;
 use crate::limits;
 use crate::refusal::{Refusal, Why};
+use crate::status::{Online, Subject};
 
 pub use revocation::{BadRevocationList, RevocationList};
 
@@ -41,6 +42,7 @@ pub struct Authorities {
     lists: Vec<RevocationList>,
     usage: Usage,
     revocation: Revocation,
+    online: Option<Online>,
     digest: [u8; 32],
     key_hashes: Vec<[u8; 20]>,
 }
@@ -87,9 +89,26 @@ impl Authorities {
             lists,
             usage,
             revocation,
+            online: None,
             digest,
             key_hashes,
         })
+    }
+
+    /// The same, and the status of every peer's certificate is asked for (RFC 6960).
+    #[must_use]
+    pub fn with_online(mut self, online: Online) -> Self {
+        let required = [u8::from(online.required)];
+        let responder = online.responder.as_deref().unwrap_or_default();
+        self.digest = sha256(&[&self.digest, &required, responder.as_bytes()]);
+        self.online = Some(online);
+        self
+    }
+
+    /// What is asked online about the certificates of peers; `None` for nothing.
+    #[must_use]
+    pub fn online(&self) -> Option<&Online> {
+        self.online.as_ref()
     }
 
     /// The certificates of the authorities.
@@ -121,13 +140,30 @@ impl Authorities {
     /// # Errors
     /// [`Refusal`]: which certificate, and why.
     pub fn verify(&self, chain: &[Certificate], now: u64) -> Result<(), Refusal> {
+        self.judge(chain, now).map(drop)
+    }
+
+    /// As [`verify`](Self::verify), and whose status is to be asked for, where that is wanted. One
+    /// that is trusted by itself has nobody who could take it back.
+    ///
+    /// # Errors
+    /// [`Refusal`]: which certificate, and why.
+    pub fn judge(&self, chain: &[Certificate], now: u64) -> Result<Option<Subject>, Refusal> {
         let Some((own, others)) = chain.split_first() else {
             return Err(Refusal {
                 certificate: String::new(),
                 why: Why::Missing,
             });
         };
-        chain::verify(self, own, others, now)
+        let issuer = chain::verify(self, own, others, now)?;
+        if self.online.is_none() || self.certificates().any(|trusted| trusted == own) {
+            return Ok(None);
+        }
+        let unusable = || Refusal {
+            certificate: own.to_string(),
+            why: Why::Other("the key of its issuer cannot be read".to_owned()),
+        };
+        Subject::new(own, &issuer).map(Some).ok_or_else(unusable)
     }
 }
 

@@ -14,3 +14,15 @@ pub const ATTRIBUTES: usize = 32;
 
 /// Authorities of one peer.
 pub const AUTHORITIES: usize = 256;
+
+/// Octets of an OCSP response: one answer, and the certificates of its responder.
+pub const RESPONSE: usize = 16 * 1024;
+
+/// Octets of the URL of a responder.
+pub const RESPONDER: usize = 1024;
+
+/// Seconds by which the clock of an OCSP responder may differ from ours.
+pub const SKEW: u64 = 300;
+
+/// Seconds for which an OCSP response is believed that does not say for how long it may be.
+pub const MOMENT: u64 = 60;

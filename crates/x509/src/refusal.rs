@@ -5,6 +5,7 @@ use std::fmt;
 use crypto::signature::BadPublicKey;
 
 use crate::certificate::BadCertificate;
+use crate::status::Trouble;
 use crate::time::date;
 
 /// A refusal.
@@ -40,6 +41,10 @@ pub enum Why {
     NoRevocationList(String),
     /// The list of revocations of its issuer is too old.
     RevocationListExpired(u64),
+    /// A responder says that its issuer has revoked it, at this moment.
+    RevokedAt(String, u64),
+    /// Nobody says that it still holds, and somebody must.
+    NoStatus(Trouble),
     /// No authority that we trust vouches for it, and none of what the peer sent leads to one.
     UnknownIssuer {
         /// Whose certificate is missing.
@@ -109,6 +114,10 @@ impl fmt::Display for Why {
                 "may be revoked: the list of its issuer's revocations expired at {}; fetch it anew",
                 date(*at)
             ),
+            Why::RevokedAt(issuer, at) => {
+                write!(f, "was revoked by `{issuer}` at {}, says OCSP", date(*at))
+            }
+            Why::NoStatus(trouble) => write!(f, "may be revoked: {trouble}"),
             Why::UnknownIssuer { issuer, trusted } => {
                 write!(f, "leads to `{issuer}`, which is none of our authorities:")?;
                 let separators = std::iter::once(" ").chain(std::iter::repeat(", "));

@@ -1,5 +1,7 @@
 //! A small world of authorities and certificates for this crate's tests.
 
+pub(crate) mod responder;
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
     DistinguishedName as Name, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair,

@@ -4,37 +4,19 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{
     CertRevocationList, EndEntityCert, Error, ExpirationPolicy, ExtendedKeyUsageValidator,
     KeyPurposeIdIter, KeyUsage, RequiredEkuNotFoundContext, RevocationCheckDepth,
-    RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath, aws_lc_rs,
+    RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
 };
 
 use crate::authorities::{Authorities, Revocation, Usage};
 use crate::certificate::Certificate;
 use crate::limits;
 use crate::refusal::{Refusal, Why};
-
-/// What certificates and lists of revocations may be signed with.
-const ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
-    aws_lc_rs::ECDSA_P256_SHA256,
-    aws_lc_rs::ECDSA_P256_SHA384,
-    aws_lc_rs::ECDSA_P256_SHA512,
-    aws_lc_rs::ECDSA_P384_SHA256,
-    aws_lc_rs::ECDSA_P384_SHA384,
-    aws_lc_rs::ECDSA_P384_SHA512,
-    aws_lc_rs::ECDSA_P521_SHA256,
-    aws_lc_rs::ECDSA_P521_SHA384,
-    aws_lc_rs::ECDSA_P521_SHA512,
-    aws_lc_rs::RSA_PKCS1_2048_8192_SHA256,
-    aws_lc_rs::RSA_PKCS1_2048_8192_SHA384,
-    aws_lc_rs::RSA_PKCS1_2048_8192_SHA512,
-    aws_lc_rs::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
-    aws_lc_rs::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
-    aws_lc_rs::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
-    aws_lc_rs::ED25519,
-];
+use crate::signature::ALGORITHMS;
+use crate::status::Issuer;
 
 /// Below id-kp: serverAuth, clientAuth, ipsecIKE; and anyExtendedKeyUsage.
 const SERVER: &[usize] = &[1, 3, 6, 1, 5, 5, 7, 3, 1];
@@ -65,13 +47,13 @@ impl ExtendedKeyUsageValidator for Usage {
     }
 }
 
-/// See [`Authorities::verify`].
+/// See [`Authorities::verify`]. The answer: who signed the certificate.
 pub(crate) fn verify(
     authorities: &Authorities,
     own: &Certificate,
     others: &[Certificate],
     now: u64,
-) -> Result<(), Refusal> {
+) -> Result<Issuer, Refusal> {
     let refuse = |why| Refusal {
         certificate: own.to_string(),
         why,
@@ -133,10 +115,10 @@ pub(crate) fn verify(
                 revocation,
                 judge,
             )
-            .map(drop)
+            .map(|path| Issuer::signed(own, path.issuer_spki().to_vec()))
     });
     match (verified, objection.into_inner()) {
-        (Ok(()), _) => Ok(()),
+        (Ok(issuer), _) => Ok(issuer),
         (Err(_), Some(refusal)) => Err(refusal),
         (Err(error), None) => Err(diagnose(authorities, own, others, error)),
     }
