@@ -147,6 +147,21 @@ pub enum Command {
     /// So many seconds have passed since 1970 (UTC): certificates are judged by it. To be told at
     /// the start, and whenever the host's clock was set.
     SetClock(u64),
+    /// The answer to [`Output::AskStatus`](crate::Output::AskStatus).
+    CertificateStatus {
+        /// Of the question.
+        question: u64,
+        /// What the responder answered, or why it did not.
+        answer: Result<Vec<u8>, String>,
+    },
+    /// What a responder says of a certificate of ours, for peers that ask for it (RFC 4806), or
+    /// nothing any more. It is not judged here.
+    SetOwnStatus {
+        /// SHA-256 of the certificate.
+        certificate: [u8; 32],
+        /// The OCSP response.
+        response: Option<Vec<u8>>,
+    },
     /// The address is about to leave this host: delete every SA of it, at once, while it can still
     /// send. It takes no new SA from here on; [`Event::AddressReleased`](crate::Event) follows.
     DeleteLocalAddress {

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crypto::Secret;
+use crypto::hash::sha256;
+use policy::auth::LocalAuth;
 use policy::child::ChildTemplate;
 use policy::names::{PeerName, RuleName};
-use policy::pad::Pad;
+use policy::pad::{Pad, Peer};
 use policy::sa::Bucket;
 use policy::selector::Selectors;
 
@@ -70,6 +72,8 @@ pub struct Config {
     pub qcd_secret: Option<Arc<Secret>>,
     /// What session tickets are sealed with; without it none are granted or taken back (RFC 5723).
     pub tickets: Option<TicketKeys>,
+    /// What responders say of our own certificates, by SHA-256 of these (RFC 4806).
+    pub own_statuses: BTreeMap<[u8; 32], Vec<u8>>,
     /// A moment and the seconds that had passed then since 1970 (UTC), by which certificates are
     /// judged; without it none is accepted.
     pub clock: Option<(Instant, u64)>,
@@ -92,8 +96,18 @@ impl Config {
             childless: Duration::from_secs(60),
             qcd_secret: None,
             tickets: None,
+            own_statuses: BTreeMap::new(),
             clock: None,
         }
+    }
+
+    /// What a responder says of the certificate by which we prove ourselves to a peer.
+    pub(crate) fn own_status(&self, peer: &Peer) -> Option<&Vec<u8>> {
+        let LocalAuth::Signature(own) = &peer.auth.local else {
+            return None;
+        };
+        let certificate = own.certificates.first()?;
+        self.own_statuses.get(&sha256(&[certificate.der()]))
     }
 
     /// Seconds since 1970.

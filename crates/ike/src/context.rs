@@ -14,6 +14,7 @@ use crate::limits;
 use crate::output::Output;
 use crate::v2::message::Sealed;
 use crate::v2::nat::Path;
+use crate::v2::status::Statuses;
 
 /// ESP SPIs up to this one are reserved (RFC 4303 section 2.1).
 const RESERVED_SPI: u32 = 255;
@@ -97,6 +98,7 @@ pub(crate) struct Context<'a> {
     pub(crate) now: Instant,
     pub(crate) config: &'a Config,
     pub(crate) random: &'a mut dyn Random,
+    pub(crate) statuses: &'a Statuses,
     pub(crate) outputs: &'a mut VecDeque<Output>,
     pub(crate) registry: &'a mut Registry,
 }

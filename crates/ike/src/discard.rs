@@ -56,6 +56,8 @@ discards! {
     SyncAnswer: "the answer is not to our last attempt to synchronise message ids",
     Ticket: "the session ticket is unknown, expired or used up",
     HintIgnored: "an unprotected notification that we do not act upon",
+    StatusAwaited: "the message is here already, and waits for what OCSP says of a certificate",
+    StatusQuestions: "too many OCSP responders were asked and have not answered",
     RateLimited: "an answer was due and too many were given of late",
     KeyExchange: "the public value is not one of its group",
     Frozen: "no other member of the cluster could be told, so the IKE SA says nothing more",

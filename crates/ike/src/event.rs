@@ -10,6 +10,7 @@ use policy::proposal::{EspSuite, IkeSuite};
 use policy::sa::ChildId;
 use policy::selector::Selectors;
 use wire::ike::NotifyType;
+use x509::Trouble;
 
 use crate::error::Error;
 use crate::id::{IkeSaId, Role};
@@ -56,6 +57,14 @@ pub enum Event {
         local: SocketAddr,
         /// The peer's.
         remote: SocketAddr,
+    },
+    /// Nobody says whether a peer's certificate still holds. Where that is not demanded, the
+    /// handshake goes on.
+    StatusUnknown {
+        /// The certificate.
+        certificate: String,
+        /// Why.
+        why: Trouble,
     },
     /// An IKE SA came to be.
     IkeEstablished {
@@ -364,6 +373,10 @@ impl fmt::Display for Event {
                     "IKE SA {ike} with {peer}: an unprotected answer says {notify}"
                 )
             }
+            Event::StatusUnknown { certificate, why } => write!(
+                f,
+                "it is not known whether the certificate {certificate} still holds: {why}"
+            ),
             Event::HandshakeRedirected {
                 peer,
                 remote,

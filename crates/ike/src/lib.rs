@@ -37,7 +37,7 @@ pub use error::{
 };
 pub use event::{Doubt, Event, Reason};
 pub use id::{IkeSaId, Role};
-pub use output::{Datagram, IkeKeys, Install, Outbound, Output};
+pub use output::{AskStatus, Datagram, IkeKeys, Install, Outbound, Output};
 pub use record::{BadRecord, Directory, FindRule, Pair, Record, Recorded, Takeover};
 pub use status::{ChildState, ChildStatus, IkeState, IkeStatus};
 pub use ticket_keys::{TicketKey, TicketKeys};

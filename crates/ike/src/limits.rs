@@ -110,6 +110,22 @@ pub const RESUME_TRIES: usize = 3;
 /// Authorities that one CERTREQ names; each costs 20 octets of a message that is not fragmented.
 pub const ASKED_AUTHORITIES: usize = 32;
 
+/// How long a handshake waits for what a responder says of a certificate: less than a peer that
+/// is as patient as we are repeats its request.
+pub const STATUS_WAIT: Duration = Duration::from_secs(4);
+
+/// Questions to responders that are not answered yet.
+pub const STATUS_QUESTIONS: usize = 64;
+
+/// Certificates of which it is known whether they still hold.
+pub const STATUSES: usize = 4_096;
+
+/// Seconds in which no responder is asked for the same again, whatever came of it.
+pub const STATUS_AGAIN: u64 = 10;
+
+/// OCSP responses of one message that are looked at: one counts.
+pub const STAPLED: usize = 2;
+
 /// Octets of a datagram that this crate reads: no PSK exchange comes near it.
 pub const DATAGRAM: usize = 65_535;
 

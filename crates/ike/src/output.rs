@@ -65,6 +65,16 @@ pub struct IkeKeys {
     pub sk_ar: Secret,
 }
 
+/// A question to an OCSP responder (RFC 6960 appendix A).
+pub struct AskStatus {
+    /// Comes back with the answer.
+    pub question: u64,
+    /// The URL. An authority that we trust has vouched for it, or the policy names it.
+    pub responder: String,
+    /// The request, `application/ocsp-request`.
+    pub request: Vec<u8>,
+}
+
 /// What [`Endpoint::poll_output`](crate::Endpoint::poll_output) gives.
 pub enum Output {
     /// Send a datagram. Who sends from a port other than 500 puts the non-ESP marker before it.
@@ -116,6 +126,9 @@ pub enum Output {
         /// The SPI of its outbound SA.
         outbound_spi: u32,
     },
+    /// Ask a responder; the answer is
+    /// [`Command::CertificateStatus`](crate::Command::CertificateStatus).
+    AskStatus(Box<AskStatus>),
     /// The keys of a new IKE SA, only with `Config::export_keys`.
     Keys(Box<IkeKeys>),
     /// Something that a log, a metric or a person wants to know.

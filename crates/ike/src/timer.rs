@@ -21,6 +21,8 @@ pub enum Timer {
     Idle,
     /// The peer has been silent (RFC 7296 section 2.4).
     Liveness,
+    /// A responder has not said whether a certificate still holds (RFC 6960).
+    Status,
     /// A NAT must not forget us (RFC 3948 section 4).
     NatKeepalive,
     /// An address that leaves waits for answers to its Deletes.
@@ -38,6 +40,7 @@ impl fmt::Display for Timer {
             Timer::Lifetime => "lifetime",
             Timer::Idle => "idle",
             Timer::Liveness => "liveness",
+            Timer::Status => "certificate status",
             Timer::NatKeepalive => "NAT keepalive",
             Timer::Release => "release",
         })

@@ -37,6 +37,7 @@ pub(crate) mod selectors;
 pub(crate) mod signature;
 pub(crate) mod snapshot;
 pub(crate) mod start;
+pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod tasks;
 pub(crate) mod ticket;

@@ -102,6 +102,20 @@ pub enum Command {
     /// So many seconds have passed since 1970 (UTC): certificates are judged by it. To be told at
     /// the start, and whenever the host's clock was set.
     SetClock(u64),
+    /// The answer to [`Output::AskStatus`](crate::Output::AskStatus).
+    CertificateStatus {
+        /// Of the question.
+        question: u64,
+        /// What the responder answered, or why it did not.
+        answer: Result<Vec<u8>, String>,
+    },
+    /// What a responder says of a certificate of ours, or nothing any more (RFC 4806).
+    SetOwnStatus {
+        /// SHA-256 of the certificate.
+        certificate: [u8; 32],
+        /// The OCSP response.
+        response: Option<Vec<u8>>,
+    },
     /// The answer to [`Output::StopServices`](crate::Output::StopServices).
     ServicesStopped {
         /// The group.

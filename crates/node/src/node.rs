@@ -448,6 +448,7 @@ impl Node {
                 self.uninstalled(child);
                 Output::Remove { child, inbound_spi }
             }
+            ike::Output::AskStatus(ask) => Output::AskStatus(ask),
             ike::Output::Keys(keys) => Output::Keys(keys),
             ike::Output::Event(event) => {
                 if let ike::Event::AddressReleased { address, .. } = event {

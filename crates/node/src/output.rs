@@ -159,6 +159,9 @@ pub enum Output {
         /// The group.
         group: GroupName,
     },
+    /// Ask an OCSP responder (RFC 6960); the answer is
+    /// [`Command::CertificateStatus`](crate::Command::CertificateStatus).
+    AskStatus(Box<ike::AskStatus>),
     /// The keys of an IKE SA, only with `Config::export_keys`.
     Keys(Box<ike::IkeKeys>),
     /// Something happened.

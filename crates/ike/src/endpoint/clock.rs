@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::endpoint::effects::{released, settle};
 use crate::endpoint::handshake::failed_initiator;
+use crate::endpoint::inquiries::late;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::event::Reason;
@@ -39,7 +40,13 @@ pub(crate) fn fire(tables: &mut Tables, now: Instant) {
 }
 
 fn fire_slot(tables: &mut Tables, ike: IkeSaId, now: Instant) {
-    let Some(slot) = tables.take(ike) else { return };
+    let Some(mut slot) = tables.take(ike) else {
+        return;
+    };
+    if let Some(digest) = slot.waited(now) {
+        tables.put(ike, slot);
+        return late(tables, ike, &digest, now);
+    }
     match slot {
         Slot::InitSent(mut state) => match state.fire(&mut tables.context(now)) {
             Ok(()) => tables.put(ike, Slot::InitSent(state)),

@@ -15,6 +15,7 @@ use crate::endpoint::addresses::Leaving;
 use crate::endpoint::clock::release;
 use crate::endpoint::effects::{released, settle};
 use crate::endpoint::handshake::{abandon, failed_initiator};
+use crate::endpoint::inquiries::answered;
 use crate::endpoint::members;
 use crate::endpoint::reload::reload;
 use crate::endpoint::slot::Slot;
@@ -76,6 +77,11 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::SetTokenSecret(secret) => tables.config.qcd_secret = secret,
         Command::SetTicketKeys(keys) => tables.config.tickets = keys,
         Command::SetClock(seconds) => tables.config.clock = Some((now, seconds)),
+        Command::CertificateStatus { question, answer } => answered(tables, question, answer, now),
+        Command::SetOwnStatus {
+            certificate,
+            response,
+        } => set_own_status(tables, certificate, response),
         Command::DeleteLocalAddress { address } => leave(tables, address, now),
         Command::ForgetLocalAddress { address } => forget(tables, address, now),
         Command::Freeze { address, frozen } => {
@@ -96,6 +102,14 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::Reload { pad, rules } => reload(tables, pad, rules, now),
     }
     Ok(())
+}
+
+fn set_own_status(tables: &mut Tables, certificate: [u8; 32], response: Option<Vec<u8>>) {
+    let known = &mut tables.config.own_statuses;
+    match response {
+        Some(response) => known.insert(certificate, response),
+        None => known.remove(&certificate),
+    };
 }
 
 fn close(sa: &mut Sa) {

@@ -13,17 +13,19 @@ use crate::endpoint::handshake::failed_initiator;
 use crate::endpoint::responder::{half_open, init};
 use crate::endpoint::resumption::{not_resumed, resume};
 use crate::endpoint::slot::Slot;
+use crate::endpoint::statuses::hold;
 use crate::endpoint::tables::Tables;
 use crate::endpoint::unknown::unknown;
 use crate::endpoint::way::Way;
 use crate::event::Event;
 use crate::id::IkeSaId;
 use crate::output::{Datagram, Output};
-use crate::v2::auth_sent::Step;
+use crate::v2::auth_sent::{AuthSent, Step};
 use crate::v2::crash;
 use crate::v2::established::{self, liveness};
 use crate::v2::init_sent::InitStep;
 use crate::v2::intermediate::Onward;
+use crate::v2::message::Opened;
 use crate::v2::nat::Path;
 use crate::v2::sa::{Sa, Stage};
 use crate::v2::window::Proof;
@@ -120,12 +122,10 @@ fn dispatch(
             let Some(opened) = state.check(decoded)? else {
                 return Ok(());
             };
-            if let Some(Slot::AuthSent(state)) = tables.take(ike) {
-                let resumes = state.resumes();
-                let step = state.advance(&opened, &mut tables.context(now));
-                auth_step(tables, ike, step, resumes, way, now);
+            match tables.take(ike) {
+                Some(Slot::AuthSent(state)) => authenticated(tables, state, opened, way, now),
+                _ => Ok(()),
             }
-            Ok(())
         }
         Some(Slot::HalfOpen(_)) => half_open(tables, ike, decoded, way, now),
         Some(Slot::Refused(state)) => {
@@ -207,6 +207,30 @@ fn init_step(tables: &mut Tables, ike: IkeSaId, step: Step<InitStep>, way: Way, 
         Step::Failed { error, pending } => {
             tables.discard(ike);
             failed_initiator(tables, way.local, way.remote, error, pending, now);
+        }
+    }
+}
+
+/// The peer has answered who it is.
+///
+/// # Errors
+/// It must be asked whether its certificate still holds, and too much has been asked already.
+pub(crate) fn authenticated(
+    tables: &mut Tables,
+    state: Box<AuthSent>,
+    opened: Opened,
+    way: Way,
+    now: Instant,
+) -> Result<(), Discard> {
+    let (ike, resumes) = (state.begun().purpose.id, state.resumes());
+    match state.advance(&opened, &mut tables.context(now)) {
+        Ok(step) => {
+            auth_step(tables, ike, step, resumes, way, now);
+            Ok(())
+        }
+        Err((state, inquiry)) => {
+            let slot = Slot::AuthSent(state);
+            hold(tables, ike, slot, opened, &inquiry, now)
         }
     }
 }

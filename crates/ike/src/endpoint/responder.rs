@@ -12,6 +12,7 @@ use crate::discard::Discard;
 use crate::endpoint::effects::{doubt_older, initial_contact, settle};
 use crate::endpoint::handshake::failed;
 use crate::endpoint::slot::{Refused, Slot};
+use crate::endpoint::statuses::hold;
 use crate::endpoint::tables::Tables;
 use crate::endpoint::way::Way;
 use crate::error::{Error, Misbehaved};
@@ -159,8 +160,7 @@ pub(crate) fn half_open(
         return Ok(());
     };
     if !intermediate {
-        authenticate(tables, state, &opened, way, now);
-        return Ok(());
+        return authenticate(tables, state, opened, way, now);
     }
     let (header, back) = (&decoded.header, (way.local, way.remote));
     let left = (state.until, state.birth);
@@ -172,13 +172,16 @@ pub(crate) fn half_open(
 }
 
 /// The peer says who it is.
-fn authenticate(
+///
+/// # Errors
+/// It must be asked whether its certificate still holds, and too much has been asked already.
+pub(crate) fn authenticate(
     tables: &mut Tables,
     mut state: Box<HalfOpen>,
-    opened: &Opened,
+    opened: Opened,
     way: Way,
     now: Instant,
-) {
+) -> Result<(), Discard> {
     let (ike, left) = (state.id, (state.until, state.birth));
     let seconds = tables.config.tickets.as_ref().map(|keys| keys.seconds(now));
     // Two handshakes may have begun with one ticket: the first to prove itself has it.
@@ -189,14 +192,18 @@ fn authenticate(
         (shown.name, shown.expires)
     });
     let found = state
-        .claimed(opened)
+        .claimed(&opened)
         .map(|claimed| find(tables, &claimed, way));
     let back = (way.local, way.remote);
-    let outcome = state.advance(opened, found, back, &mut tables.context(now));
+    let outcome = state.advance(&opened, found, back, &mut tables.context(now));
+    if let Outcome::Unsettled(state, inquiry) = outcome {
+        return hold(tables, ike, Slot::HalfOpen(state), opened, &inquiry, now);
+    }
     if let (Outcome::Established(..), Some((name, expires))) = (&outcome, ticket) {
         tables.tickets.spend(name, expires);
     }
     conclude(tables, ike, outcome, left, way, now);
+    Ok(())
 }
 
 /// The handshake is over. `left` is until when its end is remembered, and when it began.
@@ -218,6 +225,7 @@ fn conclude(
                 false => doubt_older(tables, ike, birth, now),
             }
         }
+        Outcome::Unsettled(state, _) => tables.put(ike, Slot::HalfOpen(state)),
         Outcome::Refused {
             error,
             digest,

@@ -16,6 +16,7 @@ use crate::v2::intermediate::IntermediateSent;
 use crate::v2::message::Sealed;
 use crate::v2::nat::Path;
 use crate::v2::sa::{Kind, Sa, Stage};
+use crate::v2::status::Waiting;
 
 /// One SPI's state.
 pub(crate) enum Slot {
@@ -76,13 +77,46 @@ impl Slot {
         match self {
             Slot::InitSent(state) => resend(state.retransmit.due()),
             Slot::Intermediate(state) => resend(state.retransmit.due()),
-            Slot::AuthSent(state) => resend(state.retransmit.due()),
-            Slot::HalfOpen(state) => Some((state.until, Timer::Expire)),
+            Slot::AuthSent(state) => match &state.held {
+                Some(held) => Some((held.until, Timer::Status)),
+                None => resend(state.retransmit.due()),
+            },
+            Slot::HalfOpen(state) => {
+                let held = state.held.as_ref().map(|held| (held.until, Timer::Status));
+                held.into_iter().chain([(state.until, Timer::Expire)]).min()
+            }
             Slot::Refused(state) => Some((state.until, Timer::Expire)),
             Slot::Sa(sa) => {
                 let childless = clock::childless_due(sa, childless).map(|at| (at, Timer::Idle));
                 [clock::due(sa), childless].into_iter().flatten().min()
             }
+        }
+    }
+
+    /// The message of a handshake waits here.
+    pub(crate) fn hold(&mut self, held: Waiting) {
+        if let Some(place) = self.held() {
+            *place = Some(held);
+        }
+    }
+
+    /// The message that waits, if one does.
+    pub(crate) fn take_held(&mut self) -> Option<Waiting> {
+        self.held()?.take()
+    }
+
+    /// The certificate for whose status a message has waited long enough.
+    pub(crate) fn waited(&mut self, now: Instant) -> Option<[u8; 32]> {
+        let held = self.held()?.as_ref();
+        held.filter(|held| held.until <= now)
+            .map(|held| held.digest)
+    }
+
+    fn held(&mut self) -> Option<&mut Option<Waiting>> {
+        match self {
+            Slot::AuthSent(state) => Some(&mut state.held),
+            Slot::HalfOpen(state) => Some(&mut state.held),
+            _ => None,
         }
     }
 

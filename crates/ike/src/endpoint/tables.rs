@@ -25,6 +25,7 @@ use crate::limits;
 use crate::output::Output;
 use crate::v2::cookie::CookieJar;
 use crate::v2::sa::{Sa, Silence, Stage};
+use crate::v2::status::Statuses;
 
 /// Everything that an endpoint knows.
 pub(crate) struct Tables {
@@ -40,6 +41,7 @@ pub(crate) struct Tables {
     pub(crate) cookies: CookieJar,
     pub(crate) cookies_required: bool,
     pub(crate) tickets: Tickets,
+    pub(crate) statuses: Statuses,
     /// Answers to messages of unknown IKE SAs.
     pub(crate) answers: Bucket,
     /// Unprotected hints.
@@ -75,6 +77,7 @@ impl Tables {
             cookies: CookieJar::default(),
             cookies_required: false,
             tickets: Tickets::default(),
+            statuses: Statuses::default(),
             answers: Bucket::per_second(limits::UNKNOWN_SPI_ANSWERS),
             hints: Bucket::per_second(limits::HINTS),
             news: Bucket::per_second(limits::UNAUTHENTICATED_NEWS),
@@ -93,6 +96,7 @@ impl Tables {
             now,
             config: &self.config,
             random: &mut *self.random,
+            statuses: &self.statuses,
             outputs: &mut self.outputs,
             registry: &mut self.registry,
         }

@@ -10,6 +10,7 @@ use policy::ppk::Ppk;
 use wire::ike::{Decoded, ExchangeType, Flags, Header, Identification, NotifyType, Payload};
 
 use crate::command::Acquire;
+use crate::config::Config;
 use crate::context::Context;
 use crate::discard::Discard;
 use crate::error::{Error, Misbehaved, NotAuthentic, PpkRefusal};
@@ -33,6 +34,7 @@ use crate::v2::resume;
 use crate::v2::retransmit::Retransmit;
 use crate::v2::sa::{Birth, Sa, Task};
 use crate::v2::start::{announce, identification, own_identity};
+use crate::v2::status::{self, Checked, Inquiry, Waiting};
 use crate::v2::sync;
 use crate::v2::ticket::Held;
 
@@ -62,6 +64,9 @@ impl<Next> Step<Next> {
         }
     }
 }
+
+/// An answer that waits, and for what.
+pub(crate) type Unsettled = (Box<AuthSent>, Box<Inquiry>);
 
 /// What IKE_SA_INIT gave.
 pub(crate) struct Begun {
@@ -98,6 +103,8 @@ pub(crate) struct AuthSent {
     request: Sealed,
     /// The peer uses the post-quantum pre-shared key.
     uses_ppk: bool,
+    /// The answer, which waits for what OCSP says of the peer's certificate.
+    pub(crate) held: Option<Waiting>,
 }
 
 impl AuthSent {
@@ -122,6 +129,7 @@ impl AuthSent {
         let Purpose { peer, path, .. } = &begun.purpose;
         let mut payloads = vec![Payload::IdInitiator(own_id)];
         payloads.extend(proven.certificates);
+        payloads.extend(begun.own_status(ctx.config));
         payloads.extend(begun.alone.then(|| notify(NotifyType::INITIAL_CONTACT)));
         if begun.resumed.is_none() {
             payloads.extend(proof::request(&[peer]));
@@ -151,6 +159,7 @@ impl AuthSent {
             offer,
             request,
             uses_ppk: false,
+            held: None,
         })
     }
 
@@ -181,34 +190,48 @@ impl AuthSent {
     /// # Errors
     /// It is not the authenticated answer to this request.
     pub(crate) fn check(&mut self, decoded: &Decoded<'_>) -> Result<Option<Opened>, Discard> {
+        if self.held.is_some() {
+            return Err(Discard::StatusAwaited);
+        }
         self.begun.check(decoded, ExchangeType::IKE_AUTH)
     }
 
     /// The peer answered: an IKE SA comes to be, or not.
-    pub(crate) fn advance(mut self, opened: &Opened, ctx: &mut Context<'_>) -> Step<Sa> {
+    ///
+    /// # Errors
+    /// Somebody must be asked first whether the peer's certificate still holds.
+    pub(crate) fn advance(
+        mut self,
+        opened: &Opened,
+        ctx: &mut Context<'_>,
+    ) -> Result<Step<Sa>, Unsettled> {
         let contents = match &opened.payloads {
             Ok(payloads) => Contents::of(payloads).map_err(Error::Misbehaved),
             Err(why) => Err(Error::Misbehaved(Misbehaved::Malformed(*why))),
         };
-        let now = ctx.config.seconds(ctx.now);
-        let proven = contents.and_then(|contents| Ok((self.verify(&contents, now)?, contents)));
+        let proven = contents.and_then(|contents| Ok((self.verify(&contents, ctx)?, contents)));
         match proven {
-            Ok((proven, contents)) => Step::Next(Box::new(self.establish(proven, &contents, ctx))),
+            Ok((Checked::Proven(proven), contents)) => {
+                let sa = self.establish(proven, &contents, ctx);
+                Ok(Step::Next(Box::new(sa)))
+            }
+            Ok((Checked::Unsettled(inquiry), _)) => Err((Box::new(self), inquiry)),
             Err(error) => {
                 if matches!(error, Error::NotAuthentic(_)) {
                     self.complain(ctx);
                 }
-                self.fail(error, ctx)
+                Ok(self.fail(error, ctx))
             }
         }
     }
 
-    /// Who the peer proves to be, and until when. Here the keys become what they stay.
+    /// Who the peer proves to be, and until when. Here the keys become what they stay, also when
+    /// this is asked again.
     fn verify(
         &mut self,
         contents: &Contents<'_>,
-        now: Option<u64>,
-    ) -> Result<(Identity, Option<u64>), Error> {
+        ctx: &Context<'_>,
+    ) -> Result<Checked<(Identity, Option<u64>)>, Error> {
         if let (false, Some(error)) = (contents.has_auth(), contents.error()) {
             return Err(Error::Refused(error.kind));
         }
@@ -242,8 +265,11 @@ impl AuthSent {
             int_auth: &self.begun.int_auth.octets(self.begun.message_id),
             sk_p: self.begun.keys.sk_p(false),
         };
-        let until = self.begun.proof().check(&signed, contents, now)?;
-        Ok((said, until))
+        let known = (ctx.config.seconds(ctx.now), ctx.statuses);
+        Ok(match self.begun.proof().check(&signed, contents, known)? {
+            Checked::Proven(until) => Checked::Proven((said, until)),
+            Checked::Unsettled(inquiry) => Checked::Unsettled(inquiry),
+        })
     }
 
     /// Tells a peer that it is not who it must be; it holds an IKE SA already (section 2.21.2).
@@ -413,6 +439,15 @@ impl Begun {
             said.extend(ppk::without(prove(&self.keys)?.auth));
         }
         Ok((proven, said))
+    }
+
+    /// What a responder says of our certificate, if the peer asks for it. Who resumes has proved
+    /// itself before.
+    fn own_status(&self, config: &Config) -> Option<Payload> {
+        let decoded = wire::ike::decode(&self.peer_message).ok()?;
+        let contents = Contents::of(&decoded.payloads).ok()?;
+        let staple = status::staple(&self.purpose.peer, config, &contents);
+        staple.filter(|_| self.resumed.is_none())
     }
 
     fn proof(&self) -> Proof<'_> {

@@ -1,14 +1,14 @@
 //! The payloads of a message by their kinds, each at most once (RFC 7296 appendix C).
 
 use wire::ike::{
-    AuthPayload, Cert, Delete, Identification, KePayload, Notify, NotifyType, Payload, PayloadType,
-    SaPayload, TrafficSelectors, unsupported_critical,
+    AuthPayload, Cert, CertReq, Delete, Identification, KePayload, Notify, NotifyType, Payload,
+    PayloadType, SaPayload, TrafficSelectors, unsupported_critical,
 };
 
 use crate::error::Misbehaved;
 
-/// What a message holds. Notifications, deletes and certificates may come more than
-/// once, the rest may not.
+/// What a message holds. Notifications, deletes, certificates and requests for them may come more
+/// than once, the rest may not.
 #[derive(Clone, Default)]
 pub(crate) struct Contents<'a> {
     sa: Option<&'a SaPayload>,
@@ -18,6 +18,7 @@ pub(crate) struct Contents<'a> {
     id_responder: Option<&'a Identification>,
     auth: Option<&'a AuthPayload>,
     certificates: Vec<&'a Cert>,
+    requests: Vec<&'a CertReq>,
     ts_initiator: Option<&'a TrafficSelectors>,
     ts_responder: Option<&'a TrafficSelectors>,
     notifies: Vec<&'a Notify>,
@@ -46,6 +47,10 @@ impl<'a> Contents<'a> {
                 Payload::TsResponder(body) => contents.ts_responder.replace(body).is_some(),
                 Payload::Cert(body) => {
                     contents.certificates.push(body);
+                    false
+                }
+                Payload::CertReq(body) => {
+                    contents.requests.push(body);
                     false
                 }
                 Payload::Notify(body) => {
@@ -101,6 +106,11 @@ impl<'a> Contents<'a> {
 
     pub(crate) fn certificates(&self) -> &[&'a Cert] {
         &self.certificates
+    }
+
+    /// What the peer asks of ours (CERTREQ).
+    pub(crate) fn requests(&self) -> &[&'a CertReq] {
+        &self.requests
     }
 
     /// The same, with another AUTH payload.

@@ -37,6 +37,7 @@ use crate::v2::resume::{self, Shown};
 use crate::v2::rounds::{Between, Rounds};
 use crate::v2::sa::{Birth, Sa};
 use crate::v2::start::{announce, identification, own_identity};
+use crate::v2::status::{self, Checked, Inquiry, Waiting};
 use crate::v2::sync;
 
 /// The Diffie-Hellman exchange is finished when IKE_AUTH arrives and not before, so that a flood
@@ -77,6 +78,8 @@ pub(crate) struct HalfOpen {
     pub(crate) fragments: Fragments,
     /// As configured for the peer of this address.
     pub(crate) fragment_size: Option<u16>,
+    /// IKE_AUTH, which waits for what OCSP says of the peer's certificate.
+    pub(crate) held: Option<Waiting>,
 }
 
 /// An authentic message of the exchange that is due.
@@ -95,6 +98,8 @@ pub(crate) enum Due {
 pub(crate) enum Outcome {
     /// An IKE SA. The flag: the peer says that it holds no other with us.
     Established(Box<Sa>, bool),
+    /// Somebody must be asked first whether the peer's certificate still holds.
+    Unsettled(Box<HalfOpen>, Box<Inquiry>),
     /// None. The answer is given again if it is asked for again.
     Refused {
         error: Error,
@@ -172,6 +177,9 @@ impl HalfOpen {
         }
         if let Some(answer) = self.rounds.again(decoded)? {
             return Ok(Due::Repeated(answer.clone()));
+        }
+        if self.held.is_some() {
+            return Err(Discard::StatusAwaited);
         }
         let exchange = self.rounds.exchange();
         if header.exchange != exchange {
@@ -264,11 +272,16 @@ impl HalfOpen {
                 answer: Vec::new(),
             };
         };
-        let now = ctx.config.seconds(ctx.now);
         let proven = contents
-            .and_then(|contents| Ok((self.verify(&keys, &contents, found, now)?, contents)));
+            .and_then(|contents| Ok((self.verify(&keys, &contents, found, ctx)?, contents)));
         match proven {
-            Ok((proven, contents)) => self.establish(keys, proven, &contents, digest, ctx),
+            Ok((Checked::Proven(proven), contents)) => {
+                self.establish(keys, proven, &contents, digest, ctx)
+            }
+            Ok((Checked::Unsettled(inquiry), _)) => {
+                self.secret = Secrets::Ready(keys);
+                Outcome::Unsettled(Box::new(self), inquiry)
+            }
             Err(error) => refused(&mut keys, &self.header(), &self.path, error, digest, ctx),
         }
     }
@@ -299,8 +312,8 @@ impl HalfOpen {
         keys: &Keys,
         contents: &Contents<'_>,
         found: Found,
-        now: Option<u64>,
-    ) -> Result<Proven, Error> {
+        ctx: &Context<'_>,
+    ) -> Result<Checked<Proven>, Error> {
         let id = contents.id_initiator().map_err(Error::Misbehaved)?;
         let remote_id = Identity::from_wire(id.kind, &id.data);
         let not_authentic = Error::NotAuthentic;
@@ -326,18 +339,22 @@ impl HalfOpen {
             int_auth: &self.int_auth(),
             sk_p: mixed.as_ref().unwrap_or(keys).sk_p(true),
         };
-        let until = self.proof(&peer).check(&signed, contents, now)?;
+        let known = (ctx.config.seconds(ctx.now), ctx.statuses);
+        let until = match self.proof(&peer).check(&signed, contents, known)? {
+            Checked::Proven(until) => until,
+            Checked::Unsettled(inquiry) => return Ok(Checked::Unsettled(inquiry)),
+        };
         self.permits(&peer)?;
         if let Some(shown) = &self.shown {
             let ours = own_identity(&peer.local_id, self.path.local.ip());
             shown.fits(&peer, &remote_id, &ours)?;
         }
-        Ok(Proven {
+        Ok(Checked::Proven(Proven {
             peer,
             remote_id,
             until,
             mixed,
-        })
+        }))
     }
 
     /// Who resumes has mixed the key in already.
@@ -395,6 +412,7 @@ impl HalfOpen {
         };
         let mut payloads = vec![Payload::IdResponder(own_id)];
         payloads.extend(proven.certificates);
+        payloads.extend(status::staple(&peer, ctx.config, contents));
         payloads.push(proven.auth);
         payloads.extend(uses_ppk.then(|| notify(NotifyType::PPK_IDENTITY)));
         let birth = Birth {

@@ -271,6 +271,7 @@ impl<'a> InitRequest<'a> {
             shown,
             fragments: Fragments::new(features.fragmentation),
             fragment_size: peer.ike.fragment_size,
+            held: None,
         })
     }
 }

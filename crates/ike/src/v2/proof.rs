@@ -19,6 +19,7 @@ use crate::limits;
 use crate::v2::auth::{self, Credential, Signed};
 use crate::v2::contents::Contents;
 use crate::v2::signature;
+use crate::v2::status::{self, Checked, Statuses};
 
 /// What both sides agreed to prove themselves by.
 #[derive(Clone, Copy)]
@@ -67,8 +68,8 @@ impl Proof<'_> {
         })
     }
 
-    /// Checks the peer's proof at a time, in seconds since 1970. What it proved holds until the
-    /// moment that comes back, if any.
+    /// Checks the peer's proof at a time, in seconds since 1970, with what is known of
+    /// certificates. What it proved holds until the moment that comes back, if any.
     ///
     /// # Errors
     /// [`Error::NotAuthentic`].
@@ -76,8 +77,8 @@ impl Proof<'_> {
         &self,
         signed: &Signed<'_>,
         contents: &Contents<'_>,
-        now: Option<u64>,
-    ) -> Result<Option<u64>, Error> {
+        (now, statuses): (Option<u64>, &Statuses),
+    ) -> Result<Checked<Option<u64>>, Error> {
         let auth = contents.auth().map_err(Error::Misbehaved)?;
         let said = Identity::from_wire(signed.id.kind, &signed.id.data);
         let checked = match &self.peer.auth.remote {
@@ -85,11 +86,13 @@ impl Proof<'_> {
             RemoteAuth::Psk(key) => self.check_mac(Credential::Psk(key), signed, auth, &said),
             _ if auth.method == AUTH_METHOD_SHARED_KEY => Err(self.wrong_method(auth.method)),
             RemoteAuth::Certificate(authorities) => {
-                self.check_certificate(authorities, signed, contents, &said, now)
+                let checked =
+                    self.check_certificate(authorities, signed, contents, &said, (now, statuses));
+                return checked.map_err(Error::NotAuthentic);
             }
             RemoteAuth::PublicKey(keys) => self.check_key(keys, signed, contents, &said),
         };
-        checked.map_err(Error::NotAuthentic)
+        checked.map(Checked::Proven).map_err(Error::NotAuthentic)
     }
 
     fn wrong_method(&self, theirs: u8) -> NotAuthentic {
@@ -123,8 +126,8 @@ impl Proof<'_> {
         signed: &Signed<'_>,
         contents: &Contents<'_>,
         said: &Identity,
-        now: Option<u64>,
-    ) -> Result<Option<u64>, NotAuthentic> {
+        (now, statuses): (Option<u64>, &Statuses),
+    ) -> Result<Checked<Option<u64>>, NotAuthentic> {
         let refused = |refusal| NotAuthentic::Certificate(Box::new(refusal));
         let chain = chain(contents).map_err(|why| {
             let certificate = String::new();
@@ -141,14 +144,28 @@ impl Proof<'_> {
         let key = own.key().map_err(|why| refuse(Why::Key(why.clone())))?;
         self.check_signature(&[key], signed, contents, said)?;
         let now = now.ok_or_else(|| refuse(Why::NoClock))?;
-        authorities.verify(&chain, now).map_err(refused)?;
+        let subject = authorities.judge(&chain, now).map_err(refused)?;
         let id = signed.id;
         // A key ID counts only where it was written down: anybody could have invented it.
         let nobody = matches!(said, Identity::KeyId(_)) && self.peer.remote_id != *said;
         let kind = if nobody { 0 } else { id.kind };
         own.check_identity(kind, &id.data, &said.to_string())
             .map_err(refused)?;
-        Ok(Some(own.not_after()))
+        // Nobody is asked about a certificate before all else about it is right.
+        let known = match subject.zip(authorities.online()) {
+            None => Checked::Proven(None),
+            Some((subject, online)) => {
+                let known = statuses.judge(subject, online, contents, now);
+                known.map_err(refuse)?
+            }
+        };
+        Ok(match known {
+            Checked::Proven(until) => {
+                let end = own.not_after();
+                Checked::Proven(Some(until.map_or(end, |until| until.min(end))))
+            }
+            unsettled => unsettled,
+        })
     }
 
     fn check_key(
@@ -236,10 +253,13 @@ fn certificates(own: &OwnKey) -> Vec<Payload> {
 /// Which certificates we ask of a peer: CERTREQ (RFC 7296 section 3.7, RFC 7670 section 3).
 pub(crate) fn request(peers: &[&Peer]) -> Vec<Payload> {
     let mut hashes: Vec<[u8; 20]> = Vec::new();
-    let mut raw = false;
+    let (mut raw, mut online) = (false, false);
     for peer in peers {
         match &peer.auth.remote {
-            RemoteAuth::Certificate(authorities) => hashes.extend(authorities.key_hashes()),
+            RemoteAuth::Certificate(authorities) => {
+                hashes.extend(authorities.key_hashes());
+                online |= authorities.online().is_some();
+            }
             RemoteAuth::PublicKey(_) => raw = true,
             RemoteAuth::Psk(_) => {}
         }
@@ -255,7 +275,8 @@ pub(crate) fn request(peers: &[&Peer]) -> Vec<Payload> {
         encoding: CERT_RAW_PUBLIC_KEY,
         authorities: Vec::new(),
     });
-    x509.into_iter().chain(raw).map(Payload::CertReq).collect()
+    let requests = x509.into_iter().chain(raw).map(Payload::CertReq);
+    requests.chain(online.then(status::request)).collect()
 }
 
 /// What an initiator's first message says of signatures.

@@ -13,10 +13,10 @@ use rcgen::{
     IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
     date_time_ymd,
 };
-use x509::{Authorities, Certificate, Revocation, RevocationList, Usage};
+use x509::{Authorities, Certificate, Online, Revocation, RevocationList, Usage};
 
 /// 2026-06-01T00:00:00Z, in the middle of every certificate's life here.
-const NOW: u64 = 1_780_272_000;
+pub(crate) const NOW: u64 = 1_780_272_000;
 const INIT: u8 = 34;
 const AUTH: u8 = 35;
 const RESUME: u8 = 38;
@@ -49,16 +49,16 @@ fn read(der: &[u8]) -> Certificate {
 }
 
 /// A root, an authority below it, and a certificate for each host: `a.example`, `b.example`.
-struct World {
+pub(crate) struct World {
     root: Issuer,
-    middle: Issuer,
-    own: [Arc<Credential>; 2],
+    pub(crate) middle: Issuer,
+    pub(crate) own: [Arc<Credential>; 2],
     /// The private key of A and of B.
     keys: Vec<Vec<u8>>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         World::with(&rcgen::PKCS_ECDSA_P256_SHA256)
     }
 
@@ -100,12 +100,33 @@ impl World {
         }
     }
 
+    /// Another certificate for A, with another key.
+    pub(crate) fn another(&self) -> Arc<Credential> {
+        let mut params = params("a.example");
+        params.subject_alt_names = vec![SanType::DnsName("a.example".try_into().unwrap())];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.middle).unwrap();
+        let key = PrivateKey::from_der(&Secret::from_slice(key.serialized_der())).unwrap();
+        Arc::new(Credential {
+            key,
+            certificates: vec![read(certificate.der()), read(self.middle.der())],
+            pkcs1: false,
+        })
+    }
+
+    /// The root, and what is asked online.
+    pub(crate) fn asks(&self, online: Online) -> RemoteAuth {
+        let roots = vec![read(self.root.der())];
+        let trusted = Authorities::new(roots, Vec::new(), Usage::Ipsec, Revocation::Strict);
+        RemoteAuth::Certificate(Arc::new(trusted.unwrap().with_online(online)))
+    }
+
     fn trusts(&self, lists: Vec<RevocationList>) -> RemoteAuth {
         trust(&self.root, lists)
     }
 
     /// Both by certificate, with the subject as identity.
-    fn setup(&self) -> Setup {
+    pub(crate) fn setup(&self) -> Setup {
         let auth = |index: usize| Auth {
             local: LocalAuth::Signature(Arc::clone(&self.own[index])),
             remote: self.trusts(Vec::new()),
@@ -152,7 +173,7 @@ fn trust(root: &Issuer, lists: Vec<RevocationList>) -> RemoteAuth {
 }
 
 /// Tells both hosts the time, and lets A call B.
-fn call(setup: &Setup, seconds: u64) -> Pair {
+pub(crate) fn call(setup: &Setup, seconds: u64) -> Pair {
     let mut pair = setup.pair();
     for host in [A, B] {
         pair.command(host, Command::SetClock(seconds));
@@ -163,7 +184,7 @@ fn call(setup: &Setup, seconds: u64) -> Pair {
 }
 
 /// Why the handshake failed at a host.
-fn reason(pair: &Pair, host: usize) -> String {
+pub(crate) fn reason(pair: &Pair, host: usize) -> String {
     let failed = |event: &Event| {
         matches!(
             event,

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crypto::{Random, Secret, SeededRandom};
 use ike::{
-    Acquire, ChildRule, Command, Config, Datagram, Directory, Endpoint, Event, IkeSaId, IkeState,
-    IkeStatus, Outbound, Output, Record, Takeover, Timer, Usage,
+    Acquire, AskStatus, ChildRule, Command, Config, Datagram, Directory, Endpoint, Event, IkeSaId,
+    IkeState, IkeStatus, Outbound, Output, Record, Takeover, Timer, Usage,
 };
 use policy::auth::Auth;
 use policy::child::ChildTemplate;
@@ -126,6 +126,7 @@ impl Setup {
             keys: 0,
             keepalives: Vec::new(),
             skips: Vec::new(),
+            asked: Vec::new(),
             wait: None,
         }
     }
@@ -181,6 +182,8 @@ pub(crate) struct Host {
     pub(crate) keepalives: Vec<Duration>,
     /// What the outbound SAs left out.
     pub(crate) skips: Vec<(ChildId, u64)>,
+    /// Questions to OCSP responders, which nobody has answered yet.
+    pub(crate) asked: Vec<AskStatus>,
     pub(crate) wait: Option<(Instant, Timer)>,
 }
 
@@ -484,6 +487,7 @@ impl Pair {
                 }
                 host.events.push((elapsed, event));
             }
+            Output::AskStatus(ask) => host.asked.push(*ask),
             Output::Keys(_) => host.keys += 1,
             Output::Keepalive { .. } => host.keepalives.push(elapsed),
             Output::Transmit { .. } | Output::Wait(_) => unreachable!("handled by drain"),

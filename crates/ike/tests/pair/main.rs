@@ -14,6 +14,7 @@ mod ladder;
 mod multiple;
 mod nat;
 mod network;
+mod ocsp;
 mod ppk;
 mod redirect;
 mod rekey;

@@ -27,6 +27,21 @@ impl Node {
                 self.tell_ike(ike::Command::SetClock(seconds), now);
                 Ok(())
             }
+            Command::CertificateStatus { question, answer } => {
+                self.tell_ike(ike::Command::CertificateStatus { question, answer }, now);
+                Ok(())
+            }
+            Command::SetOwnStatus {
+                certificate,
+                response,
+            } => {
+                let command = ike::Command::SetOwnStatus {
+                    certificate,
+                    response,
+                };
+                self.tell_ike(command, now);
+                Ok(())
+            }
             Command::Initiate { rule } => self.initiate(&rule, now),
             Command::RekeyRule(rule) => self.each_child(&rule, now, ike::Command::RekeyChild),
             Command::DeleteRule(rule) => self.each_child(&rule, now, ike::Command::DeleteChild),

@@ -30,6 +30,7 @@ use crate::v2::message;
 use crate::v2::nat::Nat;
 use crate::v2::pair::PairKeys;
 use crate::v2::sa::{Birth, Effect, Stage, Task};
+use crate::v2::status::Statuses;
 
 const SPIS: Spis = Spis {
     initiator: 1,
@@ -102,6 +103,7 @@ impl Bench {
             now,
             config: &config,
             random: &mut random,
+            statuses: &Statuses::default(),
             outputs: &mut outputs,
             registry: &mut registry,
         };
@@ -123,6 +125,7 @@ impl Bench {
             now: self.now,
             config: &self.config,
             random: &mut self.random,
+            statuses: &Statuses::default(),
             outputs: &mut self.outputs,
             registry: &mut self.registry,
         };
