@@ -189,6 +189,9 @@ impl Authority {
             let name = identity.alternative_name()?;
             parameters.subject_alt_names.push(name);
         }
+        if let Some(responder) = request.responder {
+            parameters.custom_extensions.push(responder.extension()?);
+        }
         let key = request.key.generate()?;
         let signed = parameters.signed_by(&*key, &self.issuer()?);
         let certificate = signed.map_err(Error::making)?;

@@ -16,6 +16,7 @@ pub mod limits;
 mod p12;
 mod paper;
 mod request;
+mod responder;
 mod serial;
 mod show;
 #[cfg(test)]
@@ -30,5 +31,6 @@ pub use identity::Identity;
 pub use key::KeyKind;
 pub use p12::Bundle;
 pub use request::{Issued, Request, Usage};
+pub use responder::Responder;
 pub use serial::Serial;
 pub use show::{Shown, Value, show};

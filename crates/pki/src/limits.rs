@@ -35,6 +35,9 @@ pub(crate) const MAX_NAME: usize = 64;
 /// Most identities of one certificate: nobody reads more.
 pub const MAX_IDENTITIES: usize = 64;
 
+/// The longest URL of an OCSP responder, in bytes: what Holdfast reads of it.
+pub(crate) const MAX_URL: usize = 1024;
+
 /// The length of a serial number in bytes: 127 random bits and a first one that keeps it positive
 /// (RFC 5280 section 4.1.2.2 allows 20).
 pub(crate) const SERIAL: usize = 16;

@@ -2,6 +2,7 @@
 
 use crate::identity::Identity;
 use crate::key::KeyKind;
+use crate::responder::Responder;
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair};
 use rustls_pki_types::CertificateDer;
 use std::fmt;
@@ -57,6 +58,8 @@ pub struct Request<'a> {
     pub lifetime: Duration,
     /// The extended key usage; none where this is empty.
     pub usages: &'a [Usage],
+    /// The OCSP responder that it names.
+    pub responder: Option<&'a Responder>,
 }
 
 impl Request<'_> {

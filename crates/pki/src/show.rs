@@ -94,6 +94,10 @@ fn certificate_shown(certificate: &X509Certificate<'_>, now: u64) -> Shown {
     );
     fields.life(from, until, now);
     fields.many("usage", fields::usages(certificate));
+    let responders = fields::responders(certificate);
+    if !responders.is_empty() {
+        fields.many("ocsp", responders);
+    }
     let mut notes = Notes::default();
     let life = Life { from, until, now };
     match authority {

@@ -67,6 +67,7 @@ fn request<'a>(name: &'a str, identities: &'a [Identity]) -> Request<'a> {
         key: KeyKind::EcdsaP256,
         lifetime: limits::LIFETIME,
         usages: &[],
+        responder: None,
     }
 }
 

@@ -74,6 +74,9 @@ pub(crate) struct CertificateOptions {
     /// (may be repeated; ipsec-ike is always among them)
     #[arg(long, value_name = "USAGE")]
     pub(crate) usage: Vec<pki::Usage>,
+    /// Name an OCSP responder, http://HOST/PATH, who can say whether it still holds
+    #[arg(long, value_name = "URL")]
+    pub(crate) ocsp: Option<pki::Responder>,
     /// Where the files are put; the authority's folder when not given
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -114,6 +114,7 @@ fn certificate(
         key: options.key.key,
         lifetime: options.days,
         usages: &options.usage,
+        responder: options.ocsp.as_ref(),
     };
     let bundle = options
         .password_file

@@ -54,6 +54,7 @@ impl Authority {
             key: KeyKind::EcdsaP256,
             lifetime: VALIDITY,
             usages: &[Usage::ServerAuth, Usage::ClientAuth],
+            responder: None,
         };
         let issued = self.0.issue(&request, now)?;
         let parts = [

@@ -3,7 +3,7 @@
 use crate::error::moment;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
@@ -115,6 +115,26 @@ pub(crate) fn usages(certificate: &X509Certificate<'_>) -> Vec<String> {
     );
     found
 }
+
+/// Who can say whether a certificate still holds (authorityInfoAccess, RFC 5280 section 4.2.2.1).
+pub(crate) fn responders(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let extensions = certificate.extensions().iter();
+    let described = extensions.filter_map(|one| match one.parsed_extension() {
+        ParsedExtension::AuthorityInfoAccess(access) => Some(&access.accessdescs),
+        _ => None,
+    });
+    let ocsp = described
+        .flatten()
+        .filter(|one| one.access_method.to_id_string() == OCSP);
+    let uris = ocsp.filter_map(|one| match one.access_location {
+        GeneralName::URI(uri) => Some(uri.escape_debug().to_string()),
+        _ => None,
+    });
+    uris.collect()
+}
+
+/// id-ad-ocsp.
+const OCSP: &str = "1.3.6.1.5.5.7.48.1";
 
 /// id-kp-ipsecIKE (RFC 4945 section 5.1.3.12).
 pub(crate) const IPSEC_IKE: &str = "1.3.6.1.5.5.7.3.17";

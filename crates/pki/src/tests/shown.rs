@@ -29,6 +29,7 @@ fn certificates_lists_and_keys_are_shown() {
     let ids = identities();
     let asked = crate::Request {
         usages: &[Usage::IpsecIke],
+        responder: Some(&"http://ocsp.example.org:8080/a".parse().unwrap()),
         ..request("mail", &ids)
     };
     let made = make(&authority, &ca, &asked, None).unwrap();
@@ -49,6 +50,8 @@ fn certificates_lists_and_keys_are_shown() {
         .map(str::to_owned)
         .to_vec();
     assert_eq!(*field(&shown, "usage"), Value::Many(usage));
+    let ocsp = vec!["http://ocsp.example.org:8080/a".to_owned()];
+    assert_eq!(*field(&shown, "ocsp"), Value::Many(ocsp));
     let serial = authority.serial_of(&made.certificate).unwrap();
     is(&shown, "serial", &serial.to_string());
     let shown = one(&ca.join("ca.pem"), now);
