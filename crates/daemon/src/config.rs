@@ -31,8 +31,8 @@ pub use diagnostic::{Diagnostic, Report, Severity};
 pub use diff::{Changes, diff};
 pub use key::{ReadFile, Secrecy};
 pub use settings::{
-    ClusterGroup, ClusterNode, ClusterSettings, Config, NodeSettings, PlaneKind, PlaneSettings,
-    ServiceCommand, Takeover, WitnessSettings,
+    ClusterGroup, ClusterNode, ClusterSettings, Config, NodeSettings, OwnStatus, PlaneKind,
+    PlaneSettings, ServiceCommand, Takeover, WitnessSettings,
 };
 
 /// Longest policy file in bytes; far more than anybody writes.
@@ -153,6 +153,7 @@ fn read(
         read_file,
         open,
         now,
+        own_statuses: Vec::new(),
     };
     let mut peers = Vec::new();
     for table in root.tables(problems, "peer", "[[peer]]") {
@@ -177,6 +178,7 @@ fn read(
     if wants_cluster && cluster.is_none() {
         return None;
     }
+    let own_statuses = keys.own_statuses;
     let pad = Pad::new(peers.into_iter().map(|read| read.peer).collect());
     let rules = rules.into_iter().map(|read| read.rule).collect();
     Some(Config {
@@ -184,6 +186,7 @@ fn read(
         plane,
         pad,
         rules,
+        own_statuses,
         cluster,
     })
 }

@@ -20,6 +20,7 @@ mod history;
 mod key_log;
 mod links;
 mod log;
+mod ocsp;
 mod options;
 mod plane;
 mod random;
@@ -27,6 +28,7 @@ mod recovery;
 mod run;
 mod setup;
 mod status;
+mod url;
 mod watch;
 mod witnesses;
 

@@ -16,6 +16,7 @@ use crate::history::History;
 use crate::key_log::KeyLog;
 use crate::links;
 use crate::log::Log;
+use crate::ocsp::{OwnStatuses, Responders, Told};
 use crate::options::Options;
 use crate::plane::{self, Choice, DataPlane, Mailbox, Opened, Report};
 use crate::random::OsRandom;
@@ -65,6 +66,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         let clustered = config.cluster.is_some();
         let (mut daemon, inputs) = Daemon::start(options, config, log)?;
         daemon.tell_time(Instant::now());
+        daemon.tell_own_statuses(Instant::now());
         if clustered && let Err(error) = linux::process::run_first() {
             let text = format!(
                 "this thread runs at ordinary priority ({error}): on a busy host heartbeats may \
@@ -101,6 +103,8 @@ pub(crate) struct Daemon {
     netlink: Netlink,
     keys: Option<KeyLog>,
     recovery: Recovery,
+    responders: Responders,
+    own_statuses: OwnStatuses,
     guard: Option<Guard>,
     guard_ends: Option<mpsc::Sender<String>>,
     log: Log,
@@ -120,6 +124,8 @@ struct Inputs {
     links: Option<Inbox>,
     witness: Option<mpsc::Receiver<witness::News>>,
     services: mpsc::Receiver<Done>,
+    /// What OCSP responders answered.
+    statuses: mpsc::UnboundedReceiver<Told>,
     /// Guards that have ended.
     guards: mpsc::Receiver<String>,
     questions: mpsc::Receiver<Question>,
@@ -167,6 +173,7 @@ impl Daemon {
         let settings = setup::node(&config, keys.is_some(), recovery.all())?;
         let node = open_node(settings, &addresses, began)?;
         let (question, questions) = mpsc::channel(64);
+        let (responders, statuses) = Responders::new(config.plane.mark);
         let mut daemon = Self {
             options: options.clone(),
             configured: began,
@@ -184,6 +191,8 @@ impl Daemon {
             netlink,
             keys,
             recovery,
+            responders,
+            own_statuses: OwnStatuses::new(&options.config, &config.own_statuses),
             guard: None,
             guard_ends: None,
             log,
@@ -204,6 +213,7 @@ impl Daemon {
             links: inbox,
             witness: witness_news,
             services,
+            statuses,
             guards,
             questions,
             addresses: watch(monitor).map_err(Error::Runtime)?,
@@ -257,6 +267,7 @@ impl Daemon {
                 },
                 () = self.mailbox.filled() => self.read_mail(MAIL),
                 Some(done) = inputs.services.recv() => self.service_done(done),
+                Some(told) = inputs.statuses.recv() => self.status_answered(told),
                 Some(text) = inputs.guards.recv() => self.guard_ended(&text),
                 Some(applied) = inputs.filter.recv() => self.filter_applied(&applied),
                 changed = inputs.addresses.readable_mut() => self.addresses_changed(changed),

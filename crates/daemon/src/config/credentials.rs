@@ -3,6 +3,7 @@
 
 mod certificate;
 mod files;
+mod online;
 mod watch;
 
 use std::sync::Arc;
@@ -69,6 +70,15 @@ const USES: &[Use] = &[
     }),
     ("tls_certificates", "certificate", |_, theirs| {
         theirs == Method::Certificate
+    }),
+    ("ocsp", "certificate", |_, theirs| {
+        theirs == Method::Certificate
+    }),
+    ("ocsp_responder", "certificate", |_, theirs| {
+        theirs == Method::Certificate
+    }),
+    ("ocsp_response", "certificate", |ours, _| {
+        ours == Method::Certificate
     }),
     ("public_key", "public_key", |_, theirs| {
         theirs == Method::PublicKey

@@ -5,6 +5,7 @@ use policy::psk::{self, WeakPsk};
 
 use crate::config::diagnostic::{Problems, Span};
 use crate::config::section::{Bad, Section};
+use crate::config::settings::OwnStatus;
 use crate::config::value;
 
 /// Whether a file may be read by others than its owner.
@@ -27,6 +28,8 @@ pub(crate) struct Keys<'a> {
     pub(crate) open: bool,
     /// Seconds since 1970, by which certificates are judged.
     pub(crate) now: u64,
+    /// Files with what responders say of our own certificates, as they are found.
+    pub(crate) own_statuses: Vec<OwnStatus>,
 }
 
 /// Longest key in bytes; more adds nothing.

@@ -19,8 +19,19 @@ pub struct Config {
     pub pad: Pad,
     /// What happens to traffic.
     pub rules: Vec<Rule>,
+    /// What responders say of our own certificates (RFC 4806).
+    pub own_statuses: Vec<OwnStatus>,
     /// The cluster that this node is in, if it is in one.
     pub cluster: Option<ClusterSettings>,
+}
+
+/// The file with an OCSP response for a certificate of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnStatus {
+    /// As the policy file names it: sought beside it.
+    pub file: PathBuf,
+    /// SHA-256 of the certificate.
+    pub certificate: [u8; 32],
 }
 
 /// `[node]`.

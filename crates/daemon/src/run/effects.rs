@@ -75,6 +75,7 @@ impl Daemon {
                 let _ = self.node.handle_command(command, Instant::now());
                 self.read_addresses();
             }
+            Output::AskStatus(ask) => self.responders.ask(*ask),
             Output::Keys(keys) => {
                 if let Some(log) = &mut self.keys {
                     log.ike(&keys);
@@ -188,7 +189,11 @@ impl Daemon {
                 self.not_protected(rule, vec![AddressRange::host(*remote)]);
                 self.log.failure("ike", &event.to_string());
             }
-            Event::Ike(IkeEvent::HandshakeFailed { .. } | IkeEvent::ChildFailed { .. }) => {
+            Event::Ike(
+                IkeEvent::HandshakeFailed { .. }
+                | IkeEvent::ChildFailed { .. }
+                | IkeEvent::StatusUnknown { .. },
+            ) => {
                 self.log.failure("ike", &event.to_string());
             }
             Event::Ike(_) => self.log.tell("ike", event),

@@ -5,6 +5,7 @@ use crate::clock;
 use crate::error::Error;
 use crate::groups::{Done, Groups, What};
 use crate::heartbeat::Heartbeat;
+use crate::ocsp;
 use crate::plane::{Closed, Report};
 use crate::recovery::Recovery;
 use crate::run::Daemon;
@@ -281,6 +282,25 @@ impl Daemon {
         }
     }
 
+    /// An OCSP responder answered, or did not.
+    pub(crate) fn status_answered(&mut self, told: ocsp::Told) {
+        self.responders.done();
+        let ocsp::Told { question, answer } = told;
+        let command = Command::CertificateStatus { question, answer };
+        let _ = self.node.handle_command(command, Instant::now());
+    }
+
+    /// Our own OCSP responses, as their files are now.
+    pub(crate) fn tell_own_statuses(&mut self, now: Instant) {
+        for (certificate, response) in self.own_statuses.changes(now) {
+            let command = Command::SetOwnStatus {
+                certificate,
+                response,
+            };
+            let _ = self.node.handle_command(command, now);
+        }
+    }
+
     /// The time of day, by which certificates are judged: somebody may have set the clock.
     pub(crate) fn tell_time(&mut self, now: Instant) {
         let _ = self
@@ -300,6 +320,7 @@ impl Daemon {
             self.carry_out();
         }
         self.tell_time(now);
+        self.tell_own_statuses(now);
         if let Some(keys) = self.recovery.renew() {
             let command = Command::SetTicketKeys(Some(keys));
             let _ = self.node.handle_command(command, now);
@@ -349,6 +370,8 @@ impl Daemon {
             .iter()
             .for_each(|warning| self.log.event("warning", warning));
         self.config = config;
+        self.own_statuses.follow(&self.config.own_statuses);
+        self.tell_own_statuses(Instant::now());
         self.configured = Instant::now();
         if let Some(shared) = shared {
             self.recovery = shared;

@@ -7,7 +7,7 @@ use policy::auth::{Credential, LocalAuth, RemoteAuth};
 use policy::{Identity, Secret};
 use x509::{Authorities, Certificate, Revocation, Usage};
 
-use crate::config::credentials::{files, watch};
+use crate::config::credentials::{files, online, watch};
 use crate::config::diagnostic::{Problems, Span};
 use crate::config::key::{Keys, Secrecy};
 use crate::config::section::{Bad, Section, Value};
@@ -97,6 +97,7 @@ pub(crate) fn own(
         pkcs1,
     };
     watch::own(&own, &span, now, problems);
+    online::response(&own, section, problems, keys);
     let checked = check(&own).and_then(|first| called(first, wanted));
     match checked {
         Ok(identity) => Some((LocalAuth::Signature(Arc::new(own)), identity)),
@@ -229,11 +230,16 @@ pub(crate) fn authorities(
         Some(true) => Usage::IpsecOrTls,
         _ => Usage::Ipsec,
     };
+    let online = online::read(section, problems);
     let spans: [Span; 2] = ["authorities", "crls"].map(|key| section.span_of(key));
     match Authorities::new(found?, lists.unwrap_or_default(), usage, revocation) {
         Ok(trusted) => {
             let [authorities, lists] = &spans;
             watch::trusted(&trusted, revocation, (authorities, lists), now, problems);
+            let trusted = match online {
+                Some(online) => trusted.with_online(online),
+                None => trusted,
+            };
             Some(RemoteAuth::Certificate(Arc::new(trusted)))
         }
         Err(why) => {

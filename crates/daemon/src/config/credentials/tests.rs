@@ -10,6 +10,8 @@ use rcgen::{
     IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, SanType, SerialNumber, date_time_ymd,
 };
 
+use x509::Online;
+
 use crate::config::{Loaded, Secrecy, parse};
 
 const KEY: &str = "xT1vVb2cQ4mW0rKpYg7hZs9eLd3nJf5aUo8iRq6tMwE";
@@ -275,6 +277,68 @@ fn the_sentence_for_each_fault() {
         );
         assert!(!report.contains(KEY), "{report}");
     }
+}
+
+#[test]
+fn what_is_asked_online_and_what_peers_are_told() {
+    let files = files();
+    let online = |keys: &str| {
+        let (peer, report) = good(&files, &format!("{BOTH}{keys}"));
+        let RemoteAuth::Certificate(trusted) = &peer.auth.remote else {
+            panic!("{keys}");
+        };
+        (trusted.online().cloned(), report)
+    };
+    assert_eq!(online("").0, None);
+    assert_eq!(online("ocsp = \"off\"").0, None);
+    let responder = Some("http://ocsp.example:81/a".to_owned());
+    let keys = "ocsp = \"require\"\nocsp_responder = \"http://ocsp.example:81/a\"";
+    let required = true;
+    assert_eq!(
+        online(keys).0,
+        Some(Online {
+            required,
+            responder
+        })
+    );
+    let (asked, _) = online("ocsp = \"ask\"");
+    assert!(asked.is_some_and(|asked| !asked.required && asked.responder.is_none()));
+    for (keys, says) in [
+        ("ocsp = \"soft\"", "`soft` is not known"),
+        (
+            "ocsp_responder = \"http://a/\"",
+            "nobody asks the OCSP responder",
+        ),
+        (
+            "ocsp = \"ask\"\nocsp_responder = \"https://a/\"",
+            "must begin with `http://`",
+        ),
+    ] {
+        let report = read(&files, &format!("{BOTH}{keys}")).err();
+        let report = report.unwrap_or_else(|| panic!("{keys}"));
+        assert!(report.contains(says), "{report}");
+    }
+    // A file that is not there yet, or of no use, is no reason not to start.
+    let keys = format!("{BOTH}ocsp_response = \"node.ocsp\"");
+    let loaded = read(&files, &keys).unwrap_or_else(|report| panic!("{report}"));
+    let own = &loaded.config.own_statuses;
+    assert_eq!((own.len(), own[0].file.to_str()), (1, Some("node.ocsp")));
+    let report = loaded.report.render(false);
+    assert!(
+        report.contains("of no use to peers: it does not exist"),
+        "{report}"
+    );
+    let (_, report) = online("ocsp_response = \"nonsense\"");
+    assert!(
+        report.contains("the answer is no OCSP response"),
+        "{report}"
+    );
+    let psk = format!("psk = \"{KEY}\"\nocsp = \"ask\"");
+    assert!(
+        read(&files, &psk)
+            .err()
+            .is_some_and(|r| r.contains("`ocsp` of"))
+    );
 }
 
 #[test]
