@@ -43,11 +43,12 @@ cargo run --release -p interop -- VERB [--out DIR]
   peers       strongSwan, Libreswan and OpenIKED with a kernel's ESP in a guest, and ike-scan;
               compares with docs/interop.md (peers write: writes it; peers only TEXT: some of it)
   certificates  strongSwan with certificates of every kind, raw public keys, refusals of each
+  ocsp        certificates of strongSwan, of which `openssl ocsp` says whether they still hold
   nat         two clients behind nftables and one server, in transport mode
   hostile     a million bad datagrams, daemons that are killed, a short flood
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
-  all         scapy, kernel, plane, strongswan, certificates, peers, nat, hostile, tshark,
-              and that 200 pairs survive a takeover
+  all         scapy, kernel, plane, strongswan, certificates, ocsp, peers, nat, hostile,
+              tshark, and that 200 pairs survive a takeover
   front-end [MOVES [CUTS]]  the guest's strongSwan before a replicated cluster: gaps
   kernel-cluster [MOVES [CUTS]]  two nodes with ESP in their guests' kernels, before us: gaps
   scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
         ["echo-client", address, port, length] => echo_client(address, port, length),
         ["kernel-cluster", words @ ..] => alone(|| kernel_cluster::run(&out, words)),
         ["certificates"] => alone(|| strongswan::certificates::run(&out)),
+        ["ocsp"] => alone(|| strongswan::ocsp::run(&out)),
         ["nat"] => alone(|| nat::run(&out)),
         ["hostile"] => alone(|| hostile::run(&out)),
         ["tshark"] => alone(|| tshark::run(&out, None)),
@@ -132,12 +134,13 @@ fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 /// Every verb that judges, one after the other: each has the machine for itself.
 fn all(out: &Path) -> Result<(), String> {
     type Verb = fn(&Path) -> Result<(), String>;
-    let verbs: [Verb; 10] = [
+    let verbs: [Verb; 11] = [
         scapy::run,
         kernel::run,
         plane::run,
         strongswan::run,
         strongswan::certificates::run,
+        strongswan::ocsp::run,
         |out| peers::run(out, &[]),
         nat::run,
         hostile::run,

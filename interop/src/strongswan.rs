@@ -2,6 +2,7 @@
 
 pub(crate) mod certificates;
 mod charon;
+pub(crate) mod ocsp;
 mod pki;
 mod redirect;
 mod refusals;

@@ -14,6 +14,10 @@ const NEEDED: &[(&str, &str)] = &[
     ("procps", "memory of a process"),
     ("dovecot-imapd", "a real IMAP server"),
     ("dovecot-pop3d", "a real POP3 server"),
+    (
+        "openssl",
+        "makes keys, and says whether certificates still hold",
+    ),
     ("strongswan-charon", "a foreign IKE daemon"),
     ("strongswan-swanctl", "its control tool"),
     ("strongswan-pki", "verifies our certificates"),

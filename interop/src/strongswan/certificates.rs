@@ -20,7 +20,7 @@ const SUBJECTS: [&str; 2] = [
 
 /// What both sides are called.
 #[derive(Clone, Copy)]
-enum Names {
+pub(crate) enum Names {
     /// By the subjects of their certificates.
     Subjects,
     /// By domain names in them.
@@ -38,33 +38,36 @@ impl Names {
 
 /// What is agreed on, or not.
 #[derive(Clone, Copy)]
-struct Case {
-    what: &'static str,
-    kind: Kind,
-    names: Names,
+pub(crate) struct Case {
+    pub(crate) what: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) names: Names,
     /// RSA signs with PSS on both sides.
-    pss: bool,
+    pub(crate) pss: bool,
     /// Keys without certificates.
-    raw: bool,
-    flaw: Option<Flaw>,
+    pub(crate) raw: bool,
+    pub(crate) flaw: Option<Flaw>,
+    /// More lines for our `[[peer]]`.
+    pub(crate) more: &'static str,
 }
 
 /// Why it is refused, and by whom.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Flaw {
+pub(crate) enum Flaw {
     WeRevoked,
     TheyRevoked,
     WeUnknown,
     TheyUnknown,
 }
 
-const GOOD: Case = Case {
+pub(crate) const GOOD: Case = Case {
     what: "",
     kind: Kind::EcdsaP256,
     names: Names::Subjects,
     pss: true,
     raw: false,
     flaw: None,
+    more: "",
 };
 
 const CASES: [Case; 12] = [
@@ -168,7 +171,7 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
     table.finish(&folder)
 }
 
-fn prepare<'a>(
+pub(crate) fn prepare<'a>(
     place: &Place<'a>,
     case: &Case,
     pki: &Pki,
@@ -224,6 +227,7 @@ fn rules(case: &Case, pki: &Pki, other: &Pki) -> String {
         let lists = (path("b-revoked.crl"), path("root.crl"));
         proof += &format!("crls = [\"{}\", \"{}\"]\n", lists.0, lists.1);
     }
+    proof += case.more;
     if !case.pss {
         proof += "rsa_padding = \"pkcs1\"\n";
     }
@@ -275,7 +279,7 @@ fn connection(case: &Case) -> String {
     )
 }
 
-fn accepted(session: &Session<'_>, case: &Case, role: Role) -> Result<String, String> {
+pub(crate) fn accepted(session: &Session<'_>, case: &Case, role: Role) -> Result<String, String> {
     let seen = session.brief(role)?;
     let [_, expected] = case.names.of();
     match seen.1.as_deref() {

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
-    DistinguishedName, DnType, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
-    SanType, SerialNumber, date_time_ymd,
+    CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
 
 use crate::strongswan::IDS;
@@ -43,6 +43,16 @@ type Issuer = CertifiedIssuer<'static, KeyPair>;
 impl Pki {
     /// Makes everything in a folder of its own.
     pub(crate) fn new(folder: &Path, root: &str, kind: Kind) -> Result<Self, String> {
+        Pki::with_responder(folder, root, kind, None)
+    }
+
+    /// As [`Pki::new`], and strongSwan's certificate names an OCSP responder.
+    pub(crate) fn with_responder(
+        folder: &Path,
+        root: &str,
+        kind: Kind,
+        responder: Option<&str>,
+    ) -> Result<Self, String> {
         fs::create_dir_all(folder).map_err(|why| format!("{}: {why}", folder.display()))?;
         let pki = Pki {
             folder: folder.to_owned(),
@@ -61,12 +71,20 @@ impl Pki {
             params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
             params.use_authority_key_identifier_extension = true;
             params.serial_number = Some(SerialNumber::from(4242));
+            let responder = responder.filter(|_| side == SIDES[1]);
+            params.custom_extensions.extend(responder.map(access));
             let key = pki.key(side, kind)?;
             let own = params.signed_by(&key, &above).map_err(said)?;
             pki.write(&format!("{side}.crt"), &own.pem())?;
             pki.write(&format!("{side}-authority.crt"), &above.pem())?;
             pki.write(&format!("{side}-chain.crt"), &(own.pem() + &above.pem()))?;
             pki.write(&format!("{side}.pub"), &key.public_key_pem())?;
+            let mut params = named(&format!("{side}-responder"));
+            params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
+            let key = pki.key(&format!("{side}-responder"), kind)?;
+            let responder = params.signed_by(&key, &above).map_err(said)?;
+            pki.write(&format!("{side}-responder.crt"), &responder.pem())?;
             let revoked = list(&above, true).map_err(said)?;
             pki.write(&format!("{side}-revoked.crl"), &revoked)?;
         }
@@ -121,6 +139,18 @@ fn authority(common: &str) -> CertificateParams {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.use_authority_key_identifier_extension = true;
     params
+}
+
+/// authorityInfoAccess with one URL, which is short (RFC 5280 section 4.2.2.1).
+fn access(responder: &str) -> CustomExtension {
+    let tlv = |tag: u8, body: &[u8]| {
+        let length = u8::try_from(body.len()).unwrap_or(u8::MAX);
+        [&[tag, length], body].concat()
+    };
+    let method = tlv(6, &[0x2b, 6, 1, 5, 5, 7, 0x30, 1]);
+    let location = tlv(0x86, responder.as_bytes());
+    let access = tlv(0x30, &tlv(0x30, &[method, location].concat()));
+    CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], access)
 }
 
 /// The issuer's list, with the host's certificate in it or nothing.
