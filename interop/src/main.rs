@@ -48,7 +48,7 @@ cargo run --release -p interop -- VERB [--out DIR]
   hostile     a million bad datagrams, daemons that are killed, a short flood
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
   all         scapy, kernel, plane, strongswan, certificates, ocsp, peers, nat, hostile,
-              tshark, and that 200 pairs survive a takeover
+              tshark, that 200 pairs survive a takeover, front-end and kernel-cluster in short
   front-end [MOVES [CUTS]]  the guest's strongSwan before a replicated cluster: gaps
   kernel-cluster [MOVES [CUTS]]  two nodes with ESP in their guests' kernels, before us: gaps
   scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
@@ -134,7 +134,7 @@ fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 /// Every verb that judges, one after the other: each has the machine for itself.
 fn all(out: &Path) -> Result<(), String> {
     type Verb = fn(&Path) -> Result<(), String>;
-    let verbs: [Verb; 11] = [
+    let verbs: [Verb; 13] = [
         scapy::run,
         kernel::run,
         plane::run,
@@ -143,6 +143,8 @@ fn all(out: &Path) -> Result<(), String> {
         strongswan::ocsp::run,
         |out| peers::run(out, &[]),
         nat::run,
+        |out| front::run(out, &["2", "1"]),
+        |out| kernel_cluster::run(out, &["2", "1"]),
         hostile::run,
         scale::survives,
         |out| tshark::run(out, None),
