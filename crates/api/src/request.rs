@@ -53,6 +53,14 @@ pub enum Request {
         /// The peer whose IKE SAs are rekeyed.
         peer: Option<String>,
     },
+    /// Sends peers to another gateway (RFC 5685); answered when all that know how have confirmed it
+    /// or are gone.
+    SaRedirect {
+        /// The peer; every peer when absent.
+        peer: Option<String>,
+        /// The IP address of the other gateway.
+        to: std::net::IpAddr,
+    },
     /// Deletes SAs now, telling the peer: every CHILD_SA of a rule, or all of a peer.
     SaDelete {
         /// The rule whose CHILD_SAs are deleted.

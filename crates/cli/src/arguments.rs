@@ -122,6 +122,15 @@ pub(crate) enum SaAction {
     Rekey(SaTarget),
     /// Delete the CHILD_SAs of a rule, or everything with a peer
     Delete(SaTarget),
+    /// Send peers to another gateway, and wait until they confirm it: to empty this host
+    Redirect {
+        /// Only this peer; every peer when it is not given
+        #[arg(long)]
+        peer: Option<String>,
+        /// The IP address of the other gateway
+        #[arg(long, value_name = "ADDRESS")]
+        to: std::net::IpAddr,
+    },
 }
 
 #[derive(Args)]

@@ -3,6 +3,7 @@
 mod answers;
 mod effects;
 mod inputs;
+mod redirecting;
 mod survival;
 
 use crate::capture::{Applied, Capture};

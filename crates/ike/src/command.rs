@@ -87,6 +87,14 @@ pub enum Command {
     DeleteChild(ChildId),
     /// Delete an IKE SA and its children.
     DeleteIke(IkeSaId),
+    /// Send the peer of an IKE SA to another gateway (RFC 5685 section 5): it goes by itself, and
+    /// what is left of the IKE SA after a while is deleted.
+    Redirect {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The other gateway.
+        to: IpAddr,
+    },
     /// Check that the peer of an IKE SA answers.
     CheckLiveness(IkeSaId),
     /// This host took the IKE SA over, and what it knows of its message ids may be stale: the peer

@@ -58,6 +58,7 @@ discards! {
     HintIgnored: "an unprotected notification that we do not act upon",
     StatusAwaited: "the message is here already, and waits for what OCSP says of a certificate",
     StatusQuestions: "too many OCSP responders were asked and have not answered",
+    Redirect: "the redirection was not asked for, or does not repeat our nonce",
     RateLimited: "an answer was due and too many were given of late",
     KeyExchange: "the public value is not one of its group",
     Frozen: "no other member of the cluster could be told, so the IKE SA says nothing more",

@@ -189,6 +189,8 @@ pub enum Error {
     IkeClosed,
     /// The policy has changed since this began, and does not allow it any more as it was.
     PolicyChanged,
+    /// The peer sends us to another gateway, and we do not go there.
+    NotFollowed(RedirectRefusal),
 }
 
 impl Error {
@@ -210,9 +212,27 @@ impl Error {
             | Error::NoSuchPeer
             | Error::InactiveAddress
             | Error::IkeClosed
-            | Error::PolicyChanged => None,
+            | Error::PolicyChanged
+            | Error::NotFollowed(_) => None,
         }
     }
+}
+
+/// Why we do not go where a peer sends us (RFC 5685).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedirectRefusal {
+    /// The notification is malformed, or names the gateway in a way that we do not know.
+    Malformed,
+    /// The policy does not have the gateway.
+    Unknown,
+    /// It is where we called.
+    Itself,
+    /// It is our own address.
+    Ourselves,
+    /// The peer has sent us on too often.
+    TooOften,
+    /// What is protected is between us and the peer itself.
+    Transport,
 }
 
 /// The caller broke the contract of the endpoint; nothing changed.
@@ -224,6 +244,8 @@ pub enum ApiMisuse {
     NoSuchChild(ChildId),
     /// The IKE SA is not in use, or its peer did not agree to synchronise message ids (RFC 6311).
     CannotSynchronise(IkeSaId),
+    /// The IKE SA is not in use, or its peer did not say that it goes where it is sent (RFC 5685).
+    CannotRedirect(IkeSaId),
     /// The PAD has no such peer.
     NoSuchPeer(PeerName),
     /// The local address is inactive: nothing is initiated from it.
@@ -373,7 +395,28 @@ impl fmt::Display for Error {
             Error::Limit(what) => write!(f, "the limit on {what} is reached"),
             Error::IkeClosed => f.write_str("the IKE SA ended first"),
             Error::PolicyChanged => f.write_str("the policy was changed meanwhile"),
+            Error::NotFollowed(why) => {
+                write!(
+                    f,
+                    "the peer sends us to another gateway, and we do not go: {why}"
+                )
+            }
         }
+    }
+}
+
+impl fmt::Display for RedirectRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RedirectRefusal::Malformed => "the gateway is named in a way that we do not know",
+            RedirectRefusal::Unknown => {
+                "`follow_redirect` and `address` of the peer do not have it"
+            }
+            RedirectRefusal::Itself => "it is the gateway that we called",
+            RedirectRefusal::Ourselves => "it is our own address",
+            RedirectRefusal::TooOften => "the peer has sent us on 5 times within 300 s",
+            RedirectRefusal::Transport => "transport mode is with the peer itself",
+        })
     }
 }
 
@@ -397,6 +440,11 @@ impl fmt::Display for ApiMisuse {
             ApiMisuse::CannotSynchronise(ike) => write!(
                 f,
                 "IKE SA {ike} is not in use, or its peer did not agree to RFC 6311: begin a new one"
+            ),
+            ApiMisuse::CannotRedirect(ike) => write!(
+                f,
+                "IKE SA {ike} is not in use, or its peer does not know RFC 5685 or is there \
+                 already: delete it, and the peer calls again"
             ),
             ApiMisuse::NoSuchPeer(peer) => write!(f, "the policy has no peer {peer}"),
             ApiMisuse::InactiveAddress(address) => {

@@ -12,7 +12,7 @@ use policy::selector::Selectors;
 use wire::ike::NotifyType;
 use x509::Trouble;
 
-use crate::error::Error;
+use crate::error::{Error, RedirectRefusal};
 use crate::id::{IkeSaId, Role};
 
 /// Why an SA is no more.
@@ -30,6 +30,8 @@ pub enum Reason {
     Lifetime,
     /// Another took its place.
     Rekeyed,
+    /// The peer, or we, went to another gateway (RFC 5685).
+    Redirected,
     /// Both sides rekeyed at once, and this one is not needed (RFC 7296 section 2.8.1).
     Redundant,
     /// The peer began anew and said that it holds no older SA (INITIAL_CONTACT).
@@ -145,6 +147,37 @@ pub enum Event {
         remote: SocketAddr,
         /// Where it was sent.
         gateway: IpAddr,
+    },
+    /// A peer of an IKE SA was sent to another gateway, and has confirmed that it knows.
+    PeerRedirected {
+        /// The IKE SA, which ends when the peer has gone.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// Where it is.
+        remote: SocketAddr,
+        /// Where it was sent.
+        gateway: IpAddr,
+    },
+    /// A peer sends us to another gateway, and we go there.
+    Redirected {
+        /// The peer.
+        peer: PeerName,
+        /// The gateway that sends us on.
+        from: IpAddr,
+        /// Where we go.
+        to: IpAddr,
+    },
+    /// A peer sends us to another gateway, and we do not go.
+    RedirectRefused {
+        /// The peer.
+        peer: PeerName,
+        /// The gateway that sends us on.
+        from: IpAddr,
+        /// Where, as the peer says it.
+        gateway: String,
+        /// Why not.
+        why: RedirectRefusal,
     },
     /// A child SA pair came to be.
     ChildEstablished {
@@ -294,6 +327,7 @@ impl fmt::Display for Reason {
             Reason::Childless => "it had no child for too long",
             Reason::Lifetime => "its life was over",
             Reason::Rekeyed => "another took its place",
+            Reason::Redirected => "another gateway took its place",
             Reason::Redundant => "both sides rekeyed at once",
             Reason::InitialContact => "the peer began anew (INITIAL_CONTACT)",
             Reason::AddressLeft => "its address leaves this host",
@@ -382,12 +416,42 @@ impl fmt::Display for Event {
                 remote,
                 gateway,
             } => write!(f, "{peer} at {remote} was sent to {gateway}"),
+            Event::PeerRedirected { .. }
+            | Event::Redirected { .. }
+            | Event::RedirectRefused { .. } => self.fmt_redirect(f),
             _ => self.fmt_child(f),
         }
     }
 }
 
 impl Event {
+    fn fmt_redirect(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::PeerRedirected {
+                ike,
+                peer,
+                remote,
+                gateway,
+            } => write!(
+                f,
+                "IKE SA {ike}: {peer} at {remote} was sent to {gateway}, and has confirmed it"
+            ),
+            Event::Redirected { peer, from, to } => {
+                write!(f, "{peer} at {from} sends us to {to}, and we go there")
+            }
+            Event::RedirectRefused {
+                peer,
+                from,
+                gateway,
+                why,
+            } => write!(
+                f,
+                "{peer} at {from} sends us to `{gateway}`, and we do not go: {why}"
+            ),
+            _ => Ok(()),
+        }
+    }
+
     fn fmt_child(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Event::ChildEstablished {

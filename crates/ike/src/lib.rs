@@ -33,7 +33,7 @@ pub use discard::{Discard, Discards};
 pub use endpoint::Endpoint;
 pub use error::{
     ApiMisuse, Difference, Error, Incompatible, Misbehaved, NotAuthentic, PpkRefusal,
-    ProposalRefusal, SelectorRefusal,
+    ProposalRefusal, RedirectRefusal, SelectorRefusal,
 };
 pub use event::{Doubt, Event, Reason};
 pub use id::{IkeSaId, Role};

@@ -42,6 +42,17 @@ pub const COOKIE: usize = 64;
 /// Age at which the secret of our own cookies is replaced; the one before stays valid as long.
 pub const COOKIE_SECRET_LIFE: Duration = Duration::from_secs(120);
 
+/// Times that a peer may send us to another gateway within [`REDIRECT_PERIOD`] (RFC 5685 section
+/// 9).
+pub const REDIRECTS: usize = 5;
+
+/// The time in which redirections are counted.
+pub const REDIRECT_PERIOD: Duration = Duration::from_secs(300);
+
+/// How long a peer that we sent to another gateway may take to go (RFC 5685 section 5): a handshake
+/// with all its retransmissions, while its old SAs still carry its traffic.
+pub const REDIRECT_GRACE: Duration = Duration::from_secs(30);
+
 /// Octets of our nonces: at least half the key size of any PRF here (RFC 7296 section 2.10).
 pub const NONCE: usize = 32;
 

@@ -213,6 +213,13 @@ pub enum Command {
     DeleteRule(RuleName),
     /// Delete the IKE SAs of a peer, with all below them.
     DeletePeer(PeerName),
+    /// Send the peer of an IKE SA to another gateway (RFC 5685).
+    Redirect {
+        /// The IKE SA.
+        ike: ike::IkeSaId,
+        /// The other gateway.
+        to: IpAddr,
+    },
     /// Take a new configuration: all of it, or nothing.
     Reload(Box<Config>),
     /// Hand the groups over, then leave; [`cluster::Event::Left`] says when.

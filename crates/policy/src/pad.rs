@@ -35,6 +35,16 @@ pub enum Childless {
     Prefer,
 }
 
+/// A gateway that we go to when a peer sends us there (RFC 5685). It is another place of the same
+/// peer: who answers there must prove the same identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownGateway {
+    /// Where it is; one of the peer's addresses.
+    pub address: IpAddr,
+    /// Its name, for peers that do not say the address: no name is looked up.
+    pub name: Option<String>,
+}
+
 /// What we ask of the IKE SA with a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IkeTemplate {
@@ -70,6 +80,8 @@ pub struct IkeTemplate {
     pub ppk: Option<Ppk>,
     /// Where initiators are sent that know how to go there (RFC 5685); `None` to serve them.
     pub redirect: Option<IpAddr>,
+    /// Where the peer may send us; nowhere if empty.
+    pub follow: Vec<KnownGateway>,
     /// Behind a NAT, a keepalive packet after this much silence (RFC 3948 section 4).
     pub nat_keepalive: Duration,
 }
@@ -101,6 +113,7 @@ impl IkeTemplate {
             },
             fragment_size: timers.hints.then_some(IkeTemplate::FRAGMENT_SIZE),
             redirect: None,
+            follow: Vec::new(),
             nat_keepalive: Duration::from_secs(20),
         }
     }

@@ -22,6 +22,10 @@ pub(crate) fn run(action: &SaAction, ask: &Client, json: bool) -> Result<(), Fai
             rule: rule.clone(),
             peer: peer.clone(),
         },
+        SaAction::Redirect { peer, to } => Request::SaRedirect {
+            peer: peer.clone(),
+            to: *to,
+        },
     };
     report(ask.ask(&request)?, json);
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use policy::pad::{Childless, IkePort, IkeTemplate, Peer};
+use policy::pad::{Childless, IkePort, IkeTemplate, KnownGateway, Peer};
 use policy::{AddressRange, IkeLifetime, IkeProposal, PeerName, Timers};
 
 use crate::config::credentials;
@@ -47,6 +47,7 @@ pub(crate) fn read(
     let auth = credentials::read(&mut section, problems, keys);
     let mut ike = read_ike(&mut section, problems, &timers, force_udp);
     ike.ppk = ppk::read(&mut section, problems, keys);
+    check_gateways(&section, problems, &ike.follow, addresses.as_deref());
     let span = section.span.clone();
     section.finish(problems);
     let auth = auth?;
@@ -125,6 +126,8 @@ fn read_ike(
         ike.fragment_size = size;
     }
     ike.redirect = section.read(problems, "redirect", redirect);
+    let follow = section.read(problems, "follow_redirect", follow);
+    ike.follow = follow.unwrap_or_default();
     let keepalive = section.read(problems, "nat_keepalive", |value| {
         value::duration(value, SECOND..=10 * MINUTE)
     });
@@ -145,6 +148,58 @@ fn redirect(value: &Value<'_>) -> Result<IpAddr, Bad> {
         let remedy = "write the IP address of another gateway, such as \"10.20.0.11\"";
         Bad::new("this is not an IP address", remedy)
     })
+}
+
+/// `follow_redirect`: `false`, or gateways, each an address or `NAME=ADDRESS`.
+fn follow(value: &Value<'_>) -> Result<Vec<KnownGateway>, Bad> {
+    match value::boolean(value) {
+        Ok(false) => return Ok(Vec::new()),
+        Ok(true) => {
+            return Err(Bad::new(
+                "whoever sees our first message could send us anywhere",
+                "list the gateways to follow to, such as [\"10.20.0.11\"]",
+            ));
+        }
+        Err(_) => {}
+    }
+    value::list(value, MAX_ITEMS, |item| {
+        let text = value::text(item)?;
+        let (name, address) = match text.split_once('=') {
+            Some((name, address)) => (Some(name.trim()), address.trim()),
+            None => (None, text),
+        };
+        let remedy = "write \"10.20.0.11\", or \"gw2.example.net=10.20.0.11\" for a peer that \
+                      names its gateways: no name is looked up";
+        let address = address
+            .parse()
+            .map_err(|_| Bad::new("this gateway has no IP address", remedy))?;
+        if name.is_some_and(|name| name.is_empty() || name.len() > 255) {
+            return Err(Bad::new("a name has 1 to 255 bytes", remedy));
+        }
+        let name = name.map(str::to_owned);
+        Ok(KnownGateway { address, name })
+    })
+}
+
+/// A gateway is another place of the same peer, so the peer must be allowed to talk from there.
+fn check_gateways(
+    section: &Section<'_>,
+    problems: &mut Problems,
+    follow: &[KnownGateway],
+    addresses: Option<&[AddressRange]>,
+) {
+    let Some(addresses) = addresses.filter(|addresses| !addresses.is_empty()) else {
+        return;
+    };
+    let is_known = |one: &KnownGateway| addresses.iter().any(|range| range.contains(one.address));
+    for gateway in follow.iter().filter(|one| !is_known(one)) {
+        problems.error(
+            section.span_of("follow_redirect"),
+            format!("the peer may not talk from its gateway {}", gateway.address),
+            "not in `address`".to_owned(),
+            "add it to `address`, behind the one to call first".to_owned(),
+        );
+    }
 }
 
 fn addresses(value: &Value<'_>) -> Result<Vec<AddressRange>, Bad> {
@@ -219,6 +274,27 @@ mod tests {
             ("ppk_required = true".to_owned(), "nothing to require"),
         ] {
             let report = read(&wrong).err().unwrap_or_default();
+            assert!(report.contains(says), "{wrong}: {report}");
+        }
+    }
+
+    #[test]
+    fn gateways_to_follow_to_are_places_of_the_peer() {
+        let follow = |list: &str| read(&format!("follow_redirect = {list}"));
+        let gateways = follow("[\"10.20.0.10\", \"gw.example = 10.20.0.10\"]")
+            .unwrap()
+            .follow;
+        let names = gateways.iter().map(|one| one.name.as_deref());
+        assert_eq!(names.collect::<Vec<_>>(), [None, Some("gw.example")]);
+        assert_eq!(follow("false").unwrap().follow, []);
+        assert_eq!(read("").unwrap().follow, []);
+        for (wrong, says) in [
+            ("true", "list the gateways"),
+            ("\"gw.example\"", "no name is looked up"),
+            ("\"=10.20.0.10\"", "1 to 255 bytes"),
+            ("\"10.20.0.11\"", "add it to `address`"),
+        ] {
+            let report = follow(wrong).unwrap_err();
             assert!(report.contains(says), "{wrong}: {report}");
         }
     }

@@ -4,6 +4,7 @@ use crate::capture::{Applied, Capture};
 use crate::control::Question;
 use crate::explain;
 use crate::run::Daemon;
+use crate::run::redirecting::Redirecting;
 use crate::status;
 use api::{ClusterStatus, ErrorCode, Reply, Request, Status};
 use cluster::{GroupName, GroupState, NodeName};
@@ -35,6 +36,8 @@ enum Awaited {
     Sa(RuleName),
     /// The packet filter holds the new policy.
     Reload,
+    /// Peers have confirmed that they go elsewhere.
+    Redirect(Redirecting),
 }
 
 impl Daemon {
@@ -44,6 +47,10 @@ impl Daemon {
         let outcome = match request {
             Request::ClusterMove { group, to } => return self.ask_move(&group, to, answer),
             Request::SaInitiate { rule } => return self.ask_initiate(&rule, answer),
+            Request::SaRedirect { peer, to } => match self.send_on(peer, to) {
+                Ok(sent) => return self.wait_for(Awaited::Redirect(sent), answer),
+                Err(reply) => Err(reply),
+            },
             Request::Status => return self.answer_status(answer),
             Request::Reload => return self.ask_reload(answer),
             Request::ClusterStatus => self.cluster_status(),
@@ -239,8 +246,12 @@ impl Daemon {
 
     /// An event may be what an answer has waited for.
     pub(crate) fn answer_waiting(&mut self, event: &Event) {
-        for waiting in std::mem::take(&mut self.waiting) {
-            match outcome(&waiting.what, event) {
+        for mut waiting in std::mem::take(&mut self.waiting) {
+            let reply = match &mut waiting.what {
+                Awaited::Redirect(sent) => sent.note(event),
+                what => outcome(what, event),
+            };
+            match reply {
                 Some(reply) => {
                     let _ = waiting.answer.send(reply);
                 }
@@ -254,7 +265,7 @@ impl Daemon {
         for waiting in std::mem::take(&mut self.waiting) {
             let arrived = match &waiting.what {
                 Awaited::Move { group, from, to } => self.arrived(group, from, to, now),
-                Awaited::Sa(_) | Awaited::Reload => false,
+                Awaited::Sa(_) | Awaited::Reload | Awaited::Redirect(_) => false,
             };
             if arrived {
                 let reply = self
@@ -262,10 +273,12 @@ impl Daemon {
                     .map_or_else(|failure| failure, Reply::success);
                 let _ = waiting.answer.send(reply);
             } else if now >= waiting.until {
-                let text = format!("it did not happen within {} s", PATIENCE.as_secs());
-                let _ = waiting
-                    .answer
-                    .send(Reply::failure(ErrorCode::Timeout, text));
+                let text = || format!("it did not happen within {} s", PATIENCE.as_secs());
+                let reply = match &waiting.what {
+                    Awaited::Redirect(sent) => sent.reply(),
+                    _ => Reply::failure(ErrorCode::Timeout, text()),
+                };
+                let _ = waiting.answer.send(reply);
             } else {
                 self.waiting.push(waiting);
             }

@@ -12,25 +12,42 @@ use crate::error::Error;
 use crate::id::IkeSaId;
 use crate::limits;
 use crate::v2::established::begin::pump;
-use crate::v2::init_sent::InitSent;
+use crate::v2::init_sent::{Call, InitSent};
 use crate::v2::install::acquire_failed;
+use crate::v2::redirect::{self, Origin};
 use crate::v2::sa::{Sa, Stage, Task};
 
 /// Sees to it that traffic will be protected, or tells why not.
 pub(crate) fn acquire(tables: &mut Tables, wanted: Acquire, now: Instant) {
-    match usable(tables, &wanted.peer, wanted.local, wanted.remote) {
+    acquire_from(tables, wanted, Origin::default(), now);
+}
+
+/// As [`acquire`], with a new handshake that comes from somewhere.
+pub(crate) fn acquire_from(tables: &mut Tables, wanted: Acquire, origin: Origin, now: Instant) {
+    let ends = (wanted.local, wanted.remote);
+    match usable_besides(tables, &wanted.peer, ends, origin.replaces) {
         Some(ike) => join(tables, ike, wanted, now),
-        None => begin(tables, wanted, now),
+        None => begin(tables, wanted, origin, now),
     }
 }
 
 /// An IKE SA or own handshake that can carry a request: an IKE SA before a handshake, the youngest
-/// of several.
+/// of several. It may be with another gateway, to which this one sent us.
 pub(crate) fn usable(
     tables: &Tables,
     peer: &PeerName,
     local: IpAddr,
     remote: IpAddr,
+) -> Option<IkeSaId> {
+    usable_besides(tables, peer, (local, remote), None)
+}
+
+/// As [`usable`], but for one that is on its way out.
+pub(crate) fn usable_besides(
+    tables: &Tables,
+    peer: &PeerName,
+    (local, remote): (IpAddr, IpAddr),
+    besides: Option<IkeSaId>,
 ) -> Option<IkeSaId> {
     let rank = |slot: &Slot| match slot {
         // One that is about to be decided on will take over what waits on the old one.
@@ -38,7 +55,10 @@ pub(crate) fn usable(
         Slot::InitSent(_) | Slot::Intermediate(_) | Slot::AuthSent(_) => Some((0, 0)),
         _ => None,
     };
-    let candidates = tables.between(local, remote).into_iter().filter_map(|ike| {
+    let sent = tables.sent_from(local, remote);
+    let all = tables.between(local, remote).into_iter().chain(sent);
+    let others = all.filter(|ike| Some(*ike) != besides);
+    let candidates = others.filter_map(|ike| {
         let slot = tables.slot(ike)?;
         Some((rank(slot).filter(|_| slot.peer() == Some(peer))?, ike))
     });
@@ -91,7 +111,7 @@ fn add(pending: &mut Vec<Acquire>, wanted: Acquire) -> Option<Acquire> {
     }
 }
 
-fn begin(tables: &mut Tables, wanted: Acquire, now: Instant) {
+fn begin(tables: &mut Tables, wanted: Acquire, origin: Origin, now: Instant) {
     let (local, remote) = (wanted.local, wanted.remote);
     let peer = tables
         .peers
@@ -102,6 +122,7 @@ fn begin(tables: &mut Tables, wanted: Acquire, now: Instant) {
     let ticket = peer
         .as_ref()
         .and_then(|peer| tables.tickets.take(peer, local, remote, now));
+    let may = origin.before.is_some() || tables.redirects.may(&wanted.peer, local, now);
     let mut ctx = tables.context(now);
     let Some(peer) = peer else {
         return acquire_failed(wanted, Error::NoSuchPeer, &mut ctx);
@@ -109,8 +130,15 @@ fn begin(tables: &mut Tables, wanted: Acquire, now: Instant) {
     if full {
         return acquire_failed(wanted, Error::Limit("IKE SAs"), &mut ctx);
     }
-    let failed = wanted.clone();
-    match InitSent::begin(peer, local, remote, vec![wanted], ticket, &mut ctx) {
+    let (failed, pending) = (wanted.clone(), vec![wanted]);
+    let call = Call {
+        follows: may && redirect::follows(&peer, &pending),
+        peer,
+        local,
+        remote,
+        origin,
+    };
+    match InitSent::begin(call, pending, ticket, &mut ctx) {
         Some(state) => tables.put(state.purpose.id, Slot::InitSent(Box::new(state))),
         None => acquire_failed(failed, Error::NoSuchPeer, &mut ctx),
     }

@@ -44,6 +44,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::DeleteChild(child) => delete_child(tables, child, now)?,
         Command::RekeyIke(ike) => with_sa(tables, ike, now, Sa::rekey_soon)?,
         Command::DeleteIke(ike) => with_sa(tables, ike, now, close)?,
+        Command::Redirect { ike, to } => redirect(tables, ike, to, now)?,
         Command::CheckLiveness(ike) => {
             with_sa(tables, ike, now, |sa| liveness::ask(sa, Doubt::Requested))?;
         }
@@ -119,6 +120,15 @@ fn close(sa: &mut Sa) {
             reason: Reason::Requested,
         });
     }
+}
+
+/// Sends a peer on that goes where it is sent.
+fn redirect(tables: &mut Tables, ike: IkeSaId, to: IpAddr, now: Instant) -> Result<(), ApiMisuse> {
+    let sa = tables.sa(ike).ok_or(ApiMisuse::NoSuchIke(ike))?;
+    if !sa.is_led() || sa.path.local.ip() == to || sa.path.remote.ip() == to {
+        return Err(ApiMisuse::CannotRedirect(ike));
+    }
+    with_sa(tables, ike, now, |sa| sa.send_on(to))
 }
 
 fn check(tables: &Tables, wanted: &Acquire) -> Result<(), ApiMisuse> {

@@ -9,14 +9,16 @@ use crate::discard::Discard;
 use crate::endpoint::acquire::is_alone;
 use crate::endpoint::door::{self, Knock};
 use crate::endpoint::effects::{decide, settle};
+use crate::endpoint::elsewhere::depart;
 use crate::endpoint::handshake::failed_initiator;
 use crate::endpoint::responder::{half_open, init};
-use crate::endpoint::resumption::{not_resumed, resume};
+use crate::endpoint::resumption::{begin_again, resume};
 use crate::endpoint::slot::Slot;
 use crate::endpoint::statuses::hold;
 use crate::endpoint::tables::Tables;
 use crate::endpoint::unknown::unknown;
 use crate::endpoint::way::Way;
+use crate::error::Error;
 use crate::event::Event;
 use crate::id::IkeSaId;
 use crate::output::{Datagram, Output};
@@ -27,6 +29,7 @@ use crate::v2::init_sent::InitStep;
 use crate::v2::intermediate::Onward;
 use crate::v2::message::Opened;
 use crate::v2::nat::Path;
+use crate::v2::redirect::Origin;
 use crate::v2::sa::{Sa, Stage};
 use crate::v2::window::Proof;
 
@@ -188,6 +191,9 @@ fn hint_of_esp(
     outcome
 }
 
+/// What a peer says that does not believe our AUTH.
+const UNBELIEVED: Error = Error::Refused(NotifyType::AUTHENTICATION_FAILED);
+
 fn onward(next: Onward) -> Slot {
     match next {
         Onward::Intermediate(state) => Slot::Intermediate(state),
@@ -201,6 +207,13 @@ fn init_step(tables: &mut Tables, ike: IkeSaId, step: Step<InitStep>, way: Way, 
             let slot = match *next {
                 InitStep::Waiting(state) => Slot::InitSent(state),
                 InitStep::Onward(next) => onward(next),
+                InitStep::Elsewhere(moved) => {
+                    tables.discard(ike);
+                    if let Some(there) = depart(tables, moved, now) {
+                        settle(tables, there, now);
+                    }
+                    return;
+                }
             };
             tables.put(ike, slot);
         }
@@ -222,10 +235,14 @@ pub(crate) fn authenticated(
     way: Way,
     now: Instant,
 ) -> Result<(), Discard> {
-    let (ike, resumes) = (state.begun().purpose.id, state.resumes());
+    let ike = state.begun().purpose.id;
+    let after = After {
+        resumes: state.resumes(),
+        again: state.again(),
+    };
     match state.advance(&opened, &mut tables.context(now)) {
         Ok(step) => {
-            auth_step(tables, ike, step, resumes, way, now);
+            auth_step(tables, ike, step, after, way, now);
             Ok(())
         }
         Err((state, inquiry)) => {
@@ -235,11 +252,19 @@ pub(crate) fn authenticated(
     }
 }
 
+/// What a failed IKE_AUTH leads to.
+struct After {
+    /// A full handshake: the peer had taken a ticket.
+    resumes: bool,
+    /// Another handshake, if the peer does not believe our AUTH.
+    again: Option<Origin>,
+}
+
 fn auth_step(
     tables: &mut Tables,
     ike: IkeSaId,
     step: Step<Sa>,
-    resumes: bool,
+    After { resumes, again }: After,
     way: Way,
     now: Instant,
 ) {
@@ -250,12 +275,19 @@ fn auth_step(
         }
         Step::Failed { error, pending } if resumes => {
             tables.discard(ike);
-            not_resumed(tables, way.local, way.remote, error, pending, now);
+            let origin = Origin::default();
+            begin_again(tables, way, error, pending, origin, now);
         }
-        Step::Failed { error, pending } => {
-            tables.discard(ike);
-            failed_initiator(tables, way.local, way.remote, error, pending, now);
-        }
+        Step::Failed { error, pending } => match again.filter(|_| error == UNBELIEVED) {
+            Some(origin) => {
+                tables.discard(ike);
+                begin_again(tables, way, error, pending, origin, now);
+            }
+            None => {
+                tables.discard(ike);
+                failed_initiator(tables, way.local, way.remote, error, pending, now);
+            }
+        },
     }
 }
 

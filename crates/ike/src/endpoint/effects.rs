@@ -8,6 +8,7 @@ use crate::command::Acquire;
 use crate::context::Context;
 use crate::endpoint::acquire::acquire;
 use crate::endpoint::addresses::Leaving;
+use crate::endpoint::elsewhere::depart;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::error::Error;
@@ -24,8 +25,8 @@ use crate::v2::start::export;
 
 /// Puts an IKE SA back after a step, and sees to what the step means for others.
 pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
-    let (id, local) = (sa.id, sa.path.local.ip());
-    let (mut ended, mut orphans) = (None, Vec::new());
+    let (id, local, remote) = (sa.id, sa.path.local.ip(), sa.path.remote.ip());
+    let (mut ended, mut orphans, mut moved) = (None, Vec::new(), None);
     for effect in std::mem::take(&mut sa.effects) {
         match effect {
             Effect::Rekeyed { new, rival } => rekeyed(tables, &mut sa, new, rival, now),
@@ -34,6 +35,7 @@ pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
                 tables.put(new.id, Slot::Sa(new));
             }
             Effect::RivalStands { rival } => stand(tables, &mut sa, rival, now),
+            Effect::Elsewhere(to) => moved = Some(to),
             Effect::InvalidSpi { spi } => invalid_spi(tables, &sa, spi, now),
             Effect::Ended {
                 reason,
@@ -44,14 +46,25 @@ pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
                 }
                 ended = Some(reason);
                 orphans = acquires;
+                // The policy knows where to begin anew.
+                let homeward = orphans.iter_mut().filter(|one| one.remote == remote);
+                homeward.for_each(|one| one.remote = sa.redirection.home.unwrap_or(remote));
             }
         }
     }
+    let replaced = sa.has_replaced();
     if ended.is_none() || matches!(sa.stage, Stage::Closed { .. }) {
         pump(&mut sa, &mut tables.context(now));
         tables.put(id, Slot::Sa(sa));
     } else {
         tables.discard_sa(id, local);
+    }
+    if let Some(there) = moved.and_then(|moved| depart(tables, moved, now)) {
+        settle(tables, there, now);
+    }
+    if let Some(mut old) = replaced.and_then(|old| tables.take_sa(old)) {
+        old.leave_behind();
+        settle(tables, old, now);
     }
     if let Some(reason) = ended {
         if let Some(account) = tables.addresses.gone(local, id) {

@@ -41,7 +41,15 @@ pub(crate) fn init(
     if tables.registry.ike_count() >= limits::IKE_SAS {
         return Err(Discard::SaLimit);
     }
-    if let Some((gateway, payload)) = request.elsewhere(&peer) {
+    // Who may be any of several peers is sent on when it has said which.
+    let agree = |tables: &Tables| {
+        let candidates = tables.config.pad.find_by_address(from);
+        candidates
+            .iter()
+            .all(|one| one.ike.redirect == peer.ike.redirect)
+    };
+    let elsewhere = request.elsewhere(&peer).filter(|_| agree(tables));
+    if let Some((gateway, payload)) = elsewhere {
         let mut ctx = tables.context(now);
         request.answer_statelessly(payload, &mut ctx);
         if tables.news.take(now) {

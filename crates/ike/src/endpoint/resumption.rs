@@ -1,14 +1,13 @@
 //! A peer shows a ticket in the place of IKE_SA_INIT, and our own ticket is not taken (RFC 5723
 //! section 4.3).
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use wire::ike::{Decoded, NotifyType};
 
 use crate::command::Acquire;
 use crate::discard::Discard;
-use crate::endpoint::acquire::acquire;
+use crate::endpoint::acquire::acquire_from;
 use crate::endpoint::handshake::failed;
 use crate::endpoint::responder::{make_room, responder_peer};
 use crate::endpoint::slot::Slot;
@@ -19,6 +18,7 @@ use crate::id::Role;
 use crate::limits;
 use crate::v2::init_request::InitRequest;
 use crate::v2::install::notify;
+use crate::v2::redirect::Origin;
 use crate::v2::resume::Shown;
 use crate::v2::ticket;
 
@@ -69,18 +69,26 @@ pub(crate) fn resume(
     Ok(())
 }
 
-/// Our ticket was taken, and then something was wrong with it: what waited begins anew.
-pub(crate) fn not_resumed(
+/// A handshake of ours came to nothing, by no fault of what waited for it: that begins anew.
+pub(crate) fn begin_again(
     tables: &mut Tables,
-    local: SocketAddr,
-    remote: SocketAddr,
+    way: Way,
     error: Error,
     pending: Vec<Acquire>,
+    origin: Origin,
     now: Instant,
 ) {
     let peer = pending.first().map(|acquire| acquire.peer.clone());
-    failed(tables, peer, Role::Initiator, local, remote, error, now);
+    failed(
+        tables,
+        peer,
+        Role::Initiator,
+        way.local,
+        way.remote,
+        error,
+        now,
+    );
     for wanted in pending {
-        acquire(tables, wanted, now);
+        acquire_from(tables, wanted, origin, now);
     }
 }

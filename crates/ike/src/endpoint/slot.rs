@@ -54,6 +54,17 @@ impl Slot {
         self.path().local.ip()
     }
 
+    /// The gateway that the policy names, if the peer is at another.
+    pub(crate) fn home(&self) -> Option<IpAddr> {
+        match self {
+            Slot::InitSent(state) => state.purpose.home(),
+            Slot::Intermediate(state) => state.begun().purpose.home(),
+            Slot::AuthSent(state) => state.begun().purpose.home(),
+            Slot::HalfOpen(_) | Slot::Refused(_) => None,
+            Slot::Sa(sa) => sa.redirection.home,
+        }
+    }
+
     /// The local and the remote address.
     pub(crate) fn addresses(&self) -> (IpAddr, IpAddr) {
         let path = self.path();

@@ -18,6 +18,7 @@ use crate::endpoint::addresses::Addresses;
 use crate::endpoint::bucket::Bucket;
 use crate::endpoint::deadlines::Deadlines;
 use crate::endpoint::half_opens::HalfOpens;
+use crate::endpoint::redirects::Redirects;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tickets::Tickets;
 use crate::id::IkeSaId;
@@ -42,6 +43,7 @@ pub(crate) struct Tables {
     pub(crate) cookies_required: bool,
     pub(crate) tickets: Tickets,
     pub(crate) statuses: Statuses,
+    pub(crate) redirects: Redirects,
     /// Answers to messages of unknown IKE SAs.
     pub(crate) answers: Bucket,
     /// Unprotected hints.
@@ -55,6 +57,8 @@ pub(crate) struct Tables {
     slots: BTreeMap<IkeSaId, Slot>,
     /// IKE SAs and own handshakes by the local and the remote address.
     by_addresses: BTreeMap<(IpAddr, IpAddr), BTreeSet<IkeSaId>>,
+    /// Those that another gateway sent us to, by the local address and the gateway of the policy.
+    by_home: BTreeMap<(IpAddr, IpAddr), BTreeSet<IkeSaId>>,
     by_identity: BTreeMap<Identity, BTreeSet<IkeSaId>>,
     /// Silent IKE SAs that protect something and are not replaced, by their local address.
     unreplaced: BTreeMap<IpAddr, BTreeSet<IkeSaId>>,
@@ -78,6 +82,7 @@ impl Tables {
             cookies_required: false,
             tickets: Tickets::default(),
             statuses: Statuses::default(),
+            redirects: Redirects::default(),
             answers: Bucket::per_second(limits::UNKNOWN_SPI_ANSWERS),
             hints: Bucket::per_second(limits::HINTS),
             news: Bucket::per_second(limits::UNAUTHENTICATED_NEWS),
@@ -85,6 +90,7 @@ impl Tables {
             changes: BTreeMap::new(),
             slots: BTreeMap::new(),
             by_addresses: BTreeMap::new(),
+            by_home: BTreeMap::new(),
             by_identity: BTreeMap::new(),
             unreplaced: BTreeMap::new(),
         }
@@ -159,7 +165,11 @@ impl Tables {
             }
             Slot::InitSent(_) | Slot::Intermediate(_) | Slot::AuthSent(_) => {}
         }
-        unindex(&mut self.by_addresses, &slot.addresses(), ike);
+        let addresses = slot.addresses();
+        unindex(&mut self.by_addresses, &addresses, ike);
+        if let Some(home) = slot.home() {
+            unindex(&mut self.by_home, &(addresses.0, home), ike);
+        }
         Some(slot)
     }
 
@@ -181,6 +191,10 @@ impl Tables {
         }
         self.deadlines.set(ike, slot.due(self.config.childless));
         let addresses = slot.addresses();
+        if let Some(home) = slot.home() {
+            let alike = self.by_home.entry((addresses.0, home)).or_default();
+            alike.insert(ike);
+        }
         match &slot {
             Slot::HalfOpen(state) => {
                 self.half_opens
@@ -229,6 +243,12 @@ impl Tables {
             .flatten()
             .copied()
             .collect()
+    }
+
+    /// IKE SAs and own handshakes with whom the policy's gateway at an address sent us to.
+    pub(crate) fn sent_from(&self, local: IpAddr, home: IpAddr) -> Vec<IkeSaId> {
+        let found = self.by_home.get(&(local, home));
+        found.into_iter().flatten().copied().collect()
     }
 
     /// Every IKE SA of a local address falls silent, or may speak again. One that is forsaken never

@@ -1,13 +1,16 @@
 //! An initiator's second state: IKE_AUTH was sent (RFC 7296 sections 1.2 and 2.15).
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crypto::{Group, Secret};
 use policy::identity::Identity;
 use policy::pad::Peer;
 use policy::ppk::Ppk;
-use wire::ike::{Decoded, ExchangeType, Flags, Header, Identification, NotifyType, Payload};
+use wire::ike::{
+    Decoded, ExchangeType, Flags, Header, Identification, Notify, NotifyType, Payload,
+};
 
 use crate::command::Acquire;
 use crate::config::Config;
@@ -30,9 +33,10 @@ use crate::v2::nat::{Nat, Path};
 use crate::v2::pair::PairKeys;
 use crate::v2::ppk;
 use crate::v2::proof::{self, Proof, Proven};
+use crate::v2::redirect::{self, Before, Elsewhere, Origin, Redirection};
 use crate::v2::resume;
 use crate::v2::retransmit::Retransmit;
-use crate::v2::sa::{Birth, Sa, Task};
+use crate::v2::sa::{Birth, Effect, Sa, Task};
 use crate::v2::start::{announce, identification, own_identity};
 use crate::v2::status::{self, Checked, Inquiry, Waiting};
 use crate::v2::sync;
@@ -45,6 +49,37 @@ pub(crate) struct Purpose {
     pub(crate) path: Path,
     /// What is to be protected; the first becomes the child of IKE_AUTH.
     pub(crate) pending: Vec<Acquire>,
+    pub(crate) origin: Origin,
+    /// Whether we said that we go where the peer sends us.
+    pub(crate) follows: bool,
+}
+
+impl Purpose {
+    /// The gateway that the policy names, if this is another.
+    pub(crate) fn home(&self) -> Option<IpAddr> {
+        self.origin.before.map(|before| before.home)
+    }
+
+    /// Takes out what is to be protected.
+    pub(crate) fn take_pending(&mut self) -> Vec<Acquire> {
+        std::mem::take(&mut self.pending)
+    }
+
+    /// What is to be protected begins at another gateway.
+    pub(crate) fn elsewhere(&self, to: IpAddr, wanted: Vec<Acquire>) -> Elsewhere {
+        let last = self.path.remote.ip();
+        let home = self.home().unwrap_or(last);
+        Elsewhere {
+            peer: self.peer.name.clone(),
+            local: self.path.local.ip(),
+            to,
+            origin: Origin {
+                before: Some(Before { home, last }),
+                ..self.origin
+            },
+            wanted,
+        }
+    }
 }
 
 /// What becomes of a handshake.
@@ -80,6 +115,9 @@ pub(crate) struct Begun {
     pub(crate) ppk: Option<Ppk>,
     /// We hold no other IKE SA with the peer.
     pub(crate) alone: bool,
+    /// The first message was sent without a cookie and with one: the peer may have answered both,
+    /// and then we cannot know which of them it expects AUTH to sign.
+    pub(crate) doubled: bool,
     /// Both first messages, which AUTH signs.
     pub(crate) own_message: Vec<u8>,
     pub(crate) peer_message: Vec<u8>,
@@ -174,6 +212,16 @@ impl AuthSent {
     /// Whether the peer took a ticket.
     pub(crate) fn resumes(&self) -> bool {
         self.begun.resumed.is_some()
+    }
+
+    /// How this handshake is begun again, once, if the peer does not believe our AUTH.
+    pub(crate) fn again(&self) -> Option<Origin> {
+        let origin = self.begun.purpose.origin;
+        let may = self.begun.doubled && !origin.again;
+        may.then_some(Origin {
+            again: true,
+            ..origin
+        })
     }
 
     /// Whether this handshake already asks for the same.
@@ -289,7 +337,7 @@ impl AuthSent {
         ctx: &mut Context<'_>,
     ) -> Sa {
         let Begun {
-            purpose,
+            mut purpose,
             peer_spi,
             keys,
             fragments,
@@ -300,11 +348,17 @@ impl AuthSent {
             ..
         } = self.begun;
         let local_id = own_identity(&purpose.peer.local_id, purpose.path.local.ip());
+        let redirection = Redirection {
+            follows: purpose.follows,
+            home: purpose.home(),
+            replaces: purpose.origin.replaces,
+            ..Redirection::default()
+        };
         let birth = Birth {
             id: purpose.id,
             peer_spi,
             role: Role::Initiator,
-            peer: purpose.peer,
+            peer: purpose.peer.clone(),
             remote_id,
             local_id,
             path: purpose.path,
@@ -314,6 +368,7 @@ impl AuthSent {
             ppk: self.uses_ppk,
         };
         let mut sa = Sa::new(birth, ctx);
+        sa.redirection = redirection;
         announce(&sa, ctx);
         if resumed.is_some() {
             resume::announce(&sa, ctx);
@@ -326,6 +381,17 @@ impl AuthSent {
             initiator: &own_nonce,
             responder: &peer_nonce,
         };
+        let told = contents.notify(NotifyType::REDIRECT);
+        if let Some(told) = told.filter(|_| purpose.follows) {
+            let offered = self.offer.map(|offer| {
+                ctx.registry.release_esp(offer.inbound_spi);
+                offer.acquire
+            });
+            let mut wanted = purpose.take_pending();
+            wanted.splice(0..0, offered);
+            sent_on(&mut sa, &purpose, told, wanted, ctx);
+            return sa;
+        }
         if let Some(offer) = self.offer {
             first_child(&mut sa, offer, contents, nonces, ctx);
         }
@@ -371,6 +437,32 @@ impl AuthSent {
         ctx.transmit_all(&purpose.path, &self.request);
         Ok(())
     }
+}
+
+/// The peer has proved who it is, and gives no child but sends us on: its IKE SA is of no use
+/// (RFC 5685 section 6).
+fn sent_on(
+    sa: &mut Sa,
+    purpose: &Purpose,
+    told: &Notify,
+    wanted: Vec<Acquire>,
+    ctx: &mut Context<'_>,
+) {
+    let (local, from) = (purpose.path.local.ip(), purpose.path.remote.ip());
+    match redirect::judge(&purpose.peer, (local, from), told) {
+        Ok(to) => {
+            let moved = purpose.elsewhere(to, wanted);
+            sa.effects.push(Effect::Elsewhere(moved));
+        }
+        Err(why) => {
+            let error = Error::NotFollowed(why.1);
+            redirect::not_followed(&purpose.peer.name, from, why, ctx);
+            for acquire in wanted {
+                acquire_failed(acquire, error.clone(), ctx);
+            }
+        }
+    }
+    sa.leave_behind();
 }
 
 /// The child of IKE_AUTH comes to be, or not.

@@ -10,6 +10,7 @@ mod followup;
 mod ike;
 pub(crate) mod liveness;
 mod pend;
+pub(crate) mod redirect;
 
 use wire::ike::{ExchangeType, Header, Malformed, NotifyType, Payload, PayloadType, ProtocolId};
 
@@ -184,6 +185,7 @@ fn response(
         }
         Kind::DeleteChild { child } => sa.remove_child(child, Reason::Rekeyed, ctx),
         Kind::DeleteIke { reason } => sa.end(reason, false, ctx),
+        Kind::Redirect { to } => sa.sent_on(to, ctx),
         Kind::DisownChild { .. } | Kind::Liveness | Kind::Forgotten(_) => {}
     }
 }

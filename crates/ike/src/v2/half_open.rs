@@ -17,7 +17,9 @@ use wire::ike::{
 use crate::context::Context;
 use crate::discard::Discard;
 use crate::error::{Error, Incompatible, Misbehaved, NotAuthentic};
+use crate::event::Event;
 use crate::id::{IkeSaId, Role};
+use crate::limits;
 use crate::output::Outbound;
 use crate::v2::auth::Signed;
 use crate::v2::child::{self, Refusal, Within};
@@ -33,6 +35,7 @@ use crate::v2::pair::PairKeys;
 use crate::v2::ppk;
 use crate::v2::proof::{self, Proof};
 use crate::v2::proposal;
+use crate::v2::redirect::{self, Heard};
 use crate::v2::resume::{self, Shown};
 use crate::v2::rounds::{Between, Rounds};
 use crate::v2::sa::{Birth, Sa};
@@ -80,6 +83,8 @@ pub(crate) struct HalfOpen {
     pub(crate) fragment_size: Option<u16>,
     /// IKE_AUTH, which waits for what OCSP says of the peer's certificate.
     pub(crate) held: Option<Waiting>,
+    /// What the initiator said of redirection.
+    pub(crate) heard: Heard,
 }
 
 /// An authentic message of the exchange that is due.
@@ -429,6 +434,7 @@ impl HalfOpen {
             ppk: uses_ppk,
         };
         let mut sa = Sa::new(birth, ctx);
+        sa.redirection = self.heard.begin();
         announce(&sa, ctx);
         if self.shown.is_some() {
             resume::announce(&sa, ctx);
@@ -436,8 +442,13 @@ impl HalfOpen {
         note_window(&mut sa, contents);
         crash::keep(&mut sa, contents);
         sync::agree(&mut sa, contents);
-        payloads.extend(first_child(&mut sa, contents, self.nonces(), ctx));
-        payloads.extend(resume::grant(&sa, contents, until, ctx));
+        match self.sent_on(&mut sa, ctx) {
+            Some(payload) => payloads.push(payload),
+            None => {
+                payloads.extend(first_child(&mut sa, contents, self.nonces(), ctx));
+                payloads.extend(resume::grant(&sa, contents, until, ctx));
+            }
+        }
         payloads.extend(sync::answer(&sa));
         payloads.extend(crash::give(ctx.config, &sa.peer, sa.spis(), &sa.path));
         let longest = sa.longest();
@@ -447,6 +458,20 @@ impl HalfOpen {
         sa.keep_answer(digest, answer);
         let contact = contents.notify(NotifyType::INITIAL_CONTACT).is_some();
         Outcome::Established(Box::new(sa), contact)
+    }
+
+    /// A peer that is to be served elsewhere has proved who it is: it gets no child, and is told
+    /// where to go (RFC 5685 section 6).
+    fn sent_on(&self, sa: &mut Sa, ctx: &mut Context<'_>) -> Option<Payload> {
+        let to = self.heard.elsewhere(&sa.peer.ike, self.path.local.ip())?;
+        let payload = redirect::sends(to, Vec::new())?;
+        sa.redirection.until = Some(ctx.after(limits::REDIRECT_GRACE));
+        ctx.event(Event::HandshakeRedirected {
+            peer: sa.peer.name.clone(),
+            remote: self.path.remote,
+            gateway: to,
+        });
+        Some(payload)
     }
 
     fn int_auth(&self) -> Vec<u8> {

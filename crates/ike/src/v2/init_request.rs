@@ -22,7 +22,7 @@ use crate::v2::keys::Spis;
 use crate::v2::nat::{self, Nat, Path};
 use crate::v2::proof;
 use crate::v2::proposal::{self, Choice};
-use crate::v2::redirect;
+use crate::v2::redirect::{self, Heard};
 use crate::v2::resume::Shown;
 use crate::v2::rounds::Rounds;
 
@@ -129,7 +129,10 @@ impl<'a> InitRequest<'a> {
 
     /// Where the initiator is sent instead, and what tells it so.
     pub(crate) fn elsewhere(&self, peer: &Peer) -> Option<(IpAddr, Payload)> {
-        redirect::elsewhere(&peer.ike, &self.contents, self.local.ip())
+        let heard = Heard::of(&self.contents);
+        let to = heard.elsewhere(&peer.ike, self.local.ip())?;
+        let nonce = self.contents.nonce().ok()?.to_vec();
+        Some((to, redirect::sends(to, nonce)?))
     }
 
     /// Chooses algorithms for the peer that has this address.
@@ -272,6 +275,7 @@ impl<'a> InitRequest<'a> {
             fragments: Fragments::new(features.fragmentation),
             fragment_size: peer.ike.fragment_size,
             held: None,
+            heard: Heard::of(&self.contents),
         })
     }
 }

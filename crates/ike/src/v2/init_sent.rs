@@ -10,7 +10,9 @@ use std::sync::Arc;
 use crypto::{DhKeyPair, Group};
 use policy::pad::Peer;
 use policy::proposal::IkeSuite;
-use wire::ike::{Decoded, ExchangeType, Flags, Header, Nonce, Notify, NotifyType, Payload};
+use wire::ike::{
+    Decoded, ExchangeType, Flags, Header, Nonce, Notify, NotifyType, Payload, Redirect,
+};
 
 use crate::command::Acquire;
 use crate::context::Context;
@@ -29,9 +31,20 @@ use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::nat::{self, Nat, Path};
 use crate::v2::proof;
 use crate::v2::proposal;
+use crate::v2::redirect::{self, Elsewhere, NotFollowed, Origin};
 use crate::v2::resume;
 use crate::v2::retransmit::Retransmit;
 use crate::v2::ticket::Held;
+
+/// Whom to call, and where.
+pub(crate) struct Call {
+    pub(crate) peer: Arc<Peer>,
+    pub(crate) local: IpAddr,
+    pub(crate) remote: IpAddr,
+    pub(crate) origin: Origin,
+    /// Whether we go where the peer sends us.
+    pub(crate) follows: bool,
+}
 
 /// What the first message offers for new keys.
 enum Opening {
@@ -60,6 +73,10 @@ pub(crate) enum InitProof {
     Group(Group),
     /// The peer, or somebody who read our request, refuses.
     Refusal(NotifyType),
+    /// Begin at another gateway.
+    Elsewhere(IpAddr),
+    /// The peer sends us to another gateway, and we do not go.
+    NotFollowed(NotFollowed),
     /// Go on.
     Answer {
         suite: IkeSuite,
@@ -83,13 +100,18 @@ pub(crate) struct Seen {
 impl InitSent {
     /// Begins a handshake.
     pub(crate) fn begin(
-        peer: Arc<Peer>,
-        local: IpAddr,
-        remote: IpAddr,
+        call: Call,
         pending: Vec<Acquire>,
         ticket: Option<Arc<Held>>,
         ctx: &mut Context<'_>,
     ) -> Option<Self> {
+        let Call {
+            peer,
+            local,
+            remote,
+            origin,
+            follows,
+        } = call;
         let opening = match ticket {
             Some(held) => Opening::Ticket(held),
             None => Opening::Exchange(first_key_pair(&peer, ctx)?),
@@ -114,6 +136,8 @@ impl InitSent {
             peer,
             path,
             pending,
+            origin,
+            follows,
         };
         let mut this = InitSent {
             purpose,
@@ -131,7 +155,13 @@ impl InitSent {
 
     /// Builds the request and sends it for the first time.
     fn send(&mut self, ctx: &mut Context<'_>) {
-        let Purpose { id, peer, path, .. } = &self.purpose;
+        let Purpose {
+            id,
+            peer,
+            path,
+            origin,
+            ..
+        } = &self.purpose;
         let spis = Spis {
             initiator: id.0,
             responder: 0,
@@ -161,6 +191,8 @@ impl InitSent {
         ));
         let resumes = matches!(self.opening, Opening::Ticket(_));
         payloads.extend(Features::request(&peer.ike).resuming(resumes).payloads());
+        let announced = self.purpose.follows.then(|| redirect::announce(origin));
+        payloads.extend(announced.flatten());
         let flags = Flags {
             initiator: true,
             version: false,
@@ -206,6 +238,10 @@ impl InitSent {
             }
             return self.restart(InitProof::Cookie(cookie.data.clone()));
         }
+        let goes_on = contents.sa().is_ok() || contents.nonce().is_ok();
+        if let Some(told) = contents.notify(NotifyType::REDIRECT).filter(|_| !goes_on) {
+            return self.check_redirect(told, remote.ip());
+        }
         match (&self.opening, contents.sa()) {
             (Opening::Ticket(_), _) => self.check_resumption(decoded, &contents, local, remote),
             (Opening::Exchange(dh), Ok(_)) => {
@@ -217,6 +253,18 @@ impl InitSent {
 
     fn exchange(&self) -> ExchangeType {
         resume::first_exchange(matches!(self.opening, Opening::Ticket(_)))
+    }
+
+    /// Nobody signed it, but whoever sent it has read our request (RFC 5685 section 3).
+    fn check_redirect(&self, told: &Notify, from: IpAddr) -> Result<InitProof, Discard> {
+        let repeats = |redirect: &Redirect| redirect.nonce == self.nonce;
+        let authentic = self.purpose.follows && Redirect::of(told).is_some_and(|one| repeats(&one));
+        if !authentic {
+            return Err(Discard::Redirect);
+        }
+        let Purpose { peer, path, .. } = &self.purpose;
+        let judged = redirect::judge(peer, (path.local.ip(), from), told);
+        Ok(judged.map_or_else(InitProof::NotFollowed, InitProof::Elsewhere))
     }
 
     fn check_resumption(
@@ -332,6 +380,18 @@ impl InitSent {
                 }
                 return Step::Next(Box::new(InitStep::Waiting(Box::new(self))));
             }
+            InitProof::Elsewhere(to) => {
+                let wanted = self.purpose.take_pending();
+                let moved = self.purpose.elsewhere(to, wanted);
+                return Step::Next(Box::new(InitStep::Elsewhere(moved)));
+            }
+            InitProof::NotFollowed(why) => {
+                if self.doubt.replace(NotifyType::REDIRECT).is_none() {
+                    let Purpose { peer, path, .. } = &self.purpose;
+                    redirect::not_followed(&peer.name, path.remote.ip(), why, ctx);
+                }
+                return Step::Next(Box::new(InitStep::Waiting(Box::new(self))));
+            }
             InitProof::TicketRefused => {
                 self.begin_in_full(ctx);
                 return Step::Next(Box::new(InitStep::Waiting(Box::new(self))));
@@ -407,6 +467,7 @@ impl InitSent {
             childless: seen.features.childless,
             ppk: ppk.filter(|_| seen.features.ppk && !resumes),
             alone,
+            doubled: self.cookie.is_some(),
             own_message: self.request,
             peer_message: answer.to_vec(),
             additional,
@@ -469,5 +530,6 @@ fn first_key_pair(peer: &Peer, ctx: &mut Context<'_>) -> Option<DhKeyPair> {
 /// Where an answer to IKE_SA_INIT leads.
 pub(crate) enum InitStep {
     Waiting(Box<InitSent>),
+    Elsewhere(Elsewhere),
     Onward(Onward),
 }

@@ -1,6 +1,7 @@
 //! An established IKE SA: its tables (RFC 7296 section 2).
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,7 @@ use crate::v2::pair::Child;
 use crate::v2::pending::Pending;
 use crate::v2::proposal;
 use crate::v2::recovery::Recovery;
+use crate::v2::redirect::{Elsewhere, Redirection};
 use crate::v2::retransmit::Retransmit;
 use crate::v2::secrets::Followups;
 
@@ -76,6 +78,10 @@ pub(crate) enum Task {
     },
     /// Gives the peer a crash token.
     GiveToken,
+    /// Sends the peer to another gateway.
+    Redirect {
+        to: IpAddr,
+    },
 }
 
 /// Our offer to replace the IKE SA.
@@ -129,6 +135,9 @@ pub(crate) enum Kind {
         reason: Reason,
     },
     Liveness,
+    Redirect {
+        to: IpAddr,
+    },
     /// What it was about does not matter any more; the peer must still answer it.
     Forgotten(ExchangeType),
 }
@@ -172,6 +181,8 @@ pub(crate) enum Effect {
     RivalStands { rival: IkeSaId },
     /// The peer does not know ESP that we send; no child of this IKE SA sends it.
     InvalidSpi { spi: u32 },
+    /// The peer sends us to another gateway.
+    Elsewhere(Elsewhere),
     /// It ended. What it was asked to protect begins anew.
     Ended {
         reason: Reason,
@@ -235,6 +246,7 @@ pub(crate) struct Sa {
     pub(crate) changed: bool,
     /// Whether it may speak.
     pub(crate) silence: Silence,
+    pub(crate) redirection: Redirection,
 }
 
 /// Whether an IKE SA of a cluster may speak.
@@ -308,6 +320,7 @@ impl Sa {
             pending: None,
             changed: true,
             silence: Silence::None,
+            redirection: Redirection::default(),
         }
     }
 
@@ -351,7 +364,11 @@ impl Sa {
 
     /// What both sides agreed on beyond RFC 7296, for people.
     pub(crate) fn extensions(&self) -> Vec<&'static str> {
-        let known = [(self.fragments.agreed, "fragmentation"), (self.ppk, "ppk")];
+        let known = [
+            (self.fragments.agreed, "fragmentation"),
+            (self.ppk, "ppk"),
+            (self.redirection.is_followed, "redirect"),
+        ];
         let agreed = known.into_iter().filter(|(is_agreed, _)| *is_agreed);
         agreed.map(|(_, word)| word).collect()
     }

@@ -28,10 +28,11 @@ use crate::v2::keys::Keys;
 use crate::v2::nat::{Nat, Path};
 use crate::v2::pair::{Child, Stage as ChildStage};
 use crate::v2::recovery::Recovery;
+use crate::v2::redirect::Redirection;
 use crate::v2::sa::{Answered, Kind, Sa, Silence, Stage, Task};
 
 /// The version of the format; members of different versions do not read each other's records.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 /// Most requests of ours in flight that are read, with room for any window.
 const MAX_EXCHANGES: usize = 16;
 /// Most crash tokens that are read, with room for any number that a peer may give.
@@ -100,6 +101,28 @@ fn life(to: &mut Writer, sa: &Sa, now: Instant) {
     to.flag(sa.recovery.message_ids);
     to.flag(sa.recovery.counters);
     to.option(sa.recovery.announced, Writer::u32);
+    redirection(to, &sa.redirection, now);
+}
+
+/// Which IKE SA takes the place of another is not in it: what is left of that ends by itself.
+fn redirection(to: &mut Writer, redirection: &Redirection, now: Instant) {
+    to.flag(redirection.follows);
+    to.flag(redirection.is_followed);
+    to.option(redirection.home, Writer::address);
+    let left = |until: Instant| until.saturating_duration_since(now);
+    to.option(redirection.until.map(left), Writer::duration);
+}
+
+fn read_redirection(from: &mut Reader<'_>, now: Instant) -> Option<Redirection> {
+    Some(Redirection {
+        follows: from.flag()?,
+        is_followed: from.flag()?,
+        home: from.option(Reader::address)?,
+        replaces: None,
+        until: from
+            .option(Reader::duration)?
+            .map(|left| now + left.min(limits::FOREVER)),
+    })
 }
 
 /// What comes before the children.
@@ -237,8 +260,8 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
     })?;
     // What is here of a message comes again as a whole.
     let fragments = Fragments::new(from.flag()?);
-    let ppk = from.flag()?;
-    let recovery = recovery(from)?;
+    let (ppk, recovery) = (from.flag()?, recovery(from)?);
+    let redirection = read_redirection(from, now)?;
     Some(Box::new(Sa {
         id: head.id,
         peer_spi: head.peer_spi,
@@ -275,6 +298,7 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
         recovery,
         changed: false,
         silence: Silence::None,
+        redirection,
     }))
 }
 

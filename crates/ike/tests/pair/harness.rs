@@ -100,7 +100,7 @@ impl Setup {
     pub(crate) fn pad(&self, index: usize) -> Arc<Pad> {
         Arc::new(Pad::new(vec![Peer {
             name: "other".into(),
-            addresses: vec![AddressRange::host(ip(ADDRESSES[1 - index]))],
+            addresses: self.addresses(index),
             local_id: self.ids[index].clone(),
             remote_id: self.expected[index].clone(),
             auth: self.auth[index]
@@ -108,6 +108,13 @@ impl Setup {
                 .unwrap_or_else(|| Auth::psk(Secret::from_slice(&self.psk[index]))),
             ike: self.ike[index].clone(),
         }]))
+    }
+
+    /// Where the other may be.
+    fn addresses(&self, index: usize) -> Vec<AddressRange> {
+        let gateways = self.ike[index].follow.iter().map(|gateway| gateway.address);
+        let all = std::iter::once(ip(ADDRESSES[1 - index])).chain(gateways);
+        all.map(AddressRange::host).collect()
     }
 
     fn host(&self, index: usize) -> Host {

@@ -47,6 +47,11 @@ impl Node {
             Command::DeleteRule(rule) => self.each_child(&rule, now, ike::Command::DeleteChild),
             Command::RekeyPeer(peer) => self.each_ike(&peer, now, ike::Command::RekeyIke),
             Command::DeletePeer(peer) => self.each_ike(&peer, now, ike::Command::DeleteIke),
+            Command::Redirect { ike, to } => {
+                let command = ike::Command::Redirect { ike, to };
+                let told = self.ike.handle_command(command, now);
+                told.map_err(ApiMisuse::Ike)
+            }
             _ => Ok(()),
         }
     }

@@ -53,6 +53,7 @@ pub(crate) fn pump(sa: &mut Sa, ctx: &mut Context<'_>) {
                 sa.request(Kind::Liveness, &[Payload::Notify(notify)], ctx);
             }
             Task::GiveToken => crash::give_now(sa, ctx),
+            Task::Redirect { to } => sa.send_on_now(to, ctx),
         }
     }
 }

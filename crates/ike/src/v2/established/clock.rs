@@ -45,6 +45,7 @@ pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
         named(sa.delayed.iter().map(|one| one.0).min(), Timer::Retry),
         named(live.and(sa.rekey_at), Timer::RekeyIke),
         named(live.map(|()| sa.expire_at), Timer::Lifetime),
+        named(live.and(sa.redirection.until), Timer::Lifetime),
         named(live.and(sa.keepalive_at), Timer::NatKeepalive),
         named(liveness::due(sa), Timer::Liveness),
     ];
@@ -97,6 +98,9 @@ pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
     }
     if sa.expire_at <= now {
         return close(sa, Reason::Lifetime);
+    }
+    if sa.redirection.until.is_some_and(|at| at <= now) {
+        return close(sa, Reason::Redirected);
     }
     if childless_due(sa, ctx.config.childless).is_some_and(|at| at <= now) {
         return close(sa, Reason::Childless);

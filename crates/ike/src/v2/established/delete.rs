@@ -14,6 +14,7 @@ use crate::v2::collision::{Answer, Asked, answer};
 use crate::v2::contents::Contents;
 use crate::v2::established::collide::{doing_to_closed, doing_to_ike};
 use crate::v2::established::liveness::told_invalid_spi;
+use crate::v2::established::redirect;
 use crate::v2::pair::Stage as ChildStage;
 use crate::v2::sa::{Effect, Kind, Sa, Stage};
 use crate::v2::sync;
@@ -36,6 +37,7 @@ pub(crate) fn informed(
         let why = Error::Refused(NotifyType::AUTHENTICATION_FAILED);
         return sa.end(Reason::Failed(why), true, ctx);
     }
+    redirect::informed(sa, contents, ctx);
     let esp = contents
         .deletes()
         .iter()

@@ -324,6 +324,7 @@ fn successor(
     let mut new = Sa::new(birth, ctx);
     new.peer_window = sa.peer_window;
     new.recovery = sa.recovery.successor();
+    new.redirection = sa.redirection;
     // The successor is as old as the first: INITIAL_CONTACT must find it.
     new.birth = sa.birth;
     new.party = sa.party;

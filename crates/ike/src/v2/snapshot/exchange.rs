@@ -66,6 +66,10 @@ pub(crate) fn write(to: &mut Writer, exchange: &Exchange) {
             to.u8(7);
             to.u8(exchange.0);
         }
+        Kind::Redirect { to: gateway } => {
+            to.u8(8);
+            to.address(*gateway);
+        }
     }
 }
 
@@ -150,6 +154,9 @@ fn kind(
         },
         6 => Kind::Liveness,
         7 => Kind::Forgotten(ExchangeType(from.u8()?)),
+        8 => Kind::Redirect {
+            to: from.address()?,
+        },
         _ => return None,
     })
 }

@@ -62,6 +62,7 @@ fn task_again(sa: &mut Sa, exchange: Exchange, ctx: &mut Context<'_>) -> Option<
             crash::give_soon(sa, ctx.config);
             None
         }
+        Kind::Redirect { to } => Some(Task::Redirect { to }),
         Kind::Forgotten(_) => None,
     }
 }

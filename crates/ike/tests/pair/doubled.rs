@@ -1,0 +1,62 @@
+//! A first message that was sent without a cookie and with one: the peer may have begun with either
+//! (RFC 7296 section 2.6).
+
+use crate::harness::*;
+use ike::{Error, Event};
+use wire::ike::{Notify, NotifyType, Payload};
+
+/// An answer to a first message that asks for a cookie.
+fn wants_cookie(request: &Packet) -> Packet {
+    let cookie = Payload::Notify(Notify::new(NotifyType::COOKIE, vec![7; 20]));
+    let mut header = wire::ike::decode(&request.bytes).unwrap().header;
+    header.flags.initiator = false;
+    header.flags.response = true;
+    Packet {
+        from: B,
+        local: request.remote,
+        remote: request.local,
+        bytes: wire::ike::encode(&header, &[cookie]).unwrap(),
+    }
+}
+
+/// The peer has asked for a cookie and then begun with a copy of the request that has none; the
+/// request with the cookie is lost.
+fn doubled(setup: &Setup) -> Pair {
+    let mut pair = setup.pair();
+    pair.filter = Box::new(|_| Verdict::Drop);
+    pair.acquire(A);
+    let request = pair.log[0].1.clone();
+    pair.deliver(&wants_cookie(&request));
+    pair.filter = Box::new(|_| Verdict::Pass);
+    pair.deliver(&request);
+    pair.run(secs(1));
+    pair
+}
+
+fn failures(pair: &Pair) -> usize {
+    let refused = Error::Refused(NotifyType::AUTHENTICATION_FAILED);
+    let failed =
+        |event: &Event| matches!(event, Event::HandshakeFailed { error, .. } if *error == refused);
+    let events = pair.hosts[A].events.iter();
+    events.filter(|(_, event)| failed(event)).count()
+}
+
+#[test]
+fn a_handshake_that_a_cookie_has_spoiled_is_begun_once_more() {
+    let pair = doubled(&Setup::default());
+    assert_eq!(failures(&pair), 1, "{}", pair.story());
+    pair.agree(1);
+    let lost = |event: &Event| matches!(event, Event::AcquireFailed { .. });
+    assert!(pair.event(A, lost).is_none());
+}
+
+#[test]
+fn a_wrong_key_is_tried_again_no_more_often_than_that() {
+    let mut setup = Setup::default();
+    setup.psk[B] = b"another key".to_vec();
+    let pair = doubled(&setup);
+    assert_eq!(failures(&pair), 2, "{}", pair.story());
+    let lost = |event: &Event| matches!(event, Event::AcquireFailed { .. });
+    assert!(pair.event(A, lost).is_some());
+    pair.agree(0);
+}
