@@ -131,7 +131,7 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
         folder: &folder,
         name: "redirect",
     };
-    table.add("redirected, it initiates", PEER, redirect::run(&place));
+    redirect::run(&place, &mut table, PEER)?;
     capture.stop()?;
     table.finish(&folder)
 }
