@@ -57,6 +57,7 @@ pub(crate) fn node(
         rules: config.rules.clone(),
         pad: Arc::new(config.pad.clone()),
         cookies: ike::Cookies::From(ike::limits::HALF_OPEN / 10),
+        puzzles: config.node.puzzles.map(ike::Puzzles::of),
         export_keys,
         recovery,
         cluster: cluster.transpose()?,

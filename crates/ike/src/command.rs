@@ -13,7 +13,7 @@ use policy::sa::ChildId;
 use policy::selector::Selectors;
 use wire::ip::Flow;
 
-use crate::config::ChildRule;
+use crate::config::{ChildRule, Puzzles};
 use crate::id::IkeSaId;
 use crate::ticket_keys::TicketKeys;
 
@@ -152,6 +152,8 @@ pub enum Command {
     SetTokenSecret(Option<Arc<Secret>>),
     /// New keys for session tickets, the newest first, or none any more (RFC 5723).
     SetTicketKeys(Option<TicketKeys>),
+    /// Other puzzles from now on, or none any more (RFC 8019).
+    SetPuzzles(Option<Puzzles>),
     /// So many seconds have passed since 1970 (UTC): certificates are judged by it. To be told at
     /// the start, and whenever the host's clock was set.
     SetClock(u64),

@@ -37,8 +37,28 @@ pub struct ChildRule {
 pub enum Cookies {
     /// Always.
     Always,
-    /// While this many responders or more are half-open.
+    /// From this many half-open responders on, until there are only half as many.
     From(usize),
+}
+
+/// Puzzles for initiators while there are very many of them (RFC 8019).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Puzzles {
+    /// They are asked for from this many half-open responders on, until there are half as many.
+    pub from: usize,
+    /// Zero bits that each of four digests must end with.
+    pub difficulty: u8,
+}
+
+impl Puzzles {
+    /// As hard as this, once half of what may be half-open is.
+    #[must_use]
+    pub fn of(difficulty: u8) -> Self {
+        Puzzles {
+            from: limits::HALF_OPEN / 2,
+            difficulty,
+        }
+    }
 }
 
 /// The settings of an endpoint.
@@ -50,6 +70,8 @@ pub struct Config {
     pub rules: Vec<ChildRule>,
     /// When cookies are asked for.
     pub cookies: Cookies,
+    /// When initiators must solve a puzzle as well, if ever.
+    pub puzzles: Option<Puzzles>,
     /// Most half-open responders at once.
     pub half_open: usize,
     /// Most half-open responders of one IPv4 /24 or IPv6 /64.
@@ -87,6 +109,7 @@ impl Config {
             pad,
             rules,
             cookies: Cookies::From(limits::HALF_OPEN / 10),
+            puzzles: None,
             half_open: limits::HALF_OPEN,
             half_open_per_source: limits::HALF_OPEN_PER_SOURCE,
             buckets: BTreeMap::new(),

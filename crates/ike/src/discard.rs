@@ -47,6 +47,9 @@ discards! {
     NotTheSameRequest: "a request came again with other octets",
     NoMatchingRequest: "the response answers no request of ours",
     Cookie: "the cookie that was asked for is missing or wrong",
+    PuzzleAsked: "a cookie was returned, and the puzzle that belongs to it was asked for",
+    PuzzleUnsolved: "a puzzle was not solved, and others that solve none were served of late",
+    PuzzleWrong: "what solves a puzzle does not solve ours",
     HalfOpenLimit: "too many handshakes of the same source are half-open",
     SaLimit: "too many IKE SAs exist",
     UnknownPeer: "no configured peer has the address",
@@ -66,8 +69,14 @@ discards! {
 }
 
 /// One counter per [`Discard`].
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Discards([u64; Discard::ALL.len()]);
+
+impl Default for Discards {
+    fn default() -> Self {
+        Discards([0; Discard::ALL.len()])
+    }
+}
 
 impl Discards {
     /// How many datagrams were refused for this reason.

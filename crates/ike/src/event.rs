@@ -303,6 +303,17 @@ pub enum Event {
     },
     /// Cookies are asked for from now on, or no longer.
     CookiesRequired(bool),
+    /// Puzzles are asked for from now on, or no longer.
+    PuzzlesRequired(bool),
+    /// The peer asks for the solution of a puzzle, which we begin to solve.
+    PuzzlePosed {
+        /// The IKE SA to be.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// Zero bits that each of four digests must end with.
+        difficulty: u8,
+    },
 }
 
 /// What made us doubt that a peer is alive.
@@ -567,6 +578,22 @@ impl Event {
                 f,
                 "{address} released: {acknowledged} peers acknowledged, {unanswered} did not"
             ),
+            _ => self.fmt_door(f),
+        }
+    }
+
+    fn fmt_door(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::PuzzlePosed {
+                ike,
+                peer,
+                difficulty,
+            } => write!(
+                f,
+                "IKE SA {ike}: {peer} is busy and poses a puzzle of {difficulty} bits"
+            ),
+            Event::PuzzlesRequired(true) => f.write_str("puzzles are required from now on"),
+            Event::PuzzlesRequired(false) => f.write_str("puzzles are no longer required"),
             Event::CookiesRequired(true) => f.write_str("cookies are required from now on"),
             Event::CookiesRequired(false) => f.write_str("cookies are no longer required"),
             _ => Ok(()),

@@ -28,7 +28,7 @@ mod timer;
 mod v2;
 
 pub use command::{Acquire, Command, Usage};
-pub use config::{ChildRule, Config, Cookies};
+pub use config::{ChildRule, Config, Cookies, Puzzles};
 pub use discard::{Discard, Discards};
 pub use endpoint::Endpoint;
 pub use error::{

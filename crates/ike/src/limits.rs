@@ -39,6 +39,19 @@ pub const TEMPORARY_WAIT: Duration = Duration::from_millis(500);
 /// Octets of a cookie that is accepted and returned (RFC 7296 section 2.6).
 pub const COOKIE: usize = 64;
 
+/// Zero bits of the hardest puzzle that we solve (RFC 8019): about four million HMACs.
+pub const PUZZLE_DIFFICULTY: u8 = 20;
+
+/// Keys that are tried for a puzzle at a time: about a millisecond, which heartbeats can wait.
+pub const PUZZLE_CHUNK: u32 = 1_000;
+
+/// Rest after each of these, for everything else.
+pub const PUZZLE_PAUSE: Duration = Duration::from_millis(1);
+
+/// Handshakes begun per second by initiators that return a cookie and do not solve the puzzle:
+/// most do not know what it is (RFC 8019 section 7.1.4).
+pub const UNSOLVED: u32 = 10;
+
 /// Age at which the secret of our own cookies is replaced; the one before stays valid as long.
 pub const COOKIE_SECRET_LIFE: Duration = Duration::from_secs(120);
 

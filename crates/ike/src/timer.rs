@@ -27,6 +27,8 @@ pub enum Timer {
     NatKeepalive,
     /// An address that leaves waits for answers to its Deletes.
     Release,
+    /// There is more to do for the peer's puzzle (RFC 8019).
+    Puzzle,
 }
 
 impl fmt::Display for Timer {
@@ -43,6 +45,7 @@ impl fmt::Display for Timer {
             Timer::Status => "certificate status",
             Timer::NatKeepalive => "NAT keepalive",
             Timer::Release => "release",
+            Timer::Puzzle => "puzzle",
         })
     }
 }

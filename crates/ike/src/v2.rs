@@ -26,6 +26,7 @@ pub(crate) mod pending;
 pub(crate) mod ppk;
 pub(crate) mod proof;
 pub(crate) mod proposal;
+pub(crate) mod puzzle;
 pub(crate) mod recovery;
 pub(crate) mod redirect;
 pub(crate) mod resume;

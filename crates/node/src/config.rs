@@ -2,7 +2,7 @@
 
 use cluster::GroupName;
 use crypto::Secret;
-use ike::{Cookies, TicketKeys};
+use ike::{Cookies, Puzzles, TicketKeys};
 use policy::{Pad, Rule};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ pub struct Config {
     pub pad: Arc<Pad>,
     /// When IKE_SA_INIT requests must return a cookie.
     pub cookies: Cookies,
+    /// When initiators must solve puzzles as well, if ever.
+    pub puzzles: Option<Puzzles>,
     /// Whether the keys of every IKE SA come out, for a protocol analyser.
     pub export_keys: bool,
     /// What helps peers of SAs that were lost.

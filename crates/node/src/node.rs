@@ -75,6 +75,7 @@ impl Node {
         let ike = Endpoint::new(
             ike::Config {
                 cookies: config.cookies,
+                puzzles: config.puzzles,
                 export_keys: config.export_keys,
                 first_child: if replicates { draw(&mut *random) } else { 0 },
                 buckets: addresses_of(&buckets),

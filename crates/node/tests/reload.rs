@@ -57,6 +57,7 @@ fn rule(host: usize, name: &str, port: u16, child: ChildTemplate) -> Rule {
 
 fn config(host: usize, key: &[u8], rules: Vec<Rule>) -> Config {
     Config {
+        puzzles: None,
         rules,
         pad: Arc::new(Pad::new(vec![peer(host, key)])),
         cookies: Cookies::From(100),

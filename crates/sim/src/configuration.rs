@@ -56,6 +56,7 @@ pub(crate) fn config(settings: &Settings, host: HostId) -> Config {
         rules: vec![rule(settings, host)],
         pad: Arc::new(Pad::new(vec![peer(settings, host)])),
         cookies: Cookies::From(100),
+        puzzles: None,
         // A checker sees to it that no key is ever on the network.
         export_keys: settings.replicate.is_some(),
         recovery: recovery(settings, host),

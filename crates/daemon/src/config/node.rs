@@ -41,6 +41,7 @@ pub(crate) fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node
         run_dir: PathBuf::from(RUN_DIR),
         control_socket: PathBuf::from(RUN_DIR).join("control.sock"),
         key_log_dir: None,
+        puzzles: None,
     };
     let Some(mut section) = root.table(problems, "node", "[node]") else {
         return node;
@@ -76,6 +77,10 @@ pub(crate) fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node
             "remove the line when you are done, and the files too".to_owned(),
         );
     }
+    let puzzles = section.read(problems, "puzzles", |value| {
+        value::number_or_off(value, 8..=20)
+    });
+    node.puzzles = puzzles.flatten().and_then(|bits| u8::try_from(bits).ok());
     section.finish(problems);
     node
 }
@@ -155,4 +160,26 @@ pub(crate) fn read_plane(root: &mut Section<'_>, problems: &mut Problems) -> Pla
     plane.rule_priority = priority.unwrap_or(plane.rule_priority);
     section.finish(problems);
     plane
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::parse;
+
+    #[test]
+    fn puzzles_have_a_number_of_bits_or_there_are_none() {
+        let read = |line: &str| {
+            let mut no_files = |_: &str, _| Err("there are no files in this test".to_owned());
+            parse("test.toml", &format!("[node]\n{line}\n"), &mut no_files)
+                .map(|loaded| loaded.config.node.puzzles)
+                .map_err(|report| report.render(false))
+        };
+        assert_eq!(read(""), Ok(None));
+        assert_eq!(read("puzzles = \"off\""), Ok(None));
+        assert_eq!(read("puzzles = 16"), Ok(Some(16)));
+        for wrong in ["7", "21", "true", "\"on\""] {
+            let report = read(&format!("puzzles = {wrong}")).unwrap_err();
+            assert!(report.contains("from 8 to 20, or `\"off\"`"), "{report}");
+        }
+    }
 }

@@ -45,6 +45,8 @@ pub struct NodeSettings {
     pub control_socket: PathBuf,
     /// Where to write Wireshark key tables, if at all.
     pub key_log_dir: Option<PathBuf>,
+    /// Zero bits of the puzzles that initiators must solve when very many come, if they must.
+    pub puzzles: Option<u8>,
 }
 
 /// Where ESP runs.

@@ -31,11 +31,28 @@ pub(crate) fn fire(tables: &mut Tables, now: Instant) {
     while let Some(ike) = tables.deadlines.pop(now) {
         due.push(ike);
     }
+    let mut worked = false;
     for ike in due {
-        fire_slot(tables, ike, now);
+        // Of all puzzles one has its turn: others wait longer, and the rest of the host does not.
+        if is_solving(tables, ike) && std::mem::replace(&mut worked, true) {
+            postpone(tables, ike, now);
+        } else {
+            fire_slot(tables, ike, now);
+        }
     }
     while let Some((_, address)) = tables.addresses.due().filter(|(at, _)| *at <= now) {
         release(tables, address, now);
+    }
+}
+
+fn is_solving(tables: &Tables, ike: IkeSaId) -> bool {
+    matches!(tables.slot(ike), Some(Slot::InitSent(state)) if state.is_solving())
+}
+
+fn postpone(tables: &mut Tables, ike: IkeSaId, now: Instant) {
+    if let Some(Slot::InitSent(mut state)) = tables.take(ike) {
+        state.wait(now);
+        tables.put(ike, Slot::InitSent(state));
     }
 }
 

@@ -77,6 +77,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         }
         Command::SetTokenSecret(secret) => tables.config.qcd_secret = secret,
         Command::SetTicketKeys(keys) => tables.config.tickets = keys,
+        Command::SetPuzzles(puzzles) => tables.config.puzzles = puzzles,
         Command::SetClock(seconds) => tables.config.clock = Some((now, seconds)),
         Command::CertificateStatus { question, answer } => answered(tables, question, answer, now),
         Command::SetOwnStatus {

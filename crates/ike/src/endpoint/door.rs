@@ -3,9 +3,12 @@
 
 use std::time::Instant;
 
-use wire::ike::{FirstRequest, Notify, NotifyType, Payload, first_request};
+use crypto::Prf;
+use wire::ike::{
+    ExchangeType, FirstRequest, Notify, NotifyType, Payload, TransformType, first_request,
+};
 
-use crate::config::Cookies;
+use crate::config::{Cookies, Puzzles};
 use crate::discard::Discard;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
@@ -13,8 +16,9 @@ use crate::endpoint::way::Way;
 use crate::event::Event;
 use crate::output::Output;
 use crate::v2::cookie::Claim;
-use crate::v2::init_request::stateless_answer;
+use crate::v2::init_request::stateless_answers;
 use crate::v2::nat::{Nat, Path};
+use crate::v2::puzzle::Puzzle;
 
 /// What is to be done with a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +56,31 @@ pub(crate) fn knock(
         }
     }
     let crowded = is_crowded(tables, way);
-    if !cookies_required(tables) && !crowded {
+    let puzzled = puzzles_required(tables);
+    if !cookies_required(tables) && !crowded && !puzzled {
         return Ok(Knock::Enter);
     }
     let Some(request) = request else {
         return Ok(Knock::Unreadable);
     };
-    admit(tables, &request, crowded, way, now).map(|()| Knock::Enter)
+    // A source that has as many handshakes as it may have pays for another one (RFC 8019 section
+    // 4).
+    let puzzles = tables.config.puzzles.filter(|_| crowded || puzzled);
+    // To open a ticket costs no more than to check a puzzle.
+    let begins = request.header.exchange == ExchangeType::IKE_SA_INIT;
+    let demand = Demand {
+        crowded,
+        puzzles: puzzles.filter(|_| begins),
+    };
+    admit(tables, &request, demand, way, now).map(|()| Knock::Enter)
+}
+
+/// What a first request must bring.
+#[derive(Clone, Copy)]
+struct Demand {
+    /// Because of its source, and not of all.
+    crowded: bool,
+    puzzles: Option<Puzzles>,
 }
 
 /// Gives the answer to a first request again, if it is there again. Copies of it may have met
@@ -99,7 +121,7 @@ fn claim<'a>(request: &FirstRequest<'a>, way: Way) -> Claim<'a> {
 /// Whether the cookie in it is one of ours for it.
 fn returns_cookie(tables: &Tables, request: &FirstRequest<'_>, way: Way) -> bool {
     let good = |cookie| tables.cookies.verify(claim(request, way), cookie);
-    request.cookie.is_some_and(good)
+    request.cookie.is_some_and(|cookie| good(cookie).is_ok())
 }
 
 /// Lets a request in that returns a good cookie, and asks for one otherwise. Whoever forges
@@ -108,29 +130,72 @@ fn returns_cookie(tables: &Tables, request: &FirstRequest<'_>, way: Way) -> bool
 fn admit(
     tables: &mut Tables,
     request: &FirstRequest<'_>,
-    crowded: bool,
+    demand: Demand,
     way: Way,
     now: Instant,
 ) -> Result<(), Discard> {
-    if returns_cookie(tables, request, way) {
-        return Ok(());
-    }
     let claim = claim(request, way);
-    let data = tables.cookies.make(claim, now, &mut *tables.random);
+    let returned = request
+        .cookie
+        .map(|cookie| (cookie, tables.cookies.verify(claim, cookie)));
+    // Who offers no PRF that we have cannot solve anything.
+    let offers = |prf: &Prf| request.offers(TransformType::PRF, prf.id());
+    let prf = demand
+        .puzzles
+        .and_then(|_| Prf::ALL.into_iter().find(offers));
+    let puzzle = demand.puzzles.zip(prf).map(|(puzzles, prf)| Puzzle {
+        prf,
+        difficulty: puzzles.difficulty,
+    });
+    let why = match returned {
+        Some((_, Ok(_))) if demand.puzzles.is_none() => return Ok(()),
+        Some((cookie, Ok(Some(posed)))) => {
+            return judge(tables, posed, cookie, request.solution, now);
+        }
+        Some((_, Ok(None))) if puzzle.is_none() => return unsolved(tables, now),
+        Some((_, Ok(None))) => Discard::PuzzleAsked,
+        _ if demand.crowded => Discard::HalfOpenLimit,
+        _ => Discard::Cookie,
+    };
+    let data = tables.cookies.make(claim, puzzle, now, &mut *tables.random);
     let cookie = Payload::Notify(Notify::new(NotifyType::COOKIE, data));
+    let payloads: Vec<Payload> = std::iter::once(cookie)
+        .chain(puzzle.map(Puzzle::payload))
+        .collect();
     let path = Path {
         local: way.local,
         remote: way.remote,
         nat: Nat::default(),
     };
     // It is shorter than any request that gets here.
-    if let Some(bytes) = stateless_answer(&request.header, cookie) {
+    if let Some(bytes) = stateless_answers(&request.header, &payloads) {
         tables.context(now).transmit(&path, bytes);
     }
-    Err(match crowded {
-        true => Discard::HalfOpenLimit,
-        false => Discard::Cookie,
-    })
+    Err(why)
+}
+
+/// A cookie is back that came with a puzzle (RFC 8019 section 7.1.4). Nothing was allocated for it.
+fn judge(
+    tables: &mut Tables,
+    posed: Puzzle,
+    cookie: &[u8],
+    solution: Option<&[u8]>,
+    now: Instant,
+) -> Result<(), Discard> {
+    match solution {
+        Some(solution) if posed.is_solved(cookie, solution) => Ok(()),
+        Some(_) => Err(Discard::PuzzleWrong),
+        None => unsolved(tables, now),
+    }
+}
+
+/// An initiator that knows nothing of puzzles, or will not solve ours, is served if few of these
+/// come: it may be one of ours, and it has at least shown where it is.
+fn unsolved(tables: &mut Tables, now: Instant) -> Result<(), Discard> {
+    match tables.unsolved.take(now) {
+        true => Ok(()),
+        false => Err(Discard::PuzzleUnsolved),
+    }
 }
 
 /// Whether as many handshakes of one source are half-open as may be.
@@ -142,7 +207,7 @@ fn is_crowded(tables: &Tables, way: Way) -> bool {
 fn cookies_required(tables: &mut Tables) -> bool {
     let required = match tables.config.cookies {
         Cookies::Always => true,
-        Cookies::From(count) => tables.half_opens.count() >= count,
+        Cookies::From(count) => is_reached(tables, count, tables.cookies_required),
     };
     if required != tables.cookies_required {
         tables.cookies_required = required;
@@ -151,4 +216,26 @@ fn cookies_required(tables: &mut Tables) -> bool {
             .push_back(Output::Event(Event::CookiesRequired(required)));
     }
     required
+}
+
+/// Whether puzzles are asked for now; tells when that changes.
+fn puzzles_required(tables: &mut Tables) -> bool {
+    let reached = |one: Puzzles| is_reached(tables, one.from, tables.puzzles_required);
+    let required = tables.config.puzzles.is_some_and(reached);
+    if required != tables.puzzles_required {
+        tables.puzzles_required = required;
+        let event = Event::PuzzlesRequired(required);
+        tables.outputs.push_back(Output::Event(event));
+    }
+    required
+}
+
+/// Whether so many are half-open. What has begun lasts until there are only half as many: else an
+/// attack at the threshold would switch it with every message.
+fn is_reached(tables: &Tables, threshold: usize, has_begun: bool) -> bool {
+    let least = match has_begun {
+        true => threshold.div_ceil(2),
+        false => threshold,
+    };
+    tables.half_opens.count() >= least
 }

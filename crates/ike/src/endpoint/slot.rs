@@ -86,7 +86,7 @@ impl Slot {
     pub(crate) fn due(&self, childless: Duration) -> Option<(Instant, Timer)> {
         let resend = |at: Option<Instant>| at.map(|at| (at, Timer::Retransmit));
         match self {
-            Slot::InitSent(state) => resend(state.retransmit.due()),
+            Slot::InitSent(state) => state.due(),
             Slot::Intermediate(state) => resend(state.retransmit.due()),
             Slot::AuthSent(state) => match &state.held {
                 Some(held) => Some((held.until, Timer::Status)),

@@ -41,6 +41,9 @@ pub(crate) struct Tables {
     pub(crate) addresses: Addresses,
     pub(crate) cookies: CookieJar,
     pub(crate) cookies_required: bool,
+    pub(crate) puzzles_required: bool,
+    /// Handshakes of initiators that solve no puzzle.
+    pub(crate) unsolved: Bucket,
     pub(crate) tickets: Tickets,
     pub(crate) statuses: Statuses,
     pub(crate) redirects: Redirects,
@@ -80,6 +83,8 @@ impl Tables {
             addresses: Addresses::default(),
             cookies: CookieJar::default(),
             cookies_required: false,
+            puzzles_required: false,
+            unsolved: Bucket::per_second(limits::UNSOLVED),
             tickets: Tickets::default(),
             statuses: Statuses::default(),
             redirects: Redirects::default(),

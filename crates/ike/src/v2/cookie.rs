@@ -7,10 +7,13 @@ use crypto::hmac::HmacKey;
 use crypto::{Prf, Random, Secret};
 
 use crate::limits;
+use crate::v2::puzzle::Puzzle;
 
 const MAC: usize = 16;
-/// The generation of the secret, then the MAC.
-const LENGTH: usize = 1 + MAC;
+/// The generation of the secret, the puzzle that belongs to the cookie, then the MAC.
+const LENGTH: usize = 1 + PUZZLE + MAC;
+/// The number of the PRF and the difficulty; zeros without a puzzle.
+const PUZZLE: usize = 3;
 
 struct CookieSecret {
     generation: u8,
@@ -33,10 +36,11 @@ pub(crate) struct Claim<'a> {
 }
 
 impl CookieJar {
-    /// The cookie to ask for. Replaces a secret that is too old.
+    /// The cookie to ask for, with a puzzle if it has one. Replaces a secret that is too old.
     pub(crate) fn make(
         &mut self,
         claim: Claim<'_>,
+        puzzle: Option<Puzzle>,
         now: Instant,
         random: &mut dyn Random,
     ) -> Vec<u8> {
@@ -47,17 +51,30 @@ impl CookieJar {
         }
         self.current
             .as_ref()
-            .map(|(secret, _)| secret.cookie(claim).to_vec())
+            .map(|(secret, _)| secret.cookie(claim, written(puzzle)).to_vec())
             .unwrap_or_default()
     }
 
-    /// Whether a cookie is one of ours for this claim.
-    pub(crate) fn verify(&self, claim: Claim<'_>, cookie: &[u8]) -> bool {
+    /// The puzzle of a cookie, if that is one of ours for this claim and has one.
+    ///
+    /// # Errors
+    /// The cookie is not one of ours.
+    pub(crate) fn verify(
+        &self,
+        claim: Claim<'_>,
+        cookie: &[u8],
+    ) -> Result<Option<Puzzle>, NotOurs> {
+        let puzzle = cookie
+            .get(1..1 + PUZZLE)
+            .and_then(|octets| octets.try_into().ok());
+        let puzzle = puzzle.ok_or(NotOurs)?;
         let current = self.current.as_ref().map(|(secret, _)| secret);
-        [current, self.previous.as_ref()]
-            .into_iter()
-            .flatten()
-            .any(|secret| crypto::constant_time_eq(&secret.cookie(claim), cookie))
+        let mut secrets = [current, self.previous.as_ref()].into_iter().flatten();
+        let made = |secret: &CookieSecret| secret.cookie(claim, puzzle);
+        match secrets.any(|secret| crypto::constant_time_eq(&made(secret), cookie)) {
+            true => Ok(read(puzzle)),
+            false => Err(NotOurs),
+        }
     }
 
     fn rotate(&mut self, now: Instant, random: &mut dyn Random) {
@@ -78,9 +95,26 @@ impl CookieJar {
     }
 }
 
+/// A cookie that we did not make, or for somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotOurs;
+
+fn written(puzzle: Option<Puzzle>) -> [u8; PUZZLE] {
+    let Some(Puzzle { prf, difficulty }) = puzzle else {
+        return [0; PUZZLE];
+    };
+    let [high, low] = prf.id().to_be_bytes();
+    [high, low, difficulty]
+}
+
+fn read([high, low, difficulty]: [u8; PUZZLE]) -> Option<Puzzle> {
+    let prf = Prf::from_id(u16::from_be_bytes([high, low]))?;
+    Some(Puzzle { prf, difficulty })
+}
+
 impl CookieSecret {
-    /// The generation, then a MAC over Ni | IPi | SPIi.
-    fn cookie(&self, claim: Claim<'_>) -> [u8; LENGTH] {
+    /// The generation, the puzzle, then a MAC over both and Ni | IPi | SPIi.
+    fn cookie(&self, claim: Claim<'_>, puzzle: [u8; PUZZLE]) -> [u8; LENGTH] {
         let (four, sixteen);
         let address: &[u8] = match claim.address {
             IpAddr::V4(address) => {
@@ -94,8 +128,10 @@ impl CookieSecret {
         };
         let spi = claim.initiator_spi.to_be_bytes();
         let mut cookie = [self.generation; LENGTH];
-        let claimed: [&[u8]; 4] = [&[self.generation], claim.nonce, address, &spi];
-        self.key.sign(&claimed, &mut cookie[1..]);
+        let claimed: [&[u8]; 5] = [&[self.generation], &puzzle, claim.nonce, address, &spi];
+        let (head, mac) = cookie.split_at_mut(1 + PUZZLE);
+        head[1..].copy_from_slice(&puzzle);
+        self.key.sign(&claimed, mac);
         cookie
     }
 }
@@ -123,35 +159,67 @@ mod tests {
     fn a_cookie_is_good_for_its_claim_only() {
         let (mut jar, mut random, now) = (CookieJar::default(), SeededRandom::new(1), start());
         let good = claim(b"nonce", "192.0.2.1", 7);
-        let cookie = jar.make(good, now, &mut random);
-        assert!(jar.verify(good, &cookie));
-        assert!(!jar.verify(claim(b"other", "192.0.2.1", 7), &cookie));
-        assert!(!jar.verify(claim(b"nonce", "192.0.2.2", 7), &cookie));
-        assert!(!jar.verify(claim(b"nonce", "2001:db8::1", 7), &cookie));
-        assert!(!jar.verify(claim(b"nonce", "192.0.2.1", 8), &cookie));
-        assert!(!jar.verify(good, &cookie[..16]));
-        assert!(!jar.verify(good, &[]));
+        let cookie = jar.make(good, None, now, &mut random);
+        assert_eq!(jar.verify(good, &cookie), Ok(None));
+        for other in [
+            claim(b"other", "192.0.2.1", 7),
+            claim(b"nonce", "192.0.2.2", 7),
+            claim(b"nonce", "2001:db8::1", 7),
+            claim(b"nonce", "192.0.2.1", 8),
+        ] {
+            assert_eq!(jar.verify(other, &cookie), Err(NotOurs));
+        }
+        assert_eq!(jar.verify(good, &cookie[..16]), Err(NotOurs));
+        assert_eq!(jar.verify(good, &[]), Err(NotOurs));
+    }
+
+    #[test]
+    fn nobody_can_take_the_puzzle_out_of_a_cookie_or_make_it_easier() {
+        let (mut jar, mut random, now) = (CookieJar::default(), SeededRandom::new(3), start());
+        let good = claim(b"nonce", "192.0.2.1", 7);
+        let puzzle = Puzzle {
+            prf: Prf::HmacSha2_384,
+            difficulty: 17,
+        };
+        let cookie = jar.make(good, Some(puzzle), now, &mut random);
+        assert_eq!(jar.verify(good, &cookie), Ok(Some(puzzle)));
+        let plain = jar.make(good, None, now, &mut random);
+        assert_eq!(plain.len(), cookie.len());
+        for place in 1..4 {
+            let mut other = cookie.clone();
+            other[place] ^= 1;
+            assert_eq!(jar.verify(good, &other), Err(NotOurs));
+            let mut mixed = cookie.clone();
+            mixed[1..4].copy_from_slice(&plain[1..4]);
+            assert_eq!(jar.verify(good, &mixed), Err(NotOurs));
+        }
     }
 
     #[test]
     fn a_cookie_outlives_one_change_of_the_secret_and_not_two() {
         let (mut jar, mut random, now) = (CookieJar::default(), SeededRandom::new(2), start());
         let good = claim(b"nonce", "192.0.2.1", 7);
-        let first = jar.make(good, now, &mut random);
+        let is_good = |jar: &CookieJar, cookie: &[u8]| jar.verify(good, cookie).is_ok();
+        let first = jar.make(good, None, now, &mut random);
         let later = now + limits::COOKIE_SECRET_LIFE;
-        let second = jar.make(good, later, &mut random);
+        let second = jar.make(good, None, later, &mut random);
         assert_ne!(first, second);
-        assert!(jar.verify(good, &first) && jar.verify(good, &second));
+        assert!(is_good(&jar, &first) && is_good(&jar, &second));
         jar.make(
             good,
+            None,
             later + limits::COOKIE_SECRET_LIFE + Duration::from_secs(1),
             &mut random,
         );
-        assert!(!jar.verify(good, &first) && jar.verify(good, &second));
+        assert!(!is_good(&jar, &first) && is_good(&jar, &second));
     }
 
     #[test]
     fn a_jar_without_a_secret_accepts_nothing() {
-        assert!(!CookieJar::default().verify(claim(b"nonce", "192.0.2.1", 7), &[]));
+        let nobody = claim(b"nonce", "192.0.2.1", 7);
+        assert_eq!(
+            CookieJar::default().verify(nobody, &[0; LENGTH]),
+            Err(NotOurs)
+        );
     }
 }

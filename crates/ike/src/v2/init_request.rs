@@ -282,7 +282,12 @@ impl<'a> InitRequest<'a> {
 
 /// An answer to a first request of one notification, without an SPI of ours.
 pub(crate) fn stateless_answer(request: &Header, payload: Payload) -> Option<Vec<u8>> {
-    wire::ike::encode(&first_response(request, 0), &[payload]).ok()
+    stateless_answers(request, &[payload])
+}
+
+/// As [`stateless_answer`], of several notifications.
+pub(crate) fn stateless_answers(request: &Header, payloads: &[Payload]) -> Option<Vec<u8>> {
+    wire::ike::encode(&first_response(request, 0), payloads).ok()
 }
 
 fn first_response(request: &Header, responder_spi: u64) -> Header {

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crypto::{DhKeyPair, Group};
 use policy::pad::Peer;
@@ -20,6 +21,7 @@ use crate::discard::Discard;
 use crate::error::{Error, Misbehaved, NotAuthentic, PpkRefusal};
 use crate::event::Event;
 use crate::limits;
+use crate::timer::Timer;
 use crate::v2::auth_sent::{Begun, Purpose, Step};
 use crate::v2::child::{key_exchange, wanted_group};
 use crate::v2::contents::Contents;
@@ -31,6 +33,7 @@ use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::nat::{self, Nat, Path};
 use crate::v2::proof;
 use crate::v2::proposal;
+use crate::v2::puzzle::{Progress, Puzzle, Solver};
 use crate::v2::redirect::{self, Elsewhere, NotFollowed, Origin};
 use crate::v2::resume;
 use crate::v2::retransmit::Retransmit;
@@ -59,6 +62,9 @@ pub(crate) struct InitSent {
     opening: Opening,
     nonce: Vec<u8>,
     cookie: Option<Vec<u8>>,
+    /// The puzzle that came with a cookie, while we solve it, and then what solves it.
+    solver: Option<Solver>,
+    solution: Option<Vec<u8>>,
     restarts: u8,
     request: Vec<u8>,
     /// What an unprotected answer says: the most likely reason if nothing better comes.
@@ -69,6 +75,8 @@ pub(crate) struct InitSent {
 pub(crate) enum InitProof {
     /// Begin again with this cookie.
     Cookie(Vec<u8>),
+    /// Begin again with this cookie, when the puzzle is solved.
+    Puzzle(Vec<u8>, Puzzle),
     /// Begin again with this group.
     Group(Group),
     /// The peer, or somebody who read our request, refuses.
@@ -145,6 +153,8 @@ impl InitSent {
             opening,
             nonce,
             cookie: None,
+            solver: None,
+            solution: None,
             restarts: 0,
             request: Vec::new(),
             doubt: None,
@@ -170,6 +180,7 @@ impl InitSent {
         let cookie =
             cookie.map(|data| Payload::Notify(Notify::new(NotifyType::COOKIE, data.clone())));
         let mut payloads: Vec<Payload> = cookie.into_iter().collect();
+        payloads.extend(self.solution.clone().map(Payload::PuzzleSolution));
         let nonce = Payload::Nonce(Nonce(self.nonce.clone()));
         match &self.opening {
             Opening::Exchange(dh) => payloads.extend([
@@ -233,10 +244,17 @@ impl InitSent {
                 return Err(Discard::Cookie);
             }
             // An answer to an older copy of the request, which has been sent with it since.
-            if self.cookie.as_ref() == Some(&cookie.data) {
+            let at_work = self.solver.as_ref().map(|solver| &solver.cookie);
+            if self.cookie.as_ref() == Some(&cookie.data) || at_work == Some(&cookie.data) {
                 return Err(Discard::NoMatchingRequest);
             }
-            return self.restart(InitProof::Cookie(cookie.data.clone()));
+            let data = cookie.data.clone();
+            // One that is too hard for us we leave alone, as who knows of none.
+            let puzzle = contents.notify(NotifyType::PUZZLE).and_then(Puzzle::of);
+            return self.restart(match puzzle {
+                Some(puzzle) => InitProof::Puzzle(data, puzzle),
+                None => InitProof::Cookie(data),
+            });
         }
         let goes_on = contents.sa().is_ok() || contents.nonce().is_ok();
         if let Some(told) = contents.notify(NotifyType::REDIRECT).filter(|_| !goes_on) {
@@ -368,7 +386,11 @@ impl InitSent {
         ctx: &mut Context<'_>,
     ) -> Step<InitStep> {
         match proof {
-            InitProof::Cookie(cookie) => self.cookie = Some(cookie),
+            InitProof::Cookie(cookie) => self.take_cookie(cookie, None),
+            InitProof::Puzzle(cookie, puzzle) => {
+                self.take_puzzle(cookie, puzzle, ctx);
+                return Step::Next(Box::new(InitStep::Waiting(Box::new(self))));
+            }
             InitProof::Group(group) => match DhKeyPair::generate(group, ctx.random) {
                 Ok(dh) => self.opening = Opening::Exchange(dh),
                 Err(_) => return Step::Next(Box::new(InitStep::Waiting(Box::new(self)))),
@@ -489,12 +511,68 @@ impl InitSent {
         ctx.event(Event::TicketRefused { ike, peer });
         self.opening = Opening::Exchange(dh);
         self.nonce = ctx.nonce();
-        self.cookie = None;
+        (self.cookie, self.solution, self.solver) = (None, None, None);
+        self.send(ctx);
+    }
+
+    fn take_puzzle(&mut self, cookie: Vec<u8>, puzzle: Puzzle, ctx: &mut Context<'_>) {
+        self.restarts += 1;
+        let (ike, peer) = (self.purpose.id, self.purpose.peer.name.clone());
+        ctx.event(Event::PuzzlePosed {
+            ike,
+            peer,
+            difficulty: puzzle.difficulty,
+        });
+        self.solver = Some(Solver::new(puzzle, cookie, ctx.now));
+    }
+
+    fn take_cookie(&mut self, cookie: Vec<u8>, solution: Option<Vec<u8>>) {
+        (self.cookie, self.solution, self.solver) = (Some(cookie), solution, None);
+    }
+
+    /// Whether there is a puzzle to be worked at.
+    pub(crate) fn is_solving(&self) -> bool {
+        self.solver.is_some()
+    }
+
+    /// Others have worked for long enough now.
+    pub(crate) fn wait(&mut self, now: Instant) {
+        if let Some(solver) = &mut self.solver {
+            solver.due = now + limits::PUZZLE_PAUSE;
+        }
+    }
+
+    /// When something is to be done about it.
+    pub(crate) fn due(&self) -> Option<(Instant, Timer)> {
+        match &self.solver {
+            Some(solver) => Some((solver.due, Timer::Puzzle)),
+            None => self.retransmit.due().map(|at| (at, Timer::Retransmit)),
+        }
+    }
+
+    /// Works at the puzzle for a moment, and goes on when it is solved.
+    fn solve(&mut self, ctx: &mut Context<'_>) {
+        let Some(mut solver) = self.solver.take() else {
+            return;
+        };
+        let solution = match solver.work(ctx.now) {
+            Progress::Working => {
+                self.solver = Some(solver);
+                return;
+            }
+            Progress::Solved(solution) => Some(solution),
+            Progress::GivenUp => None,
+        };
+        self.take_cookie(solver.cookie, solution);
         self.send(ctx);
     }
 
     /// The request is due again; the error is the end.
     pub(crate) fn fire(&mut self, ctx: &mut Context<'_>) -> Result<(), Error> {
+        if self.is_solving() {
+            self.solve(ctx);
+            return Ok(());
+        }
         let tries = self.retransmit.tries();
         let resumes = matches!(self.opening, Opening::Ticket(_));
         if resumes && !resume::is_patient(tries) {

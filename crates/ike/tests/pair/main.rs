@@ -17,6 +17,7 @@ mod nat;
 mod network;
 mod ocsp;
 mod ppk;
+mod puzzles;
 mod redirect;
 mod redirected;
 mod rekey;

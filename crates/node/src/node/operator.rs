@@ -93,6 +93,7 @@ impl Node {
         } = config.recovery;
         self.tell_ike(ike::Command::SetTokenSecret(qcd_secret), now);
         self.tell_ike(ike::Command::SetTicketKeys(tickets), now);
+        self.tell_ike(ike::Command::SetPuzzles(config.puzzles), now);
         self.delete_outdated(&config.rules, &config.pad, now);
         let spd = Spd::build(config.rules, self.spd.local_addresses());
         self.pad = config.pad;

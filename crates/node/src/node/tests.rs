@@ -56,6 +56,7 @@ fn config(with_group: bool) -> Config {
             ike: policy::IkeTemplate::modern(),
         }])),
         cookies: Cookies::From(100),
+        puzzles: None,
         export_keys: false,
         recovery: Recovery::default(),
         cluster: Some(ClusterConfig {

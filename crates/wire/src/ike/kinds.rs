@@ -24,6 +24,7 @@ names! {
         CONFIGURATION = 47,
         EAP = 48,
         ENCRYPTED_FRAGMENT = 53,
+        PUZZLE_SOLUTION = 54,
     }
 }
 

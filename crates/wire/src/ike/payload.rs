@@ -42,6 +42,8 @@ pub enum Payload {
     Configuration(Configuration),
     /// An EAP message, undecoded (RFC 7296 section 3.16).
     Eap(Vec<u8>),
+    /// Keys that solve a puzzle (RFC 8019 section 8.2).
+    PuzzleSolution(Vec<u8>),
     Unknown(Unknown),
 }
 
@@ -110,6 +112,7 @@ impl Payload {
             Payload::TsResponder(_) => PayloadType::TS_RESPONDER,
             Payload::Configuration(_) => PayloadType::CONFIGURATION,
             Payload::Eap(_) => PayloadType::EAP,
+            Payload::PuzzleSolution(_) => PayloadType::PUZZLE_SOLUTION,
             Payload::Unknown(unknown) => unknown.kind,
         }
     }
@@ -136,6 +139,7 @@ impl Payload {
             PayloadType::TS_RESPONDER => Payload::TsResponder(TrafficSelectors::parse(body)?),
             PayloadType::CONFIGURATION => Payload::Configuration(Configuration::parse(body)?),
             PayloadType::EAP => Payload::Eap(body.rest().to_vec()),
+            PayloadType::PUZZLE_SOLUTION => Payload::PuzzleSolution(body.rest().to_vec()),
             _ => Payload::Unknown(Unknown {
                 kind,
                 critical,
@@ -166,7 +170,7 @@ impl Payload {
             Payload::Delete(body) => body.emit(out)?,
             Payload::TsInitiator(body) | Payload::TsResponder(body) => body.emit(out)?,
             Payload::Configuration(body) => body.emit(out)?,
-            Payload::Eap(octets) => out.extend_from_slice(octets),
+            Payload::Eap(octets) | Payload::PuzzleSolution(octets) => out.extend_from_slice(octets),
             Payload::Unknown(unknown) => out.extend_from_slice(&unknown.body),
         }
         Ok(())

@@ -119,6 +119,7 @@ fn sample() -> Vec<Payload> {
             attributes: vec![attribute],
         }),
         Payload::Eap(vec![1, 2, 0, 4]),
+        Payload::PuzzleSolution(vec![1, 2, 3, 4]),
         Payload::Unknown(Unknown {
             kind: PayloadType(200),
             critical: true,

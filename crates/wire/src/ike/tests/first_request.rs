@@ -73,6 +73,63 @@ fn with_a_cookie_before_it_a_request_asks_the_same() {
 }
 
 #[test]
+fn a_solution_is_found_behind_its_cookie_and_nowhere_else() {
+    let octets = strongswan();
+    let decoded = decode(&octets).unwrap();
+    let plain = first_request(&octets).unwrap();
+    let cookie = Payload::Notify(Notify::new(NotifyType::COOKIE, b"cookie".to_vec()));
+    let solution = Payload::PuzzleSolution(vec![1, 2, 3, 4]);
+    let with = |before: &[&Payload]| {
+        let before: Vec<Payload> = before.iter().map(|one| (*one).clone()).collect();
+        encode(
+            &decoded.header,
+            &[before, decoded.payloads.clone()].concat(),
+        )
+        .unwrap()
+    };
+    let solved = with(&[&cookie, &solution]);
+    let solved = first_request(&solved).unwrap();
+    assert_eq!(solved.solution, Some(&[1, 2, 3, 4][..]));
+    assert!(solved.asks_the_same(&plain));
+    for odd in [
+        with(&[&solution]),
+        with(&[&solution, &cookie]),
+        with(&[&cookie, &cookie, &solution]),
+    ] {
+        let odd = first_request(&odd).unwrap();
+        assert_eq!(odd.solution, None);
+        assert!(!odd.asks_the_same(&plain));
+    }
+}
+
+#[test]
+fn the_algorithms_on_offer_are_those_of_the_whole_message() {
+    let octets = strongswan();
+    let request = first_request(&octets).unwrap();
+    let offered = decode(&octets)
+        .unwrap()
+        .payloads
+        .into_iter()
+        .find_map(|one| match one {
+            Payload::Sa(sa) => Some(sa),
+            _ => None,
+        });
+    let offered: Vec<Transform> = offered
+        .unwrap()
+        .proposals
+        .into_iter()
+        .flat_map(|proposal| proposal.transforms)
+        .collect();
+    assert!(!offered.is_empty());
+    for kind in [TransformType::ENCR, TransformType::PRF, TransformType::DH] {
+        for id in 0..40 {
+            let is_there = offered.iter().any(|one| (one.kind, one.id) == (kind, id));
+            assert_eq!(request.offers(kind, id), is_there, "{kind} {id}");
+        }
+    }
+}
+
+#[test]
 fn what_is_no_complete_first_request_is_none() {
     let octets = strongswan();
     let decoded = decode(&octets).unwrap();

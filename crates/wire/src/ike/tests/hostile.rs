@@ -64,7 +64,7 @@ fn footprint(payloads: &Vec<Payload>) -> usize {
                     .map(|one| one.value.capacity())
                     .sum::<usize>()
         }
-        Payload::Eap(octets) => octets.capacity(),
+        Payload::Eap(octets) | Payload::PuzzleSolution(octets) => octets.capacity(),
         Payload::Unknown(unknown) => unknown.body.capacity(),
     };
     payloads.capacity() * size_of::<Payload>() + payloads.iter().map(held).sum::<usize>()

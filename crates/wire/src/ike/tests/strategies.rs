@@ -161,6 +161,7 @@ pub(super) fn payload() -> impl Strategy<Value = Payload> {
         selectors().prop_map(Payload::TsResponder),
         configuration().prop_map(Payload::Configuration),
         octets(0..20).prop_map(Payload::Eap),
+        octets(0..40).prop_map(Payload::PuzzleSolution),
         unknown().prop_map(Payload::Unknown),
     ]
 }
