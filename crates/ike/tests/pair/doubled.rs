@@ -3,7 +3,7 @@
 
 use crate::harness::*;
 use ike::{Error, Event};
-use wire::ike::{Notify, NotifyType, Payload};
+use wire::ike::{Notify, NotifyType, Payload, PayloadType};
 
 /// An answer to a first message that asks for a cookie.
 fn wants_cookie(request: &Packet) -> Packet {
@@ -19,17 +19,28 @@ fn wants_cookie(request: &Packet) -> Packet {
     }
 }
 
-/// The peer has asked for a cookie and then begun with a copy of the request that has none; the
-/// request with the cookie is lost.
+/// B asks for a cookie each time, and begins with the request that has none; the one with the cookie
+/// is lost.
 fn doubled(setup: &Setup) -> Pair {
     let mut pair = setup.pair();
-    pair.filter = Box::new(|_| Verdict::Drop);
+    let first = |packet: &Packet| packet.from == A && packet.exchange() == 34;
+    let has_cookie = |packet: &Packet| packet.bytes[16] == PayloadType::NOTIFY.0;
+    pair.filter = Box::new(move |packet| match first(packet) && has_cookie(packet) {
+        true => Verdict::Drop,
+        false => Verdict::Pass,
+    });
     pair.acquire(A);
-    let request = pair.log[0].1.clone();
-    pair.deliver(&wants_cookie(&request));
-    pair.filter = Box::new(|_| Verdict::Pass);
-    pair.deliver(&request);
-    pair.run(secs(1));
+    let mut spoiled = 0;
+    for _ in 0..200 {
+        let sent = pair.log.iter().map(|(_, packet)| packet.clone());
+        let plain: Vec<Packet> = sent.filter(|one| first(one) && !has_cookie(one)).collect();
+        // Before B's answer is here.
+        for request in &plain[spoiled..] {
+            pair.deliver(&wants_cookie(request));
+        }
+        spoiled = plain.len();
+        pair.run(millis(1) / 2);
+    }
     pair
 }
 
@@ -43,7 +54,14 @@ fn failures(pair: &Pair) -> usize {
 
 #[test]
 fn a_handshake_that_a_cookie_has_spoiled_is_begun_once_more() {
-    let pair = doubled(&Setup::default());
+    let mut pair = Setup::default().pair();
+    pair.filter = Box::new(|_| Verdict::Drop);
+    pair.acquire(A);
+    let request = pair.log[0].1.clone();
+    pair.deliver(&wants_cookie(&request));
+    pair.filter = Box::new(|_| Verdict::Pass);
+    pair.deliver(&request);
+    pair.run(secs(1));
     assert_eq!(failures(&pair), 1, "{}", pair.story());
     pair.agree(1);
     let lost = |event: &Event| matches!(event, Event::AcquireFailed { .. });
@@ -51,10 +69,8 @@ fn a_handshake_that_a_cookie_has_spoiled_is_begun_once_more() {
 }
 
 #[test]
-fn a_wrong_key_is_tried_again_no_more_often_than_that() {
-    let mut setup = Setup::default();
-    setup.psk[B] = b"another key".to_vec();
-    let pair = doubled(&setup);
+fn it_is_begun_no_more_often_than_that() {
+    let pair = doubled(&Setup::default());
     assert_eq!(failures(&pair), 2, "{}", pair.story());
     let lost = |event: &Event| matches!(event, Event::AcquireFailed { .. });
     assert!(pair.event(A, lost).is_some());
