@@ -418,10 +418,6 @@ impl fmt::Display for Event {
                     "IKE SA {ike} with {peer}: an unprotected answer says {notify}"
                 )
             }
-            Event::StatusUnknown { certificate, why } => write!(
-                f,
-                "it is not known whether the certificate {certificate} still holds: {why}"
-            ),
             Event::HandshakeRedirected {
                 peer,
                 remote,
@@ -584,6 +580,10 @@ impl Event {
 
     fn fmt_door(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Event::StatusUnknown { certificate, why } => write!(
+                f,
+                "it is not known whether the certificate {certificate} still holds: {why}"
+            ),
             Event::PuzzlePosed {
                 ike,
                 peer,

@@ -75,15 +75,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::ShowTokens { address, allowed } => {
             tables.addresses.show_tokens(address, allowed);
         }
-        Command::SetTokenSecret(secret) => tables.config.qcd_secret = secret,
-        Command::SetTicketKeys(keys) => tables.config.tickets = keys,
-        Command::SetPuzzles(puzzles) => tables.config.puzzles = puzzles,
-        Command::SetClock(seconds) => tables.config.clock = Some((now, seconds)),
         Command::CertificateStatus { question, answer } => answered(tables, question, answer, now),
-        Command::SetOwnStatus {
-            certificate,
-            response,
-        } => set_own_status(tables, certificate, response),
         Command::DeleteLocalAddress { address } => leave(tables, address, now),
         Command::ForgetLocalAddress { address } => forget(tables, address, now),
         Command::Freeze { address, frozen } => {
@@ -102,8 +94,25 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::ForgetSilent { address } => members::forget_silent(tables, address, now),
         Command::Forget(ike) => members::forget(tables, ike, now),
         Command::Reload { pad, rules } => reload(tables, pad, rules, now),
+        setting => set(tables, setting, now),
     }
     Ok(())
+}
+
+/// Takes note of what the host knows otherwise.
+fn set(tables: &mut Tables, setting: Command, now: Instant) {
+    let config = &mut tables.config;
+    match setting {
+        Command::SetTokenSecret(secret) => config.qcd_secret = secret,
+        Command::SetTicketKeys(keys) => config.tickets = keys,
+        Command::SetPuzzles(puzzles) => config.puzzles = puzzles,
+        Command::SetClock(seconds) => config.clock = Some((now, seconds)),
+        Command::SetOwnStatus {
+            certificate,
+            response,
+        } => set_own_status(tables, certificate, response),
+        _ => {}
+    }
 }
 
 fn set_own_status(tables: &mut Tables, certificate: [u8; 32], response: Option<Vec<u8>>) {
