@@ -129,7 +129,8 @@ pub enum Output {
     /// Ask a responder; the answer is
     /// [`Command::CertificateStatus`](crate::Command::CertificateStatus).
     AskStatus(Box<AskStatus>),
-    /// The keys of a new IKE SA, only with `Config::export_keys`.
+    /// The keys of a new IKE SA, before them those that an additional key exchange has replaced
+    /// (RFC 9370); only with `Config::export_keys`.
     Keys(Box<IkeKeys>),
     /// Something that a log, a metric or a person wants to know.
     Event(Event),

@@ -31,7 +31,7 @@ pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
         match effect {
             Effect::Rekeyed { new, rival } => rekeyed(tables, &mut sa, new, rival, now),
             Effect::Undecided { new } => {
-                export(&new, &mut tables.context(now));
+                export(&new.keys, new.spis(), &mut tables.context(now));
                 tables.put(new.id, Slot::Sa(new));
             }
             Effect::RivalStands { rival } => stand(tables, &mut sa, rival, now),
@@ -106,7 +106,7 @@ fn rekeyed(
     rival: Option<(IkeSaId, bool)>,
     now: Instant,
 ) {
-    export(&new, &mut tables.context(now));
+    export(&new.keys, new.spis(), &mut tables.context(now));
     let open = |sa: &Sa| matches!(sa.stage, Stage::Undecided { .. } | Stage::Live);
     let rival = rival.and_then(|(id, wins)| Some((tables.take_sa(id)?, wins)));
     match rival {

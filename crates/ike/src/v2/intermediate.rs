@@ -14,6 +14,7 @@ use crate::v2::contents::Contents;
 use crate::v2::int_auth::answer_of;
 use crate::v2::message::{self, Inner, Opened, Sealed};
 use crate::v2::retransmit::Retransmit;
+use crate::v2::start::export;
 
 /// IKE_INTERMEDIATE was sent.
 pub(crate) struct IntermediateSent {
@@ -108,6 +109,7 @@ impl IntermediateSent {
             }
         };
         begun.int_auth.note(&begun.keys, header, &opened.inner);
+        export(&begun.keys, begun.spis(), ctx);
         begun.keys = begun.keys.continued(&shared, begun.nonces(), begun.spis());
         begun.message_id += 1;
         go_on(begun, ctx)

@@ -17,6 +17,7 @@ use crate::v2::int_auth::IntAuth;
 use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::message::{self, Inner, Opened, Sealed};
 use crate::v2::sa::Answered;
+use crate::v2::start::export;
 
 /// Which exchange is next, and what came before.
 #[derive(Default)]
@@ -97,6 +98,7 @@ impl Rounds {
         self.int_auth.note(keys, response, &inner);
         let sealed = message::protect_inner(keys, response, &inner, between.longest);
         let message = sealed.unwrap_or_default();
+        export(keys, between.spis, ctx);
         *keys = keys.continued(&shared, between.nonces, between.spis);
         self.remaining.pop_front();
         self.done += 1;

@@ -9,6 +9,7 @@ use wire::ike::Identification;
 use crate::context::Context;
 use crate::event::Event;
 use crate::output::Output;
+use crate::v2::keys::{Keys, Spis};
 use crate::v2::sa::Sa;
 
 /// An identity as its payload.
@@ -36,13 +37,14 @@ pub(crate) fn announce(sa: &Sa, ctx: &mut Context<'_>) {
         remote_id: sa.remote_id.clone(),
         suite: sa.keys.suite(),
     });
-    export(sa, ctx);
+    export(&sa.keys, sa.spis(), ctx);
 }
 
-/// Reveals the keys, when somebody asked for them.
-pub(crate) fn export(sa: &Sa, ctx: &mut Context<'_>) {
+/// Reveals the keys of an IKE SA, or those that an additional key exchange is about to replace
+/// (RFC 9370 section 2.2.2), when somebody asked for them.
+pub(crate) fn export(keys: &Keys, spis: Spis, ctx: &mut Context<'_>) {
     if ctx.config.export_keys {
-        let keys = Box::new(sa.keys.export(sa.spis()));
+        let keys = Box::new(keys.export(spis));
         ctx.outputs.push_back(Output::Keys(keys));
     }
 }

@@ -62,6 +62,21 @@ fn every_exchange_of_an_ike_sa_and_its_children_has_all_key_exchanges() {
 }
 
 #[test]
+fn the_keys_of_every_stage_are_told_to_who_asked_for_them() {
+    let mut setup = setup();
+    setup.config = |config| config.export_keys = true;
+    let mut pair = setup.pair();
+    pair.acquire(A);
+    pair.run(millis(100));
+    // Those of IKE_SA_INIT, and after each of the two others.
+    assert_eq!((pair.hosts[A].keys, pair.hosts[B].keys), (3, 3));
+    let ike = pair.ike(A);
+    pair.command(A, Command::RekeyIke(ike));
+    pair.run(millis(100));
+    assert_eq!((pair.hosts[A].keys, pair.hosts[B].keys), (4, 4));
+}
+
+#[test]
 fn without_fragments_the_keys_travel_in_large_packets() {
     let mut setup = setup();
     setup.ike[B].fragment_size = None;
