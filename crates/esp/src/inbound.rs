@@ -3,6 +3,7 @@
 mod batch;
 mod coalesce;
 mod decapsulate;
+mod early;
 mod sa;
 mod segment;
 mod strict;
@@ -30,10 +31,12 @@ use crate::sharing::{Claims, Sharing};
 
 pub use batch::{InboundBatch, Write};
 pub use coalesce::MAX_PIECES;
+pub use early::EARLY;
 pub use sa::{InboundSa, Payload};
 pub use unknown::{UNKNOWN_SPI_INTERVAL, UnknownSpi};
 
 use decapsulate::decapsulate;
+use early::EarlyDatagrams;
 use strict::Strict;
 use unknown::UnknownSpis;
 
@@ -65,6 +68,7 @@ pub struct Inbound {
     /// SPIs of SAs that ask for more numbers.
     refills: Due<u32>,
     unknown: UnknownSpis,
+    early: EarlyDatagrams,
     /// Whose flows are whose, of peers that share the address of a NAT.
     claims: Option<Claims>,
     /// SAs that have begun to count.
@@ -83,6 +87,7 @@ impl Inbound {
             moved: Due::new(),
             refills: Due::new(),
             unknown: UnknownSpis::default(),
+            early: EarlyDatagrams::default(),
             claims: None,
             counting: Vec::new(),
             counts,
@@ -305,6 +310,13 @@ impl Inbound {
         self.unknown.poll()
     }
 
+    /// The next datagram that came shortly before its SA was installed and was refused for that,
+    /// to be [received](Self::receive) once more. To be asked for after an SA was installed.
+    pub fn poll_early(&mut self, now: u64) -> Option<(Arrival, Vec<u8>)> {
+        let sad = &self.sad;
+        self.early.poll(now, |spi| sad.get(spi).is_some())
+    }
+
     fn take_in(
         &mut self,
         arrival: &Arrival,
@@ -330,6 +342,7 @@ impl Inbound {
                 },
                 now,
             );
+            self.early.keep(header.spi, arrival, datagram, now);
             return Err(Discard::UnknownSpi);
         };
         if !sa.bucket().is_host() {

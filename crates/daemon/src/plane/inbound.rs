@@ -15,7 +15,7 @@ use linux::udp::UdpSocket;
 use linux::{Place, RecvBatch};
 use policy::Bucket;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -300,25 +300,21 @@ impl Worker {
         }
     }
 
-    /// Takes in a datagram that came to another member.
-    fn inject(
-        &self,
-        source: IpAddr,
-        destination: IpAddr,
-        bytes: Vec<u8>,
-        work: &mut Work,
-    ) -> io::Result<()> {
-        let arrival = Arrival {
-            source,
-            destination,
-            traffic_class: 0,
-            place: 0..bytes.len(),
-        };
-        let mut bytes = bytes;
+    /// Takes in what came shortly before the SA that was just installed.
+    fn take_early(&self, work: &mut Work) -> io::Result<()> {
+        let now = nanoseconds(self.begun);
+        while let Some((arrival, bytes)) = work.inbound.poll_early(now) {
+            self.inject(&arrival, bytes, work)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in a datagram that came to another member, or before its SA.
+    fn inject(&self, arrival: &Arrival, mut bytes: Vec<u8>, work: &mut Work) -> io::Result<()> {
         let now = nanoseconds(self.begun);
         let mut batch = InboundBatch::new();
         let bucket = bucket_of(Some(&bytes));
-        let taken = work.inbound.receive(&arrival, &mut bytes, now, &mut batch);
+        let taken = work.inbound.receive(arrival, &mut bytes, now, &mut batch);
         if taken.is_ok() {
             self.first_opened(bucket, work);
         }
@@ -374,6 +370,7 @@ impl Worker {
                     if let Ok(sa) = InboundSa::new(spec, bucket) {
                         inbound.install(if strict { sa.strict() } else { sa });
                     }
+                    self.take_early(work)?;
                 }
                 Ok(Some(InboundOrder::Remove(child))) => {
                     inbound.remove(child);
@@ -415,7 +412,15 @@ impl Worker {
                     source,
                     destination,
                     bytes,
-                })) => self.inject(source, destination, bytes, work)?,
+                })) => {
+                    let arrival = Arrival {
+                        source,
+                        destination,
+                        traffic_class: 0,
+                        place: 0..bytes.len(),
+                    };
+                    self.inject(&arrival, bytes, work)?;
+                }
                 Ok(Some(InboundOrder::Stop)) | Err(()) => return Ok(false),
             }
         }

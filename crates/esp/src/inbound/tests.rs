@@ -207,6 +207,37 @@ fn an_sa_that_does_not_exist_is_reported_once_a_second() {
 }
 
 #[test]
+fn what_comes_before_its_sa_is_received_once_it_is_there() {
+    let mut ends = Ends::new(Pair::PLAIN);
+    let segment = reply(false, b"+OK").emit()[20..].to_vec();
+    let [first, second] = [(); 2].map(|()| ends.sealed(protocol::TCP, &segment));
+    ends.inbound.remove(ends.spec.id);
+    assert_eq!(ends.receive(&first), Err(Discard::UnknownSpi));
+    assert_eq!(ends.receive(&second), Err(Discard::UnknownSpi));
+    assert!(ends.inbound.poll_early(NOW).is_none());
+    let install = |ends: &mut Ends| {
+        let sa = InboundSa::new(Arc::clone(&ends.spec), Bucket::HOST).unwrap();
+        ends.inbound.install(sa);
+    };
+    install(&mut ends);
+    for datagram in [&first, &second] {
+        let (arrival, mut bytes) = ends.inbound.poll_early(NOW).unwrap();
+        assert_eq!(bytes, *datagram);
+        let taken = ends
+            .inbound
+            .receive(&arrival, &mut bytes, NOW, &mut ends.batch);
+        assert_eq!(taken, Ok(()));
+    }
+    assert!(ends.inbound.poll_early(NOW).is_none());
+    // It is an ordinary arrival then: what was seen is seen.
+    assert_eq!(ends.receive(&first), Err(Discard::ReplaySeen));
+    ends.inbound.remove(ends.spec.id);
+    assert_eq!(ends.receive(&first), Err(Discard::UnknownSpi));
+    install(&mut ends);
+    assert!(ends.inbound.poll_early(NOW + EARLY).is_none());
+}
+
+#[test]
 fn a_flood_of_unknown_spis_is_reported_within_bounds() {
     let mut ends = Ends::new(Pair::PLAIN);
     for spi in 0..5000u32 {
