@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::folder::{self, Scratch};
 use crate::holdfast::{self, Daemon, PSK, Place};
 use crate::program::wait_for;
-use crate::strongswan::{Charon, Connection, Hosts, IDS, INNER, OUTER};
+use crate::strongswan::{Charon, Connection, Hosts, IDS, INNER, OUTER, connection};
 use crate::traffic::Pings;
 
 /// How often each path is measured, in turn.
@@ -209,11 +209,9 @@ impl Bench<'_> {
                 remote: OUTER[1 - side],
                 local_id: IDS[side],
                 remote_id: IDS[1 - side],
-                psk: PSK,
-                ike: IKE,
-                esp: ESP,
                 local_selector: INNER[side],
                 remote_selector: INNER[1 - side],
+                ..connection(IKE, ESP)
             })?;
             Ok(charon)
         };

@@ -38,6 +38,11 @@ pub(crate) fn results(out: &Path, verb: &str) -> Result<PathBuf, String> {
     make().map_err(|why| format!("cannot make the folder {}: {why}", folder.display()))
 }
 
+/// Makes a folder, and those above it.
+pub(crate) fn make(path: &Path) -> Result<(), String> {
+    fs::create_dir_all(path).map_err(|why| format!("cannot make {}: {why}", path.display()))
+}
+
 /// Writes a file of the harness.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), String> {
     fs::write(path, text).map_err(|why| format!("cannot write {}: {why}", path.display()))

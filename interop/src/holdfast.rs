@@ -1,5 +1,7 @@
 //! Our daemon in a namespace, and the command line that talks to it.
 
+mod rules;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use api::{IkeSa, Reply, Status};
 use crate::folder;
 use crate::program::Program;
 use crate::space::Space;
+pub(crate) use rules::{Rules, by_certificate, by_psk};
 
 /// How long the daemon may take until its control socket answers.
 const START: Duration = Duration::from_secs(10);
@@ -38,6 +41,24 @@ pub(crate) fn build() -> Result<PathBuf, String> {
             "{} is missing: use `cargo run --release -p interop`",
             program.display()
         )),
+    }
+}
+
+/// Which keys change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    Child,
+    Ike,
+}
+
+impl Key {
+    /// The SPI that changes with them.
+    pub(crate) fn of(self, sa: &api::IkeSa) -> String {
+        let spis = sa.child_sas.iter().map(|child| child.inbound_spi.as_str());
+        match self {
+            Key::Child => spis.collect(),
+            Key::Ike => sa.initiator_spi.clone(),
+        }
     }
 }
 

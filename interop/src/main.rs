@@ -47,8 +47,10 @@ cargo run --release -p interop -- VERB [--out DIR]
   nat         two clients behind nftables and one server, in transport mode
   hostile     a million bad datagrams, daemons that are killed, a short flood
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
+  hybrid      X25519 with ML-KEM between two of ours, as tshark dissects it
   all         scapy, kernel, plane, strongswan, certificates, ocsp, peers, nat, hostile,
-              tshark, that 200 pairs survive a takeover, front-end and kernel-cluster in short
+              tshark, hybrid, that 200 pairs survive a takeover, front-end and kernel-cluster
+              in short
   front-end [MOVES [CUTS]]  the guest's strongSwan before a replicated cluster: gaps
   kernel-cluster [MOVES [CUTS]]  two nodes with ESP in their guests' kernels, before us: gaps
   scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
         ["hostile"] => alone(|| hostile::run(&out)),
         ["tshark"] => alone(|| tshark::run(&out, None)),
         ["tshark", lab] => tshark::run(&out, Some(Path::new(lab))),
+        ["hybrid"] => alone(|| tshark::hybrid::run(&out)),
         ["all"] => alone(|| all(&out)),
         ["scale", "throughput"] => alone(|| scale::throughput::run(&out)),
         ["scale", counts @ ..] => alone(|| scale::run(&out, counts)),
@@ -134,7 +137,7 @@ fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 /// Every verb that judges, one after the other: each has the machine for itself.
 fn all(out: &Path) -> Result<(), String> {
     type Verb = fn(&Path) -> Result<(), String>;
-    let verbs: [Verb; 13] = [
+    let verbs: [Verb; 14] = [
         scapy::run,
         kernel::run,
         plane::run,
@@ -148,6 +151,7 @@ fn all(out: &Path) -> Result<(), String> {
         hostile::run,
         scale::survives,
         |out| tshark::run(out, None),
+        tshark::hybrid::run,
     ];
     let begun = Instant::now();
     let failed: Vec<String> = verbs.iter().filter_map(|verb| verb(out).err()).collect();

@@ -2,6 +2,8 @@
 
 pub(crate) mod certificates;
 mod charon;
+mod extensions;
+pub(crate) mod fragments;
 pub(crate) mod ocsp;
 mod pki;
 mod redirect;
@@ -12,10 +14,10 @@ use std::path::Path;
 
 use crate::capture::Capture;
 use crate::folder::{self, Scratch};
-use crate::holdfast::{self, PSK};
+use crate::holdfast::{self, PSK, Rules};
 use crate::space::{Space, cable};
 use crate::table::Table;
-pub(crate) use charon::{Charon, Connection, Tuning};
+pub(crate) use charon::{Auth, Charon, Connection, Tuning};
 use session::{Role, Session};
 
 /// The outer addresses, ours first, and the networks behind them.
@@ -67,36 +69,35 @@ pub(crate) fn connection<'a>(ike: &'a str, esp: &'a str) -> Connection<'a> {
         remote: OUTER[0],
         local_id: IDS[1],
         remote_id: IDS[0],
-        psk: PSK,
+        auth: Auth::Psk(PSK),
         ike,
+        mode: "tunnel",
         esp,
         local_selector: INNER[1],
         remote_selector: INNER[0],
+        more: "",
+        secrets: "",
     }
 }
 
 /// Our side: peer `swan`, rule `net`.
 fn rules(ike: &str, esp: &str, psk: &str) -> String {
-    format!(
-        "[[peer]]
-name = \"swan\"
-address = \"{}\"
-psk = \"{psk}\"
-local_id = \"{}\"
-remote_id = \"{}\"
-ike_proposals = \"{ike}\"
+    proven(format!("psk = \"{psk}\"\n"), ike, esp).text()
+}
 
-[[rule]]
-name = \"net\"
-action = \"require\"
-local = \"{}\"
-remote = \"{}\"
-mode = \"tunnel\"
-peer = \"swan\"
-esp_proposals = \"{esp}\"
-",
-        OUTER[1], IDS[0], IDS[1], INNER[0], INNER[1]
-    )
+/// The same with another proof.
+fn proven<'a>(proof: String, ike: &'a str, esp: &'a str) -> Rules<'a> {
+    Rules {
+        name: "swan",
+        address: OUTER[1],
+        ids: IDS,
+        proof,
+        ike,
+        inside: INNER,
+        mode: "tunnel",
+        esp,
+        more: String::new(),
+    }
 }
 
 /// Runs every suite in both roles, then what must be refused.
@@ -123,7 +124,6 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
             table.add(&what, PEER, done);
         }
     }
-    refusals::run(&program, &hosts, scratch.path(), &folder, &mut table);
     let place = session::Place {
         program: &program,
         hosts: &hosts,
@@ -131,6 +131,8 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
         folder: &folder,
         name: "redirect",
     };
+    extensions::run(&place, &mut table);
+    refusals::run(&program, &hosts, scratch.path(), &folder, &mut table);
     redirect::run(&place, &mut table, PEER)?;
     capture.stop()?;
     table.finish(&folder)

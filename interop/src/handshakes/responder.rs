@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::crowd::{INNER, PEERS, Wish};
 use crate::holdfast::{Daemon, PSK, Place};
 use crate::space::{Space, cable, ip};
-use crate::strongswan::{Charon, Connection, Tuning};
+use crate::strongswan::{Charon, Connection, Tuning, connection};
 
 /// The responder, the peers' end of the cable, and what lies behind the responder.
 pub(crate) const RESPONDER: &str = "10.63.0.1";
@@ -102,11 +102,9 @@ impl<'a> Responder<'a> {
             remote: PEERS,
             local_id: RESPONDER,
             remote_id: "%any",
-            psk: PSK,
-            ike: IKE,
-            esp: ESP,
             local_selector: BEHIND,
             remote_selector: INNER,
+            ..connection(IKE, ESP)
         })?;
         Ok(Responder::StrongSwan(charon))
     }

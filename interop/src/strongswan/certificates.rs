@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use crate::capture::Capture;
 use crate::folder::{self, Scratch};
-use crate::holdfast;
+use crate::holdfast::{self, Rules, by_certificate};
 use crate::program::wait_for;
 use crate::strongswan::pki::{Kind, Pki, SIDES};
 use crate::strongswan::session::{Place, Role, Session};
-use crate::strongswan::{Hosts, IDS, INNER, OUTER};
+use crate::strongswan::{self, Auth, Connection, Hosts, IDS, proven};
 use crate::table::Table;
 
 const PEER: &str = "strongSwan";
+const IKE: &str = "aes128gcm16-prfsha256-x25519";
+const ESP: &str = "aes128gcm16";
 const SUBJECTS: [&str; 2] = [
     "C=DE, O=Interop, CN=a.example",
     "C=DE, O=Interop, CN=b.example",
@@ -198,7 +200,7 @@ pub(crate) fn prepare<'a>(
         them.copy("x509crl", &theirs("a-revoked.crl"))?;
         them.copy("x509crl", &theirs("root.crl"))?;
     }
-    them.load_text(&connection(case))?;
+    them.load(&connection(case))?;
     Ok(session)
 }
 
@@ -209,19 +211,13 @@ fn rules(case: &Case, pki: &Pki, other: &Pki) -> String {
         Some(Flaw::WeUnknown) => other.path("root.crt").display().to_string(),
         _ => path("root.crt"),
     };
-    let [local, remote] = case.names.of();
     let mut proof = match case.raw {
         true => format!(
             "auth = \"public_key\"\nprivate_key = \"{}\"\npublic_key = \"{}\"\n",
             path("a.key"),
             path("b.pub")
         ),
-        false => format!(
-            "auth = \"certificate\"\ncertificate = \"{}\"\nprivate_key = \"{}\"\n\
-             authorities = \"{root}\"\n",
-            path("a-chain.crt"),
-            path("a.key"),
-        ),
+        false => by_certificate(&path("a-chain.crt"), &path("a.key"), &root),
     };
     if case.flaw == Some(Flaw::WeRevoked) {
         let lists = (path("b-revoked.crl"), path("root.crl"));
@@ -231,52 +227,27 @@ fn rules(case: &Case, pki: &Pki, other: &Pki) -> String {
     if !case.pss {
         proof += "rsa_padding = \"pkcs1\"\n";
     }
-    format!(
-        "[[peer]]
-name = \"swan\"
-address = \"{}\"
-{proof}local_id = \"{local}\"
-remote_id = \"{remote}\"
-
-[[rule]]
-name = \"net\"
-action = \"require\"
-local = \"{}\"
-remote = \"{}\"
-mode = \"tunnel\"
-peer = \"swan\"
-esp_proposals = \"aes128gcm16\"
-",
-        OUTER[1], INNER[0], INNER[1]
-    )
+    let ids = case.names.of();
+    let rules = Rules {
+        ids,
+        ..proven(proof, IKE, ESP)
+    };
+    rules.text()
 }
 
 /// strongSwan's side.
-fn connection(case: &Case) -> String {
-    let [remote, local] = case.names.of();
-    let (own, other) = match case.raw {
-        true => ("pubkeys = b.pub", "pubkeys = a.pub"),
-        false => ("certs = b.crt", "revocation = relaxed"),
+fn connection(case: &Case) -> Connection<'static> {
+    let [remote_id, local_id] = case.names.of();
+    let auth = match case.raw {
+        true => Auth::Keys("pubkeys = b.pub", "pubkeys = a.pub"),
+        false => Auth::Keys("certs = b.crt", "revocation = relaxed"),
     };
-    format!(
-        "connections {{ net {{
-    version = 2
-    local_addrs = {}
-    remote_addrs = {}
-    local {{ auth = pubkey
-        {own}
-        id = \"{local}\" }}
-    remote {{ auth = pubkey
-        {other}
-        id = \"{remote}\" }}
-    children {{ net {{
-        mode = tunnel
-        local_ts = {}
-        remote_ts = {}
-        esp_proposals = aes128gcm16 }} }} }} }}
-",
-        OUTER[1], OUTER[0], INNER[1], INNER[0]
-    )
+    Connection {
+        local_id,
+        remote_id,
+        auth,
+        ..strongswan::connection(IKE, ESP)
+    }
 }
 
 pub(crate) fn accepted(session: &Session<'_>, case: &Case, role: Role) -> Result<String, String> {

@@ -38,18 +38,31 @@ impl Default for Tuning {
     }
 }
 
-/// One connection with one CHILD SA, both named `net`, in tunnel mode under a pre-shared key.
+/// One connection with one CHILD SA, both named `net`.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection<'a> {
     pub(crate) local: &'a str,
     pub(crate) remote: &'a str,
     pub(crate) local_id: &'a str,
     pub(crate) remote_id: &'a str,
-    pub(crate) psk: &'a str,
+    pub(crate) auth: Auth<'a>,
     pub(crate) ike: &'a str,
+    pub(crate) mode: &'a str,
     pub(crate) esp: &'a str,
     pub(crate) local_selector: &'a str,
     pub(crate) remote_selector: &'a str,
+    /// More lines of the connection, and more secrets.
+    pub(crate) more: &'a str,
+    pub(crate) secrets: &'a str,
+}
+
+/// How both sides prove who they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Auth<'a> {
+    /// By this pre-shared key.
+    Psk(&'a str),
+    /// By keys: a line about its own, and one about the other's.
+    Keys(&'a str, &'a str),
 }
 
 impl<'a> Charon<'a> {
@@ -101,7 +114,8 @@ impl<'a> Charon<'a> {
 
     /// Gives it a connection in the place of the one before.
     pub(crate) fn load(&self, connection: &Connection<'_>) -> Result<(), String> {
-        self.load_text(&connection.text())
+        folder::write(&self.swanctl.join("swanctl.conf"), &connection.text())?;
+        self.swanctl(&["--load-all", "--clear"]).map(drop)
     }
 
     /// Puts a file where it looks for certificates and keys.
@@ -112,12 +126,6 @@ impl<'a> Charon<'a> {
             .and_then(|()| fs::copy(file, place.join(name)))
             .map(drop)
             .map_err(|why| format!("{}: {why}", place.display()))
-    }
-
-    /// As [`Charon::load`], in its own words.
-    pub(crate) fn load_text(&self, text: &str) -> Result<(), String> {
-        folder::write(&self.swanctl.join("swanctl.conf"), text)?;
-        self.swanctl(&["--load-all", "--clear"]).map(drop)
     }
 
     /// Runs `swanctl`; answers what it printed, or its error.
@@ -194,34 +202,48 @@ impl Sas {
 }
 
 impl Connection<'_> {
-    fn text(&self) -> String {
+    /// In swanctl's words.
+    pub(crate) fn text(&self) -> String {
         let Connection {
             local,
             remote,
             local_id,
             remote_id,
-            psk,
             ike,
+            mode,
             esp,
+            local_selector,
+            remote_selector,
+            more,
+            secrets,
             ..
         } = self;
-        let (local_selector, remote_selector) = (self.local_selector, self.remote_selector);
+        let (word, own, other, psk) = match self.auth {
+            Auth::Psk(psk) => {
+                let psk = format!("ike-net {{ secret = \"{psk}\" }}");
+                ("psk", "", "", psk)
+            }
+            Auth::Keys(own, other) => ("pubkey", own, other, String::new()),
+        };
         format!(
             "connections {{ net {{
     version = 2
     local_addrs = {local}
     remote_addrs = {remote}
     proposals = {ike}
-    local {{ auth = psk
-        id = {local_id} }}
-    remote {{ auth = psk
-        id = {remote_id} }}
+    {more}
+    local {{ auth = {word}
+        {own}
+        id = \"{local_id}\" }}
+    remote {{ auth = {word}
+        {other}
+        id = \"{remote_id}\" }}
     children {{ net {{
-        mode = tunnel
+        mode = {mode}
         local_ts = {local_selector}
         remote_ts = {remote_selector}
         esp_proposals = {esp} }} }} }} }}
-secrets {{ ike-net {{ secret = \"{psk}\" }} }}
+secrets {{ {psk} {secrets} }}
 "
         )
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::holdfast::PSK;
 use crate::program::wait_for;
 use crate::strongswan::session::{Place, Role, Session};
-use crate::strongswan::{Connection, Hosts, connection, rules};
+use crate::strongswan::{Auth, Connection, Hosts, connection, rules};
 use crate::table::Table;
 
 const PEER: &str = "strongSwan";
@@ -25,7 +25,9 @@ struct Case {
 const CASES: [Case; 4] = [
     Case {
         what: "wrong key",
-        change: |connection| connection.psk = "another-key-that-is-as-long-as-the-right-one",
+        change: |connection| {
+            connection.auth = Auth::Psk("another-key-that-is-as-long-as-the-right-one");
+        },
         words: [
             &["rule net", "swan", "AUTHENTICATION_FAILED", "both sides"],
             &["b.example", "key"],

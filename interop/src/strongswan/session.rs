@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::holdfast::{self, Daemon, PSK};
+use crate::holdfast::{self, Daemon, Key, PSK};
 use crate::program::wait_for;
 use crate::space::ip;
 use crate::strongswan::{Charon, Hosts, INNER, Tuning, connection, rules};
@@ -52,11 +52,16 @@ pub(crate) struct Place<'a> {
     pub(crate) name: &'a str,
 }
 
+/// What must be so of an IKE SA.
+pub(crate) type Check = fn(&api::IkeSa) -> Result<(), String>;
+
 /// Two daemons that have not spoken yet.
 pub(crate) struct Session<'a> {
     hosts: &'a Hosts,
     /// The group that every new CHILD SA but the first must have.
     group: Option<&'a str>,
+    /// What must be so of every IKE SA.
+    pub(crate) check: Option<Check>,
     pub(crate) us: Daemon<'a>,
     pub(crate) them: Charon<'a>,
 }
@@ -110,6 +115,7 @@ impl<'a> Session<'a> {
         Ok(Session {
             hosts,
             group: None,
+            check: None,
             us,
             them,
         })
@@ -184,9 +190,10 @@ impl<'a> Session<'a> {
             last = self.us.only_sa().and_then(|sa| {
                 let theirs = self.them.sas()?;
                 match (theirs.ike.len(), theirs.children.as_slice()) {
-                    (1, [spi]) if sa.child_sas.iter().any(|c| c.outbound_spi == *spi) => Ok(sa),
-                    _ => Err(format!("its SAs are not ours: {}", theirs.text)),
+                    (1, [spi]) if sa.child_sas.iter().any(|c| c.outbound_spi == *spi) => {}
+                    _ => return Err(format!("its SAs are not ours: {}", theirs.text)),
                 }
+                self.check.map_or(Ok(()), |check| check(&sa)).map(|()| sa)
             });
             last.is_ok()
         });
@@ -282,27 +289,6 @@ impl<'a> Session<'a> {
         match self.us.status() {
             Ok(status) => status.recent_failures.join(" | "),
             Err(why) => why,
-        }
-    }
-}
-
-/// Which keys change.
-#[derive(Clone, Copy)]
-enum Key {
-    Child,
-    Ike,
-}
-
-impl Key {
-    /// The SPI that changes with them.
-    fn of(self, sa: &api::IkeSa) -> String {
-        match self {
-            Key::Child => sa
-                .child_sas
-                .iter()
-                .map(|child| child.inbound_spi.as_str())
-                .collect(),
-            Key::Ike => sa.initiator_spi.clone(),
         }
     }
 }
