@@ -29,6 +29,7 @@ pub(crate) mod proposal;
 pub(crate) mod puzzle;
 pub(crate) mod recovery;
 pub(crate) mod redirect;
+pub(crate) mod resources;
 pub(crate) mod resume;
 pub(crate) mod retransmit;
 pub(crate) mod rounds;

@@ -63,6 +63,9 @@ pub struct ChildTemplate {
     pub replay_window: u32,
     /// What the outer header of a tunnel says.
     pub outer: OuterHeader,
+    /// Pairs that a peer may make for its resources, such as processors, beside the first one with
+    /// the same selectors (RFC 9611).
+    pub per_resource: u8,
 }
 
 impl ChildTemplate {
@@ -79,6 +82,7 @@ impl ChildTemplate {
             idle: None,
             replay_window: Self::REPLAY_WINDOW,
             outer: OuterHeader::default(),
+            per_resource: 0,
         }
     }
 

@@ -405,7 +405,7 @@ fn read_directions(section: &mut Section<'_>, problems: &mut Problems) -> Direct
     }
 }
 
-const CHILD_KEYS: [&str; 10] = [
+const CHILD_KEYS: [&str; 11] = [
     "peer",
     "mode",
     "esp_proposals",
@@ -416,6 +416,7 @@ const CHILD_KEYS: [&str; 10] = [
     "replay_window",
     "dscp",
     "df",
+    "per_resource",
 ];
 
 fn read_child(
@@ -476,6 +477,9 @@ fn read_child(
     });
     child.replay_window = window.unwrap_or(child.replay_window);
     child.outer = read_outer(section, problems, child.mode);
+    child.per_resource = section
+        .read(problems, "per_resource", per_resource)
+        .unwrap_or(0);
     Arc::new(child)
 }
 
@@ -509,6 +513,12 @@ fn read_outer(section: &mut Section<'_>, problems: &mut Problems, mode: Mode) ->
         dscp: dscp.flatten(),
         dont_fragment: df.unwrap_or_default(),
     }
+}
+
+/// `per_resource`: as many as one IKE SA can have, with room for the rekeying of all.
+fn per_resource(value: &Value<'_>) -> Result<u8, Bad> {
+    let number = value::number(value, 0..=127)?;
+    Ok(u8::try_from(number).unwrap_or(u8::MAX))
 }
 
 fn esp_proposals(value: &Value<'_>) -> Result<Vec<EspProposal>, Bad> {

@@ -272,6 +272,7 @@ fn contradictions_are_errors() {
         ("peer = \"q\"", "there is no peer `q`"),
         ("mode = \"tunnel\"", "without an end to call"),
         ("mode = \"tunnel\"\npeer = \"p\"", "without an end to call"),
+        ("per_resource = 128", "128 is out of range"),
         ("replay_window = 100", "no multiple of 64"),
         ("dscp = 64", "64 is out of range"),
         ("df = \"maybe\"", "`maybe` is not known"),
@@ -481,6 +482,7 @@ rekey = "10m"
 rekey_bytes = "10GiB"
 rekey_packets = 1_000_000
 replay_window = 4096
+per_resource = 8
 dscp = 10
 df = "clear"
 [[rule.filter]]
@@ -541,7 +543,7 @@ remote = "2001:db8:1::/48"
         dscp: Some(10),
         dont_fragment: policy::child::DontFragment::Clear,
     };
-    assert_eq!(child.outer, outer);
+    assert_eq!((child.outer, child.per_resource), (outer, 8));
     assert_eq!(rule.filters.len(), 2);
     assert_eq!(rule.filters[0].protocol, 17);
     assert_eq!(rule.filters[0].local, [AddressSpec::Me]);

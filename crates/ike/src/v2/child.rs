@@ -263,6 +263,7 @@ pub(crate) fn answer(
     payloads.push(Payload::TsInitiator(selectors::to_wire(&chosen.remote)));
     payloads.push(Payload::TsResponder(selectors::to_wire(&chosen.local)));
     payloads.extend(mode_payload(mode));
+    payloads.extend(resource_payload(contents, &rule.child));
     let agreed = Agreed {
         rule: rule.rule.clone(),
         template: rule.child.clone(),
@@ -400,6 +401,18 @@ fn mode_of(contents: &Contents<'_>) -> Mode {
 fn mode_payload(mode: Mode) -> Option<Payload> {
     let notify = || Payload::Notify(Notify::new(NotifyType::USE_TRANSPORT_MODE, Vec::new()));
     (mode == Mode::Transport).then(notify)
+}
+
+/// Whether a pair is for one of the peer's resources, such as a processor (RFC 9611).
+pub(crate) fn is_of_resource(contents: &Contents<'_>) -> bool {
+    contents.notify(NotifyType::SA_RESOURCE_INFO).is_some()
+}
+
+/// Tells a peer that it may make more of the kind, if it asks for that; nothing of ours is bound
+/// to a resource, so that there is none to name.
+fn resource_payload(contents: &Contents<'_>, template: &ChildTemplate) -> Option<Payload> {
+    let wanted = template.per_resource > 0 && is_of_resource(contents);
+    wanted.then(|| Payload::Notify(Notify::new(NotifyType::SA_RESOURCE_INFO, Vec::new())))
 }
 
 fn spi_of(spi: &[u8]) -> Result<u32, Error> {

@@ -22,6 +22,7 @@ use crate::v2::install::{acquire_failed, error_payload, notify};
 use crate::v2::keys::Nonces;
 use crate::v2::pair::{PairKeys, Stage as ChildStage};
 use crate::v2::pending::About;
+use crate::v2::resources;
 use crate::v2::sa::{Kind, Rival, Sa, Task};
 use crate::v2::window::Request;
 
@@ -62,6 +63,12 @@ pub(crate) fn asked(
     let hosts = old.and_then(|old| sa.child(old)?.hosts());
     let hosts = hosts.unwrap_or_else(|| path.hosts());
     match answer_child(contents, Within::CreateChildSa, &peer, &path, hosts, ctx) {
+        Ok(answered) if old.is_none() && resources::is_full(sa, contents, &answered.agreed) => {
+            ctx.registry.release_esp(answered.agreed.inbound_spi);
+            sa.respond(request, &[notify(NotifyType::TS_MAX_QUEUE)], ctx);
+            let error = Error::Limit("pairs with the same selectors (`per_resource`)");
+            sa.child_failed(None, Role::Responder, error, ctx);
+        }
         Ok(answered) => take(sa, request, contents, answered, old, verdict, ctx),
         Err(Refusal::InvalidKe(group)) => sa.respond(request, &[invalid_ke(group)], ctx),
         Err(Refusal::Error(error)) => {
