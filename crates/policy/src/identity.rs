@@ -152,7 +152,15 @@ impl fmt::Display for Identity {
         match self {
             Identity::Any => f.write_str("any"),
             Identity::Address(address) => write!(f, "{address}"),
-            Identity::Fqdn(name) | Identity::Email(name) => write!(f, "{}", name.escape_debug()),
+            Identity::Fqdn(name) | Identity::Email(name) => {
+                // What would be read as something else has a mark in front.
+                let marked = match Identity::parse(name) {
+                    Ok(read) => read != *self,
+                    Err(why) => matches!(why, BadIdentity::Name(_)),
+                };
+                f.write_str(if marked { "@" } else { "" })?;
+                write!(f, "{}", name.escape_debug())
+            }
             Identity::Dn(name) => write!(f, "{name}"),
             Identity::KeyId(data) => {
                 f.write_str("@#")?;
@@ -214,6 +222,17 @@ mod tests {
         assert_eq!(kind("two words"), Err(BadIdentity::Characters));
         assert_eq!(kind("C=DE, O=Two Words, CN=mail"), Ok(ID_DER_ASN1_DN));
         assert!(matches!(kind("X=Y"), Err(BadIdentity::Name(_))));
+    }
+
+    #[test]
+    fn a_name_that_looks_like_something_else_is_printed_with_its_mark() {
+        for text in ["@=", "@a=b@c", "@any", "@10.0.0.1", "@::1", "@@mail"] {
+            let name = Identity::parse(text).unwrap();
+            assert!(matches!(name, Identity::Fqdn(_) | Identity::Email(_)));
+            assert_eq!(name.to_string(), text);
+            assert_eq!(Identity::parse(text), Ok(name));
+        }
+        assert_eq!(Identity::parse("@mail").unwrap().to_string(), "mail");
     }
 
     #[test]
