@@ -192,6 +192,7 @@ impl Daemon {
             Event::Ike(
                 IkeEvent::HandshakeFailed { .. }
                 | IkeEvent::ChildFailed { .. }
+                | IkeEvent::RedirectRefused { .. }
                 | IkeEvent::StatusUnknown { .. },
             ) => {
                 self.log.failure("ike", &event.to_string());
