@@ -205,7 +205,7 @@ pub(crate) fn prepare<'a>(
 }
 
 /// Our side: peer `swan`, rule `net`.
-fn rules(case: &Case, pki: &Pki, other: &Pki) -> String {
+pub(crate) fn rules(case: &Case, pki: &Pki, other: &Pki) -> String {
     let path = |name: &str| pki.path(name).display().to_string();
     let root = match case.flaw {
         Some(Flaw::WeUnknown) => other.path("root.crt").display().to_string(),

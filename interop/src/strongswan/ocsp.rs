@@ -1,16 +1,16 @@
 //! Certificates of strongSwan, and `openssl ocsp` that says whether they still hold (RFC 6960).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use crate::folder::{self, Scratch};
 use crate::holdfast;
 use crate::program::{Program, wait_for};
-use crate::strongswan::Hosts;
-use crate::strongswan::certificates::{Case, GOOD, accepted, prepare};
+use crate::strongswan::certificates::{Case, GOOD, accepted, prepare, rules};
 use crate::strongswan::pki::{Kind, Pki};
 use crate::strongswan::session::{Place, Role, Session};
+use crate::strongswan::{Hosts, INNER, OUTER};
 use crate::table::Table;
 
 const PEER: &str = "strongSwan, OpenSSL";
@@ -128,7 +128,125 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
             table.add(&format!("{}, {}", test.case.what, role.words()), PEER, done);
         }
     }
+    brought_along(&hosts, &program, scratch.path(), &folder, &mut table)?;
     table.finish(&folder)
+}
+
+/// Two daemons of ours: one brings along what OpenSSL has written into a file, the other demands
+/// an answer and has nobody to ask (RFC 4806).
+fn brought_along(
+    hosts: &Hosts,
+    program: &Path,
+    scratch: &Path,
+    folder: &Path,
+    table: &mut Table,
+) -> Result<(), String> {
+    let of_this = folder.join("pki-own");
+    let pki = Pki::with_responder(&of_this, "root", Kind::EcdsaP256, Some(URL))?;
+    let response = stapled(&pki, folder)?;
+    let with = format!("ocsp_response = \"{}\"\n", response.display());
+    for (brings, name) in [(with.as_str(), "own"), ("", "none")] {
+        let place = |space, letter: char| (space, format!("{name}-{letter}"));
+        let start = |(space, name): (_, String), rules: &str| {
+            let (scratch, name) = (scratch, name.as_str());
+            let place = holdfast::Place {
+                program,
+                space,
+                scratch,
+                folder,
+                name,
+            };
+            holdfast::Daemon::start(&place, rules, None)
+        };
+        let required = case("", REQUIRE);
+        let us = start(place(&hosts.ours, 'a'), &rules(&required, &pki, &pki))?;
+        let them = start(place(&hosts.theirs, 'b'), &theirs(&pki, brings))?;
+        for (daemon, peer, whose) in [
+            (&us, "swan", "who asks"),
+            (&them, "we", "who is asked about"),
+        ] {
+            let said = daemon.command(&["sa", "initiate", "net"]);
+            let done = match (said, brings.is_empty()) {
+                (Ok(said), false) => Ok(said),
+                (Err(why), true) => Ok(format!("refused: {why}")),
+                (Ok(said), true) => Err(format!("it was established: {said}")),
+                (Err(why), false) => Err(why),
+            };
+            // The next one proves everything anew.
+            let _ = daemon.command(&["sa", "delete", "--peer", peer]);
+            let what = if brings.is_empty() {
+                "no answer"
+            } else {
+                "an answer"
+            };
+            let what = format!("{what} of OpenSSL brought along, {whose} initiates");
+            table.add(&what, "Holdfast, OpenSSL", done);
+        }
+    }
+    Ok(())
+}
+
+/// What OpenSSL says of strongSwan's certificate, in a file.
+fn stapled(pki: &Pki, folder: &Path) -> Result<PathBuf, String> {
+    let (index, response) = (folder.join("own.index"), folder.join("b.ocsp"));
+    let request = folder.join("own.request");
+    folder::write(&index, "V\t400101000000Z\t\t1092\tunknown\t/CN=b.example\n")?;
+    let openssl = |words: &[(&str, &Path)], more: &[&str]| {
+        let mut command = Command::new("openssl");
+        command.arg("ocsp").args(more);
+        for (option, path) in words {
+            command.arg(option).arg(path);
+        }
+        let output = command.output().map_err(|why| format!("openssl: {why}"))?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    };
+    let (issuer, own) = (pki.path("b-authority.crt"), pki.path("b.crt"));
+    let asks: [(&str, &Path); 3] = [("-issuer", &issuer), ("-cert", &own), ("-reqout", &request)];
+    openssl(&asks, &["-no_nonce"])?;
+    let key = pki.path("b-authority.key");
+    let answers: [(&str, &Path); 6] = [
+        ("-index", &index),
+        ("-CA", &issuer),
+        ("-rsigner", &issuer),
+        ("-rkey", &key),
+        ("-reqin", &request),
+        ("-respout", &response),
+    ];
+    openssl(&answers, &["-ndays", "1"])?;
+    Ok(response)
+}
+
+/// The other daemon's side: peer `we`, rule `net`.
+fn theirs(pki: &Pki, brings: &str) -> String {
+    let path = |name: &str| pki.path(name).display().to_string();
+    format!(
+        "[[peer]]
+name = \"we\"
+address = \"{}\"
+auth = \"certificate\"
+certificate = \"{}\"
+private_key = \"{}\"
+authorities = \"{}\"
+{brings}
+[[rule]]
+name = \"net\"
+action = \"require\"
+local = \"{}\"
+remote = \"{}\"
+mode = \"tunnel\"
+peer = \"we\"
+esp_proposals = \"aes128gcm16\"
+",
+        OUTER[0],
+        path("b-chain.crt"),
+        path("b.key"),
+        path("root.crt"),
+        INNER[1],
+        INNER[0]
+    )
 }
 
 /// Starts it in our namespace, if it is to run.
