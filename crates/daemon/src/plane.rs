@@ -209,8 +209,9 @@ pub(crate) trait DataPlane {
     /// Takes in a datagram that came to another member.
     fn inject(&mut self, source: IpAddr, destination: IpAddr, bytes: Vec<u8>);
 
-    /// The peer's address or ports have changed. An SA that still waits is told as well.
-    fn redirect(&mut self, child: ChildId, remote: IpAddr, encapsulation: Encapsulation);
+    /// The addresses, ours and the peer's, or the ports of a pair have changed. An SA that still
+    /// waits is told as well. Keys, numbers and windows go on.
+    fn redirect(&mut self, child: ChildId, between: (IpAddr, IpAddr), encapsulation: Encapsulation);
 
     /// Leaves out sequence numbers of a pair's outbound SA, also of one that still waits.
     fn skip(&mut self, child: ChildId, delta: u64);

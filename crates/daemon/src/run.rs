@@ -4,6 +4,7 @@ mod answers;
 mod effects;
 mod inputs;
 mod redirecting;
+mod roaming;
 mod survival;
 
 use crate::capture::{Applied, Capture};

@@ -340,14 +340,19 @@ impl Outbound {
         sa.map(|sa| sa.set_ceiling(ceiling)).is_some()
     }
 
-    /// Sends what an SA seals to another address, or in another encapsulation, from now on. Says
-    /// whether there is such an SA.
-    pub fn redirect(&mut self, id: ChildId, remote: IpAddr, encapsulation: Encapsulation) -> bool {
+    /// Sends what an SA seals between other addresses, or in another encapsulation, from now on.
+    /// Says whether there is such an SA.
+    pub fn redirect(
+        &mut self,
+        id: ChildId,
+        (local, remote): (IpAddr, IpAddr),
+        encapsulation: Encapsulation,
+    ) -> bool {
         let mtu = self.paths.mtu(remote);
         let Some(sa) = self.database.find_mut(id) else {
             return false;
         };
-        sa.redirect(remote, encapsulation);
+        sa.redirect(local, remote, encapsulation);
         sa.set_path_mtu(mtu);
         true
     }

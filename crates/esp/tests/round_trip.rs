@@ -8,7 +8,7 @@ use esp::outbound::{Outbound, OutboundBatch, Path, Sent};
 use esp::{Counts, Discard, Inbound, InboundBatch, InboundSa, Offload, OutboundSa, Segmentation};
 use policy::child::ChildTemplate;
 use policy::rule::{Action, AddressSpec, Filter, Negotiate, Rule};
-use policy::sa::Bucket;
+use policy::sa::{Bucket, Encapsulation};
 use policy::spd::Spd;
 use proptest::prelude::*;
 use wire::ip::protocol;
@@ -103,6 +103,36 @@ fn udp(pair: Pair, length: usize) -> Vec<u8> {
     let mut packet = header.ip_header(datagram.len(), protocol::UDP);
     packet.extend(datagram);
     packet
+}
+
+/// Addresses change and nothing else does (RFC 4555): one key, the next numbers, one window.
+#[test]
+fn keys_numbers_and_windows_go_on_between_other_addresses() {
+    for pair in Pair::all() {
+        let mut ends = Ends::new(pair);
+        let id = pair.spec().id;
+        let mut sealed = Vec::new();
+        for step in 0..4 {
+            let encapsulation = Encapsulation::Udp {
+                local_port: 4500,
+                remote_port: 1024 + step,
+            };
+            if step > 0 {
+                let between = (pair.there(), pair.here());
+                assert!(ends.outbound.redirect(id, between, encapsulation));
+            }
+            sealed.extend(ends.seal(&udp(pair, 100), &Offload::NONE));
+        }
+        let number = |datagram: &Vec<u8>| u32::from_be_bytes(datagram[4..8].try_into().unwrap());
+        assert_eq!(sealed.iter().map(number).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        for datagram in &sealed {
+            assert!(ends.open(std::slice::from_ref(datagram)).is_ok());
+        }
+        for datagram in &sealed {
+            let again = ends.open(std::slice::from_ref(datagram));
+            assert!(again.is_err(), "a replay is one wherever it comes from");
+        }
+    }
 }
 
 #[test]

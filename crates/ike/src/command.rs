@@ -111,6 +111,16 @@ pub enum Command {
         /// agreed to that as well; 0 for not at all.
         skip: u64,
     },
+    /// The IKE SA goes on between other addresses, and its tunnels with it: this host, which began
+    /// it, has another one, or the peer is to be reached at another one (RFC 4555).
+    Relocate {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// Our address.
+        local: IpAddr,
+        /// The peer's.
+        remote: IpAddr,
+    },
     /// What ESP saw of a child; sent from time to time for every child that was used.
     ChildUsage {
         /// The child.

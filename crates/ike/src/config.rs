@@ -1,6 +1,6 @@
 //! What an endpoint is told once, and by `Command::Reload` again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -82,6 +82,11 @@ pub struct Config {
     pub buckets: BTreeMap<IpAddr, Bucket>,
     /// Children are numbered upwards from here; see [`policy::ChildId`].
     pub first_child: u64,
+    /// Local addresses that move between the members of a cluster, as [`SetActive`] has named them:
+    /// an IKE SA of one stays with it, whatever the peer asks (RFC 4555).
+    ///
+    /// [`SetActive`]: crate::Command::SetActive
+    pub anchored: BTreeSet<IpAddr>,
     /// Whether [`Output::Keys`](crate::Output) reveals the keys of every IKE SA.
     pub export_keys: bool,
     /// How long an address that leaves waits for answers to its Deletes; 100 ms by default.
@@ -114,6 +119,7 @@ impl Config {
             half_open_per_source: limits::HALF_OPEN_PER_SOURCE,
             buckets: BTreeMap::new(),
             first_child: 0,
+            anchored: BTreeSet::new(),
             export_keys: false,
             release: limits::RELEASE,
             childless: Duration::from_secs(60),

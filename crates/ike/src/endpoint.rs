@@ -39,7 +39,7 @@ use crate::error::ApiMisuse;
 use crate::id::IkeSaId;
 use crate::output::{Datagram, Output};
 use crate::record::{BadRecord, Directory, Record, Recorded, Takeover};
-use crate::status::IkeStatus;
+use crate::status::{IkeStatus, Movable};
 
 /// Every IKE SA of a host.
 pub struct Endpoint {
@@ -156,6 +156,12 @@ impl Endpoint {
             .slots()
             .filter_map(|(ike, slot)| slot.status(ike, now))
             .collect()
+    }
+
+    /// The IKE SAs that this host may move to other addresses (RFC 4555).
+    #[must_use]
+    pub fn movable(&self) -> Vec<Movable> {
+        members::movable(&self.tables)
     }
 
     /// How many responders are half-open.

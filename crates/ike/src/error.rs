@@ -76,6 +76,8 @@ pub enum Misbehaved {
     KeyExchange,
     /// It asked too often to begin again.
     TooManyRestarts,
+    /// It answered from a new address without having seen the question (RFC 4555 section 3.7).
+    Cookie2,
 }
 
 /// What became of a post-quantum pre-shared key that the policy has.
@@ -246,6 +248,9 @@ pub enum ApiMisuse {
     CannotSynchronise(IkeSaId),
     /// The IKE SA is not in use, or its peer did not say that it goes where it is sent (RFC 5685).
     CannotRedirect(IkeSaId),
+    /// The IKE SA is not in use, its peer did not agree to RFC 4555, the peer decides, or one of
+    /// the addresses may not be used for it.
+    CannotMove(IkeSaId),
     /// The PAD has no such peer.
     NoSuchPeer(PeerName),
     /// The local address is inactive: nothing is initiated from it.
@@ -325,6 +330,9 @@ impl fmt::Display for Misbehaved {
             }
             Misbehaved::KeyExchange => f.write_str("the public value is not one of its group"),
             Misbehaved::TooManyRestarts => f.write_str("the peer asked too often to begin again"),
+            Misbehaved::Cookie2 => {
+                f.write_str("the peer did not return what it was to read at its address (COOKIE2)")
+            }
         }
     }
 }
@@ -445,6 +453,11 @@ impl fmt::Display for ApiMisuse {
                 f,
                 "IKE SA {ike} is not in use, or its peer does not know RFC 5685 or is there \
                  already: delete it, and the peer calls again"
+            ),
+            ApiMisuse::CannotMove(ike) => write!(
+                f,
+                "IKE SA {ike} cannot go to these addresses: its peer did not agree to RFC 4555, or \
+                 the policy does not allow them"
             ),
             ApiMisuse::NoSuchPeer(peer) => write!(f, "the policy has no peer {peer}"),
             ApiMisuse::InactiveAddress(address) => {

@@ -38,6 +38,8 @@ pub enum Reason {
     InitialContact,
     /// Its local address leaves this host.
     AddressLeft,
+    /// It was between two hosts that have other addresses now (RFC 4555).
+    Moved,
     /// The peer proved that it has lost the IKE SA (RFC 6290).
     LostByPeer,
     /// Its IKE SA ended.
@@ -259,6 +261,40 @@ pub enum Event {
         /// Where it is now.
         remote: SocketAddr,
     },
+    /// We go on between other addresses, and the peer follows (RFC 4555).
+    Moved {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// Our address and port.
+        local: SocketAddr,
+        /// The peer's.
+        remote: SocketAddr,
+    },
+    /// An IKE SA was not to be between these addresses (RFC 4555).
+    MoveRefused {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// Our address and port.
+        local: SocketAddr,
+        /// The peer's.
+        remote: SocketAddr,
+        /// Whether it was the peer that refused, and not this host.
+        by_peer: bool,
+        /// What was answered.
+        why: NotifyType,
+    },
+    /// Nothing comes back between these addresses. Whoever knows of others may move the IKE SA
+    /// there: see [`Command::Relocate`](crate::Command::Relocate).
+    PathSilent {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+    },
     /// This host took an IKE SA over and proposes message ids to go on from.
     SynchronisingMessageIds {
         /// The IKE SA.
@@ -342,6 +378,7 @@ impl fmt::Display for Reason {
             Reason::Redundant => "both sides rekeyed at once",
             Reason::InitialContact => "the peer began anew (INITIAL_CONTACT)",
             Reason::AddressLeft => "its address leaves this host",
+            Reason::Moved => "one of its two hosts has another address now",
             Reason::LostByPeer => "the peer has lost it, as its crash token proves (RFC 6290)",
             Reason::IkeClosed => "its IKE SA ended",
             Reason::Failed(error) => return error.fmt(f),
@@ -563,9 +600,6 @@ impl Event {
                 )?;
                 write!(f, "numbers of ESP; {rekeyed} children are rekeyed instead")
             }
-            Event::PeerMoved { ike, peer, remote } => {
-                write!(f, "IKE SA {ike}: {peer} moved to {remote}")
-            }
             Event::AddressReleased {
                 address,
                 acknowledged,
@@ -596,6 +630,46 @@ impl Event {
             Event::PuzzlesRequired(false) => f.write_str("puzzles are no longer required"),
             Event::CookiesRequired(true) => f.write_str("cookies are required from now on"),
             Event::CookiesRequired(false) => f.write_str("cookies are no longer required"),
+            _ => self.fmt_move(f),
+        }
+    }
+
+    fn fmt_move(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::PeerMoved { ike, peer, remote } => {
+                write!(f, "IKE SA {ike}: {peer} moved to {remote}")
+            }
+            Event::Moved {
+                ike,
+                peer,
+                local,
+                remote,
+            } => write!(f, "IKE SA {ike} with {peer} moved, {local} to {remote}"),
+            Event::MoveRefused {
+                ike,
+                peer,
+                local,
+                remote,
+                by_peer,
+                why,
+            } => {
+                let (who, remedy) = match by_peer {
+                    true => ("the peer", "see its log"),
+                    false => (
+                        "this host",
+                        "the peer's `address` must cover its own, and an address of a group \
+                         stays with its SAs",
+                    ),
+                };
+                write!(
+                    f,
+                    "IKE SA {ike} with {peer} was to move, {local} to {remote}: "
+                )?;
+                write!(f, "{who} refuses with {why}; {remedy}")
+            }
+            Event::PathSilent { ike, peer } => {
+                write!(f, "IKE SA {ike}: {peer} does not answer where it was")
+            }
             _ => Ok(()),
         }
     }

@@ -33,6 +33,17 @@ pub const TEMPORARY_FAILURES: u8 = 8;
 /// Deletes of children that we do not know yet, remembered while a request for one is in flight.
 pub const DELETED_EARLY: usize = 16;
 
+/// Other addresses of a peer that are remembered (RFC 4555 section 3.4).
+pub const ADDITIONAL_ADDRESSES: usize = 8;
+
+/// Times that a change of addresses is asked for again when a NAT was not to be on the way (RFC
+/// 4555 section 3.9).
+pub const UNEXPECTED_NATS: u8 = 3;
+
+/// Transmissions of a request without an answer after which another path may be better: with our
+/// ladder half a second.
+pub const SILENT_PATH: usize = 5;
+
 /// How long to wait after TEMPORARY_FAILURE; as much again is added at random.
 pub const TEMPORARY_WAIT: Duration = Duration::from_millis(500);
 

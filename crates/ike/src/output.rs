@@ -100,10 +100,13 @@ pub enum Output {
         /// The pair.
         child: ChildId,
     },
-    /// The peer moved: send the pair's ESP there.
+    /// The peer moved, or this host did: send the pair's ESP from here to there. Keys, numbers
+    /// and windows go on.
     Redirect {
         /// The pair.
         child: ChildId,
+        /// Our address.
+        local: std::net::IpAddr,
         /// The peer's new address.
         remote: std::net::IpAddr,
         /// The new ports, if any.

@@ -1,6 +1,6 @@
 //! A picture of what exists, for people and metrics.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use policy::child::Mode;
@@ -58,6 +58,19 @@ pub struct IkeStatus {
     pub queued: usize,
     /// Its children.
     pub children: Vec<ChildStatus>,
+}
+
+/// An IKE SA that this host may move to other addresses (RFC 4555).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Movable {
+    /// The IKE SA.
+    pub ike: IkeSaId,
+    /// Our address.
+    pub local: IpAddr,
+    /// The peer's.
+    pub remote: IpAddr,
+    /// Where else the peer says it can be reached, and the policy agrees.
+    pub others: Vec<IpAddr>,
 }
 
 /// What a child SA pair is doing.

@@ -20,6 +20,8 @@ pub(crate) mod int_auth;
 pub(crate) mod intermediate;
 pub(crate) mod keys;
 pub(crate) mod message;
+pub(crate) mod mobike;
+pub(crate) mod mobility;
 pub(crate) mod nat;
 pub(crate) mod pair;
 pub(crate) mod pending;

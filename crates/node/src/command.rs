@@ -97,6 +97,16 @@ pub enum Command {
         /// What, as a sentence; `None`: nothing any more.
         why: Option<String>,
     },
+    /// An IKE SA goes on between other addresses (RFC 4555): those of
+    /// [`Endpoint::movable`](ike::Endpoint::movable) may.
+    Relocate {
+        /// The IKE SA.
+        ike: ike::IkeSaId,
+        /// Our address.
+        local: IpAddr,
+        /// The peer's.
+        remote: IpAddr,
+    },
     /// New keys for session tickets, the newest first, or none any more (RFC 5723).
     SetTicketKeys(Option<ike::TicketKeys>),
     /// So many seconds have passed since 1970 (UTC): certificates are judged by it. To be told at

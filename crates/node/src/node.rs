@@ -435,10 +435,12 @@ impl Node {
             ike::Output::Keepalive { local, remote } => Output::Keepalive { local, remote },
             ike::Output::Redirect {
                 child,
+                local,
                 remote,
                 encapsulation,
             } => Output::Redirect {
                 child,
+                local,
                 remote,
                 encapsulation,
             },

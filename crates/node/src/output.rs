@@ -39,10 +39,12 @@ pub enum Output {
         /// The pair.
         child: ChildId,
     },
-    /// The peer's address or ports have changed.
+    /// The addresses or ports of a pair have changed.
     Redirect {
         /// The pair.
         child: ChildId,
+        /// Our address.
+        local: IpAddr,
         /// The peer's address.
         remote: IpAddr,
         /// Its ports.

@@ -45,6 +45,17 @@ pub struct KnownGateway {
     pub name: Option<String>,
 }
 
+/// Whether the addresses of an IKE SA and of its tunnels may change (RFC 4555).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mobike {
+    /// We do not say that we know of it.
+    Never,
+    /// If the peer begins the IKE SA and wants to.
+    Accept,
+    /// If either side wants to. What we begin goes on at UDP 4500, NAT or not.
+    Offer,
+}
+
 /// What we ask of the IKE SA with a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IkeTemplate {
@@ -78,6 +89,8 @@ pub struct IkeTemplate {
     pub childless: Childless,
     /// A post-quantum pre-shared key (RFC 8784).
     pub ppk: Option<Ppk>,
+    /// Whether its addresses may change.
+    pub mobike: Mobike,
     /// Where initiators are sent that know how to go there (RFC 5685); `None` to serve them.
     pub redirect: Option<IpAddr>,
     /// Where the peer may send us; nowhere if empty.
@@ -112,6 +125,7 @@ impl IkeTemplate {
                 false => Childless::Never,
             },
             fragment_size: timers.hints.then_some(IkeTemplate::FRAGMENT_SIZE),
+            mobike: Mobike::Never,
             redirect: None,
             follow: Vec::new(),
             nat_keepalive: Duration::from_secs(20),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use policy::pad::{Childless, IkePort, IkeTemplate, KnownGateway, Peer};
+use policy::pad::{Childless, IkePort, IkeTemplate, KnownGateway, Mobike, Peer};
 use policy::{AddressRange, IkeLifetime, IkeProposal, PeerName, Timers};
 
 use crate::config::credentials;
@@ -48,6 +48,7 @@ pub(crate) fn read(
     let mut ike = read_ike(&mut section, problems, &timers, force_udp);
     ike.ppk = ppk::read(&mut section, problems, keys);
     check_gateways(&section, problems, &ike.follow, addresses.as_deref());
+    ike.mobike = mobike(&mut section, problems, addresses.as_deref(), &timers);
     let span = section.span.clone();
     section.finish(problems);
     let auth = auth?;
@@ -135,6 +136,25 @@ fn read_ike(
         ike.nat_keepalive = keepalive;
     }
     ike
+}
+
+/// `mobike`: without a word of it, who may talk from more than single hosts may also move, if it
+/// begins. What this host begins stays as it was, at the ports that a firewall knows.
+fn mobike(
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+    addresses: Option<&[AddressRange]>,
+    timers: &Timers,
+) -> Mobike {
+    let wide =
+        |all: &[AddressRange]| all.is_empty() || all.iter().any(|range| range.as_host().is_none());
+    match section.read(problems, "mobike", value::boolean) {
+        Some(true) => Mobike::Offer,
+        Some(false) => Mobike::Never,
+        // A peer of the old kind hears of nothing that it does not know.
+        None if timers.hints && addresses.is_some_and(wide) => Mobike::Accept,
+        None => Mobike::Never,
+    }
 }
 
 /// `fragment_size`: at least what every IPv4 link passes.
@@ -234,7 +254,7 @@ fn ike_proposals(value: &Value<'_>) -> Result<Vec<IkeProposal>, Bad> {
 #[cfg(test)]
 mod tests {
     use crate::config::parse;
-    use policy::pad::{Childless, IkeTemplate};
+    use policy::pad::{Childless, IkeTemplate, Mobike};
 
     /// What a line in the only `[[peer]]` makes of its IKE settings, or the report.
     fn read(line: &str) -> Result<IkeTemplate, String> {
@@ -297,6 +317,32 @@ mod tests {
             let report = follow(wrong).unwrap_err();
             assert!(report.contains(says), "{wrong}: {report}");
         }
+    }
+
+    #[test]
+    fn who_may_come_from_anywhere_may_move_if_it_begins() {
+        let mobike = |line: &str, address: &str| {
+            let text = format!(
+                "[[peer]]\nname = \"mail\"\naddress = {address}\n\
+                 psk = \"xT1vVb2cQ4mW0rKpYg7hZs9eLd3nJf5aUo8iRq6tMwE\"\n{line}\n"
+            );
+            let mut no_files = |_: &str, _| Err("there are no files in this test".to_owned());
+            let loaded = parse("test.toml", &text, &mut no_files).ok().unwrap();
+            loaded.config.pad.peers()[0].ike.mobike
+        };
+        let one = "[\"10.20.0.10\", \"10.20.0.11\"]";
+        for (line, address, expected) in [
+            ("", "\"10.20.0.10\"", Mobike::Never),
+            ("", one, Mobike::Never),
+            ("", "\"any\"", Mobike::Accept),
+            ("", "\"10.20.0.0/24\"", Mobike::Accept),
+            ("profile = \"kb821839\"", "\"any\"", Mobike::Never),
+            ("mobike = false", "\"any\"", Mobike::Never),
+            ("mobike = true", one, Mobike::Offer),
+        ] {
+            assert_eq!(mobike(line, address), expected, "{line} {address}");
+        }
+        assert!(read("mobike = \"yes\"").is_err());
     }
 
     #[test]

@@ -211,7 +211,7 @@ impl DataPlane for KernelPlane {
 
     fn install(&mut self, install: &Install) -> Result<(), String> {
         let spec = &install.spec;
-        let slot = self.slots.enter(spec, spec.remote)?;
+        let slot = self.slots.enter(spec, (spec.local, spec.remote))?;
         let pair = Pair::new(Arc::clone(spec), install.bucket, slot);
         let child = pair.child();
         self.spis.insert(spec.inbound_spi, child);
@@ -296,11 +296,19 @@ impl DataPlane for KernelPlane {
     /// on the way, and is sent again.
     fn inject(&mut self, _: IpAddr, _: IpAddr, _: Vec<u8>) {}
 
-    fn redirect(&mut self, child: ChildId, remote: IpAddr, encapsulation: Encapsulation) {
+    /// The SAs are taken out, with how far they have come, and put in again from there: the kernel
+    /// may be built without moving them (XFRM_MIGRATE), and a move by itself would leave the
+    /// encapsulation as it was.
+    fn redirect(
+        &mut self,
+        child: ChildId,
+        (local, remote): (IpAddr, IpAddr),
+        encapsulation: Encapsulation,
+    ) {
         let Some(pair) = self.pairs.get(&child) else {
             return;
         };
-        if pair.remote == remote && pair.encapsulation == encapsulation {
+        if (pair.local, pair.remote, pair.encapsulation) == (local, remote, encapsulation) {
             return;
         }
         let ways = self.ways_of(child);
@@ -308,10 +316,9 @@ impl DataPlane for KernelPlane {
         let Some(pair) = self.pairs.get_mut(&child) else {
             return;
         };
-        pair.remote = remote;
-        pair.encapsulation = encapsulation;
+        (pair.local, pair.remote, pair.encapsulation) = (local, remote, encapsulation);
         self.slots.leave(pair.slot);
-        match self.slots.enter(&pair.spec, remote) {
+        match self.slots.enter(&pair.spec, (local, remote)) {
             Ok(slot) => pair.slot = slot,
             // The pair stays where nothing is: its policies have gone.
             Err(why) => {

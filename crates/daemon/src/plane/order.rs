@@ -26,7 +26,7 @@ pub(crate) enum OutboundOrder {
     Remove(ChildId),
     Redirect {
         child: ChildId,
-        remote: IpAddr,
+        between: (IpAddr, IpAddr),
         encapsulation: Encapsulation,
     },
     Grant {

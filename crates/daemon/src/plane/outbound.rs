@@ -166,10 +166,10 @@ impl Worker {
                 }
                 Ok(Some(OutboundOrder::Redirect {
                     child,
-                    remote,
+                    between,
                     encapsulation,
                 })) => {
-                    outbound.redirect(child, remote, encapsulation);
+                    outbound.redirect(child, between, encapsulation);
                 }
                 Ok(Some(OutboundOrder::Grant {
                     child,

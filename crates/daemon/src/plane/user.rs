@@ -275,14 +275,19 @@ impl DataPlane for UserPlane {
         });
     }
 
-    fn redirect(&mut self, child: ChildId, remote: IpAddr, encapsulation: Encapsulation) {
+    fn redirect(
+        &mut self,
+        child: ChildId,
+        between: (IpAddr, IpAddr),
+        encapsulation: Encapsulation,
+    ) {
         if let Some(later) = self.later.get_mut(&child) {
-            later.sa.redirect(remote, encapsulation);
+            later.sa.redirect(between.0, between.1, encapsulation);
             return;
         }
         self.outbound.give(OutboundOrder::Redirect {
             child,
-            remote,
+            between,
             encapsulation,
         });
     }

@@ -47,11 +47,10 @@ impl Daemon {
             Output::Activate { child } => self.plane.activate(child),
             Output::Redirect {
                 child,
+                local,
                 remote,
                 encapsulation,
-            } => {
-                self.plane.redirect(child, remote, encapsulation);
-            }
+            } => self.plane.redirect(child, (local, remote), encapsulation),
             Output::SkipSequence { child, delta } => self.plane.skip(child, delta),
             Output::Remove { child, .. } => self.plane.remove(child),
             Output::Policy(spd) => self.enforce(&spd),
@@ -196,6 +195,13 @@ impl Daemon {
                 | IkeEvent::StatusUnknown { .. },
             ) => {
                 self.log.failure("ike", &event.to_string());
+            }
+            Event::Ike(IkeEvent::MoveRefused { .. }) => {
+                self.log.failure("ike", &event.to_string());
+            }
+            Event::Ike(IkeEvent::PathSilent { ike, .. }) => {
+                self.log.tell("ike", event);
+                self.try_another_path(*ike);
             }
             Event::Ike(_) => self.log.tell("ike", event),
             Event::Cluster(cluster::Event::Left) => {

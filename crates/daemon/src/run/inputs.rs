@@ -268,6 +268,7 @@ impl Daemon {
             self.carry_out();
         }
         self.read_addresses();
+        self.roam();
     }
 
     /// Tells the node which addresses the host has.

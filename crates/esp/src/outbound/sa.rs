@@ -57,6 +57,7 @@ pub struct OutboundSa {
     ceiling: u64,
     /// The number from which on more is asked for.
     refill_at: u64,
+    local: IpAddr,
     remote: IpAddr,
     encapsulation: Encapsulation,
     /// The longest payload that passes.
@@ -100,6 +101,7 @@ impl OutboundSa {
             next: 1,
             ceiling,
             refill_at: u64::MAX,
+            local: spec.local,
             remote: spec.remote,
             encapsulation: spec.encapsulation,
             longest: u32::MAX,
@@ -160,7 +162,7 @@ impl OutboundSa {
     #[must_use]
     pub fn path(&self) -> Path {
         Path::Esp {
-            local: self.spec.local,
+            local: self.local,
             remote: self.remote,
             encapsulation: self.encapsulation,
             traffic_class: 0,
@@ -350,10 +352,11 @@ impl OutboundSa {
         }
     }
 
-    /// Sends to another address or in another encapsulation from now on: the peer has moved, as an
-    /// authentic IKE message said (RFC 7296 2.23).
-    pub fn redirect(&mut self, to: IpAddr, encapsulation: Encapsulation) {
-        (self.remote, self.encapsulation) = (to, encapsulation);
+    /// Sends between other addresses or in another encapsulation from now on: the peer has moved,
+    /// as an authentic IKE message said (RFC 7296 2.23), or this host has (RFC 4555). Key, numbers
+    /// and counters go on.
+    pub fn redirect(&mut self, from: IpAddr, to: IpAddr, encapsulation: Encapsulation) {
+        (self.local, self.remote, self.encapsulation) = (from, to, encapsulation);
     }
 
     /// Continues at a later sequence number. Numbers never go back: an earlier one changes nothing.

@@ -583,18 +583,13 @@ fn a_peer_that_moved_is_followed() {
         local_port: 4500,
         remote_port: 1024,
     };
-    assert!(
-        way.outbound
-            .redirect(ChildId(1), address(false, 7), encapsulation)
-    );
-    assert!(
-        !way.outbound
-            .redirect(ChildId(2), address(false, 7), encapsulation)
-    );
+    let moved = (address(false, 9), address(false, 7));
+    assert!(way.outbound.redirect(ChildId(1), moved, encapsulation));
+    assert!(!way.outbound.redirect(ChildId(2), moved, encapsulation));
     way.send(110);
     let (path, _) = way.batch.datagrams().nth(1).unwrap();
     let expected = Path::Esp {
-        local: address(false, 1),
+        local: address(false, 9),
         remote: address(false, 7),
         encapsulation,
         traffic_class: 0,

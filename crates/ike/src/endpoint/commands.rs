@@ -26,6 +26,7 @@ use crate::id::IkeSaId;
 use crate::limits;
 use crate::output::Output;
 use crate::v2::established::{begin, liveness};
+use crate::v2::mobike;
 use crate::v2::pair::Stage as ChildStage;
 use crate::v2::sa::{Sa, Silence, Stage, Task};
 use crate::v2::sync;
@@ -51,6 +52,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::SyncMessageIds { ike, margin, skip } => {
             synchronise(tables, ike, margin, skip, now)?;
         }
+        Command::Relocate { ike, local, remote } => relocate(tables, ike, local, remote, now)?,
         Command::ChildUsage { child, usage } => {
             let (mut sa, _) = take_home(tables, child)?;
             liveness::used(&mut sa, child, &usage, &mut tables.context(now));
@@ -70,6 +72,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         }
         Command::SetActive { address, active } => {
             release(tables, address, now);
+            tables.config.anchored.insert(address);
             tables.addresses.set_active(address, active);
         }
         Command::ShowTokens { address, allowed } => {
@@ -190,6 +193,28 @@ fn synchronise(
     }
     if let Some(mut sa) = tables.take_sa(ike) {
         sync::member::begin(&mut sa, margin, skip, &mut tables.context(now));
+        settle(tables, sa, now);
+    }
+    Ok(())
+}
+
+/// Goes on with an IKE SA between other addresses.
+fn relocate(
+    tables: &mut Tables,
+    ike: IkeSaId,
+    local: IpAddr,
+    remote: IpAddr,
+    now: Instant,
+) -> Result<(), ApiMisuse> {
+    let sa = tables.sa(ike).ok_or(ApiMisuse::NoSuchIke(ike))?;
+    if !tables.addresses.is_active(local) {
+        return Err(ApiMisuse::InactiveAddress(local));
+    }
+    if !mobike::may_move(sa, local, remote, &tables.config) {
+        return Err(ApiMisuse::CannotMove(ike));
+    }
+    if let Some(mut sa) = tables.take_sa(ike) {
+        mobike::ask::relocate(&mut sa, local, remote, &mut tables.context(now));
         settle(tables, sa, now);
     }
     Ok(())

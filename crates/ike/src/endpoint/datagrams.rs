@@ -314,9 +314,11 @@ fn established(
     if authentic {
         follow(tables, &mut sa, way);
     }
-    // A repeated answer goes where the peer is known to be, or behind its NAT.
+    // A repeated answer goes where the peer is known to be, or behind its NAT, or to where it has
+    // moved: it cannot say so before it has the answer.
     let (local, nat) = (way.local, sa.path.nat);
-    let known = matches!(proof, Proof::Repeated) && !nat.remote;
+    let may_move = sa.mobility.is_some() && sa.peer.has_address(way.remote.ip());
+    let known = matches!(proof, Proof::Repeated) && !nat.remote && !may_move;
     let remote = if known { sa.path.remote } else { way.remote };
     let back = Path { local, remote, nat };
     let outcome = established::advance(
@@ -330,10 +332,12 @@ fn established(
     outcome
 }
 
-/// A peer behind a NAT is where its last authenticated message came from (section 2.23).
+/// A peer behind a NAT is where its last authenticated message came from (section 2.23), unless it
+/// can say itself where it is (RFC 4555 section 3.8).
 fn follow(tables: &mut Tables, sa: &mut Sa, way: Way) {
     let nat = sa.path.nat;
-    if !nat.remote || nat.local || sa.path.remote == way.remote {
+    let says_itself = sa.mobility.is_some();
+    if !nat.remote || nat.local || says_itself || sa.path.remote == way.remote {
         return;
     }
     if sa.path.remote.ip() != way.remote.ip() {
@@ -341,15 +345,8 @@ fn follow(tables: &mut Tables, sa: &mut Sa, way: Way) {
     }
     sa.path.remote = way.remote;
     sa.changed = true;
-    let (remote, encapsulation) = (way.remote.ip(), sa.path.encapsulation());
-    for child in sa.children.iter().filter(|child| child.in_esp) {
-        let child = child.id;
-        tables.outputs.push_back(Output::Redirect {
-            child,
-            remote,
-            encapsulation,
-        });
-    }
+    let redirects = sa.redirects().collect::<Vec<Output>>();
+    tables.outputs.extend(redirects);
     let (ike, peer) = (sa.id, sa.peer.name.clone());
     let moved = Event::PeerMoved {
         ike,

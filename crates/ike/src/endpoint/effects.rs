@@ -19,6 +19,7 @@ use crate::output::Output;
 use crate::v2::established::begin::pump;
 use crate::v2::established::liveness;
 use crate::v2::install::acquire_failed;
+use crate::v2::mobike;
 use crate::v2::resume;
 use crate::v2::sa::{Effect, Sa, Stage, Task};
 use crate::v2::start::export;
@@ -200,6 +201,7 @@ fn invalid_spi(tables: &mut Tables, told: &Sa, spi: u32, now: Instant) {
 /// in one step.
 fn hand_over(from: &mut Sa, to: &mut Sa, ctx: &mut Context<'_>) {
     (from.changed, to.changed) = (true, true);
+    mobike::hand_over(from, to);
     to.children.reserve_exact(from.children.len());
     for child in std::mem::take(&mut from.children) {
         ctx.registry.settle(child.id, to.id);

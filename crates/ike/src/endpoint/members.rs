@@ -14,6 +14,8 @@ use crate::event::Reason;
 use crate::id::IkeSaId;
 use crate::limits;
 use crate::record::{BadRecord, Directory, Record, Recorded, Takeover};
+use crate::status::Movable;
+use crate::v2::mobike;
 use crate::v2::pair::Child;
 use crate::v2::sa::{Sa, Silence, Stage};
 use crate::v2::snapshot;
@@ -51,6 +53,21 @@ pub(crate) fn following(
         .map(|(ike, _)| ike)
         .take(count)
         .collect()
+}
+
+/// The IKE SAs that may go to other addresses because this host decides so.
+pub(crate) fn movable(tables: &Tables) -> Vec<Movable> {
+    let movable = |(ike, slot): (IkeSaId, &Slot)| {
+        let Slot::Sa(sa) = slot else { return None };
+        let mobility = sa.mobility.as_ref()?;
+        mobike::is_movable(sa, &tables.config).then(|| Movable {
+            ike,
+            local: sa.path.local.ip(),
+            remote: sa.path.remote.ip(),
+            others: mobility.others.clone(),
+        })
+    };
+    tables.slots().filter_map(movable).collect()
 }
 
 /// Goes on with an IKE SA of another member. Its pairs are with ESP already.

@@ -29,6 +29,7 @@ use crate::v2::install::{acquire_failed, notify};
 use crate::v2::int_auth::IntAuth;
 use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::message::{self, Opened, Sealed};
+use crate::v2::mobike;
 use crate::v2::nat::{Nat, Path};
 use crate::v2::pair::PairKeys;
 use crate::v2::ppk;
@@ -184,6 +185,7 @@ impl AuthSent {
         payloads.extend(offer.iter().flat_map(ChildOffer::payloads));
         payloads.extend(resume::request(peer));
         payloads.extend(sync::offer(peer));
+        payloads.extend(mobike::offer(peer));
         payloads.extend(crash::give(ctx.config, peer, begun.spis(), path));
         let header = begun.header(ExchangeType::IKE_AUTH, begun.message_id);
         let longest = begun.longest();
@@ -377,6 +379,7 @@ impl AuthSent {
         note_window(&mut sa, contents);
         crash::keep(&mut sa, contents);
         sync::agree(&mut sa, contents);
+        mobike::agree(&mut sa, contents);
         let nonces = Nonces {
             initiator: &own_nonce,
             responder: &peer_nonce,

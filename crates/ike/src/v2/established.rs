@@ -22,6 +22,7 @@ use crate::v2::contents::Contents;
 use crate::v2::crash;
 use crate::v2::followup::step;
 use crate::v2::install::error_payload;
+use crate::v2::mobike;
 use crate::v2::nat::Path;
 use crate::v2::sa::{Exchange, Kind, Sa};
 use crate::v2::sync::{Told, member, peer};
@@ -186,7 +187,11 @@ fn response(
         Kind::DeleteChild { child } => sa.remove_child(child, Reason::Rekeyed, ctx),
         Kind::DeleteIke { reason } => sa.end(reason, false, ctx),
         Kind::Redirect { to } => sa.sent_on(to, ctx),
-        Kind::DisownChild { .. } | Kind::Liveness | Kind::Forgotten(_) => {}
+        Kind::Liveness => mobike::ask::mapped(sa, &contents),
+        Kind::Addresses { cookie, moves } => {
+            mobike::ask::answered(sa, &cookie, moves, &contents, ctx);
+        }
+        Kind::DisownChild { .. } | Kind::Forgotten(_) => {}
     }
 }
 

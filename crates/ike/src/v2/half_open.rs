@@ -30,6 +30,7 @@ use crate::v2::fragments::{self, Fragments};
 use crate::v2::install::{error_payload, notify};
 use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::message::{self, Opened, Sealed};
+use crate::v2::mobike;
 use crate::v2::nat::Path;
 use crate::v2::pair::PairKeys;
 use crate::v2::ppk;
@@ -442,6 +443,7 @@ impl HalfOpen {
         note_window(&mut sa, contents);
         crash::keep(&mut sa, contents);
         sync::agree(&mut sa, contents);
+        mobike::agree(&mut sa, contents);
         match self.sent_on(&mut sa, ctx) {
             Some(payload) => payloads.push(payload),
             None => {
@@ -450,6 +452,7 @@ impl HalfOpen {
             }
         }
         payloads.extend(sync::answer(&sa));
+        payloads.extend(mobike::answer(&sa));
         payloads.extend(crash::give(ctx.config, &sa.peer, sa.spis(), &sa.path));
         let longest = sa.longest();
         let answer = message::protect(&mut sa.keys, &header, &payloads, longest);

@@ -29,7 +29,8 @@ impl Sa {
         ctx: &mut Context<'_>,
     ) -> ChildId {
         self.changed = true;
-        let mut child = Child::new(agreed, &self.peer.name, (&self.path, self.party), keys, ctx);
+        let path = self.esp_path();
+        let mut child = Child::new(agreed, &self.peer.name, (&path, self.party), keys, ctx);
         child.active = outbound == Outbound::Now;
         let spec = Arc::clone(&child.spec);
         ctx.outputs.push_back(Output::Install(Box::new(Install {
@@ -59,6 +60,18 @@ impl Sa {
         }
         self.children.push(child);
         id
+    }
+
+    /// Tells ESP where every child goes now.
+    pub(crate) fn redirects(&self) -> impl Iterator<Item = Output> {
+        let path = self.esp_path();
+        let in_esp = self.children.iter().filter(|child| child.in_esp);
+        in_esp.map(move |child| Output::Redirect {
+            child: child.id,
+            local: path.local.ip(),
+            remote: path.remote.ip(),
+            encapsulation: path.encapsulation(),
+        })
     }
 
     pub(crate) fn child(&self, id: ChildId) -> Option<&Child> {

@@ -2,6 +2,7 @@
 //! 2.2.2), as their initiator, and what AUTH says of them on both sides (RFC 9242 section 3.3).
 
 use crypto::{DhKeyPair, Group, Secret};
+use policy::pad::Mobike;
 use wire::ike::{Decoded, ExchangeType, Header, Payload};
 
 use crate::command::Acquire;
@@ -32,7 +33,8 @@ pub(crate) enum Onward {
 
 /// Goes on with the next additional key exchange, or with IKE_AUTH when there is none left.
 pub(crate) fn go_on(mut begun: Begun, ctx: &mut Context<'_>) -> Step<Onward> {
-    begun.purpose.path.float();
+    let may_move = begun.purpose.peer.ike.mobike == Mobike::Offer;
+    begun.purpose.path.float(may_move);
     let next = match begun.additional.pop_front() {
         Some(group) => IntermediateSent::begin(begun, group, ctx)
             .map(|state| Onward::Intermediate(Box::new(state))),

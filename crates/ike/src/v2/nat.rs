@@ -76,9 +76,11 @@ impl Path {
         number.filter(|_| self.nat.remote)
     }
 
-    /// An initiator moves to port 4500 once it knows of a NAT.
-    pub(crate) fn float(&mut self) {
-        if self.nat.encapsulate() && self.local.port() == IKE {
+    /// An initiator moves to port 4500 once it knows of a NAT, or at once if one may appear later
+    /// (RFC 4555 section 3.3).
+    pub(crate) fn float(&mut self, may_move: bool) {
+        let moves = self.nat.encapsulate() || may_move && self.nat.supported;
+        if moves && self.local.port() == IKE {
             self.local.set_port(NAT_T);
             self.remote.set_port(NAT_T);
         }
@@ -126,6 +128,15 @@ pub(crate) fn payloads(
         notify(NotifyType::NAT_DETECTION_SOURCE_IP, source),
         notify(NotifyType::NAT_DETECTION_DESTINATION_IP, hash(spis, remote)),
     ]
+}
+
+/// Whether a message holds the hashes.
+pub(crate) fn has_hashes(contents: &Contents<'_>) -> bool {
+    let kinds = [
+        NotifyType::NAT_DETECTION_SOURCE_IP,
+        NotifyType::NAT_DETECTION_DESTINATION_IP,
+    ];
+    kinds.iter().all(|kind| contents.notify(*kind).is_some())
 }
 
 /// What the peer's hashes tell about its message, which came to `local` from `remote`.

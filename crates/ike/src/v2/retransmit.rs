@@ -44,6 +44,11 @@ impl Retransmit {
         }
     }
 
+    /// It goes another way now: it is sent again at once, and its ladder begins anew.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        (self.attempt, self.due) = (0, Some(now));
+    }
+
     /// When something is to be done about it.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.due

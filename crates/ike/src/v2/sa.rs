@@ -23,6 +23,7 @@ use crate::v2::contents::Contents;
 use crate::v2::fragments::Fragments;
 use crate::v2::keys::{Keys, Spis};
 use crate::v2::message::Sealed;
+use crate::v2::mobility::Mobility;
 use crate::v2::nat::Path;
 use crate::v2::pair::Child;
 use crate::v2::pending::Pending;
@@ -82,6 +83,8 @@ pub(crate) enum Task {
     Redirect {
         to: IpAddr,
     },
+    /// Asks about the addresses as they are now.
+    Addresses,
 }
 
 /// Our offer to replace the IKE SA.
@@ -137,6 +140,12 @@ pub(crate) enum Kind {
     Liveness,
     Redirect {
         to: IpAddr,
+    },
+    /// Tells the peer of other addresses, or asks whether it is where it says (RFC 4555).
+    Addresses {
+        cookie: [u8; 16],
+        /// For which change of the addresses.
+        moves: u32,
     },
     /// What it was about does not matter any more; the peer must still answer it.
     Forgotten(ExchangeType),
@@ -233,6 +242,8 @@ pub(crate) struct Sa {
     pub(crate) deleted_early: Vec<u32>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) recovery: Recovery,
+    /// The addresses may change, if both sides know how.
+    pub(crate) mobility: Option<Box<Mobility>>,
     /// The message ids of our next request, and of the peer's.
     pub(crate) next_request: u32,
     pub(crate) expected_request: u32,
@@ -312,6 +323,7 @@ impl Sa {
             deleted_early: Vec::new(),
             effects: Vec::new(),
             recovery: Recovery::default(),
+            mobility: None,
             next_request: birth.requests.0,
             expected_request: birth.requests.1,
             answered: None,
@@ -366,6 +378,7 @@ impl Sa {
     pub(crate) fn extensions(&self) -> Vec<&'static str> {
         let known = [
             (self.fragments.agreed, "fragmentation"),
+            (self.mobility.is_some(), "mobike"),
             (self.ppk, "ppk"),
             (self.redirection.is_followed, "redirect"),
         ];
@@ -377,6 +390,15 @@ impl Sa {
     pub(crate) fn heard(&mut self, now: Instant) {
         self.alive_at = now;
         self.unanswered_since = None;
+        if let Some(mobility) = &mut self.mobility {
+            mobility.searches = 0;
+        }
+    }
+
+    /// Where ESP goes: a new address of the peer has to prove itself first.
+    pub(crate) fn esp_path(&self) -> Path {
+        let waits = self.mobility.as_ref().and_then(|one| one.proven);
+        waits.unwrap_or(self.path)
     }
 
     /// When a NAT needs to hear from us again.

@@ -9,6 +9,7 @@ mod child;
 mod exchange;
 mod followups;
 mod key_pair;
+mod mobility;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,14 +26,15 @@ use crate::record::codec::{Reader, Writer};
 use crate::record::{BadRecord, Directory, Pair, Record, Recorded, Takeover};
 use crate::v2::fragments::Fragments;
 use crate::v2::keys::Keys;
-use crate::v2::nat::{Nat, Path};
+use crate::v2::mobility::Mobility;
+use crate::v2::nat::Path;
 use crate::v2::pair::{Child, Stage as ChildStage};
 use crate::v2::recovery::Recovery;
 use crate::v2::redirect::Redirection;
 use crate::v2::sa::{Answered, Kind, Sa, Silence, Stage, Task};
 
 /// The version of the format; members of different versions do not read each other's records.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 /// Most requests of ours in flight that are read, with room for any window.
 const MAX_EXCHANGES: usize = 16;
 /// Most crash tokens that are read, with room for any number that a peer may give.
@@ -55,18 +57,9 @@ fn head(to: &mut Writer, sa: &Sa) {
     to.u64(sa.peer_spi);
     to.flag(sa.role == Role::Initiator);
     to.octets(sa.peer.name.as_str().as_bytes());
-    to.socket(sa.path.local);
-    to.socket(sa.path.remote);
-    let Nat {
-        supported,
-        local,
-        remote,
-        forced,
-    } = sa.path.nat;
-    [supported, local, remote, forced]
-        .into_iter()
-        .for_each(|flag| to.flag(flag));
+    mobility::write_path(to, &sa.path);
     to.option(sa.party, Writer::u64);
+    to.option(sa.mobility.as_deref(), mobility::write);
 }
 
 fn life(to: &mut Writer, sa: &Sa, now: Instant) {
@@ -133,9 +126,16 @@ struct Head {
     peer: PeerName,
     path: Path,
     party: Option<u64>,
+    mobility: Option<Box<Mobility>>,
 }
 
 impl Head {
+    /// Where ESP goes.
+    fn esp_path(&self) -> Path {
+        let waits = self.mobility.as_ref().and_then(|one| one.proven);
+        waits.unwrap_or(self.path)
+    }
+
     fn read(from: &mut Reader<'_>, directory: &Directory<'_>) -> Result<Self, BadRecord> {
         let malformed = BadRecord::Malformed;
         let version = from.u8().ok_or(malformed.clone())?;
@@ -150,18 +150,12 @@ impl Head {
                 Role::Responder
             };
             let name = from.text()?.to_owned();
-            let (local, remote) = (from.socket()?, from.socket()?);
-            let nat = Nat {
-                supported: from.flag()?,
-                local: from.flag()?,
-                remote: from.flag()?,
-                forced: from.flag()?,
-            };
-            let path = Path { local, remote, nat };
+            let path = mobility::read_path(from)?;
             let party = from.option(Reader::u64)?;
-            Some((IkeSaId(id), peer_spi, role, name, (path, party)))
+            let mobility = from.option(mobility::read)?;
+            Some((IkeSaId(id), peer_spi, role, name, (path, party, mobility)))
         };
-        let (id, peer_spi, role, name, (path, party)) = read(from).ok_or(malformed)?;
+        let (id, peer_spi, role, name, (path, party, mobility)) = read(from).ok_or(malformed)?;
         let peer = directory
             .pad
             .find_by_name(&PeerName::new(&name))
@@ -174,6 +168,7 @@ impl Head {
             peer,
             path,
             party,
+            mobility,
         })
     }
 }
@@ -185,7 +180,8 @@ impl Head {
 pub(crate) fn pairs(record: &Record, directory: &Directory<'_>) -> Result<Recorded, BadRecord> {
     let mut from = Reader::new(record.octets());
     let head = Head::read(&mut from, directory)?;
-    let children = child::read_all(&mut from, &head.peer, (&head.path, head.party), directory)?;
+    let path = (&head.esp_path(), head.party);
+    let children = child::read_all(&mut from, &head.peer, path, directory)?;
     let in_esp = children.into_iter().filter(|one| one.in_esp);
     let pairs = in_esp.map(|one| Pair {
         spec: Arc::new(one.spec),
@@ -214,7 +210,8 @@ pub(crate) fn read(
     let mut from = Reader::new(record.octets());
     let head = Head::read(&mut from, directory)?;
     let known = peer(&head.peer).ok_or(BadRecord::UnknownPeer(head.peer.to_string()))?;
-    let children = child::read_all(&mut from, &head.peer, (&head.path, head.party), directory)?;
+    let path = (&head.esp_path(), head.party);
+    let children = child::read_all(&mut from, &head.peer, path, directory)?;
     let mut sa = rest(&mut from, head, known, ctx.now).ok_or(BadRecord::Malformed)?;
     sa.exchanges = exchange::read_all(&mut from, &sa, directory, ctx.now)?;
     if !from.is_empty() {
@@ -234,18 +231,7 @@ pub(crate) fn read(
 fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Option<Box<Sa>> {
     let (remote_id, local_id) = (from.identity()?, from.identity()?);
     let keys = Keys::read(from)?;
-    let (number, about) = (from.u8()?, from.u64()?);
-    let until = now + from.duration()?.min(limits::FOREVER);
-    let stage = match number {
-        0 => Stage::Live,
-        1 => Stage::Undecided {
-            old: IkeSaId(about),
-        },
-        2 => Stage::Replaced { until },
-        3 => Stage::Closing,
-        4 => Stage::Closed { until },
-        _ => return None,
-    };
+    let stage = read_stage(from, now)?;
     let (age, rekey_in) = (from.duration()?, from.option(Reader::duration)?);
     let after = |left: Duration| now + left.min(limits::FOREVER);
     let expire_at = after(from.duration()?);
@@ -271,6 +257,7 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
         local_id,
         path: head.path,
         party: head.party,
+        mobility: head.mobility,
         keys,
         stage,
         birth: 0,
@@ -300,6 +287,21 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
         silence: Silence::None,
         redirection,
     }))
+}
+
+fn read_stage(from: &mut Reader<'_>, now: Instant) -> Option<Stage> {
+    let (number, about) = (from.u8()?, from.u64()?);
+    let until = now + from.duration()?.min(limits::FOREVER);
+    match number {
+        0 => Some(Stage::Live),
+        1 => Some(Stage::Undecided {
+            old: IkeSaId(about),
+        }),
+        2 => Some(Stage::Replaced { until }),
+        3 => Some(Stage::Closing),
+        4 => Some(Stage::Closed { until }),
+        _ => None,
+    }
 }
 
 /// A ticket stays with the member that got it: another one begins with a whole handshake.

@@ -166,6 +166,7 @@ impl Setup {
             chaos: None,
             filter: Box::new(|_| Verdict::Pass),
             nat: None,
+            home: ip(ADDRESSES[A]),
             log: Vec::new(),
             told: Vec::new(),
         }
@@ -256,6 +257,8 @@ pub(crate) struct Pair {
     pub(crate) filter: Filter,
     /// The address and port offset that B sees in the place of A's.
     pub(crate) nat: Option<(IpAddr, u16)>,
+    /// The address of A behind it.
+    pub(crate) home: IpAddr,
     /// Everything that was sent, with when.
     pub(crate) log: Vec<(Duration, Packet)>,
     /// What the hosts were told, for [`Pair::story`].
@@ -395,7 +398,7 @@ impl Pair {
                 B => {
                     remote = SocketAddr::new(address, remote.port() + offset);
                 }
-                _ => local = SocketAddr::new(ip(ADDRESSES[A]), local.port() - offset),
+                _ => local = SocketAddr::new(self.home, local.port() - offset),
             }
         }
         let (now, bytes) = (self.now, packet.bytes.as_slice());
@@ -475,6 +478,7 @@ impl Pair {
             }
             Output::Redirect {
                 child,
+                local,
                 remote,
                 encapsulation,
             } => {
@@ -482,7 +486,7 @@ impl Pair {
                     .sad
                     .get_mut(&child)
                     .expect("redirects what is installed");
-                one.spec = Arc::new(redirected(&one.spec, remote, encapsulation));
+                one.spec = Arc::new(redirected(&one.spec, (local, remote), encapsulation));
             }
             Output::SkipSequence { child, delta } => {
                 assert!(host.sad.contains_key(&child), "skips what is installed");
@@ -735,8 +739,13 @@ impl Pair {
     }
 }
 
-fn redirected(spec: &SaSpec, remote: IpAddr, encapsulation: Encapsulation) -> SaSpec {
+fn redirected(
+    spec: &SaSpec,
+    (local, remote): (IpAddr, IpAddr),
+    encapsulation: Encapsulation,
+) -> SaSpec {
     SaSpec {
+        local,
         remote,
         encapsulation,
         rule: spec.rule.clone(),

@@ -12,6 +12,7 @@ mod handshake;
 mod harness;
 mod hostile;
 mod ladder;
+mod mobike;
 mod multiple;
 mod nat;
 mod network;

@@ -166,6 +166,7 @@ impl Node {
                 }
                 self.outputs.push_back(Output::Redirect {
                     child,
+                    local: pair.spec.local,
                     remote: pair.spec.remote,
                     encapsulation: pair.spec.encapsulation,
                 });

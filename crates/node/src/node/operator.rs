@@ -42,6 +42,10 @@ impl Node {
                 self.tell_ike(command, now);
                 Ok(())
             }
+            Command::Relocate { ike, local, remote } => {
+                self.tell_ike(ike::Command::Relocate { ike, local, remote }, now);
+                Ok(())
+            }
             Command::Initiate { rule } => self.initiate(&rule, now),
             Command::RekeyRule(rule) => self.each_child(&rule, now, ike::Command::RekeyChild),
             Command::DeleteRule(rule) => self.each_child(&rule, now, ike::Command::DeleteChild),

@@ -256,9 +256,10 @@ impl Daemon {
             Output::Activate { child } => Order::Activate(child),
             Output::Redirect {
                 child,
+                local,
                 remote,
                 encapsulation,
-            } => Order::Redirect(child, remote, encapsulation),
+            } => Order::Redirect(child, (local, remote), encapsulation),
             Output::SkipSequence { child, delta } => Order::Skip(child, delta),
             Output::Remove { child, .. } => Order::Remove(child),
             Output::Policy(spd) => {

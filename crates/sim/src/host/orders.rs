@@ -14,7 +14,8 @@ use crate::dice::Dice;
 pub(crate) enum Order {
     Install(Box<Install>),
     Activate(ChildId),
-    Redirect(ChildId, IpAddr, Encapsulation),
+    /// Pair, our address and the peer's.
+    Redirect(ChildId, (IpAddr, IpAddr), Encapsulation),
     Skip(ChildId, u64),
     Remove(ChildId),
     Policy(Arc<Spd>),

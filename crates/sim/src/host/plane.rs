@@ -111,8 +111,8 @@ impl Plane {
                 self.skip(child, delta);
                 Vec::new()
             }
-            Order::Redirect(child, remote, encapsulation) => {
-                self.redirect(child, remote, encapsulation);
+            Order::Redirect(child, between, encapsulation) => {
+                self.redirect(child, between, encapsulation);
                 Vec::new()
             }
             Order::Remove(child) => {
@@ -321,11 +321,16 @@ impl Plane {
         frames
     }
 
-    /// The peer's address or ports have changed.
-    fn redirect(&mut self, child: ChildId, remote: IpAddr, encapsulation: Encapsulation) {
-        self.outbound.redirect(child, remote, encapsulation);
+    /// The addresses or ports of a pair have changed.
+    fn redirect(
+        &mut self,
+        child: ChildId,
+        between: (IpAddr, IpAddr),
+        encapsulation: Encapsulation,
+    ) {
+        self.outbound.redirect(child, between, encapsulation);
         if let Some(pair) = self.pairs.get_mut(&child) {
-            pair.view.remote = remote;
+            pair.view.remote = between.1;
         }
     }
 

@@ -45,3 +45,8 @@ pub const FRAGMENTS: u16 = 64;
 pub const CRASH_TOKEN_MIN: usize = 16;
 /// Octets of a crash token, most (RFC 6290 section 4.1).
 pub const CRASH_TOKEN_MAX: usize = 128;
+
+/// Octets of COOKIE2, least (RFC 4555 section 4.2.5).
+pub const COOKIE2_MIN: usize = 8;
+/// Octets of COOKIE2, most (RFC 4555 section 4.2.5).
+pub const COOKIE2_MAX: usize = 64;

@@ -3,6 +3,7 @@
 mod first_request;
 mod hostile;
 mod interop;
+mod mobility;
 mod redirect;
 mod round_trip;
 mod rules;

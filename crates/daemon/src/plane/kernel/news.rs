@@ -97,7 +97,7 @@ impl KernelPlane {
         let Some(pair) = self.pairs.get_mut(&child) else {
             return;
         };
-        let (bucket, local, source) = (pair.bucket, pair.spec.local, pair.source(way));
+        let (bucket, local, source) = (pair.bucket, pair.local, pair.source(way));
         let (direction, sequence) = match way {
             Way::In => (Direction::In, moved.replay.received),
             Way::Out => (Direction::Out, moved.replay.sent),

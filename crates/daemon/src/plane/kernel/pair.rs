@@ -22,6 +22,7 @@ pub(crate) enum Way {
 pub(crate) struct Pair {
     pub(crate) spec: Arc<SaSpec>,
     pub(crate) bucket: Bucket,
+    pub(crate) local: IpAddr,
     pub(crate) remote: IpAddr,
     pub(crate) encapsulation: Encapsulation,
     /// Whether the peer is ready for the outbound SA.
@@ -49,6 +50,7 @@ impl Pair {
         let host = bucket.is_host();
         Pair {
             bucket,
+            local: spec.local,
             remote: spec.remote,
             encapsulation: spec.encapsulation,
             active: false,
@@ -72,7 +74,7 @@ impl Pair {
     pub(crate) fn id(&self, way: Way) -> SaId {
         match way {
             Way::In => SaId {
-                destination: self.spec.local,
+                destination: self.local,
                 spi: self.spec.inbound_spi,
             },
             Way::Out => SaId {
@@ -86,7 +88,7 @@ impl Pair {
     pub(crate) fn source(&self, way: Way) -> IpAddr {
         match way {
             Way::In => self.remote,
-            Way::Out => self.spec.local,
+            Way::Out => self.local,
         }
     }
 

@@ -62,21 +62,25 @@ impl Slots {
         self.slots.get(&slot)
     }
 
-    /// The slot of a pair with this peer.
+    /// The slot of a pair between these outer addresses.
     ///
     /// # Errors
     /// A sentence: the kernel could not tell this peer from another one behind the same NAT, or
     /// there are no more numbers.
-    pub(crate) fn enter(&mut self, spec: &SaSpec, remote: IpAddr) -> Result<usize, String> {
+    pub(crate) fn enter(
+        &mut self,
+        spec: &SaSpec,
+        (local, remote): (IpAddr, IpAddr),
+    ) -> Result<usize, String> {
         let common = Common {
             rule: spec.rule.clone(),
             peer: spec.peer.clone(),
             tunnel: spec.mode == Mode::Tunnel,
-            local: spec.local,
+            local,
             remote,
             party: spec.nat.party,
         };
-        let others = self.by_hosts.entry((spec.local, remote)).or_default();
+        let others = self.by_hosts.entry((local, remote)).or_default();
         let mut inbound_reqid = None;
         for number in others.iter() {
             let Some(slot) = self.slots.get_mut(number) else {

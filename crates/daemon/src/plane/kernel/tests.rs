@@ -130,11 +130,11 @@ fn sas_that_may_stand_for_each_other_share_their_policies() {
     let text = rule("protocol = \"tcp\"\nremote_ports = \"8000-8007\"\naction = \"require\"");
     let spd = spd(&text, &["10.0.0.1"]);
     let (mut slots, mut claims) = (Slots::new(), Claims::new([]));
-    let remote = ip("10.0.0.2");
-    let old = slots.enter(&spec(1, (8000, 8007)), remote).unwrap();
-    let new = slots.enter(&spec(2, (8000, 8007)), remote).unwrap();
+    let between = (ip("10.0.0.1"), ip("10.0.0.2"));
+    let old = slots.enter(&spec(1, (8000, 8007)), between).unwrap();
+    let new = slots.enter(&spec(2, (8000, 8007)), between).unwrap();
     assert_eq!(old, new, "a rekeying changes nothing");
-    let narrow = slots.enter(&spec(3, (8000, 8003)), remote).unwrap();
+    let narrow = slots.enter(&spec(3, (8000, 8003)), between).unwrap();
     assert_ne!(old, narrow);
     let (wide, narrower) = (slots.get(old).unwrap(), slots.get(narrow).unwrap());
     assert_eq!(wide.inbound_reqid, narrower.inbound_reqid);
@@ -148,7 +148,7 @@ fn sas_that_may_stand_for_each_other_share_their_policies() {
     assert!(slots.get(old).is_none(), "nobody is left");
     let mut shared = spec(4, (8000, 8007));
     shared.nat.party = Some(9);
-    let refusal = slots.enter(&shared, remote).unwrap_err();
+    let refusal = slots.enter(&shared, between).unwrap_err();
     assert!(refusal.contains("behind the same NAT"), "{refusal}");
 }
 

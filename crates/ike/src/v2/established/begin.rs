@@ -13,6 +13,7 @@ use crate::limits;
 use crate::v2::child::{ChildOffer, Within, key_exchange};
 use crate::v2::crash;
 use crate::v2::install::acquire_failed;
+use crate::v2::mobike;
 use crate::v2::pair::Stage as ChildStage;
 use crate::v2::proposal;
 use crate::v2::sa::{IkeOffer, Kind, Sa, Stage, Task};
@@ -54,6 +55,7 @@ pub(crate) fn pump(sa: &mut Sa, ctx: &mut Context<'_>) {
             }
             Task::GiveToken => crash::give_now(sa, ctx),
             Task::Redirect { to } => sa.send_on_now(to, ctx),
+            Task::Addresses => mobike::ask::ask(sa, ctx),
         }
     }
 }
@@ -75,6 +77,9 @@ fn next(sa: &mut Sa) -> Option<Task> {
     }
     if sa.stage != Stage::Live {
         return None;
+    }
+    if sa.mobility.as_ref().is_some_and(|one| one.due) {
+        return Some(Task::Addresses);
     }
     // What the peer has begun and not finished comes first.
     let waits = |task: &Task| sa.pending.is_some() && creates(task);
@@ -191,7 +196,8 @@ fn check_liveness(sa: &mut Sa, doubt: Doubt, ctx: &mut Context<'_>) {
     if sa.exchanges.is_empty() {
         let (ike, peer) = (sa.id, sa.peer.name.clone());
         ctx.event(Event::LivenessCheck { ike, peer, doubt });
-        sa.request(Kind::Liveness, &[], ctx);
+        let payloads = mobike::ask::mapping(sa, ctx);
+        sa.request(Kind::Liveness, &payloads, ctx);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::output::Output;
 use crate::timer::Timer;
 use crate::v2::established::begin::close_child;
 use crate::v2::established::{liveness, pend};
+use crate::v2::mobike;
 use crate::v2::pair::Stage as ChildStage;
 use crate::v2::recovery::Attempts;
 use crate::v2::sa::{Sa, Stage, Task};
@@ -140,6 +141,9 @@ fn retransmit(sa: &mut Sa, ctx: &mut Context<'_>) -> Result<(), Reason> {
         }
         if let Some(exchange) = sa.exchanges.get(index) {
             sa.repeat(exchange, ctx);
+            if exchange.retransmit.tries() == limits::SILENT_PATH {
+                mobike::ask::look_around(sa, ctx);
+            }
         }
     }
     Ok(())

@@ -51,7 +51,9 @@ pub(crate) fn doing_to_ike(sa: &Sa) -> Doing {
         Kind::DeleteChild { .. } | Kind::DisownChild { .. } => Doing::ClosingChild,
         Kind::RekeyIke { .. } => Doing::RekeyingIke,
         Kind::DeleteIke { .. } => Doing::ClosingIke,
-        Kind::Liveness | Kind::Redirect { .. } | Kind::Forgotten(_) => Doing::Nothing,
+        Kind::Liveness | Kind::Addresses { .. } | Kind::Redirect { .. } | Kind::Forgotten(_) => {
+            Doing::Nothing
+        }
     };
     if sa.stage != Stage::Live {
         return Doing::ClosingIke;

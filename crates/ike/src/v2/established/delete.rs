@@ -15,6 +15,7 @@ use crate::v2::contents::Contents;
 use crate::v2::established::collide::{doing_to_closed, doing_to_ike};
 use crate::v2::established::liveness::told_invalid_spi;
 use crate::v2::established::redirect;
+use crate::v2::mobike;
 use crate::v2::pair::Stage as ChildStage;
 use crate::v2::sa::{Effect, Kind, Sa, Stage};
 use crate::v2::sync;
@@ -63,12 +64,10 @@ pub(crate) fn informed(
     // What takes the place of a child must send before the child is gone.
     gone.iter()
         .for_each(|(id, stage)| succeed(sa, *id, *stage, ctx));
-    let payload = Payload::Delete(Delete::esp(ours.clone()));
-    let payloads = if ours.is_empty() {
-        Vec::new()
-    } else {
-        vec![payload]
-    };
+    let mut payloads = mobike::asked::answer(sa, request, contents, ctx);
+    if !ours.is_empty() {
+        payloads.insert(0, Payload::Delete(Delete::esp(ours)));
+    }
     sa.respond(request, &payloads, ctx);
     for (id, stage) in gone {
         sa.remove_child(id, why(stage), ctx);

@@ -325,6 +325,7 @@ fn successor(
     new.peer_window = sa.peer_window;
     new.recovery = sa.recovery.successor();
     new.redirection = sa.redirection;
+    new.mobility = sa.mobility.as_ref().map(|one| Box::new(one.successor()));
     // The successor is as old as the first: INITIAL_CONTACT must find it.
     new.birth = sa.birth;
     new.party = sa.party;

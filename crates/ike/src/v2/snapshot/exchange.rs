@@ -70,6 +70,11 @@ pub(crate) fn write(to: &mut Writer, exchange: &Exchange) {
             to.u8(8);
             to.address(*gateway);
         }
+        Kind::Addresses { cookie, moves } => {
+            to.u8(9);
+            to.octets(cookie);
+            to.u32(*moves);
+        }
     }
 }
 
@@ -156,6 +161,10 @@ fn kind(
         7 => Kind::Forgotten(ExchangeType(from.u8()?)),
         8 => Kind::Redirect {
             to: from.address()?,
+        },
+        9 => Kind::Addresses {
+            cookie: from.octets()?.try_into().ok()?,
+            moves: from.u32()?,
         },
         _ => return None,
     })

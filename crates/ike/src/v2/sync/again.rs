@@ -63,6 +63,12 @@ fn task_again(sa: &mut Sa, exchange: Exchange, ctx: &mut Context<'_>) -> Option<
             None
         }
         Kind::Redirect { to } => Some(Task::Redirect { to }),
+        Kind::Addresses { .. } => {
+            if let Some(mobility) = &mut sa.mobility {
+                mobility.due = true;
+            }
+            None
+        }
         Kind::Forgotten(_) => None,
     }
 }

@@ -1,0 +1,59 @@
+//! The addresses of an IKE SA that may change as octets, and back (RFC 4555).
+
+use std::net::SocketAddr;
+
+use crate::limits;
+use crate::record::codec::{Reader, Writer};
+use crate::v2::mobility::Mobility;
+use crate::v2::nat::{Nat, Path};
+
+/// Writes a path down.
+pub(crate) fn write_path(to: &mut Writer, path: &Path) {
+    to.socket(path.local);
+    to.socket(path.remote);
+    let Nat {
+        supported,
+        local,
+        remote,
+        forced,
+    } = path.nat;
+    [supported, local, remote, forced]
+        .into_iter()
+        .for_each(|flag| to.flag(flag));
+}
+
+/// Reads a path.
+pub(crate) fn read_path(from: &mut Reader<'_>) -> Option<Path> {
+    let (local, remote): (SocketAddr, SocketAddr) = (from.socket()?, from.socket()?);
+    let nat = Nat {
+        supported: from.flag()?,
+        local: from.flag()?,
+        remote: from.flag()?,
+        forced: from.flag()?,
+    };
+    Some(Path { local, remote, nat })
+}
+
+/// Writes down what is known of addresses. How a NAT maps ours is found out again.
+pub(crate) fn write(to: &mut Writer, mobility: &Mobility) {
+    to.flag(mobility.decides);
+    to.list(&mobility.others, |to, address| to.address(*address));
+    to.u32(mobility.moves);
+    to.flag(mobility.due);
+    to.option(mobility.proven.as_ref(), write_path);
+    to.u8(mobility.nats);
+}
+
+/// Reads it.
+pub(crate) fn read(from: &mut Reader<'_>) -> Option<Box<Mobility>> {
+    Some(Box::new(Mobility {
+        decides: from.flag()?,
+        others: from.list(limits::ADDITIONAL_ADDRESSES, Reader::address)?,
+        moves: from.u32()?,
+        due: from.flag()?,
+        proven: from.option(read_path)?,
+        seen: None,
+        nats: from.u8()?,
+        searches: 0,
+    }))
+}
