@@ -44,13 +44,14 @@ cargo run --release -p interop -- VERB [--out DIR]
               compares with docs/interop.md (peers write: writes it; peers only TEXT: some of it)
   certificates  strongSwan with certificates of every kind, raw public keys, refusals of each
   ocsp        certificates of strongSwan, of which `openssl ocsp` says whether they still hold
+  mobike      a tunnel with strongSwan goes on while either end gets another address
   nat         two clients behind nftables and one server, in transport mode
   hostile     a million bad datagrams, daemons that are killed, a short flood
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
   hybrid      X25519 with ML-KEM between two of ours, as tshark dissects it
-  all         scapy, kernel, plane, strongswan, certificates, ocsp, peers, nat, hostile,
-              tshark, hybrid, that 200 pairs survive a takeover, front-end and kernel-cluster
-              in short
+  all         scapy, kernel, plane, strongswan, certificates, ocsp, mobike, peers, nat,
+              hostile, tshark, hybrid, that 200 pairs survive a takeover, front-end and
+              kernel-cluster in short
   front-end [MOVES [CUTS]]  the guest's strongSwan before a replicated cluster: gaps
   kernel-cluster [MOVES [CUTS]]  two nodes with ESP in their guests' kernels, before us: gaps
   scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
@@ -85,6 +86,7 @@ fn main() -> ExitCode {
         ["kernel-cluster", words @ ..] => alone(|| kernel_cluster::run(&out, words)),
         ["certificates"] => alone(|| strongswan::certificates::run(&out)),
         ["ocsp"] => alone(|| strongswan::ocsp::run(&out)),
+        ["mobike"] => alone(|| strongswan::roaming::run(&out)),
         ["nat"] => alone(|| nat::run(&out)),
         ["hostile"] => alone(|| hostile::run(&out)),
         ["tshark"] => alone(|| tshark::run(&out, None)),
@@ -137,13 +139,14 @@ fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 /// Every verb that judges, one after the other: each has the machine for itself.
 fn all(out: &Path) -> Result<(), String> {
     type Verb = fn(&Path) -> Result<(), String>;
-    let verbs: [Verb; 14] = [
+    let verbs: [Verb; 15] = [
         scapy::run,
         kernel::run,
         plane::run,
         strongswan::run,
         strongswan::certificates::run,
         strongswan::ocsp::run,
+        strongswan::roaming::run,
         |out| peers::run(out, &[]),
         nat::run,
         |out| front::run(out, &["2", "1"]),

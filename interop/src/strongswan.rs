@@ -8,6 +8,7 @@ pub(crate) mod ocsp;
 mod pki;
 mod redirect;
 mod refusals;
+pub(crate) mod roaming;
 mod session;
 
 use std::path::Path;

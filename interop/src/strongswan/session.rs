@@ -169,7 +169,8 @@ impl<'a> Session<'a> {
         Ok((format!("{established}; {traffic}; {deleted}"), name))
     }
 
-    fn establish(&self, role: Role) -> Result<String, String> {
+    /// Establishes it; answers how long that took.
+    pub(crate) fn establish(&self, role: Role) -> Result<String, String> {
         let begun = std::time::Instant::now();
         match role {
             Role::WeInitiate => self.us.command(&["sa", "initiate", "net"])?,
