@@ -44,6 +44,13 @@ pub const UNEXPECTED_NATS: u8 = 3;
 /// ladder half a second.
 pub const SILENT_PATH: usize = 5;
 
+/// How long a peer that may be on its way to another address is asked after the ladder's end, since
+/// it was heard last (RFC 4555 section 3.11).
+pub const ROAMING: Duration = Duration::from_secs(5 * 60);
+
+/// Gap between two transmissions to such a peer.
+pub const ROAMING_REPEAT: Duration = Duration::from_secs(10);
+
 /// How long to wait after TEMPORARY_FAILURE; as much again is added at random.
 pub const TEMPORARY_WAIT: Duration = Duration::from_millis(500);
 

@@ -10,6 +10,7 @@ pub(crate) mod asked;
 mod path;
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use policy::pad::{Mobike, Peer};
 use wire::ike::{NotifyType, Payload};
@@ -20,7 +21,7 @@ use crate::limits;
 use crate::v2::contents::Contents;
 use crate::v2::install::notify;
 use crate::v2::mobility::Mobility;
-use crate::v2::sa::{Exchange, Kind, Sa};
+use crate::v2::sa::{Exchange, Kind, Sa, Stage};
 
 /// What an initiator says.
 pub(crate) fn offer(peer: &Peer) -> Option<Payload> {
@@ -95,6 +96,13 @@ pub(crate) fn may_move(sa: &Sa, local: IpAddr, remote: IpAddr, config: &Config) 
 pub(crate) fn is_movable(sa: &Sa, config: &Config) -> bool {
     let (local, remote) = (sa.path.local.ip(), sa.path.remote.ip());
     may_move(sa, local, remote, config) && !is_anchored(local, config)
+}
+
+/// Whether a peer that does not answer may be on its way: it decides, and is given time to find
+/// another path.
+pub(crate) fn waits_for(sa: &Sa, now: Instant) -> bool {
+    let decides = sa.mobility.as_ref().is_some_and(|one| !one.decides);
+    decides && sa.stage == Stage::Live && now < sa.alive_at + limits::ROAMING
 }
 
 /// The addresses of an IKE SA go on with the one that takes its place, and what has not been

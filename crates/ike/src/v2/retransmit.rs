@@ -49,6 +49,12 @@ impl Retransmit {
         (self.attempt, self.due) = (0, Some(now));
     }
 
+    /// The ladder is over, and it is sent once more after a while all the same.
+    pub(crate) fn persist(&mut self, gap: Duration, now: Instant) {
+        self.attempt += 1;
+        self.due = Some(now + gap);
+    }
+
     /// When something is to be done about it.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.due

@@ -394,6 +394,27 @@ fn another_address_of_the_peer_is_found_when_one_falls_silent() {
     assert_eq!(others.as_slice(), [ip(ADDRESSES[B])]);
 }
 
+/// Who decides may be without any address for a while, and the other waits for it.
+#[test]
+fn a_peer_that_is_away_for_minutes_finds_everything_as_it_was() {
+    for (away, stays) in [(240, true), (400, false)] {
+        let mut pair = established();
+        let ike = pair.ike(B);
+        pair.filter = Box::new(|_| Verdict::Drop);
+        pair.command(B, Command::CheckLiveness(ike));
+        pair.run(secs(away));
+        pair.filter = Box::new(|_| Verdict::Pass);
+        assert_eq!(pair.ikes(B).len(), usize::from(stays), "{}", pair.story());
+        if stays {
+            relocate(&mut pair, A, MOVED, ADDRESSES[B]);
+            pair.run(secs(1));
+            assert_between(&pair, MOVED, ADDRESSES[B]);
+            // Its own question is answered when it is sent the next time.
+            pair.run(secs(10));
+        }
+    }
+}
+
 /// A peer that never answers is given up, however many paths there are.
 #[test]
 fn a_search_for_paths_has_an_end() {

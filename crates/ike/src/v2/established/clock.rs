@@ -127,6 +127,7 @@ fn close(sa: &mut Sa, reason: Reason) {
 /// Sends again what is due; the error is the end of the IKE SA.
 fn retransmit(sa: &mut Sa, ctx: &mut Context<'_>) -> Result<(), Reason> {
     let peer = sa.peer.clone();
+    let waits = mobike::waits_for(sa, ctx.now);
     for index in 0..sa.exchanges.len() {
         let Some(exchange) = sa.exchanges.get_mut(index) else {
             break;
@@ -135,7 +136,10 @@ fn retransmit(sa: &mut Sa, ctx: &mut Context<'_>) -> Result<(), Reason> {
             continue;
         }
         let tries = exchange.retransmit.tries();
-        if !exchange.retransmit.again(&peer.ike.retransmission, ctx.now) {
+        let again = exchange.retransmit.again(&peer.ike.retransmission, ctx.now);
+        if !again && waits {
+            exchange.retransmit.persist(limits::ROAMING_REPEAT, ctx.now);
+        } else if !again {
             let exchange = exchange.kind.exchange();
             return Err(Reason::Failed(Error::Timeout { exchange, tries }));
         }
