@@ -16,6 +16,7 @@ mod host;
 mod hostile;
 mod kernel;
 mod kernel_cluster;
+mod moves;
 mod nat;
 mod packet;
 mod peers;
@@ -44,7 +45,7 @@ cargo run --release -p interop -- VERB [--out DIR]
               compares with docs/interop.md (peers write: writes it; peers only TEXT: some of it)
   certificates  strongSwan with certificates of every kind, raw public keys, refusals of each
   ocsp        certificates of strongSwan, of which `openssl ocsp` says whether they still hold
-  mobike      a tunnel with strongSwan goes on while either end gets another address
+  mobike      a tunnel with strongSwan, or a kernel, goes on while either end moves
   nat         two clients behind nftables and one server, in transport mode
   hostile     a million bad datagrams, daemons that are killed, a short flood
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
@@ -86,7 +87,7 @@ fn main() -> ExitCode {
         ["kernel-cluster", words @ ..] => alone(|| kernel_cluster::run(&out, words)),
         ["certificates"] => alone(|| strongswan::certificates::run(&out)),
         ["ocsp"] => alone(|| strongswan::ocsp::run(&out)),
-        ["mobike"] => alone(|| strongswan::roaming::run(&out)),
+        ["mobike"] => alone(|| moves::run(&out)),
         ["nat"] => alone(|| nat::run(&out)),
         ["hostile"] => alone(|| hostile::run(&out)),
         ["tshark"] => alone(|| tshark::run(&out, None)),
@@ -146,7 +147,7 @@ fn all(out: &Path) -> Result<(), String> {
         strongswan::run,
         strongswan::certificates::run,
         strongswan::ocsp::run,
-        strongswan::roaming::run,
+        moves::run,
         |out| peers::run(out, &[]),
         nat::run,
         |out| front::run(out, &["2", "1"]),

@@ -1,12 +1,10 @@
-//! `mobike`: a tunnel goes on while one of its ends gets another address, strongSwan's or ours (RFC
-//! 4555).
+//! A tunnel with strongSwan goes on while one of its ends gets another address (RFC 4555).
 
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::folder::{self, Scratch};
-use crate::holdfast::{self, PSK};
+use crate::holdfast::PSK;
 use crate::program::wait_for;
 use crate::space::Space;
 use crate::strongswan::session::{Place, Role, Session};
@@ -30,26 +28,27 @@ const LONGEST: Duration = Duration::from_secs(1);
 const MOVES: usize = 4;
 
 /// Runs both: it moves, and we do.
-pub(crate) fn run(out: &Path) -> Result<(), String> {
-    let folder = folder::results(out, "mobike")?;
-    let program = holdfast::build()?;
-    let scratch = Scratch::new()?;
-    let mut table = Table::new("mobike");
+pub(crate) fn run(
+    program: &Path,
+    scratch: &Path,
+    folder: &Path,
+    table: &mut Table,
+) -> Result<(), String> {
     for (moves, role, name) in [
         (Moves::Peer, Role::TheyInitiate, "it"),
         (Moves::Us, Role::WeInitiate, "we"),
     ] {
         let hosts = Hosts::new(&format!("mob-{name}"))?;
         let place = Place {
-            program: &program,
+            program,
             hosts: &hosts,
-            scratch: scratch.path(),
-            folder: &folder,
+            scratch,
+            folder,
             name,
         };
         table.add(moves.words(), PEER, roam(&place, moves, role));
     }
-    table.finish(&folder)
+    Ok(())
 }
 
 /// Who gets another address.
