@@ -14,6 +14,7 @@ use crate::often;
 use crate::peers::{Foreign, StrongSwan, kernel_sas};
 use crate::scale::until;
 use crate::scale::world::{NODES, VIP, World};
+use crate::strongswan::{self, Connection};
 use crate::table::Table;
 
 const PEER: &str = "strongSwan 5.9.8";
@@ -116,23 +117,18 @@ fn rules() -> String {
     )
 }
 
-fn connection() -> String {
-    format!(
-        "connections {{ net {{
-    version = 2
-    local_addrs = {FRONT}
-    remote_addrs = {VIP}
-    proposals = aes128gcm16-prfsha256-x25519
-    local {{ auth = psk }}
-    remote {{ auth = psk }}
-    children {{ net {{
-        mode = transport
-        local_ts = dynamic[icmp]
-        remote_ts = dynamic[icmp]
-        esp_proposals = aes128gcm16-esn }} }} }} }}
-secrets {{ ike-net {{ secret = \"{PSK}\" }} }}
-"
-    )
+fn connection() -> Connection<'static> {
+    let ike = "aes128gcm16-prfsha256-x25519";
+    Connection {
+        local: FRONT,
+        remote: VIP,
+        local_id: FRONT,
+        remote_id: VIP,
+        mode: "transport",
+        local_selector: "dynamic[icmp]",
+        remote_selector: "dynamic[icmp]",
+        ..strongswan::connection(ike, "aes128gcm16-esn")
+    }
 }
 
 fn spis(guest: &mut Guest) -> Result<Vec<String>, String> {

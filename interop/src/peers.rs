@@ -5,8 +5,10 @@ mod foreign;
 mod ground;
 mod libreswan;
 mod lives;
+mod matrix;
 mod openiked;
 mod page;
+mod papers;
 mod scan;
 mod strongswan;
 mod trial;
@@ -19,174 +21,17 @@ use crate::folder::{self, Scratch};
 use crate::guest::Guest;
 use crate::holdfast;
 use crate::table::Table;
-use case::{Case, Family, Nat, PLAIN, Role};
+use case::{Case, Role};
 pub(crate) use foreign::{Foreign, kernel_sas};
 use ground::Ground;
 use libreswan::Libreswan;
-use lives::Scene;
+use lives::{Life, Scene};
+use matrix::Trials;
 use openiked::OpenIked;
 use page::{Mark, Page};
+use papers::Papers;
 pub(crate) use strongswan::StrongSwan;
 use trial::Stage;
-
-/// Tunnels, and IPv6, where nothing else is said.
-const TUNNEL: Case = Case {
-    tunnel: true,
-    ..PLAIN
-};
-const PLAIN6: Case = Case {
-    family: Family::V6,
-    ..PLAIN
-};
-const TUNNEL6: Case = Case {
-    tunnel: true,
-    ..PLAIN6
-};
-
-/// With strongSwan: each algorithm, each mode, each family, ports, NAT on each side.
-const WITH_STRONGSWAN: [Case; 14] = [
-    Case {
-        rekeys: true,
-        ..PLAIN
-    },
-    Case {
-        esp: "aes256gcm16-esn",
-        rekeys: true,
-        ..PLAIN6
-    },
-    Case {
-        esp: "chacha20poly1305-esn",
-        ike: "chacha20poly1305-prfsha256-x25519",
-        ..PLAIN
-    },
-    Case {
-        esp: "aes128-sha256-noesn",
-        ike: "aes128-sha256-ecp256",
-        ..PLAIN6
-    },
-    Case {
-        esp: "aes256-sha512-esn",
-        ike: "aes256-sha512-ecp384",
-        rekeys: true,
-        ..PLAIN
-    },
-    Case {
-        esp: "aes256gcm16-esn",
-        rekeys: true,
-        ..TUNNEL
-    },
-    Case {
-        esp: "chacha20poly1305-noesn",
-        ..TUNNEL6
-    },
-    Case {
-        esp: "aes256-sha384-esn",
-        ike: "aes256-sha384-modp3072",
-        ..TUNNEL6
-    },
-    Case {
-        esp: "aes128gcm16-esn",
-        ports: true,
-        ..PLAIN
-    },
-    Case {
-        esp: "aes128-sha256-esn",
-        ports: true,
-        ..PLAIN6
-    },
-    Case {
-        nat: Nat::BeforeThem,
-        ..PLAIN
-    },
-    Case {
-        nat: Nat::BeforeUs,
-        ..PLAIN
-    },
-    Case {
-        nat: Nat::BeforeThem,
-        esp: "aes128gcm16-esn",
-        rekeys: true,
-        ..TUNNEL
-    },
-    Case {
-        nat: Nat::BeforeUs,
-        esp: "aes128-sha256-esn",
-        rekeys: true,
-        ..TUNNEL
-    },
-];
-
-/// With Libreswan.
-const WITH_LIBRESWAN: [Case; 7] = [
-    Case {
-        rekeys: true,
-        ..PLAIN
-    },
-    Case {
-        esp: "aes256gcm16-esn",
-        ..PLAIN6
-    },
-    Case {
-        esp: "aes128gcm16-esn",
-        rekeys: true,
-        ..TUNNEL
-    },
-    Case {
-        esp: "aes256-sha512-noesn",
-        ike: "aes256-sha512-ecp256",
-        ..TUNNEL6
-    },
-    Case {
-        esp: "chacha20poly1305-noesn",
-        ..PLAIN
-    },
-    Case {
-        ports: true,
-        ..PLAIN
-    },
-    Case {
-        nat: Nat::BeforeThem,
-        ..TUNNEL
-    },
-];
-
-/// With OpenIKED, as far as its Linux port goes.
-const WITH_OPENIKED: [Case; 3] = [
-    Case {
-        esp: "aes256-sha512-noesn",
-        ike: "aes128-sha256-ecp256",
-        ..PLAIN
-    },
-    Case {
-        esp: "aes256-sha384-noesn",
-        ike: "aes128-sha256-ecp256",
-        ..TUNNEL
-    },
-    Case {
-        esp: "aes256-sha512-noesn",
-        ike: "aes128-sha256-ecp256",
-        ..PLAIN6
-    },
-];
-
-/// What a peer cannot do, and why.
-const IMPOSSIBLE: [(&str, &str, &str); 3] = [
-    (
-        "OpenIKED 7.2",
-        "AES-GCM and ChaCha20-Poly1305 for ESP",
-        "its Linux port has none: it answers NO_PROPOSAL_CHOSEN",
-    ),
-    (
-        "OpenIKED 7.2",
-        "rekeying on demand",
-        "it has no command for that",
-    ),
-    (
-        "strongSwan, Libreswan and OpenIKED",
-        "calling us behind a NAT",
-        "a NAT without a rule for it lets nobody in",
-    ),
-];
 
 /// Runs every case in both roles, then what happens when SAs are lost; `words` are those behind
 /// the verb.
@@ -200,6 +45,7 @@ pub(crate) fn run(out: &Path, words: &[&str]) -> Result<(), String> {
     let folder = folder::results(out, "peers")?;
     let program = holdfast::build()?;
     let scratch = Scratch::new()?;
+    let papers = Papers::new(&folder)?;
     let ground = Ground::new()?;
     let mut guest = ground.boot(&scratch, &folder)?;
     let _echo = ground.echo(&folder)?;
@@ -214,35 +60,29 @@ pub(crate) fn run(out: &Path, words: &[&str]) -> Result<(), String> {
     let stage = |peer| Stage {
         ground: &ground,
         program: &program,
-        scratch: scratch.path(),
+        scratch: &scratch,
         folder: &folder,
+        papers: &papers,
         peer,
     };
     let swan = StrongSwan::new(&folder)?;
-    swan.start(&mut guest)?;
-    run.cases(stage(&swan), &mut guest, &WITH_STRONGSWAN);
-    let scene = Scene {
-        stage: stage(&swan),
-        swan: &swan,
-        scratch: &scratch,
-        folder: &folder,
-    };
-    run.lives(&scene, &mut guest);
-    swan.crash(&mut guest)?;
-    let libreswan = Libreswan::new(&folder)?;
-    libreswan.start(&mut guest)?;
-    run.cases(stage(&libreswan), &mut guest, &WITH_LIBRESWAN);
-    libreswan.crash(&mut guest)?;
-    let openiked = OpenIked::new(&folder);
-    run.cases(stage(&openiked), &mut guest, &WITH_OPENIKED);
-    openiked.crash(&mut guest)?;
+    swan.furnish(&papers)?;
+    let libreswan = Libreswan::new(&folder, &papers)?;
+    let openiked = OpenIked::new(&folder, &papers);
+    for (peer, trials) in [
+        (&swan as &dyn Foreign, &matrix::STRONGSWAN),
+        (&libreswan, &matrix::LIBRESWAN),
+        (&openiked, &matrix::OPENIKED),
+    ] {
+        run.trials(stage(peer), &mut guest, trials)?;
+    }
     if run.wanted(scan::PEER) {
         for (what, done) in scan::run(stage(&swan)) {
             run.page.life(scan::PEER, what, Mark::of(&done));
             run.table.add(what, scan::PEER, done);
         }
     }
-    for (peer, what, why) in IMPOSSIBLE {
+    for (peer, what, why) in matrix::IMPOSSIBLE {
         run.page.impossible(peer, what, why);
         run.table.not_tried(what, peer, why);
     }
@@ -269,6 +109,20 @@ impl Run<'_> {
         self.only.is_none_or(|text| name.contains(text))
     }
 
+    /// All of one peer.
+    fn trials(
+        &mut self,
+        stage: Stage<'_>,
+        guest: &mut Guest,
+        trials: &Trials,
+    ) -> Result<(), String> {
+        stage.peer.start(guest)?;
+        self.cases(stage, guest, trials.cases);
+        let case = trials.case;
+        self.lives(&Scene { stage, case }, guest, trials.lives);
+        stage.peer.crash(guest)
+    }
+
     fn cases(&mut self, stage: Stage<'_>, guest: &mut Guest, cases: &[Case]) {
         let peer = stage.peer.name();
         for case in cases {
@@ -290,9 +144,9 @@ impl Run<'_> {
         }
     }
 
-    fn lives(&mut self, scene: &Scene<'_>, guest: &mut Guest) {
+    fn lives(&mut self, scene: &Scene<'_>, guest: &mut Guest, lives: &[Life]) {
         let peer = scene.stage.peer.name();
-        for life in lives::ALL {
+        for life in lives {
             if !self.wanted(&format!("{peer} {}", life.name)) {
                 continue;
             }

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+/// What both sides are called.
+pub(crate) const OUR_ID: &str = "a.example";
+pub(crate) const THEIR_ID: &str = "b.example";
+
 /// Who begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -46,6 +50,49 @@ pub(crate) enum Nat {
     BeforeThem,
 }
 
+/// How both sides prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    Psk,
+    Ecdsa,
+    Rsa,
+}
+
+impl Proof {
+    /// Those that need certificates.
+    pub(crate) const BY_CERTIFICATE: [Proof; 2] = [Proof::Ecdsa, Proof::Rsa];
+
+    /// For the names of files.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Proof::Psk => "psk",
+            Proof::Ecdsa => "ecdsa",
+            Proof::Rsa => "rsa",
+        }
+    }
+
+    /// For people.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Proof::Psk => "PSK",
+            Proof::Ecdsa => "ECDSA P-256",
+            Proof::Rsa => "RSA-2048",
+        }
+    }
+}
+
+/// Whose keys change in a case, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rekeys {
+    None,
+    /// Child and IKE SA by us: the peer has no command for it.
+    ByUs,
+    /// Child and IKE SA by each side.
+    ByBoth,
+    /// By the peer, when the seconds that its keys live for are over.
+    ByItsClock,
+}
+
 /// One configuration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case {
@@ -56,8 +103,8 @@ pub(crate) struct Case {
     pub(crate) ports: bool,
     pub(crate) ike: &'static str,
     pub(crate) esp: &'static str,
-    /// Child and IKE SA are rekeyed by each side.
-    pub(crate) rekeys: bool,
+    pub(crate) proof: Proof,
+    pub(crate) rekeys: Rekeys,
 }
 
 /// Transport mode for everything between two hosts, and a word or two of IKE.
@@ -68,13 +115,19 @@ pub(crate) const PLAIN: Case = Case {
     ports: false,
     ike: "aes128gcm16-prfsha256-x25519",
     esp: "aes128gcm16-noesn",
-    rekeys: false,
+    proof: Proof::Psk,
+    rekeys: Rekeys::None,
 };
 
 impl Case {
     /// Extended sequence numbers?
     pub(crate) fn esn(&self) -> bool {
         self.esp.ends_with("-esn")
+    }
+
+    /// Tunnel or transport mode.
+    pub(crate) fn mode(&self) -> &'static str {
+        if self.tunnel { "tunnel" } else { "transport" }
     }
 
     /// ESP algorithms without the word for sequence numbers.
@@ -110,9 +163,9 @@ impl Case {
     }
 
     /// The columns of the page, up to the roles.
-    pub(crate) fn columns(&self) -> [&'static str; 6] {
+    pub(crate) fn columns(&self) -> [&'static str; 8] {
         [
-            if self.tunnel { "tunnel" } else { "transport" },
+            self.mode(),
             match self.family {
                 Family::V4 => "IPv4",
                 Family::V6 => "IPv6",
@@ -123,24 +176,34 @@ impl Case {
                 Nat::BeforeUs => "before us",
                 Nat::BeforeThem => "before it",
             },
-            self.esp,
-            if self.rekeys { "yes" } else { "" },
+            self.algorithms(),
+            if self.esn() { "yes" } else { "no" },
+            self.proof.words(),
+            match self.rekeys {
+                Rekeys::None => "",
+                Rekeys::ByUs => "us",
+                Rekeys::ByBoth => "each side",
+                Rekeys::ByItsClock => "its clock",
+            },
         ]
     }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [mode, family, ports, nat, esp, rekeys] = self.columns();
-        write!(f, "{mode} {family} {esp}")?;
+        let [mode, family, ports, nat, _, _, proof, rekeys] = self.columns();
+        write!(f, "{mode} {family} {}", self.esp)?;
         if self.ports {
             write!(f, ", {ports}")?;
         }
         if self.nat != Nat::None {
             write!(f, ", NAT {nat}")?;
         }
+        if self.proof != Proof::Psk {
+            write!(f, ", {proof}")?;
+        }
         if !rekeys.is_empty() {
-            write!(f, ", rekeys")?;
+            write!(f, ", rekeyed by {rekeys}")?;
         }
         Ok(())
     }
@@ -155,7 +218,8 @@ mod tests {
         let case = Case {
             esp: "aes256-sha512-esn",
             nat: Nat::BeforeUs,
-            rekeys: true,
+            proof: Proof::Rsa,
+            rekeys: Rekeys::ByBoth,
             ..PLAIN
         };
         assert!(case.esn());
@@ -164,7 +228,7 @@ mod tests {
         assert!(case.can_begin(Role::We) && !case.can_begin(Role::They));
         assert_eq!(
             case.to_string(),
-            "transport IPv4 aes256-sha512-esn, NAT before us, rekeys"
+            "transport IPv4 aes256-sha512-esn, NAT before us, RSA-2048, rekeyed by each side"
         );
     }
 }

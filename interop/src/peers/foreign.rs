@@ -1,14 +1,8 @@
 //! What every foreign IKE daemon in the guest can do, in its own words.
 
 use crate::guest::Guest;
+use crate::holdfast::Key;
 use crate::peers::case::Case;
-
-/// Which keys change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
-    Child,
-    Ike,
-}
 
 /// An IKE daemon that runs in the guest.
 pub(crate) trait Foreign {
@@ -24,12 +18,13 @@ pub(crate) trait Foreign {
     fn rekey(&self, guest: &mut Guest, key: Key) -> Result<(), String>;
     /// Deletes the IKE SA and what belongs to it.
     fn delete(&self, guest: &mut Guest) -> Result<(), String>;
+    /// Deletes the child SA alone.
+    fn delete_child(&self, guest: &mut Guest) -> Result<(), String>;
     /// Ends it as a crash does, and all SAs of the kernel with it.
     fn crash(&self, guest: &mut Guest) -> Result<(), String>;
-    /// How many packets it may send on a new SA before its answer, without which nobody can open
-    /// them; RFC 7296 section 2.8 has it wait for that.
-    fn early(&self) -> u32 {
-        0
+    /// Whether it sends a long message in fragments (RFC 7383).
+    fn fragments(&self) -> bool {
+        true
     }
     /// Where its log is, in the results folder.
     fn log(&self) -> &'static str;

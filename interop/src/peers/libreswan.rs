@@ -1,14 +1,15 @@
 //! Libreswan in the guest. Its package conflicts with strongSwan's, so it runs from a folder.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::folder;
 use crate::guest::Guest;
-use crate::holdfast::PSK;
-use crate::peers::case::Case;
-use crate::peers::foreign::{Foreign, Key, crash};
+use crate::holdfast::{Key, PSK};
+use crate::peers::case::{Case, OUR_ID, Proof, THEIR_ID};
+use crate::peers::foreign::{Foreign, crash};
 use crate::peers::ground::{ECHO, Ends};
-use crate::peers::trial::{OUR_ID, THEIR_ID};
+use crate::peers::papers::{PASSWORD, Papers, Side};
 
 /// Where `cargo xtask packages` has unpacked it, with its libraries and an empty NSS database.
 const UNPACKED: &str = "target/debian/libreswan";
@@ -24,15 +25,48 @@ pub(crate) struct Libreswan {
 }
 
 impl Libreswan {
-    /// Writes its key.
-    pub(crate) fn new(folder: &Path) -> Result<Self, String> {
+    /// Writes its key, and puts its certificates into a database.
+    pub(crate) fn new(folder: &Path, papers: &Papers) -> Result<Self, String> {
         let tree = std::fs::canonicalize(UNPACKED)
             .map_err(|why| format!("{UNPACKED}: {why}; `cargo xtask packages` unpacks it there"))?;
         folder::write(&folder.join("ipsec.secrets"), &format!(": PSK \"{PSK}\"\n"))?;
-        Ok(Libreswan {
+        let libreswan = Libreswan {
             tree: tree.display().to_string(),
             folder: folder.to_owned(),
-        })
+        };
+        libreswan.import(papers)?;
+        Ok(libreswan)
+    }
+
+    /// Makes the database: the empty one, and each certificate with its key and its authority,
+    /// which is to be trusted.
+    fn import(&self, papers: &Papers) -> Result<(), String> {
+        let (tree, database) = (&self.tree, self.folder.join("nss"));
+        let at = format!("-d sql:{}", database.display());
+        let mut script = format!("cp -r {tree}/nss {}\n", database.display());
+        for proof in Proof::BY_CERTIFICATE {
+            let bundle = papers.file(proof, Side::Them, "p12");
+            let authority = papers.authority(proof);
+            let (bundle, authority) = (bundle.display(), authority.display());
+            let name = Papers::name(proof, Side::Them);
+            script += &format!(
+                "{tree}/usr/bin/certutil -A {at} -n {name}-authority -t CT,, -i {authority}\n\
+                 {tree}/usr/bin/pk12util -i {bundle} {at} -W {PASSWORD} -K ''\n\
+                 {tree}/usr/bin/certutil --rename {at} -n CN={name} --new-n {name}\n"
+            );
+        }
+        let output = Command::new("sh")
+            .args(["-ec", &script])
+            .env("LD_LIBRARY_PATH", libraries(tree)?)
+            .output()
+            .map_err(|why| format!("sh cannot be started: {why}"))?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(format!(
+                "the certificates cannot be imported: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            )),
+        }
     }
 
     /// Runs one of its programs in the guest.
@@ -61,7 +95,7 @@ impl Foreign for Libreswan {
              mount --bind {tree}{HELPERS} {HELPERS}; }}"
         ))?;
         guest.run(&format!(
-            "rm -rf /run/pluto /run/nss; mkdir -p /run/pluto; cp -r {tree}/nss /run/nss; \
+            "rm -rf /run/pluto /run/nss; mkdir -p /run/pluto; cp -r {folder}/nss /run/nss; \
              printf 'config setup\\n\\tdnssec-enable=no\\n' >/run/pluto/ipsec.conf"
         ))?;
         self.program(
@@ -105,13 +139,20 @@ impl Foreign for Libreswan {
         self.whack(guest, "--terminate --name net").map(drop)
     }
 
-    fn crash(&self, guest: &mut Guest) -> Result<(), String> {
-        crash(guest, &format!("{HELPERS}/pluto"))
+    fn delete_child(&self, guest: &mut Guest) -> Result<(), String> {
+        // `#2: "net":500 STATE_V2_ESTABLISHED_CHILD_SA ...`
+        let states = self.whack(guest, "--showstates")?;
+        let child = states
+            .lines()
+            .find(|line| line.contains("ESTABLISHED_CHILD_SA"))
+            .and_then(|line| line.split_once('#')?.1.split(':').next())
+            .ok_or_else(|| format!("it has no child SA: {states}"))?;
+        self.whack(guest, &format!("--deletestate {child}"))
+            .map(drop)
     }
 
-    /// Seen to be one or two at 50 a second: its kernel has the SA before its answer is sent.
-    fn early(&self) -> u32 {
-        2
+    fn crash(&self, guest: &mut Guest) -> Result<(), String> {
+        crash(guest, &format!("{HELPERS}/pluto"))
     }
 
     fn log(&self) -> &'static str {
@@ -119,11 +160,21 @@ impl Foreign for Libreswan {
     }
 }
 
+/// The folder of its libraries: one for each kind of processor.
+fn libraries(tree: &str) -> Result<PathBuf, String> {
+    let above = Path::new(tree).join("usr/lib");
+    let entries = std::fs::read_dir(&above).map_err(|why| format!("{}: {why}", above.display()))?;
+    let mut paths = entries.flatten().map(|entry| entry.path());
+    paths
+        .find(|path| path.to_string_lossy().ends_with("-linux-gnu"))
+        .ok_or_else(|| format!("{} has no libraries", above.display()))
+}
+
 fn connection(case: &Case) -> String {
     let ends = Ends::of(case);
     let [local, remote] = ends.theirs;
     let host = if local.contains(':') { 128 } else { 32 };
-    let mode = if case.tunnel { "tunnel" } else { "transport" };
+    let mode = case.mode();
     let inside = match case.tunnel {
         true => format!("\tleftsubnet={local}/{host}\n\trightsubnet={remote}/{host}\n"),
         false => String::new(),
@@ -134,6 +185,11 @@ fn connection(case: &Case) -> String {
     };
     let esn = if case.esn() { "yes" } else { "no" };
     let (ike, esp) = (words(case.ike), words(case.algorithms()));
+    let (by, cert) = match case.proof {
+        Proof::Psk => ("secret", String::new()),
+        Proof::Ecdsa => ("ecdsa", certificate(case.proof)),
+        Proof::Rsa => ("rsa-sha2", certificate(case.proof)),
+    };
     let (them, us) = (ends.them, ends.us_seen);
     format!(
         "conn net
@@ -141,7 +197,7 @@ fn connection(case: &Case) -> String {
 \tright={us}
 \tleftid=@{THEIR_ID}
 \trightid=@{OUR_ID}
-\tauthby=secret
+\tauthby={by}
 \tikev2=insist
 \ttype={mode}
 \tike={ike}
@@ -150,8 +206,14 @@ fn connection(case: &Case) -> String {
 \tpfs=no
 \tleftupdown=%disabled
 \tauto=add
-{inside}{ports}"
+{cert}{inside}{ports}"
     )
+}
+
+/// The name of its certificate in the database, which it sends whether it is asked or not.
+fn certificate(proof: Proof) -> String {
+    let name = Papers::name(proof, Side::Them);
+    format!("\tleftcert={name}\n\tleftsendcert=always\n")
 }
 
 /// Algorithms as it writes them.

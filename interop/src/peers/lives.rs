@@ -1,12 +1,9 @@
 //! What happens to SAs when one side loses them: crashes, a reboot, a child that is deleted.
 
-use std::path::Path;
 use std::time::Duration;
 
-use crate::folder::Scratch;
 use crate::guest::Guest;
-use crate::peers::case::{PLAIN, Role};
-use crate::peers::strongswan::StrongSwan;
+use crate::peers::case::{Case, Role};
 use crate::peers::trial::{Stage, Trial, step};
 use crate::program::wait_for;
 use crate::traffic::Pings;
@@ -24,43 +21,60 @@ pub(crate) struct Life {
 /// What they need.
 pub(crate) struct Scene<'a> {
     pub(crate) stage: Stage<'a>,
-    pub(crate) swan: &'a StrongSwan,
-    pub(crate) scratch: &'a Scratch,
-    pub(crate) folder: &'a Path,
+    /// What the peer is configured for.
+    pub(crate) case: Case,
 }
 
-/// In their order: the last one boots another guest.
-pub(crate) const ALL: [Life; 5] = [
-    Life {
-        name: "it deletes the child SA alone; traffic makes another one under the same IKE SA",
-        play: child_deleted,
-    },
-    Life {
-        name: "its daemon and SAs are lost, and it calls again with INITIAL_CONTACT",
-        play: it_calls_again,
-    },
-    Life {
-        name: "its daemon and SAs are lost without a word, and our liveness check finds out",
-        play: we_find_out,
-    },
-    Life {
-        name: "our daemon is killed, and calls again with INITIAL_CONTACT",
-        play: we_call_again,
-    },
-    Life {
-        name: "its host is reset, boots, and calls again with INITIAL_CONTACT",
-        play: it_boots_again,
-    },
-];
+pub(crate) const CHILD_DELETED: Life = Life {
+    name: "it deletes the child SA alone; traffic makes another one under the same IKE SA",
+    play: child_deleted,
+};
+pub(crate) const IT_DELETES: Life = Life {
+    name: "it deletes the IKE SA that we began; traffic makes another one",
+    play: it_deletes,
+};
+pub(crate) const IT_CALLS_AGAIN: Life = Life {
+    name: "its daemon and SAs are lost, and it calls again with INITIAL_CONTACT",
+    play: it_calls_again,
+};
+pub(crate) const IT_CALLS_LIKE_ANOTHER: Life = Life {
+    name: "its daemon and SAs are lost, it calls again without INITIAL_CONTACT, and we ask the old \
+           SA for a sign of life",
+    play: it_calls_again,
+};
+pub(crate) const WE_FIND_OUT: Life = Life {
+    name: "its daemon and SAs are lost without a word, and our liveness check finds out",
+    play: we_find_out,
+};
+pub(crate) const WE_CALL_AGAIN: Life = Life {
+    name: "our daemon is killed, and calls again with INITIAL_CONTACT",
+    play: we_call_again,
+};
+pub(crate) const WE_REPLACE: Life = Life {
+    name: "our daemon is killed, and calls again; it replaces the SAs of the same identity",
+    play: we_call_again,
+};
+/// Boots another guest.
+pub(crate) const IT_BOOTS_AGAIN: Life = Life {
+    name: "its host is reset, boots, and calls again with INITIAL_CONTACT",
+    play: it_boots_again,
+};
+
+impl<'a> Scene<'a> {
+    fn open(&self, guest: &mut Guest, name: &str) -> Result<Trial<'a>, String> {
+        let peer = self.stage.peer.log().trim_end_matches(".log");
+        let mut trial = Trial::begin(self.stage, guest, &format!("{peer}-{name}"), self.case)?;
+        trial.forgets = true;
+        Ok(trial)
+    }
+}
 
 fn child_deleted(scene: &Scene<'_>, guest: &mut Guest) -> Result<String, String> {
-    let trial = Trial::begin(scene.stage, guest, "child-deleted", PLAIN)?;
+    let trial = scene.open(guest, "child-deleted")?;
     let played = (|| {
         trial.establish(guest, Role::They)?;
         let before = trial.settled(guest)?;
-        scene
-            .swan
-            .swanctl(guest, "--terminate --child net --timeout 10")?;
+        scene.stage.peer.delete_child(guest)?;
         step("traffic", trial.traffic(guest))?;
         let after = trial.settled(guest)?;
         match after.initiator_spi == before.initiator_spi {
@@ -71,25 +85,37 @@ fn child_deleted(scene: &Scene<'_>, guest: &mut Guest) -> Result<String, String>
     trial.end(played)
 }
 
+fn it_deletes(scene: &Scene<'_>, guest: &mut Guest) -> Result<String, String> {
+    let trial = scene.open(guest, "it-deletes")?;
+    let played = (|| {
+        step("established", trial.establish(guest, Role::We))?;
+        step("deleted", trial.delete(guest, Role::They))?;
+        step("traffic", trial.traffic(guest))?;
+        trial.settled(guest)?;
+        Ok("another IKE SA".to_owned())
+    })();
+    trial.end(played)
+}
+
 fn it_calls_again(scene: &Scene<'_>, guest: &mut Guest) -> Result<String, String> {
-    let trial = Trial::begin(scene.stage, guest, "it-calls-again", PLAIN)?;
+    let trial = scene.open(guest, "it-calls-again")?;
     let played = (|| {
         let before = begin(&trial, guest)?;
         scene.stage.peer.crash(guest)?;
         scene.stage.peer.start(guest)?;
-        scene.stage.peer.load(guest, &PLAIN)?;
+        scene.stage.peer.load(guest, &scene.case)?;
         again(&trial, guest, Role::They, &before)
     })();
     trial.end(played)
 }
 
 fn we_find_out(scene: &Scene<'_>, guest: &mut Guest) -> Result<String, String> {
-    let trial = Trial::begin(scene.stage, guest, "we-find-out", PLAIN)?;
+    let trial = scene.open(guest, "we-find-out")?;
     let played = (|| {
         let before = begin(&trial, guest)?;
         scene.stage.peer.crash(guest)?;
         scene.stage.peer.start(guest)?;
-        scene.stage.peer.load(guest, &PLAIN)?;
+        scene.stage.peer.load(guest, &scene.case)?;
         let [from, to] = trial.ends.ours;
         let ours = &scene.stage.ground.ours;
         let answered = || Pings::start(ours, from, to, 1, 10).and_then(Pings::finish);
@@ -108,7 +134,7 @@ fn we_find_out(scene: &Scene<'_>, guest: &mut Guest) -> Result<String, String> {
 }
 
 fn we_call_again(scene: &Scene<'_>, guest: &mut Guest) -> Result<String, String> {
-    let trial = Trial::begin(scene.stage, guest, "we-call-again", PLAIN)?;
+    let trial = scene.open(guest, "we-call-again")?;
     let before = match begin(&trial, guest) {
         Ok(before) => before,
         Err(why) => return trial.end(Err(why)),
@@ -119,13 +145,16 @@ fn we_call_again(scene: &Scene<'_>, guest: &mut Guest) -> Result<String, String>
 }
 
 fn it_boots_again(scene: &Scene<'_>, guest: &mut Guest) -> Result<String, String> {
-    let trial = Trial::begin(scene.stage, guest, "it-boots-again", PLAIN)?;
+    let trial = scene.open(guest, "it-boots-again")?;
     let played = (|| {
         let before = begin(&trial, guest)?;
         guest.reset();
-        *guest = scene.stage.ground.boot(scene.scratch, scene.folder)?;
+        *guest = scene
+            .stage
+            .ground
+            .boot(scene.stage.scratch, scene.stage.folder)?;
         scene.stage.peer.start(guest)?;
-        scene.stage.peer.load(guest, &PLAIN)?;
+        scene.stage.peer.load(guest, &scene.case)?;
         again(&trial, guest, Role::They, &before)
     })();
     trial.end(played)

@@ -6,34 +6,57 @@ use std::path::{Path, PathBuf};
 
 use crate::folder;
 use crate::guest::Guest;
-use crate::holdfast::PSK;
-use crate::peers::case::Case;
-use crate::peers::foreign::{Foreign, Key, crash};
+use crate::holdfast::{Key, PSK};
+use crate::peers::case::{Case, OUR_ID, Proof, Rekeys, THEIR_ID};
+use crate::peers::foreign::{Foreign, crash};
 use crate::peers::ground::{ECHO, Ends};
-use crate::peers::trial::{OUR_ID, THEIR_ID};
+use crate::peers::papers::{Papers, Side};
 
 const IKED: &str = "/usr/sbin/iked";
 const LOG: &str = "openiked.log";
 
 /// Its files are in a folder that the guest shares.
-pub(crate) struct OpenIked {
+pub(crate) struct OpenIked<'a> {
     folder: PathBuf,
+    papers: &'a Papers,
     case: Cell<Option<Case>>,
 }
 
-impl OpenIked {
-    pub(crate) fn new(folder: &Path) -> Self {
+impl<'a> OpenIked<'a> {
+    pub(crate) fn new(folder: &Path, papers: &'a Papers) -> Self {
         OpenIked {
+            papers,
             folder: folder.to_owned(),
             case: Cell::new(None),
         }
     }
 
+    /// Puts certificates and its one key where it looks for them.
+    fn furnish(&self, guest: &mut Guest, proof: Proof) -> Result<(), String> {
+        if proof == Proof::Psk {
+            return Ok(());
+        }
+        let file = |kind| self.papers.file(proof, Side::Them, kind);
+        let (certificate, key) = (file("pem"), file("key"));
+        let authority = self.papers.authority(proof);
+        let copies = format!(
+            "grep -q ' /etc/iked ' /proc/mounts || mount -t tmpfs iked /etc/iked; \
+             (cd /etc/iked && rm -rf * && mkdir -p ca certs crls private pubkeys && \
+             cp {} ca/ca.crt && cp {} certs/{THEIR_ID}.crt && cp {} private/local.key)",
+            authority.display(),
+            certificate.display(),
+            key.display()
+        );
+        guest.run(&copies).map(drop)
+    }
+
     /// Starts it on a rule; `active` has it call at once.
     fn begin(&self, guest: &mut Guest, case: &Case, how: &str) -> Result<(), String> {
         crash(guest, IKED)?;
+        self.furnish(guest, case.proof)?;
         let path = self.folder.join("iked.conf");
-        folder::write(&path, &rule(case, how))?;
+        let rule = rule(case, how);
+        folder::write(&path, &format!("set enforcesingleikesa\n{rule}"))?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
             .map_err(|why| format!("{}: {why}", path.display()))?;
         let (path, log) = (path.display(), self.folder.join(LOG));
@@ -46,7 +69,7 @@ impl OpenIked {
     }
 }
 
-impl Foreign for OpenIked {
+impl Foreign for OpenIked<'_> {
     fn name(&self) -> &'static str {
         "OpenIKED 7.2"
     }
@@ -73,8 +96,17 @@ impl Foreign for OpenIked {
         guest.run("ikectl reset sa").map(drop)
     }
 
+    fn delete_child(&self, _guest: &mut Guest) -> Result<(), String> {
+        Err("it has no command for that".into())
+    }
+
     fn crash(&self, guest: &mut Guest) -> Result<(), String> {
         crash(guest, IKED)
+    }
+
+    /// Its default is to send none.
+    fn fragments(&self) -> bool {
+        false
     }
 
     fn log(&self) -> &'static str {
@@ -85,7 +117,7 @@ impl Foreign for OpenIked {
 fn rule(case: &Case, how: &str) -> String {
     let ends = Ends::of(case);
     let [local, remote] = ends.theirs;
-    let mode = if case.tunnel { "tunnel" } else { "transport" };
+    let mode = case.mode();
     let (proto, port) = match case.ports {
         true => (" proto tcp", format!(" port {ECHO}")),
         false => ("", String::new()),
@@ -93,12 +125,20 @@ fn rule(case: &Case, how: &str) -> String {
     let (them, us) = (ends.them, ends.us_seen);
     let esn = if case.esn() { "esn" } else { "noesn" };
     let child = algorithms(case.algorithms());
+    let lifetimes = match case.rekeys {
+        Rekeys::ByItsClock => "ikelifetime 8 lifetime 4 ",
+        _ => "",
+    };
+    let proof = match case.proof {
+        Proof::Psk => format!("psk \"{PSK}\""),
+        _ => "rfc7427".to_owned(),
+    };
     format!(
         "ikev2 \"net\" {how} {mode} esp{proto} from {local}{port} to {remote} \
          local {them} peer {us} \
          ikesa enc aes-128 prf hmac-sha2-256 auth hmac-sha2-256 group ecp256 \
          childsa {child} {esn} \
-         srcid {THEIR_ID} dstid {OUR_ID} psk \"{PSK}\"\n"
+         srcid {THEIR_ID} dstid {OUR_ID} {lifetimes}{proof}\n"
     )
 }
 

@@ -79,8 +79,8 @@ impl Page {
 
     fn text(&self) -> String {
         format!(
-            "| peer | mode | IP | protected | NAT | ESP | rekeyed by each side | we initiate | it \
-             initiates |\n|---|---|---|---|---|---|---|---|---|\n{}\n\
+            "| peer | mode | IP | protected | NAT | ESP | ESN | proof | rekeyed by | we initiate | \
+             it initiates |\n|---|---|---|---|---|---|---|---|---|---|---|\n{}\n\
              | peer | what happens | result |\n|---|---|---|\n{}\n\
              | peer | what cannot be tried | why |\n|---|---|---|\n{}",
             self.cases, self.lives, self.impossible
@@ -114,9 +114,9 @@ mod tests {
         let old = format!("head\n{BEGIN}lies\n{END}tail\n");
         let new = replaced(&old, &page.text()).unwrap();
         assert!(new.starts_with("head\n") && new.ends_with("tail\n"));
-        assert!(
-            new.contains("| X 1 | transport | IPv4 | all | no | aes128gcm16-noesn |  | ok | - |")
-        );
+        assert!(new.contains(
+            "| X 1 | transport | IPv4 | all | no | aes128gcm16 | no | PSK |  | ok | - |"
+        ));
         assert!(new.contains("| X 1 | it ends | **fails** |"));
         assert_eq!(replaced(&new, &page.text()).unwrap(), new);
         assert!(replaced("no marks", "").is_err());

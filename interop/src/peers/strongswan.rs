@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 
 use crate::folder;
 use crate::guest::Guest;
-use crate::holdfast::PSK;
-use crate::peers::case::Case;
-use crate::peers::foreign::{Foreign, Key, crash};
+use crate::holdfast::{Key, PSK};
+use crate::peers::case::{Case, OUR_ID, Proof, THEIR_ID};
+use crate::peers::foreign::{Foreign, crash};
 use crate::peers::ground::{ECHO, Ends};
-use crate::peers::trial::{OUR_ID, THEIR_ID};
+use crate::peers::papers::{Papers, Side};
+use crate::strongswan::{self, Auth, Connection};
 
 const CHARON: &str = "/usr/lib/ipsec/charon";
 const LOG: &str = "strongswan.log";
 const PLUGINS: &str = "random nonce openssl aes sha1 sha2 hmac kdf gcm chapoly curve25519 gmp \
-    kernel-netlink socket-default vici";
+    x509 pem pkcs1 pkcs8 pubkey mgf1 constraints kernel-netlink socket-default vici";
 
 /// Its files are in a folder that the guest shares.
 pub(crate) struct StrongSwan {
@@ -36,7 +37,7 @@ impl StrongSwan {
         time_add_ms = yes
         flush_line = yes
         default = 1 }} }} }}
-swanctl {{ load = random openssl }}
+swanctl {{ load = random openssl x509 pem pkcs1 pkcs8 }}
 ",
             log.display()
         );
@@ -46,11 +47,35 @@ swanctl {{ load = random openssl }}
         })
     }
 
+    /// Puts the certificates where it looks for them.
+    pub(crate) fn furnish(&self, papers: &Papers) -> Result<(), String> {
+        for proof in Proof::BY_CERTIFICATE {
+            let name = proof.word();
+            for (kind, file) in [
+                ("x509", papers.file(proof, Side::Them, "pem")),
+                ("private", papers.file(proof, Side::Them, "key")),
+                ("x509ca", papers.authority(proof)),
+            ] {
+                let place = self.folder.join(kind);
+                folder::make(&place)?;
+                let place = place.join(format!("{name}.pem"));
+                std::fs::copy(&file, &place)
+                    .map_err(|why| format!("{}: {why}", place.display()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Gives it a connection and has it call.
-    pub(crate) fn connect(&self, guest: &mut Guest, connection: &str) -> Result<(), String> {
-        folder::write(&self.folder.join("swanctl.conf"), connection)?;
-        self.swanctl(guest, "--load-all --clear")?;
+    pub(crate) fn connect(&self, guest: &mut Guest, to: &Connection<'_>) -> Result<(), String> {
+        self.configure(guest, to)?;
         self.initiate(guest)
+    }
+
+    /// Gives it a connection in the place of the one before.
+    fn configure(&self, guest: &mut Guest, to: &Connection<'_>) -> Result<(), String> {
+        folder::write(&self.folder.join("swanctl.conf"), &to.text())?;
+        self.swanctl(guest, "--load-all --clear").map(drop)
     }
 
     /// Runs `swanctl` in the guest.
@@ -86,8 +111,30 @@ impl Foreign for StrongSwan {
     }
 
     fn load(&self, guest: &mut Guest, case: &Case) -> Result<(), String> {
-        folder::write(&self.folder.join("swanctl.conf"), &connection(case))?;
-        self.swanctl(guest, "--load-all --clear").map(drop)
+        let ends = Ends::of(case);
+        let [local, remote] = ends.theirs;
+        let (local_selector, remote_selector) = match (case.tunnel, case.ports) {
+            (true, _) => (local.to_owned(), remote.to_owned()),
+            (false, true) => (format!("dynamic[tcp/{ECHO}]"), "dynamic[tcp]".into()),
+            (false, false) => ("dynamic".into(), "dynamic".into()),
+        };
+        let own = format!("certs = {}.pem", case.proof.word());
+        let auth = match case.proof {
+            Proof::Psk => Auth::Psk(PSK),
+            _ => Auth::Keys(&own, "revocation = relaxed"),
+        };
+        let connection = Connection {
+            auth,
+            local: ends.them,
+            remote: ends.us_seen,
+            local_id: THEIR_ID,
+            remote_id: OUR_ID,
+            mode: case.mode(),
+            local_selector: &local_selector,
+            remote_selector: &remote_selector,
+            ..strongswan::connection(case.ike, case.esp)
+        };
+        self.configure(guest, &connection)
     }
 
     fn initiate(&self, guest: &mut Guest) -> Result<(), String> {
@@ -109,6 +156,11 @@ impl Foreign for StrongSwan {
             .map(drop)
     }
 
+    fn delete_child(&self, guest: &mut Guest) -> Result<(), String> {
+        self.swanctl(guest, "--terminate --child net --timeout 10")
+            .map(drop)
+    }
+
     fn crash(&self, guest: &mut Guest) -> Result<(), String> {
         crash(guest, CHARON)
     }
@@ -116,35 +168,4 @@ impl Foreign for StrongSwan {
     fn log(&self) -> &'static str {
         LOG
     }
-}
-
-fn connection(case: &Case) -> String {
-    let ends = Ends::of(case);
-    let [local, remote] = ends.theirs;
-    let mode = if case.tunnel { "tunnel" } else { "transport" };
-    let (local_ts, remote_ts) = match (case.tunnel, case.ports) {
-        (true, _) => (local.to_owned(), remote.to_owned()),
-        (false, true) => (format!("dynamic[tcp/{ECHO}]"), "dynamic[tcp]".into()),
-        (false, false) => ("dynamic".into(), "dynamic".into()),
-    };
-    let Case { ike, esp, .. } = case;
-    let (them, us) = (ends.them, ends.us_seen);
-    format!(
-        "connections {{ net {{
-    version = 2
-    local_addrs = {them}
-    remote_addrs = {us}
-    proposals = {ike}
-    local {{ auth = psk
-        id = {THEIR_ID} }}
-    remote {{ auth = psk
-        id = {OUR_ID} }}
-    children {{ net {{
-        mode = {mode}
-        local_ts = {local_ts}
-        remote_ts = {remote_ts}
-        esp_proposals = {esp} }} }} }} }}
-secrets {{ ike-net {{ secret = \"{PSK}\" }} }}
-"
-    )
 }

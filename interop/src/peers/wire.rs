@@ -1,9 +1,13 @@
 //! What was on the cable: ESP raw and in UDP, IKE, and what should not be in clear.
 
+use std::net::IpAddr;
+
 use linux::packet::Frame;
 use wire::ip::{Packet, protocol};
 
-use crate::peers::ground::ECHO;
+use crate::peers::ground::{ECHO, US, US_INSIDE};
+use crate::space::ip;
+use crate::strongswan::fragments::fragment;
 
 const ETHERNET: usize = 14;
 /// ICMP and ICMPv6: echo request and reply.
@@ -20,15 +24,19 @@ pub(crate) struct Seen {
     pub(crate) raw: u64,
     /// ESP in UDP.
     pub(crate) udp: u64,
-    /// TCP of the echo service in clear.
-    pub(crate) clear_tcp: u64,
-    /// Pings in clear.
-    pub(crate) clear_pings: u64,
+    /// TCP of the echo service and pings in clear: from us, and from the peer.
+    pub(crate) our_clear: u64,
+    pub(crate) its_clear: u64,
+    /// Fragments of IKE messages: ours, and the peer's.
+    pub(crate) fragments: [u64; 2],
 }
 
 impl Seen {
     /// Looks at one frame.
     pub(crate) fn look(seen: &mut Seen, frame: &Frame<'_>) {
+        if let Some((from, 2..)) = fragment(frame.bytes) {
+            seen.fragments[usize::from(!is_ours(from))] += 1;
+        }
         let bytes = frame.bytes.get(ETHERNET..).unwrap_or_default();
         let Ok(packet) = Packet::parse(bytes) else {
             return;
@@ -48,13 +56,26 @@ impl Seen {
                     seen.udp += 1;
                 }
             }
-            protocol::TCP if either(ECHO) => seen.clear_tcp += 1,
+            protocol::TCP if either(ECHO) => seen.clear(packet.src()),
             protocol::ICMP | protocol::ICMPV6
                 if payload.first().is_some_and(|kind| ECHOES.contains(kind)) =>
             {
-                seen.clear_pings += 1;
+                seen.clear(packet.src());
             }
             _ => {}
         }
     }
+
+    fn clear(&mut self, from: IpAddr) {
+        match is_ours(from) {
+            true => self.our_clear += 1,
+            false => self.its_clear += 1,
+        }
+    }
+}
+
+fn is_ours(from: IpAddr) -> bool {
+    let ours = US.iter().chain(&US_INSIDE);
+    ours.flat_map(|text| ip(text))
+        .any(|address| address == from)
 }

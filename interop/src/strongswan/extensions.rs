@@ -109,7 +109,10 @@ fn cells() -> [Cell; 4] {
             settings: "",
             certificates: false,
             check: without_ppk,
-            says: [&["PPK"], &["PPK"]],
+            says: [
+                &["no PPK available, using NO_PPK_AUTH notify"],
+                &["peer didn't use PPK for PPK_ID 'one'"],
+            ],
         },
     ]
 }

@@ -49,7 +49,7 @@ impl Fragments {
 }
 
 /// Who sent a fragment, and of how many it is one.
-fn fragment(frame: &[u8]) -> Option<(IpAddr, u16)> {
+pub(crate) fn fragment(frame: &[u8]) -> Option<(IpAddr, u16)> {
     let packet = Packet::parse(frame.get(ETHERNET..)?).ok()?;
     if packet.protocol() != protocol::UDP {
         return None;
