@@ -1,5 +1,7 @@
 //! Tests of ESP's layout and of the sorting of datagrams.
 
+mod stream;
+
 use super::*;
 use proptest::prelude::*;
 
