@@ -333,6 +333,7 @@ impl Crowd {
                         }
                     };
                     let datagram = Datagram {
+                        transport: policy::Transport::Udp,
                         local: SocketAddr::new(datagram.local, *port),
                         remote: datagram.remote,
                         bytes,
@@ -360,6 +361,7 @@ impl One {
                     local,
                     remote,
                     bytes,
+                    ..
                 } => {
                     // What is lost here is sent again.
                     let _ = match local.port() {

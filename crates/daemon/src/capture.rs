@@ -26,6 +26,8 @@ pub(crate) const NFT_TABLE: &str = "holdfast";
 const MAIN: u32 = 254;
 /// What ESP adds to a packet at most, with room, in bytes: as 1400 is to 1500.
 const ROOM: u32 = 100;
+/// The protocol number of TCP.
+const TCP: u8 = 6;
 /// How long after a failure the kernel is asked again.
 const RETRY: Duration = Duration::from_secs(2);
 /// Where locally generated packets come from, as routing rules see it.
@@ -45,6 +47,17 @@ pub(crate) struct Settings {
     pub(crate) mark: u32,
     /// The priority of the first routing rule.
     pub(crate) priority: u32,
+    /// The TCP packets that pass, because they carry what is protected.
+    pub(crate) tcp: Tcp,
+}
+
+/// Which TCP packets are those of IKE and ESP (RFC 9329).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tcp {
+    /// The port at which peers may call.
+    pub(crate) listens: Option<u16>,
+    /// Whether we may call peers.
+    pub(crate) calls: bool,
 }
 
 /// The routing rules, routes and filter rules in force.
@@ -107,6 +120,12 @@ impl Capture {
             self.failed = Some(Instant::now());
         }
         outcome
+    }
+
+    /// Takes note of which TCP packets are ours, for the next time that a policy is put into force.
+    /// Says whether that is news.
+    pub(crate) fn carry_tcp(&mut self, tcp: Tcp) -> bool {
+        std::mem::replace(&mut self.settings.tcp, tcp) != tcp
     }
 
     /// Takes note of what passes to hosts, for the next time that a policy is put into force. Says
@@ -199,6 +218,16 @@ impl Capture {
         };
         for family in Family::BOTH {
             let first = Rule::new(family, self.settings.priority, RuleAction::Lookup(MAIN));
+            // What the kernel says of connections that it does not know has no mark; of other
+            // packets from this port the filter asks for one.
+            if let Some(port) = self.settings.tcp.listens {
+                rules.push(Rule {
+                    incoming: Some(LOOPBACK.to_owned()),
+                    protocol: Some(TCP),
+                    source_ports: Some((port, port)),
+                    ..first.clone()
+                });
+            }
             rules.push(Rule {
                 mark: Some((self.settings.mark, u32::MAX)),
                 ..first

@@ -28,6 +28,7 @@ mod recovery;
 mod run;
 mod setup;
 mod status;
+mod streams;
 mod url;
 mod watch;
 mod witnesses;

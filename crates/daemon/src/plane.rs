@@ -12,6 +12,7 @@ mod offload;
 mod order;
 mod outbound;
 mod sockets;
+mod stream;
 mod telling;
 mod usage;
 mod user;
@@ -32,6 +33,7 @@ use wire::ip::icmp::TooBig;
 pub(crate) use choice::{Choice, Needs, Opened, choose, start};
 pub(crate) use mailbox::Mailbox;
 pub(crate) use sockets::{IKE_PORT, Sockets};
+pub(crate) use stream::{Ends, Stream};
 pub(crate) use usage::ChildUsage;
 
 /// Reports that may wait for the control thread; what more there is of a flood is dropped.
@@ -111,6 +113,8 @@ pub(crate) enum Report {
         /// By the host that sends and receives inside.
         hosts: BTreeMap<IpAddr, u16>,
     },
+    /// The TCP connection of this number has ended.
+    StreamEnded(u64),
     /// A flow that came in is another peer's.
     Refused(Refusal),
     /// The kernel refused something, as a sentence.
@@ -228,6 +232,15 @@ pub(crate) trait DataPlane {
     /// A negotiation failed for what goes to `remote`: what waits for it is dropped, or passes in
     /// clear for a while where the rule only requests protection.
     fn negotiation_failed(&mut self, rule: RuleName, remote: Vec<AddressRange>, clear: Duration);
+
+    /// A TCP connection carries IKE and ESP from now on; only a plane in user space has any.
+    fn connect(&mut self, stream: &Arc<Stream>);
+
+    /// It does no more.
+    fn disconnect(&mut self, stream: &Stream);
+
+    /// Sends an IKE message in the connection between two ends; it is lost where there is none.
+    fn send_in_stream(&mut self, ends: Ends, message: Vec<u8>);
 
     /// Everything that was ordered is in force when this returns; before a message leaves that
     /// lets a peer rely on it.

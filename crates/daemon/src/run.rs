@@ -5,6 +5,7 @@ mod effects;
 mod inputs;
 mod redirecting;
 mod roaming;
+mod streams;
 mod survival;
 
 use crate::capture::{Applied, Capture};
@@ -24,6 +25,7 @@ use crate::plane::{self, Choice, DataPlane, Mailbox, Opened, Report};
 use crate::random::OsRandom;
 use crate::recovery::Recovery;
 use crate::setup;
+use crate::streams::{self as tcp, Streams};
 use crate::watch::watch;
 use crate::witnesses;
 use answers::Waiting;
@@ -100,6 +102,8 @@ pub(crate) struct Daemon {
     heartbeats: Option<Heartbeats>,
     links: Option<Links>,
     witness: Option<Witness>,
+    /// The TCP connections of IKE.
+    streams: Streams,
     /// The end of the certificate that this process proves itself with.
     certified_until: Option<SystemTime>,
     netlink: Netlink,
@@ -125,6 +129,7 @@ struct Inputs {
     heartbeats: Option<mpsc::Receiver<Heartbeat>>,
     links: Option<Inbox>,
     witness: Option<mpsc::Receiver<witness::News>>,
+    streams: mpsc::Receiver<tcp::News>,
     services: mpsc::Receiver<Done>,
     /// What OCSP responders answered.
     statuses: mpsc::UnboundedReceiver<Told>,
@@ -164,10 +169,9 @@ impl Daemon {
         let addresses = Groups::host_addresses(&mut netlink)?;
         let (capture, filter) = open_capture(&config, &choice, &data, &addresses)?;
         let (heartbeats, heartbeat_inputs) = open_heartbeats(&config)?;
-        let opened = open_links(&config, &mut log)?.map(|all| (all.until, (all.links, all.inbox)));
-        let (certified_until, opened) = opened.unzip();
-        let (links, inbox) = opened.unzip();
+        let (certified_until, (links, inbox)) = open_links(&config, &mut log)?;
         let (witness, witness_news) = open_witness(&config)?;
+        let (streams, connected) = Streams::open(config.node.tcp_listen, config.plane.mark)?;
         let keys = key_log(options, &config)?;
         let history = open_history(&config, &mut log);
         let mut recovery = open_recovery(&config, &mut log);
@@ -189,6 +193,7 @@ impl Daemon {
             heartbeats,
             links,
             witness,
+            streams,
             certified_until,
             netlink,
             keys,
@@ -214,6 +219,7 @@ impl Daemon {
             heartbeats: heartbeat_inputs,
             links: inbox,
             witness: witness_news,
+            streams: connected,
             services,
             statuses,
             guards,
@@ -221,9 +227,13 @@ impl Daemon {
             addresses: watch(monitor).map_err(Error::Runtime)?,
             signals: Signals::listen()?,
         };
-        daemon.log.event("plane", &daemon.choice.to_string());
-        daemon.log.event("ready", READY);
+        daemon.tell_ready();
         Ok((daemon, inputs))
+    }
+
+    fn tell_ready(&mut self) {
+        self.log.event("plane", &self.choice.to_string());
+        self.log.event("ready", READY);
     }
 
     /// Where the control socket is.
@@ -268,6 +278,7 @@ impl Daemon {
                     None => return Err(Error::Plane("the data plane ended".to_owned())),
                 },
                 () = self.mailbox.filled() => self.read_mail(MAIL),
+                Some(news) = inputs.streams.recv() => self.stream_news(news),
                 Some(done) = inputs.services.recv() => self.service_done(done),
                 Some(told) = inputs.statuses.recv() => self.status_answered(told),
                 Some(text) = inputs.guards.recv() => self.guard_ended(&text),
@@ -421,18 +432,21 @@ fn open_history(config: &Config, log: &mut Log) -> Option<History> {
     Some(history)
 }
 
+/// The end of this node's certificate, its links to the other members, and what comes by them.
+type Linked = (Option<SystemTime>, (Option<Links>, Option<Inbox>));
+
 /// The links to the other members, where SAs are replicated.
-fn open_links(config: &Config, log: &mut Log) -> Result<Option<links::Opened>, Error> {
+fn open_links(config: &Config, log: &mut Log) -> Result<Linked, Error> {
     let cluster = config.cluster.as_ref();
     let Some(cluster) = cluster.filter(|one| one.takeover == Takeover::Replicate) else {
-        return Ok(None);
+        return Ok((None, (None, None)));
     };
     let name = setup::node_name(config);
     let opened = links::open(cluster, &name, config.plane.mark)?;
     if let Some(warning) = &opened.warning {
         log.event("warning", warning);
     }
-    Ok(Some(opened))
+    Ok((Some(opened.until), (Some(opened.links), Some(opened.inbox))))
 }
 
 /// Grows with every start of this node, as long as the clock does not go back between two.

@@ -135,6 +135,7 @@ pub(crate) fn choose_plane(config: &Config, sabotage: bool) -> Result<plane::Cho
     let cluster = config.cluster.as_ref();
     let needs = plane::Needs {
         strict: cluster.is_some_and(|one| one.strict),
+        tcp: config.wants_tcp(),
         replicate: cluster.is_some_and(|one| one.takeover == Takeover::Replicate),
         offload: config.plane.offload,
         sabotage,
@@ -162,5 +163,14 @@ pub(crate) fn capture(config: &Config, device: Option<(&str, u32)>) -> capture::
         table: config.plane.table,
         mark: config.plane.mark,
         priority: config.plane.rule_priority,
+        tcp: tcp(config),
+    }
+}
+
+/// The TCP packets that are IKE's own.
+pub(crate) fn tcp(config: &Config) -> capture::Tcp {
+    capture::Tcp {
+        listens: config.node.tcp_listen,
+        calls: config.calls_by_tcp(),
     }
 }

@@ -85,7 +85,8 @@ fn ike_sa(sa: &IkeStatus, plane: &dyn DataPlane, now: Instant) -> IkeSa {
         proposal: sa.suite.as_ref().map(ToString::to_string),
         established_s: (!connecting).then_some(sa.age.as_secs()),
         rekey_in_s: sa.rekey_in.map(|left| left.as_secs()),
-        udp_encapsulation: sa.local.port() != crate::plane::IKE_PORT,
+        udp_encapsulation: sa.local.port() != crate::plane::IKE_PORT
+            && !sa.extensions.contains(&"tcp"),
         extensions: sa.extensions.iter().map(ToString::to_string).collect(),
         child_sas: sa
             .children

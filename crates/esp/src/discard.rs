@@ -36,6 +36,8 @@ pub enum Discard {
     PendingRefused,
     /// Out: several peers behind one NAT could be meant, and none has used this flow.
     OutboundShared,
+    /// Out: the TCP stream to the peer is full, or there is none (RFC 9329).
+    OutboundStream,
     /// Out: the cipher refused to work; nothing was sent.
     SealFailed,
     /// In: shorter than header, IV, trailer and ICV (RFC 4303 2).
@@ -80,7 +82,7 @@ pub enum Discard {
 
 impl Discard {
     /// Every reason, in the order of their counters.
-    pub const ALL: [Discard; 34] = [
+    pub const ALL: [Discard; 35] = [
         Discard::OutboundMalformed,
         Discard::OutboundOffload,
         Discard::OutboundFragment,
@@ -95,6 +97,7 @@ impl Discard {
         Discard::PendingExpired,
         Discard::PendingRefused,
         Discard::OutboundShared,
+        Discard::OutboundStream,
         Discard::SealFailed,
         Discard::InboundShort,
         Discard::InboundTooLong,
@@ -141,6 +144,7 @@ impl Discard {
             Discard::PendingExpired => "pending_expired",
             Discard::PendingRefused => "pending_refused",
             Discard::OutboundShared => "outbound_shared",
+            Discard::OutboundStream => "outbound_stream",
             Discard::SealFailed => "seal_failed",
             Discard::InboundShort => "inbound_short",
             Discard::InboundTooLong => "inbound_too_long",

@@ -129,6 +129,13 @@ pub(crate) fn mirrored(spec: &SaSpec) -> SaSpec {
             local_port: remote_port,
             remote_port: local_port,
         },
+        Encapsulation::Tcp {
+            local_port,
+            remote_port,
+        } => Encapsulation::Tcp {
+            local_port: remote_port,
+            remote_port: local_port,
+        },
         Encapsulation::None => Encapsulation::None,
     };
     SaSpec {

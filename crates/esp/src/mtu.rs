@@ -3,15 +3,18 @@
 use crypto::{Encryption, Integrity};
 use policy::child::Mode;
 use policy::sa::Encapsulation;
-use wire::esp::{HEADER, TRAILER};
+use wire::esp::{HEADER, STREAM_LENGTH, TRAILER};
 use wire::ip::{udp, v4, v6};
+
+/// The header of TCP with time stamps (RFC 7323 section 3.2).
+const TCP_HEADER: usize = 32;
 
 /// What makes an ESP datagram longer than the packet inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overhead {
     /// Transport or tunnel mode.
     pub mode: Mode,
-    /// Raw or in UDP.
+    /// Raw, in UDP or in TCP.
     pub encapsulation: Encapsulation,
     /// Whether the outer header is IPv6.
     pub ipv6: bool,
@@ -27,14 +30,16 @@ impl Overhead {
     #[must_use]
     pub fn inner_mtu(&self, path_mtu: usize) -> usize {
         let ip = if self.ipv6 { v6::HEADER } else { v4::HEADER };
-        let udp = match self.encapsulation {
+        let around = match self.encapsulation {
             Encapsulation::None => 0,
             Encapsulation::Udp { .. } => udp::HEADER,
+            // A segment of one datagram, with the options that TCP usually has.
+            Encapsulation::Tcp { .. } => STREAM_LENGTH + TCP_HEADER,
         };
         let icv = self
             .integrity
             .map_or(self.encryption.icv_length(), Integrity::icv_length);
-        let fixed = ip + udp + HEADER + self.encryption.iv_length() + icv;
+        let fixed = ip + around + HEADER + self.encryption.iv_length() + icv;
         let block = self.encryption.block_length().max(4);
         let text = path_mtu.saturating_sub(fixed) / block * block;
         let Some(payload) = text.checked_sub(TRAILER) else {

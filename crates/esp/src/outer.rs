@@ -15,8 +15,8 @@ const HOP_LIMIT: u8 = 64;
 /// "don't fragment" are those of the path; `identification` is for IPv4. A UDP
 /// checksum is zero with IPv4 and right with IPv6, where it may not be zero.
 ///
-/// Says `false`, and appends nothing, when the datagram is too long or the addresses are of two
-/// families. A clear packet is appended as it is.
+/// Says `false`, and appends nothing, when the datagram is too long, goes into a TCP stream, or the
+/// addresses are of two families. A clear packet is appended as it is.
 #[must_use]
 pub fn append(path: &Path, datagram: &[u8], identification: u16, out: &mut Vec<u8>) -> bool {
     let Path::Esp {
@@ -36,6 +36,8 @@ pub fn append(path: &Path, datagram: &[u8], identification: u16, out: &mut Vec<u
             local_port,
             remote_port,
         } => (protocol::UDP, Some((local_port, remote_port))),
+        // A stream has no datagrams.
+        Encapsulation::Tcp { .. } => return false,
     };
     let length = datagram.len() + if udp.is_some() { udp::HEADER } else { 0 };
     let Ok(total) = u16::try_from(v6::HEADER + length) else {

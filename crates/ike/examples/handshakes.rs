@@ -17,6 +17,7 @@ use policy::identity::Identity;
 use policy::pad::{IkeTemplate, Pad, Peer};
 use policy::proposal::IkeProposal;
 use policy::range::AddressRange;
+use policy::sa::Transport;
 use policy::selector::{Selectors, TrafficSelector};
 
 const HANDSHAKES: usize = 10_000;
@@ -92,11 +93,13 @@ fn arrival(bytes: &[u8], index: usize, at_responder: bool) -> Datagram<'_> {
     let (peer, responder) = (port(address(index)), port(RESPONDER));
     match at_responder {
         true => Datagram {
+            transport: Transport::Udp,
             local: responder,
             remote: peer,
             bytes,
         },
         false => Datagram {
+            transport: Transport::Udp,
             local: peer,
             remote: responder,
             bytes,

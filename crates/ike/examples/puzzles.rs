@@ -110,6 +110,7 @@ fn median(mut took: Vec<Duration>) -> f64 {
 
 fn datagram(bytes: &[u8], local: IpAddr, remote: IpAddr) -> Datagram<'_> {
     Datagram {
+        transport: policy::sa::Transport::Udp,
         local: SocketAddr::new(local, 500),
         remote: SocketAddr::new(remote, 500),
         bytes,

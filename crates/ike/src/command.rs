@@ -1,6 +1,6 @@
 //! What the host asks of the endpoint.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -74,6 +74,27 @@ pub struct Usage {
     pub last_outbound: Option<Instant>,
 }
 
+/// What happens to the TCP connections that carry IKE SAs (RFC 9329 section 6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// One stands that [`Output::OpenStream`](crate::Output::OpenStream) asked for.
+    Opened {
+        /// Who asked for it.
+        ike: IkeSaId,
+        /// Our end.
+        local: SocketAddr,
+        /// The peer's.
+        remote: SocketAddr,
+    },
+    /// One is no more, whoever opened it.
+    Closed {
+        /// Our end.
+        local: SocketAddr,
+        /// The peer's.
+        remote: SocketAddr,
+    },
+}
+
 /// What [`Endpoint::handle_command`](crate::Endpoint::handle_command) takes.
 #[derive(Clone)]
 pub enum Command {
@@ -128,6 +149,8 @@ pub enum Command {
         /// Its counters.
         usage: Usage,
     },
+    /// A TCP connection stands, or is no more.
+    Stream(Stream),
     /// ESP came with an SPI that nobody here knows. If `remote` is a peer without an IKE SA, the
     /// template makes it renegotiate; without a template nothing is sent.
     InvalidSpi {

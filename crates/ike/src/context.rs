@@ -1,7 +1,7 @@
 //! What every step may use besides its own state: time, randomness, numbers and the output queue.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crypto::Random;
@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::id::IkeSaId;
 use crate::limits;
 use crate::output::Output;
+use crate::v2::carrier::Carrier;
 use crate::v2::message::Sealed;
 use crate::v2::nat::Path;
 use crate::v2::status::Statuses;
@@ -113,13 +114,33 @@ impl Context<'_> {
         self.outputs.push_back(Output::Event(event));
     }
 
+    /// Sends a message. Without a connection it waits where it is kept: see `v2::stream`.
     pub(crate) fn transmit(&mut self, path: &Path, bytes: Vec<u8>) {
+        if path.carrier.waits() {
+            return;
+        }
         let (local, remote) = (path.local, path.remote);
         self.outputs.push_back(Output::Transmit {
+            transport: path.carrier.transport(),
             local,
             remote,
             bytes,
         });
+    }
+
+    /// Asks for a TCP connection.
+    pub(crate) fn open_stream(&mut self, ike: IkeSaId, local: IpAddr, remote: SocketAddr) {
+        self.outputs
+            .push_back(Output::OpenStream { ike, local, remote });
+    }
+
+    /// Whether a request of a handshake that is due again is to be sent. In TCP nothing gets lost,
+    /// but there may be no connection, and then one is asked for.
+    pub(crate) fn sends_again(&mut self, ike: IkeSaId, path: &Path) -> bool {
+        if path.carrier.wants() {
+            self.open_stream(ike, path.local.ip(), path.remote);
+        }
+        path.carrier == Carrier::Udp
     }
 
     /// Sends a message that may consist of fragments.

@@ -20,13 +20,14 @@ mod responder;
 mod resumption;
 mod slot;
 mod statuses;
+mod streams;
 mod tables;
 mod tickets;
 mod unknown;
 mod way;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use crypto::Random;
@@ -117,6 +118,13 @@ impl Endpoint {
     /// [`BadRecord`].
     pub fn inspect(record: &Record, directory: &Directory<'_>) -> Result<Recorded, BadRecord> {
         members::inspect(record, directory)
+    }
+
+    /// Whether an IKE SA or a handshake of ours uses the TCP connection between these ends. One
+    /// that nobody uses for a while is of no use to its peer either (RFC 9329 section 6.1).
+    #[must_use]
+    pub fn uses_stream(&self, local: SocketAddr, remote: SocketAddr) -> bool {
+        streams::is_used(&self.tables, local, remote)
     }
 
     /// How many frozen IKE SAs of a local address have not been replaced.

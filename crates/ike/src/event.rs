@@ -272,6 +272,34 @@ pub enum Event {
         /// The peer's.
         remote: SocketAddr,
     },
+    /// Nothing answers by UDP: a handshake begins anew by TCP (RFC 9329).
+    FellBack {
+        /// The peer.
+        peer: PeerName,
+        /// Where it is called.
+        remote: SocketAddr,
+    },
+    /// The TCP connection of an IKE SA is lost. The IKE SA stays; who opened the connection opens
+    /// another.
+    StreamLost {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// The peer's end.
+        remote: SocketAddr,
+    },
+    /// An IKE SA goes on in another TCP connection.
+    StreamMoved {
+        /// The IKE SA.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// Our end.
+        local: SocketAddr,
+        /// The peer's.
+        remote: SocketAddr,
+    },
     /// An IKE SA was not to be between these addresses (RFC 4555).
     MoveRefused {
         /// The IKE SA.
@@ -363,6 +391,8 @@ pub enum Doubt {
     Hint(NotifyType),
     /// The host asked.
     Requested,
+    /// Its TCP connection is a new one: the peer is to use it too.
+    Reconnected,
 }
 
 impl fmt::Display for Reason {
@@ -393,6 +423,7 @@ impl fmt::Display for Doubt {
             Doubt::AnotherSa => f.write_str("it has made another one"),
             Doubt::Hint(notify) => write!(f, "an unprotected {notify}"),
             Doubt::Requested => f.write_str("this host asked"),
+            Doubt::Reconnected => f.write_str("the TCP connection is a new one"),
         }
     }
 }
@@ -669,6 +700,34 @@ impl Event {
             }
             Event::PathSilent { ike, peer } => {
                 write!(f, "IKE SA {ike}: {peer} does not answer where it was")
+            }
+            _ => self.fmt_streams(f),
+        }
+    }
+
+    fn fmt_streams(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::FellBack { peer, remote } => {
+                write!(
+                    f,
+                    "{peer} does not answer by UDP: it is called by TCP, {remote}"
+                )
+            }
+            Event::StreamLost { ike, peer, remote } => {
+                write!(
+                    f,
+                    "IKE SA {ike} with {peer}: the TCP connection to {remote} is lost, "
+                )?;
+                f.write_str("the SAs stay")
+            }
+            Event::StreamMoved {
+                ike,
+                peer,
+                local,
+                remote,
+            } => {
+                write!(f, "IKE SA {ike} with {peer} goes on in the TCP connection ")?;
+                write!(f, "from {local} to {remote}")
             }
             _ => Ok(()),
         }

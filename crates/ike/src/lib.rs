@@ -27,7 +27,7 @@ mod ticket_keys;
 mod timer;
 mod v2;
 
-pub use command::{Acquire, Command, Usage};
+pub use command::{Acquire, Command, Stream, Usage};
 pub use config::{ChildRule, Config, Cookies, Puzzles};
 pub use discard::{Discard, Discards};
 pub use endpoint::Endpoint;

@@ -87,6 +87,17 @@ pub const REDIRECT_GRACE: Duration = Duration::from_secs(30);
 /// Octets of our nonces: at least half the key size of any PRF here (RFC 7296 section 2.10).
 pub const NONCE: usize = 32;
 
+/// How long a first message is sent by UDP without an answer before a TCP connection is tried
+/// beside it, with a peer that has `Tcp::Fallback`: longer than any round trip.
+pub const TCP_FALLBACK: Duration = Duration::from_secs(1);
+
+/// The gap between attempts to open a lost TCP connection again doubles so often, from 1 s: 32 s.
+pub const STREAM_GAPS: u32 = 5;
+
+/// How long an exchange waits for an answer at least while there is no connection: long enough for
+/// the peer to have found out and to open another, whose attempts are at most 32 s apart.
+pub const STREAM_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Octets of a message that is put together of fragments (RFC 7383): what a message may have.
 pub const REASSEMBLED: usize = 65_535;
 

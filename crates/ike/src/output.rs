@@ -1,19 +1,22 @@
 //! What the endpoint wants done, in this order and no other.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crypto::Secret;
 use policy::proposal::IkeSuite;
-use policy::sa::{Bucket, ChildId, Encapsulation, SaSpec};
+use policy::sa::{Bucket, ChildId, Encapsulation, SaSpec, Transport};
 
 use crate::event::Event;
+use crate::id::IkeSaId;
 use crate::timer::Timer;
 
-/// A datagram that came in, without the non-ESP marker (RFC 3948 section 2.2).
+/// A message that came in, without the non-ESP marker (RFC 3948 section 2.2).
 #[derive(Clone, Copy, Debug)]
 pub struct Datagram<'a> {
+    /// What carried it.
+    pub transport: Transport,
     /// Where it arrived.
     pub local: SocketAddr,
     /// Whence it came.
@@ -77,14 +80,27 @@ pub struct AskStatus {
 
 /// What [`Endpoint::poll_output`](crate::Endpoint::poll_output) gives.
 pub enum Output {
-    /// Send a datagram. Who sends from a port other than 500 puts the non-ESP marker before it.
+    /// Send a message. Who sends from a port other than 500, or by TCP, puts the non-ESP marker
+    /// before it. What goes by TCP goes in the connection between these two ends, or is lost.
     Transmit {
+        /// What carries it.
+        transport: Transport,
         /// From here.
         local: SocketAddr,
         /// To there.
         remote: SocketAddr,
         /// The IKE message, without a marker.
         bytes: Vec<u8>,
+    },
+    /// Open a TCP connection, and answer [`Stream::Opened`](crate::Stream::Opened) once it stands.
+    /// It is asked for again while none does: an attempt that is under way is enough.
+    OpenStream {
+        /// Who wants it.
+        ike: IkeSaId,
+        /// From here.
+        local: IpAddr,
+        /// To there.
+        remote: SocketAddr,
     },
     /// Send the single octet 0xFF, with no marker (RFC 3948 section 2.3).
     Keepalive {

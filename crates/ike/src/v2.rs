@@ -2,6 +2,7 @@
 
 pub(crate) mod auth;
 pub(crate) mod auth_sent;
+pub(crate) mod carrier;
 pub(crate) mod child;
 pub(crate) mod collision;
 pub(crate) mod contents;
@@ -42,6 +43,7 @@ pub(crate) mod signature;
 pub(crate) mod snapshot;
 pub(crate) mod start;
 pub(crate) mod status;
+pub(crate) mod stream;
 pub(crate) mod sync;
 pub(crate) mod tasks;
 pub(crate) mod ticket;

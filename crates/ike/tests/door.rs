@@ -114,6 +114,7 @@ fn request(before: &[Payload]) -> Vec<u8> {
 fn give(endpoint: &mut Endpoint, bytes: &[u8], now: Instant) {
     let at = |address| SocketAddr::new(address, 500);
     let datagram = Datagram {
+        transport: policy::sa::Transport::Udp,
         local: at(RESPONDER),
         remote: at(INITIATOR),
         bytes,

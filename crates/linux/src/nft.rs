@@ -12,9 +12,10 @@
 //! Where the kernel itself does ESP, it is asked instead whether it has decrypted a packet, or has
 //! an SA for it; `leaving` is then at postrouting, where a packet that waited has its SA.
 //!
-//! Loopback traffic is exempt, as are the messages without which nothing works: ESP, IKE and
-//! IPv6 neighbour discovery. Fragments follow their first one; where packets are forwarded,
-//! later fragments between the addresses of a guard with ports are dropped too.
+//! Loopback traffic is exempt, as are the messages without which nothing works: ESP, IKE, the
+//! TCP connections that carry both, and IPv6 neighbour discovery. Fragments follow their first one;
+//! where packets are forwarded, later fragments between the addresses of a guard with ports are
+//! dropped too.
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};

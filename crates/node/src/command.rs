@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::replication::parcel::Stray;
 use cluster::{GroupName, NodeName, Parcel, WitnessAnswer};
-use policy::{Bucket, ChildId, PeerName, RuleName};
+use policy::{Bucket, ChildId, PeerName, RuleName, Transport};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use wire::ip::Flow;
@@ -13,6 +13,8 @@ use wire::ip::Flow;
 pub enum Datagram<'a> {
     /// An IKE message, without the non-ESP marker.
     Ike {
+        /// What carried it.
+        transport: Transport,
         /// Where it arrived.
         local: SocketAddr,
         /// Whence it came.
@@ -51,6 +53,8 @@ pub enum Command {
         /// The SPI.
         spi: u32,
     },
+    /// A TCP connection of IKE stands, or is no more (RFC 9329).
+    Stream(ike::Stream),
     /// What the data plane saw of a CHILD SA pair; from time to time for every pair in use.
     Usage {
         /// The pair.

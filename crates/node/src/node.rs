@@ -22,7 +22,7 @@ use crate::rules::child_rules;
 use cluster::{GroupName, Member, NodeName, Replicator};
 use crypto::Random;
 use ike::Endpoint;
-use policy::{Bucket, Pad, RuleName, Spd};
+use policy::{Bucket, Pad, RuleName, Spd, Transport};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -137,10 +137,17 @@ impl Node {
 
     pub(crate) fn take_datagram(&mut self, datagram: Datagram<'_>, now: Instant) {
         match datagram {
+            // A connection ends with this node's part: what is in it would be answered elsewhere.
+            Datagram::Ike {
+                transport: Transport::Tcp,
+                local,
+                ..
+            } if self.passes_on(local.ip()) => {}
             Datagram::Ike {
                 local,
                 remote,
                 bytes,
+                ..
             } if self.passes_on(local.ip()) => {
                 let bytes = bytes.to_vec();
                 let stray = Stray::Ike {
@@ -151,6 +158,7 @@ impl Node {
                 self.stray(local.ip(), stray);
             }
             Datagram::Ike {
+                transport,
                 local,
                 remote,
                 bytes,
@@ -158,6 +166,7 @@ impl Node {
                 self.adopt_for(local.ip(), remote.ip(), now);
                 self.ike.handle_datagram(
                     ike::Datagram {
+                        transport,
                         local,
                         remote,
                         bytes,
@@ -185,6 +194,10 @@ impl Node {
             }
             Command::UnknownSpi { local, remote, spi } => {
                 self.unknown_spi(local, remote, spi, now);
+                Ok(())
+            }
+            Command::Stream(news) => {
+                self.tell_ike(ike::Command::Stream(news), now);
                 Ok(())
             }
             Command::Usage { child, usage } => {
@@ -407,11 +420,13 @@ impl Node {
                 return false;
             }
             ike::Output::Transmit {
+                transport,
                 local,
                 remote,
                 bytes,
             } => {
                 let transmit = Output::TransmitIke {
+                    transport,
                     local,
                     remote,
                     bytes,
@@ -431,6 +446,10 @@ impl Node {
             }
             ike::Output::Keepalive { local, .. } if !self.may_speak(local.ip(), now) => {
                 return true;
+            }
+            ike::Output::OpenStream { local, .. } if !self.may_speak(local, now) => return true,
+            ike::Output::OpenStream { ike, local, remote } => {
+                Output::OpenStream { ike, local, remote }
             }
             ike::Output::Keepalive { local, remote } => Output::Keepalive { local, remote },
             ike::Output::Redirect {

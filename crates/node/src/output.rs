@@ -2,21 +2,34 @@
 
 use crate::event::Event;
 use cluster::{GroupName, NodeName, Parcel};
-use policy::{Bucket, ChildId, Encapsulation, Spd};
+use policy::{Bucket, ChildId, Encapsulation, Spd, Transport};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// One effect.
 pub enum Output {
-    /// Send an IKE message; from a port other than 500 with the non-ESP marker before it.
+    /// Send an IKE message; by TCP, or from a port other than 500, with the non-ESP marker before
+    /// it.
     TransmitIke {
+        /// What carries it.
+        transport: Transport,
         /// From here.
         local: SocketAddr,
         /// To there.
         remote: SocketAddr,
         /// The message, without a marker.
         bytes: Vec<u8>,
+    },
+    /// Open a TCP connection, unless an attempt for the same IKE SA is under way. Answer:
+    /// [`Command::Stream`](crate::Command::Stream), once it stands.
+    OpenStream {
+        /// Who wants it.
+        ike: ike::IkeSaId,
+        /// From here.
+        local: IpAddr,
+        /// To there.
+        remote: SocketAddr,
     },
     /// Send the single octet 0xFF (RFC 3948 section 2.3).
     Keepalive {

@@ -140,6 +140,7 @@ impl World {
                             local,
                             remote,
                             bytes,
+                            ..
                         } => wire.push_back((1 - host, remote, local, bytes)),
                         Output::Install(install) => {
                             let spec = &install.spec;
@@ -158,6 +159,7 @@ impl World {
             self.now += Duration::from_millis(1);
             for (host, local, remote, bytes) in wire {
                 let datagram = Datagram::Ike {
+                    transport: policy::Transport::Udp,
                     local,
                     remote,
                     bytes: &bytes,

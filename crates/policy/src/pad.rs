@@ -23,6 +23,18 @@ pub enum IkePort {
     Only4500,
 }
 
+/// Whether IKE and ESP travel in TCP, to which port of the peer (RFC 9329). It is of those that
+/// begin: what a peer may use that calls us, the host decides by whether it listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tcp {
+    /// They never do.
+    Never,
+    /// When nothing answers by UDP.
+    Fallback(u16),
+    /// From the first message.
+    Always(u16),
+}
+
 /// Whether an IKE SA may begin without a child (RFC 6023).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Childless {
@@ -65,6 +77,8 @@ pub struct IkeTemplate {
     pub port: IkePort,
     /// ESP travels in UDP even where there is no NAT.
     pub force_udp: bool,
+    /// Whether we call the peer by TCP.
+    pub tcp: Tcp,
     /// When the IKE SA is rekeyed and when it ends.
     pub lifetime: IkeLifetime,
     /// The ladder of retransmissions.
@@ -111,6 +125,7 @@ impl IkeTemplate {
             proposals: proposal::default_ike(),
             port: IkePort::Standard500,
             force_udp: false,
+            tcp: Tcp::Never,
             lifetime: IkeLifetime::modern(),
             retransmission: timers.retransmission.clone(),
             liveness: timers.liveness,

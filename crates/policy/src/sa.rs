@@ -66,6 +66,22 @@ pub enum Encapsulation {
         /// The peer's port as we see it, host byte order.
         remote_port: u16,
     },
+    /// In the TCP connection between these ports (RFC 9329).
+    Tcp {
+        /// Our port, host byte order.
+        local_port: u16,
+        /// The peer's port as we see it, host byte order.
+        remote_port: u16,
+    },
+}
+
+/// What carries an IKE message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A datagram (RFC 7296 section 2).
+    Udp,
+    /// The stream of the TCP connection between two addresses and ports (RFC 9329).
+    Tcp,
 }
 
 /// What NATs between the hosts make of a pair.

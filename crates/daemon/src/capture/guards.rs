@@ -16,6 +16,8 @@ pub(crate) fn ruleset(spd: &Spd, settings: &Settings) -> Ruleset {
         },
         mark: Some(settings.mark),
         ike_ports: vec![500, 4500],
+        tcp_port: settings.tcp.listens,
+        tcp_by_mark: settings.tcp.calls,
         guards: lines
             .filter_map(|(place, entry)| guard(spd, entry, place))
             .collect(),

@@ -42,6 +42,7 @@ pub(crate) fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node
         control_socket: PathBuf::from(RUN_DIR).join("control.sock"),
         key_log_dir: None,
         puzzles: None,
+        tcp_listen: None,
     };
     let Some(mut section) = root.table(problems, "node", "[node]") else {
         return node;
@@ -81,6 +82,10 @@ pub(crate) fn read_node(root: &mut Section<'_>, problems: &mut Problems) -> Node
         value::number_or_off(value, 8..=20)
     });
     node.puzzles = puzzles.flatten().and_then(|bits| u8::try_from(bits).ok());
+    let listen = section.read(problems, "tcp_listen", |value| {
+        value::number_or_off(value, 1..=u16::MAX)
+    });
+    node.tcp_listen = listen.flatten();
     section.finish(problems);
     node
 }

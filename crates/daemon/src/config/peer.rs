@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use policy::pad::{Childless, IkePort, IkeTemplate, KnownGateway, Mobike, Peer};
-use policy::{AddressRange, IkeLifetime, IkeProposal, PeerName, Timers};
+use policy::{AddressRange, IkeLifetime, IkeProposal, PeerName, Tcp, Timers};
 
 use crate::config::credentials;
 use crate::config::diagnostic::{Problems, Span};
@@ -20,6 +20,9 @@ pub(crate) const MAX_NAME: usize = 64;
 pub(crate) const MAX_ITEMS: usize = 256;
 /// Most proposals: RFC 7296 numbers them with one octet, and no peer reads so many.
 pub(crate) const MAX_PROPOSALS: usize = 16;
+
+/// The port of IKE in TCP, unless another is configured (RFC 9329 section 3).
+const TCP_PORT: u16 = 4500;
 
 /// A peer, with what other sections need to know of it.
 pub(crate) struct ReadPeer {
@@ -49,6 +52,7 @@ pub(crate) fn read(
     ike.ppk = ppk::read(&mut section, problems, keys);
     check_gateways(&section, problems, &ike.follow, addresses.as_deref());
     ike.mobike = mobike(&mut section, problems, addresses.as_deref(), &timers);
+    ike.tcp = read_tcp(&mut section, problems);
     let span = section.span.clone();
     section.finish(problems);
     let auth = auth?;
@@ -157,6 +161,33 @@ fn mobike(
     }
 }
 
+/// `tcp` and `tcp_port`: whether and where the peer is called by TCP.
+fn read_tcp(section: &mut Section<'_>, problems: &mut Problems) -> Tcp {
+    let words = [
+        ("never", None),
+        ("fallback", Some(true)),
+        ("always", Some(false)),
+    ];
+    let wanted = section.read(problems, "tcp", |value| value::word(value, &words));
+    let span = section.span_of("tcp_port");
+    let port = section.read(problems, "tcp_port", |value| {
+        value::number(value, 1..=u64::from(u16::MAX))
+    });
+    let wanted = wanted.flatten();
+    if port.is_some() && wanted.is_none() {
+        let message = "`tcp_port` is of no use: the peer is not called by TCP".to_owned();
+        let remedy = "write `tcp = \"fallback\"` or `tcp = \"always\"` beside it".to_owned();
+        problems.error(span, message, "no `tcp`".to_owned(), remedy);
+    }
+    let port = port.and_then(|port| u16::try_from(port).ok());
+    let port = port.unwrap_or(TCP_PORT);
+    match wanted {
+        None => Tcp::Never,
+        Some(true) => Tcp::Fallback(port),
+        Some(false) => Tcp::Always(port),
+    }
+}
+
 /// `fragment_size`: at least what every IPv4 link passes.
 fn fragment_size(value: &Value<'_>) -> Result<Option<u16>, Bad> {
     value::number_or_off(value, 576..=9000)
@@ -254,7 +285,7 @@ fn ike_proposals(value: &Value<'_>) -> Result<Vec<IkeProposal>, Bad> {
 #[cfg(test)]
 mod tests {
     use crate::config::parse;
-    use policy::pad::{Childless, IkeTemplate, Mobike};
+    use policy::pad::{Childless, IkeTemplate, Mobike, Tcp};
 
     /// What a line in the only `[[peer]]` makes of its IKE settings, or the report.
     fn read(line: &str) -> Result<IkeTemplate, String> {
@@ -343,6 +374,23 @@ mod tests {
             assert_eq!(mobike(line, address), expected, "{line} {address}");
         }
         assert!(read("mobike = \"yes\"").is_err());
+    }
+
+    #[test]
+    fn whether_a_peer_is_called_by_tcp() {
+        let tcp = |line| read(line).unwrap().tcp;
+        assert_eq!(tcp(""), Tcp::Never);
+        assert_eq!(tcp("tcp = \"never\""), Tcp::Never);
+        assert_eq!(tcp("tcp = \"fallback\""), Tcp::Fallback(4500));
+        assert_eq!(tcp("tcp = \"always\"\ntcp_port = 443"), Tcp::Always(443));
+        for (wrong, says) in [
+            ("tcp = \"yes\"", "fallback"),
+            ("tcp_port = 443", "not called by TCP"),
+            ("tcp = \"always\"\ntcp_port = 0", "65535"),
+        ] {
+            let report = read(wrong).err().unwrap_or_default();
+            assert!(report.contains(says), "{wrong}: {report}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::{Failback, GroupName, NodeName};
-use policy::{Pad, Rule, Secret};
+use policy::{Pad, Rule, Secret, Tcp};
 
 /// Everything that a policy file says. Holds keys, so it has no `Debug`.
 #[derive(Clone)]
@@ -34,6 +34,21 @@ pub struct OwnStatus {
     pub certificate: [u8; 32],
 }
 
+impl Config {
+    /// Whether IKE and ESP may travel in TCP.
+    #[must_use]
+    pub fn wants_tcp(&self) -> bool {
+        self.node.tcp_listen.is_some() || self.calls_by_tcp()
+    }
+
+    /// Whether a peer may be called by TCP.
+    #[must_use]
+    pub fn calls_by_tcp(&self) -> bool {
+        let mut peers = self.pad.peers().iter();
+        peers.any(|peer| peer.ike.tcp != Tcp::Never)
+    }
+}
+
 /// `[node]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeSettings {
@@ -47,6 +62,8 @@ pub struct NodeSettings {
     pub key_log_dir: Option<PathBuf>,
     /// Zero bits of the puzzles that initiators must solve when very many come, if they must.
     pub puzzles: Option<u8>,
+    /// The port on which peers may call by TCP, if any.
+    pub tcp_listen: Option<u16>,
 }
 
 /// Where ESP runs.

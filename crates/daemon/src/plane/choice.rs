@@ -56,6 +56,8 @@ pub(crate) struct Opened {
 pub(crate) struct Needs {
     /// Inbound SAs of groups never deliver anything twice.
     pub(crate) strict: bool,
+    /// IKE and ESP may travel in TCP.
+    pub(crate) tcp: bool,
     /// SAs are replicated.
     pub(crate) replicate: bool,
     /// Devices may do ESP.
@@ -108,6 +110,10 @@ fn unfit(needs: Needs) -> Option<String> {
                    replicated counts packets before they are cut: remove one of the two";
         return Some(why.to_owned());
     }
+    if needs.tcp {
+        let why = "`tcp` and `tcp_listen` put ESP into TCP, which the daemon does in user space";
+        return Some(why.to_owned());
+    }
     needs
         .sabotage
         .then(|| "the control experiment without reservations is one of user space".to_owned())
@@ -130,6 +136,7 @@ mod tests {
 
     const NONE: Needs = Needs {
         strict: false,
+        tcp: false,
         replicate: false,
         offload: false,
         sabotage: false,
@@ -156,6 +163,10 @@ mod tests {
         };
         let refusal = choose(PlaneKind::Kernel, both).unwrap_err().to_string();
         assert!(refusal.contains("`offload`"), "{refusal}");
+        let tcp = Needs { tcp: true, ..NONE };
+        let refusal = choose(PlaneKind::Kernel, tcp).unwrap_err().to_string();
+        assert!(refusal.contains("`tcp_listen`"), "{refusal}");
+        assert!(!choose(PlaneKind::Auto, tcp).unwrap().kernel);
         assert!(!choose(PlaneKind::User, NONE).unwrap().kernel);
     }
 }

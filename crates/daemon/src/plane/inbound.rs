@@ -3,6 +3,7 @@
 use crate::plane::mailbox::Slot;
 use crate::plane::order::{InboundOrder, Queue};
 use crate::plane::sockets::{IKE_PORT, NATT_PORT};
+use crate::plane::stream::{Read, Readers, room};
 use crate::plane::telling::Telling;
 use crate::plane::usage::{Begun, Way};
 use crate::plane::{Report, Sockets, nanoseconds, offload};
@@ -13,13 +14,13 @@ use linux::raw::EspSocket;
 use linux::tun::{MAX_SLICES, Tun};
 use linux::udp::UdpSocket;
 use linux::{Place, RecvBatch};
-use policy::Bucket;
+use policy::{Bucket, Transport};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use wire::esp::{UdpEncap, classify};
+use wire::esp::{Piece, UdpEncap, classify};
 use wire::ip::icmp::TooBig;
 
 /// Datagrams, or trains of them, received at once.
@@ -32,6 +33,8 @@ const MAX_UNKNOWN: u32 = 256;
 const UNKNOWN_WINDOW: Duration = Duration::from_secs(1);
 /// The token of the orders; sockets have the smaller ones.
 const ORDERS: u64 = 8;
+/// The token of the TCP connection of number 0.
+const STREAMS: u64 = 16;
 /// What routers say within [`UNKNOWN_WINDOW`] that is handed on.
 const MAX_SAID: u32 = 64;
 
@@ -47,6 +50,7 @@ pub(crate) struct Worker {
     pub(crate) counts: Arc<Counts>,
     pub(crate) sharing: Arc<Sharing>,
     pub(crate) begun: Instant,
+    pub(crate) poller: Poller,
 }
 
 /// A socket, by what comes through it.
@@ -57,11 +61,21 @@ enum Source<'a> {
     Icmp(&'a IcmpSocket),
 }
 
+/// What opens packets, and what comes of them.
+struct Core {
+    inbound: Inbound,
+    batch: InboundBatch,
+    /// Buckets that are handed over: what comes for them is passed on.
+    passing: [bool; Bucket::COUNT],
+    /// Buckets whose gate is open and of which nothing was opened since; whether there is any.
+    fresh: [bool; Bucket::COUNT],
+    any_fresh: bool,
+}
+
 /// What the thread works with.
 struct Work {
-    inbound: Inbound,
+    core: Core,
     received: RecvBatch,
-    batch: InboundBatch,
     /// Unknown SPIs reported since `window` began.
     unknown: u32,
     window: Instant,
@@ -70,14 +84,12 @@ struct Work {
     heard: Instant,
     /// Packets that were another peer's, when refusals were last told.
     refused: u64,
+    /// The TCP connections, and where their octets are read.
+    streams: Readers,
+    octets: Vec<u8>,
     /// Whether the control thread has not been told of IKE messages yet.
     mail: bool,
     telling: Telling,
-    /// Buckets that are handed over: what comes for them is passed on.
-    passing: [bool; Bucket::COUNT],
-    /// Buckets whose gate is open and of which nothing was opened since; whether there is any.
-    fresh: [bool; Bucket::COUNT],
-    any_fresh: bool,
 }
 
 impl Worker {
@@ -90,7 +102,7 @@ impl Worker {
     }
 
     fn work(&self) -> io::Result<()> {
-        let poller = Poller::new()?;
+        let poller = &self.poller;
         poller.add(self.orders.wake.as_ref(), ORDERS, Interest::Read)?;
         for (token, source) in (0..ORDERS).filter_map(|token| Some((token, self.source(token)?))) {
             match source {
@@ -101,32 +113,38 @@ impl Worker {
                 Source::Icmp(socket) => poller.add(socket, token, Interest::Read)?,
             }
         }
-        let mut events = Events::with_capacity(8);
+        let mut events = Events::with_capacity(64);
         let mut inbound = Inbound::new(Arc::clone(&self.counts));
         inbound.share(Arc::clone(&self.sharing));
         let mut work = Work {
-            inbound,
+            core: Core {
+                inbound,
+                batch: InboundBatch::new(),
+                passing: [false; Bucket::COUNT],
+                fresh: [false; Bucket::COUNT],
+                any_fresh: false,
+            },
             received: RecvBatch::new(SLOTS),
-            batch: InboundBatch::new(),
             unknown: 0,
             window: self.begun,
             said: 0,
             heard: self.begun,
             refused: 0,
+            streams: Readers::default(),
+            octets: Vec::new(),
             mail: false,
             telling: Telling::new(self.begun),
-            passing: [false; Bucket::COUNT],
-            fresh: [false; Bucket::COUNT],
-            any_fresh: false,
         };
         loop {
-            poller.wait(&mut events, work.telling.wait(&work.inbound))?;
+            poller.wait(&mut events, work.telling.wait(&work.core.inbound))?;
             let _ = self.orders.wake.clear();
             if !self.obey(&mut work)? {
                 return Ok(());
             }
             for ready in events.iter() {
-                if let Some(source) = self.source(ready.token) {
+                if let Some(number) = ready.token.checked_sub(STREAMS) {
+                    self.drain_stream(number, &mut work)?;
+                } else if let Some(source) = self.source(ready.token) {
                     self.drain(&source, &mut work)?;
                 }
             }
@@ -137,10 +155,10 @@ impl Worker {
     /// Tells of SAs that have begun to count, of windows that have moved, and of strict SAs that
     /// need higher ceilings.
     fn tell(&self, work: &mut Work) {
-        while let Some(counting) = work.inbound.poll_counting() {
+        while let Some(counting) = work.core.inbound.poll_counting() {
             let _ = self.counting.send((Way::In, counting));
         }
-        work.telling.tell(&mut work.inbound, &self.report);
+        work.telling.tell(&mut work.core.inbound, &self.report);
         let refused = self.counts.get(Discard::InboundShared);
         if std::mem::replace(&mut work.refused, refused) != refused {
             while let Some(refusal) = self.sharing.poll_refusal() {
@@ -210,7 +228,7 @@ impl Worker {
 
     /// A flood of invented SPIs must not keep IKE's own messages out of the control thread.
     fn report_unknown(&self, work: &mut Work) {
-        while let Some(unknown) = work.inbound.poll_unknown_spi() {
+        while let Some(unknown) = work.core.inbound.poll_unknown_spi() {
             if work.window.elapsed() >= UNKNOWN_WINDOW {
                 work.window = Instant::now();
                 work.unknown = 0;
@@ -242,14 +260,14 @@ impl Worker {
                     work.mail = true;
                     self.ike(IKE_PORT, place, datagram);
                 }
-                Source::Esp(_) => self.esp(place, start..end, work),
+                Source::Esp(_) => self.esp_in_datagram(place, start..end, work),
                 Source::Icmp(_) => {
                     if let Some(said) = TooBig::parse(place.local.is_ipv6(), datagram) {
                         self.too_big(said, work);
                     }
                 }
                 Source::Natt(_) => match classify(datagram) {
-                    UdpEncap::Esp(_) => self.esp(place, start..end, work),
+                    UdpEncap::Esp(_) => self.esp_in_datagram(place, start..end, work),
                     UdpEncap::Ike(message) => {
                         work.mail = true;
                         self.ike(NATT_PORT, place, message);
@@ -261,16 +279,19 @@ impl Worker {
         }
     }
 
-    fn esp(&self, place: &Place, range: std::ops::Range<usize>, work: &mut Work) {
+    fn esp_in_datagram(&self, place: &Place, range: std::ops::Range<usize>, work: &mut Work) {
         let arrival = Arrival {
             source: place.remote.ip(),
             destination: place.local,
             traffic_class: place.traffic_class,
             place: range,
         };
+        self.esp(arrival, work.received.buffer_mut(), &mut work.core);
+    }
+
+    fn esp(&self, arrival: Arrival, buffer: &mut [u8], core: &mut Core) {
         let now = nanoseconds(self.begun);
-        let buffer = work.received.buffer_mut();
-        if passes(&work.passing, buffer.get(arrival.place.clone())) {
+        if passes(&core.passing, buffer.get(arrival.place.clone())) {
             let bytes = buffer.get(arrival.place).unwrap_or_default().to_vec();
             let (source, destination) = (arrival.source, arrival.destination);
             // More than the link can take is lost, as on any other way.
@@ -283,19 +304,111 @@ impl Worker {
         }
         let bucket = bucket_of(buffer.get(arrival.place.clone()));
         // Why one was refused is counted where it was refused.
-        let taken = work.inbound.receive(&arrival, buffer, now, &mut work.batch);
-        if work.any_fresh && taken.is_ok() {
-            self.first_opened(bucket, work);
+        let taken = core.inbound.receive(&arrival, buffer, now, &mut core.batch);
+        if core.any_fresh && taken.is_ok() {
+            self.first_opened(bucket, core);
+        }
+    }
+
+    /// Reads from one TCP connection while there is something, up to the budget. The octets are
+    /// read to where those of all connections are, so that a silent one keeps nothing.
+    fn drain_stream(&self, number: u64, work: &mut Work) -> io::Result<()> {
+        let Some(mut read) = work.streams.take(number) else {
+            return Ok(());
+        };
+        let mut octets = std::mem::take(&mut work.octets);
+        if octets.is_empty() {
+            octets = room();
+        }
+        let drained = self.drain_into(&mut read, &mut octets, work);
+        work.octets = octets;
+        if read.stream.has_ended() {
+            let _ = self.report.try_send(Report::StreamEnded(number));
+        }
+        work.streams.put(read, &self.poller);
+        drained
+    }
+
+    fn drain_into(&self, read: &mut Read, octets: &mut [u8], work: &mut Work) -> io::Result<()> {
+        for _ in 0..BUDGET {
+            let length = match read.fill(octets) {
+                Ok(Some(length)) => length,
+                Ok(None) => return Ok(()),
+                Err(_) => {
+                    read.stream.end();
+                    return Ok(());
+                }
+            };
+            // As for datagrams: what was ordered before it was sent is in force before it is read.
+            if !self.obey(work)? {
+                return Ok(());
+            }
+            let octets = octets.get_mut(..length).unwrap_or_default();
+            if !self.take_stream(read, octets, work) {
+                read.stream.end();
+            }
+            if std::mem::take(&mut work.mail) {
+                self.mailbox.wake();
+            }
+            self.write(&mut work.core.batch, octets)?;
+            self.report_unknown(work);
+            if read.stream.has_ended() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the messages that have come in full, and keeps the rest. Says whether the connection
+    /// may go on: not if nobody can tell where its next message begins.
+    fn take_stream(&self, read: &mut Read, octets: &mut [u8], work: &mut Work) -> bool {
+        let ends = read.stream.ends;
+        let mut at = 0;
+        loop {
+            let rest = octets.get(at..).unwrap_or_default();
+            let message = match read.framing.next(rest) {
+                Ok(Piece::Prefix(length)) => {
+                    at += length;
+                    continue;
+                }
+                Ok(Piece::Message(message)) => at + message.start..at + message.end,
+                Ok(Piece::Part(_)) => {
+                    read.keep(rest);
+                    return true;
+                }
+                Err(_) => return false,
+            };
+            at = message.end;
+            match classify(octets.get(message.clone()).unwrap_or_default()) {
+                UdpEncap::Ike(bytes) => {
+                    work.mail = true;
+                    let (local, remote) = (ends.local, ends.remote);
+                    if !self.mailbox.put_by(Transport::Tcp, local, remote, bytes) {
+                        return false;
+                    }
+                }
+                UdpEncap::Esp(_) => {
+                    let arrival = Arrival {
+                        source: ends.remote.ip(),
+                        destination: ends.local.ip(),
+                        traffic_class: 0,
+                        place: message,
+                    };
+                    self.esp(arrival, octets, &mut work.core);
+                }
+                UdpEncap::Keepalive => {}
+                UdpEncap::Malformed => return false,
+            }
         }
     }
 
     /// A packet of this bucket was opened; whether it is the first since the gate was.
-    fn first_opened(&self, bucket: Option<Bucket>, work: &mut Work) {
+    fn first_opened(&self, bucket: Option<Bucket>, core: &mut Core) {
         if let Some(bucket) = bucket
-            && work.fresh[usize::from(bucket.0)]
+            && core.fresh[usize::from(bucket.0)]
         {
-            set(&mut work.fresh, bucket, false);
-            work.any_fresh = work.fresh.contains(&true);
+            set(&mut core.fresh, bucket, false);
+            core.any_fresh = core.fresh.contains(&true);
             let _ = self.report.try_send(Report::FirstOpened(bucket));
         }
     }
@@ -303,7 +416,7 @@ impl Worker {
     /// Takes in what came shortly before the SA that was just installed.
     fn take_early(&self, work: &mut Work) -> io::Result<()> {
         let now = nanoseconds(self.begun);
-        while let Some((arrival, bytes)) = work.inbound.poll_early(now) {
+        while let Some((arrival, bytes)) = work.core.inbound.poll_early(now) {
             self.inject(&arrival, bytes, work)?;
         }
         Ok(())
@@ -314,9 +427,12 @@ impl Worker {
         let now = nanoseconds(self.begun);
         let mut batch = InboundBatch::new();
         let bucket = bucket_of(Some(&bytes));
-        let taken = work.inbound.receive(arrival, &mut bytes, now, &mut batch);
+        let taken = work
+            .core
+            .inbound
+            .receive(arrival, &mut bytes, now, &mut batch);
         if taken.is_ok() {
-            self.first_opened(bucket, work);
+            self.first_opened(bucket, &mut work.core);
         }
         self.write(&mut batch, &bytes)
     }
@@ -327,7 +443,7 @@ impl Worker {
     }
 
     fn write_out(&self, work: &mut Work) -> io::Result<()> {
-        self.write(&mut work.batch, work.received.buffer_mut())
+        self.write(&mut work.core.batch, work.received.buffer_mut())
     }
 
     fn write(&self, batch: &mut InboundBatch, buffer: &[u8]) -> io::Result<()> {
@@ -355,10 +471,21 @@ impl Worker {
         Ok(())
     }
 
+    /// What comes for the bucket is passed on from now on, and its windows are told.
+    fn hand_over(&self, bucket: Bucket, core: &mut Core) {
+        core.inbound.hand_over_gate(bucket);
+        set(&mut core.passing, bucket, true);
+        let mut windows = Vec::new();
+        core.inbound.poll_windows(usize::MAX, &mut windows);
+        let _ = self
+            .report
+            .blocking_send(Report::Passing { bucket, windows });
+    }
+
     /// Carries out what was ordered; false when the end was.
     fn obey(&self, work: &mut Work) -> io::Result<bool> {
         loop {
-            let inbound = &mut work.inbound;
+            let inbound = &mut work.core.inbound;
             match self.orders.next() {
                 Ok(None) => return Ok(true),
                 Ok(Some(InboundOrder::Install {
@@ -392,22 +519,15 @@ impl Worker {
                 }
                 Ok(Some(InboundOrder::OpenGate { bucket, epoch })) => {
                     inbound.open_gate(bucket, epoch);
-                    set(&mut work.passing, bucket, false);
-                    set(&mut work.fresh, bucket, true);
-                    work.any_fresh = true;
+                    set(&mut work.core.passing, bucket, false);
+                    set(&mut work.core.fresh, bucket, true);
+                    work.core.any_fresh = true;
                 }
                 Ok(Some(InboundOrder::CloseGate(bucket))) => {
                     inbound.close_gate(bucket);
-                    set(&mut work.passing, bucket, false);
+                    set(&mut work.core.passing, bucket, false);
                 }
-                Ok(Some(InboundOrder::HandOver(bucket))) => {
-                    inbound.hand_over_gate(bucket);
-                    set(&mut work.passing, bucket, true);
-                    let mut windows = Vec::new();
-                    inbound.poll_windows(usize::MAX, &mut windows);
-                    let report = Report::Passing { bucket, windows };
-                    let _ = self.report.blocking_send(report);
-                }
+                Ok(Some(InboundOrder::HandOver(bucket))) => self.hand_over(bucket, &mut work.core),
                 Ok(Some(InboundOrder::Inject {
                     source,
                     destination,
@@ -420,6 +540,12 @@ impl Worker {
                         place: 0..bytes.len(),
                     };
                     self.inject(&arrival, bytes, work)?;
+                }
+                Ok(Some(InboundOrder::Connect(stream))) => {
+                    work.streams.add(stream, &self.poller, STREAMS);
+                }
+                Ok(Some(InboundOrder::Disconnect(number))) => {
+                    work.streams.remove(number, &self.poller);
                 }
                 Ok(Some(InboundOrder::Stop)) | Err(()) => return Ok(false),
             }

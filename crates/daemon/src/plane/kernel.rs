@@ -20,8 +20,8 @@ mod tests;
 
 use crate::plane::usage::Totals;
 use crate::plane::{
-    ChildUsage, Closed, DataPlane, KernelEvent, MAX_WAITING, Mailbox, Opened, Report, Settings,
-    Sockets,
+    ChildUsage, Closed, DataPlane, Ends, KernelEvent, MAX_WAITING, Mailbox, Opened, Report,
+    Settings, Sockets, Stream,
 };
 use book::Book;
 use claims::Claims;
@@ -211,6 +211,11 @@ impl DataPlane for KernelPlane {
 
     fn install(&mut self, install: &Install) -> Result<(), String> {
         let spec = &install.spec;
+        if matches!(spec.encapsulation, Encapsulation::Tcp { .. }) {
+            let why = "its peer came to another member by TCP, which the kernel's plane does not \
+                       carry";
+            return Err(why.to_owned());
+        }
         let slot = self.slots.enter(spec, (spec.local, spec.remote))?;
         let pair = Pair::new(Arc::clone(spec), install.bucket, slot);
         let child = pair.child();
@@ -371,6 +376,12 @@ impl DataPlane for KernelPlane {
             self.end_waits(&rule, &remote);
         }
     }
+
+    fn connect(&mut self, _: &Arc<Stream>) {}
+
+    fn disconnect(&mut self, _: &Stream) {}
+
+    fn send_in_stream(&mut self, _: Ends, _: Vec<u8>) {}
 
     fn settle(&mut self) -> Result<(), Error> {
         let refused = |at: Instant| at.elapsed() < RETRY;

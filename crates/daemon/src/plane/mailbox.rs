@@ -4,6 +4,7 @@
 //! handshake or an SA that is known has a lane of its own: it is not lost behind the flood, and it
 //! is read first (RFC 7296 section 2.6).
 
+use policy::Transport;
 use std::mem;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -21,6 +22,7 @@ const RESPONDER_SPI: Range<usize> = 8..16;
 
 /// One message, in its lane's octets.
 struct Letter {
+    transport: Transport,
     local: SocketAddr,
     remote: SocketAddr,
     place: Range<usize>,
@@ -35,13 +37,20 @@ struct Lane {
 
 impl Lane {
     /// Whether there was room.
-    fn put(&mut self, local: SocketAddr, remote: SocketAddr, message: &[u8]) -> bool {
+    fn put(
+        &mut self,
+        transport: Transport,
+        local: SocketAddr,
+        remote: SocketAddr,
+        message: &[u8],
+    ) -> bool {
         let place = self.octets.len()..self.octets.len() + message.len();
         if self.letters.len() == MAX_LETTERS || place.end > MAX_OCTETS {
             return false;
         }
         self.octets.extend_from_slice(message);
         self.letters.push(Letter {
+            transport,
             local,
             remote,
             place,
@@ -75,14 +84,27 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Puts a message in, or drops it when there is no room.
+    /// Puts a datagram's message in, or drops it when there is no room.
     pub(crate) fn put(&self, local: SocketAddr, remote: SocketAddr, message: &[u8]) {
+        self.put_by(Transport::Udp, local, remote, message);
+    }
+
+    /// Puts a message in. Says whether there was room; who sent one by TCP does not send it again.
+    pub(crate) fn put_by(
+        &self,
+        transport: Transport,
+        local: SocketAddr,
+        remote: SocketAddr,
+        message: &[u8],
+    ) -> bool {
         let begins = message.get(RESPONDER_SPI) == Some(&[0; 8]);
         let [known, first] = &mut *self.shared.lanes();
         let lane = if begins { first } else { known };
-        if !lane.put(local, remote, message) {
+        let fits = lane.put(transport, local, remote, message);
+        if !fits {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
+        fits
     }
 
     /// Tells the reader that there is something to read.
@@ -94,6 +116,8 @@ impl Slot {
 /// A message that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Message<'a> {
+    /// What carried it.
+    pub(crate) transport: Transport,
     /// Where it arrived.
     pub(crate) local: SocketAddr,
     /// Whence it came.
@@ -154,6 +178,7 @@ impl Mailbox {
         let letter = lane.letters.get(*read)?;
         *read += 1;
         Some(Message {
+            transport: letter.transport,
             local: letter.local,
             remote: letter.remote,
             bytes: lane.octets.get(letter.place.clone())?,

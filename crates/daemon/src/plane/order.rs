@@ -1,5 +1,6 @@
 //! Orders of the control thread to the workers: a channel, and a wake-up.
 
+use crate::plane::stream::{Ends, Stream};
 use esp::{OutboundSa, WindowImage};
 use linux::Error;
 use linux::poll::EventFd;
@@ -64,6 +65,17 @@ pub(crate) enum OutboundOrder {
         remote: Vec<AddressRange>,
         clear: Duration,
     },
+    /// A TCP connection to write to.
+    Connect(Arc<Stream>),
+    Disconnect {
+        ends: Ends,
+        number: u64,
+    },
+    /// An IKE message for one.
+    Ike {
+        ends: Ends,
+        message: Vec<u8>,
+    },
     Stop,
 }
 
@@ -99,6 +111,9 @@ pub(crate) enum InboundOrder {
         destination: IpAddr,
         bytes: Vec<u8>,
     },
+    /// A TCP connection to read from.
+    Connect(Arc<Stream>),
+    Disconnect(u64),
     Stop,
 }
 

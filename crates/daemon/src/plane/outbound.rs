@@ -2,6 +2,7 @@
 
 use crate::plane::order::{OutboundOrder, Queue};
 use crate::plane::sockets::Outer;
+use crate::plane::stream::{Ends, Writers};
 use crate::plane::usage::{Begun, Way};
 use crate::plane::{Report, Sockets, nanoseconds, offload};
 use esp::{Counts, Discard, Offload, Outbound, OutboundBatch, OutboundSa, Path, Sharing};
@@ -18,6 +19,8 @@ use tokio::sync::mpsc;
 
 const TUN: u64 = 0;
 const ORDERS: u64 = 1;
+/// Room in TCP connections that had none.
+const STREAMS: u64 = 2;
 /// Packets read before orders are looked at again.
 const BUDGET: usize = 64;
 /// A batch is sent when this much is in it: one super-packet of the largest size and a bit.
@@ -47,6 +50,9 @@ pub(crate) struct Worker {
     pub(crate) sabotage: bool,
     /// The paths that were told last, and the hosts behind them.
     pub(crate) told: RefCell<(BTreeMap<IpAddr, u16>, BTreeMap<IpAddr, u16>)>,
+    /// The TCP connections.
+    pub(crate) streams: RefCell<Writers>,
+    pub(crate) poller: Poller,
     /// When it was last asked what a link takes.
     pub(crate) asked: Cell<u64>,
     /// Since a gate was opened: the addresses from which something was sealed.
@@ -63,10 +69,10 @@ impl Worker {
     }
 
     fn work(&self) -> io::Result<()> {
-        let poller = Poller::new()?;
+        let poller = &self.poller;
         poller.add(self.tun.as_ref(), TUN, Interest::Read)?;
         poller.add(self.orders.wake.as_ref(), ORDERS, Interest::Read)?;
-        let mut events = Events::with_capacity(2);
+        let mut events = Events::with_capacity(16);
         let mut outbound = Outbound::new(Arc::new(Spd::default()), Arc::clone(&self.counts));
         outbound.share(Arc::clone(&self.sharing));
         if self.sabotage {
@@ -81,6 +87,9 @@ impl Worker {
             let wait = next.map_or(TICK, |at| at.saturating_duration_since(Instant::now()));
             poller.wait(&mut events, Some(wait.min(TICK)))?;
             let _ = self.orders.wake.clear();
+            if events.iter().any(|ready| ready.token == STREAMS) {
+                self.streams.borrow_mut().flush(poller, STREAMS);
+            }
             if !self.obey(&mut outbound, &mut batch, &mut closing) {
                 return Ok(());
             }
@@ -154,6 +163,7 @@ impl Worker {
             let now = nanoseconds(self.begun);
             match self.orders.next() {
                 Ok(None) => return true,
+                Ok(Some(OutboundOrder::Stop)) | Err(()) => return false,
                 Ok(Some(OutboundOrder::Install { spec, bucket, age })) => {
                     // Its keys fit: that was seen before the order was given.
                     if let Ok(sa) = OutboundSa::new(spec, bucket) {
@@ -211,12 +221,26 @@ impl Worker {
                     remote,
                     clear,
                 })) => {
-                    let clear = u64::try_from(clear.as_nanos()).unwrap_or(u64::MAX);
-                    let until = now.saturating_add(clear);
+                    let until = after(now, clear);
                     outbound.negotiation_failed(&rule, &remote, until, now, batch);
                 }
-                Ok(Some(OutboundOrder::Stop)) | Err(()) => return false,
+                Ok(Some(order)) => self.obey_stream(order),
             }
+        }
+    }
+
+    /// Carries out what was ordered about a TCP connection.
+    fn obey_stream(&self, order: OutboundOrder) {
+        let mut streams = self.streams.borrow_mut();
+        match order {
+            OutboundOrder::Connect(stream) => streams.add(stream, &self.poller, STREAMS),
+            OutboundOrder::Disconnect { ends, number } => {
+                streams.remove(ends, number, &self.poller);
+            }
+            OutboundOrder::Ike { ends, message } => {
+                streams.send_ike(ends, &message, &self.poller, STREAMS);
+            }
+            _ => {}
         }
     }
 
@@ -281,6 +305,14 @@ impl Worker {
         }
     }
 
+    /// A stream that is full takes no more, as a link would, and cuts what it takes by itself.
+    fn send_in_stream(&self, ends: Ends, bytes: &[u8], size: usize) -> bool {
+        let mut streams = self.streams.borrow_mut();
+        let dropped = streams.send_esp(ends, bytes, size, &self.poller, STREAMS);
+        self.counts.add_many(Discard::OutboundStream, dropped);
+        true
+    }
+
     fn flush(&self, batch: &mut OutboundBatch) {
         for (run, bytes) in batch.runs() {
             self.first_sealed(&run.path);
@@ -303,6 +335,14 @@ impl Worker {
                             let to = SocketAddr::new(remote, remote_port);
                             sockets.send_esp_in_udp(local, to, bytes, size, outer)
                         }
+                        Encapsulation::Tcp {
+                            local_port,
+                            remote_port,
+                        } => {
+                            let local = SocketAddr::new(local, local_port);
+                            let remote = SocketAddr::new(remote, remote_port);
+                            self.send_in_stream(Ends { local, remote }, bytes, size)
+                        }
                     };
                     if !fits {
                         self.too_long(remote);
@@ -317,4 +357,10 @@ impl Worker {
         }
         batch.clear();
     }
+}
+
+/// The moment after a time, on the plane's clock.
+fn after(now: u64, time: Duration) -> u64 {
+    let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    now.saturating_add(time)
 }

@@ -6,12 +6,13 @@
 use crate::plane::order::{self, InboundOrder, Orders, OutboundOrder};
 use crate::plane::usage::{Book, Totals};
 use crate::plane::{
-    ChildUsage, Closed, DataPlane, KernelEvent, MAX_WAITING, Mailbox, Opened, Report, Settings,
-    Sockets, inbound, outbound,
+    ChildUsage, Closed, DataPlane, Ends, KernelEvent, MAX_WAITING, Mailbox, Opened, Report,
+    Settings, Sockets, Stream, inbound, outbound,
 };
 use esp::{Counts, Discard, InboundSa, OutboundSa, Sharing, WindowImage};
 use ike::{Install, Outbound as When};
 use linux::Error;
+use linux::poll::Poller;
 use linux::tun::{Tun, TunOptions};
 use policy::{AddressRange, Bucket, ChildId, Encapsulation, RuleName, Spd};
 use std::cell::{Cell, RefCell};
@@ -82,6 +83,8 @@ impl UserPlane {
             fresh: RefCell::new(None),
             told: RefCell::default(),
             asked: Cell::new(0),
+            streams: RefCell::default(),
+            poller: poller()?,
             tun: Arc::clone(&tun),
             sockets: Arc::clone(&sockets),
             orders: outbound_queue,
@@ -101,6 +104,7 @@ impl UserPlane {
             counts: Arc::clone(&counts),
             sharing,
             begun,
+            poller: poller()?,
         };
         let threads = vec![
             spawn("hf-outbound", move || outbound.run())?,
@@ -321,6 +325,23 @@ impl DataPlane for UserPlane {
         });
     }
 
+    fn connect(&mut self, stream: &Arc<Stream>) {
+        self.inbound.give(InboundOrder::Connect(Arc::clone(stream)));
+        self.outbound
+            .give(OutboundOrder::Connect(Arc::clone(stream)));
+    }
+
+    fn disconnect(&mut self, stream: &Stream) {
+        let (ends, number) = (stream.ends, stream.number);
+        self.inbound.give(InboundOrder::Disconnect(number));
+        self.outbound
+            .give(OutboundOrder::Disconnect { ends, number });
+    }
+
+    fn send_in_stream(&mut self, ends: Ends, message: Vec<u8>) {
+        self.outbound.give(OutboundOrder::Ike { ends, message });
+    }
+
     fn settle(&mut self) -> Result<(), Error> {
         Ok(())
     }
@@ -363,6 +384,10 @@ impl DataPlane for UserPlane {
             let _ = thread.join();
         }
     }
+}
+
+fn poller() -> Result<Poller, Error> {
+    Poller::new().map_err(|why| Error::other("make a poller for a worker", why.to_string()))
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {

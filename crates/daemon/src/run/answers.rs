@@ -134,6 +134,7 @@ impl Daemon {
         let esp = self.plane.discards().into_iter();
         let esp = esp.map(|(name, count)| (format!("ESP: {name}"), count));
         let unread = ("IKE: MailboxFull".to_owned(), self.mailbox.dropped());
+        let refused = ("IKE: TcpRefused".to_owned(), self.streams.refused());
         let member = self.node.cluster().map(|member| member.status(now));
         let heartbeats = member.iter().flat_map(|status| status.discards.iter());
         let heartbeats = heartbeats.map(|(why, count)| (format!("heartbeat: {why}"), count));
@@ -161,7 +162,7 @@ impl Daemon {
             ike_sas: status::ike_sas(&self.node, self.plane.as_ref(), now),
             recent_failures: self.log.failures(),
             cluster: self.cluster_view(),
-            discards: status::counters(ike.chain([unread]).chain(esp).chain(heartbeats)),
+            discards: status::counters(ike.chain([unread, refused]).chain(esp).chain(heartbeats)),
         }
     }
 

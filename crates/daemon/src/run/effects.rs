@@ -1,11 +1,12 @@
 //! What the node wants done, carried out in its order.
 
+use crate::plane::Ends;
 use crate::run::Daemon;
 use crate::run::inputs::gate_closed;
 use cluster::{GroupName, WitnessAnswer};
 use ike::Event as IkeEvent;
 use node::{Command, Event, Output};
-use policy::{Action, AddressRange, Bucket, RuleName, Spd};
+use policy::{Action, AddressRange, Bucket, RuleName, Spd, Transport};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -27,14 +28,12 @@ impl Daemon {
     fn effect(&mut self, output: Output) {
         match output {
             Output::TransmitIke {
+                transport,
                 local,
                 remote,
                 bytes,
-            } => {
-                self.settle();
-                // What is lost here is sent again by the ladder.
-                let _ = self.plane.sockets().send_ike(local, remote, &bytes);
-            }
+            } => self.transmit(transport, Ends { local, remote }, bytes),
+            Output::OpenStream { ike, local, remote } => self.streams.begin(ike, local, remote),
             Output::Keepalive { local, remote } => {
                 let _ = self.plane.sockets().send_keepalive(local, remote);
             }
@@ -67,6 +66,7 @@ impl Daemon {
             }
             Output::StopServices { group } => self.groups.stop_services(&group),
             Output::ReleaseAddresses { group } => {
+                self.leave_streams(&group);
                 if let Err(error) = self.groups.release(&group) {
                     self.log.failure("group", &error.to_string());
                 }
@@ -83,6 +83,18 @@ impl Daemon {
             Output::Event(event) => self.event(&event),
             Output::Wait(_) => {}
             other => self.replicate(other),
+        }
+    }
+
+    fn transmit(&mut self, transport: Transport, ends: Ends, bytes: Vec<u8>) {
+        self.settle();
+        match transport {
+            Transport::Tcp => self.plane.send_in_stream(ends, bytes),
+            Transport::Udp => {
+                let Ends { local, remote } = ends;
+                // What is lost here is sent again by the ladder.
+                let _ = self.plane.sockets().send_ike(local, remote, &bytes);
+            }
         }
     }
 

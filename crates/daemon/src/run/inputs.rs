@@ -44,6 +44,7 @@ impl Daemon {
         self.mailbox.fetch();
         while let Some(message) = self.mailbox.next() {
             let datagram = Datagram::Ike {
+                transport: message.transport,
                 local: message.local,
                 remote: message.remote,
                 bytes: message.bytes,
@@ -86,6 +87,7 @@ impl Daemon {
                 self.paths = known;
                 self.follow_paths(hosts);
             }
+            Report::StreamEnded(number) => self.close_stream(number),
             Report::Refused(refusal) => self.log.failure("plane", &refusal.to_string()),
             Report::Failed(why) => return Err(Error::Plane(why)),
             Report::Kernel(events) => {
@@ -320,6 +322,7 @@ impl Daemon {
             let _ = self.node.handle_command(command, now);
             self.carry_out();
         }
+        self.sweep_streams(now);
         self.tell_time(now);
         self.tell_own_statuses(now);
         if let Some(keys) = self.recovery.renew() {
@@ -358,6 +361,13 @@ impl Daemon {
                     .to_owned(),
             );
         }
+        if self.choice.kernel && config.wants_tcp() {
+            return Err(
+                "a peer is to be called by TCP, which needs ESP in user space, and it runs \
+                        in the kernel; restart the daemon, or take the change back"
+                    .to_owned(),
+            );
+        }
         let groups = self.groups.merge(setup::groups(&config))?;
         let mut shared = config.cluster.as_ref().and_then(Recovery::shared);
         let recovery = shared.as_mut().unwrap_or(&mut self.recovery).all();
@@ -367,6 +377,10 @@ impl Daemon {
             .handle_command(Command::Reload(Box::new(node)), Instant::now())
             .map_err(|error| error.to_string())?;
         self.groups.reload(groups);
+        if self.capture.carry_tcp(setup::tcp(&config)) {
+            let spd = std::sync::Arc::clone(self.node.spd());
+            self.enforce(&spd);
+        }
         warnings
             .iter()
             .for_each(|warning| self.log.event("warning", warning));

@@ -83,11 +83,13 @@ fn transport(
     let brief = is_brief(protocol, upper);
     let intact = match (sa.encapsulation(), sa.written()) {
         (Encapsulation::None, _) => false,
-        (Encapsulation::Udp { .. }, Some(written)) => {
+        (Encapsulation::Udp { .. } | Encapsulation::Tcp { .. }, Some(written)) => {
             translate_checksum(&flow, written, upper);
             false
         }
-        (Encapsulation::Udp { .. }, None) => correct_checksum(&flow, upper),
+        (Encapsulation::Udp { .. } | Encapsulation::Tcp { .. }, None) => {
+            correct_checksum(&flow, upper)
+        }
     };
     let mut header = [0; v6::HEADER];
     let header_length = match (remote, local) {

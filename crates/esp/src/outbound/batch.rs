@@ -21,7 +21,7 @@ pub enum Path {
         local: IpAddr,
         /// The peer's outer address.
         remote: IpAddr,
-        /// Raw, or in UDP and on which ports.
+        /// Raw, or in UDP or TCP and on which ports.
         encapsulation: Encapsulation,
         /// Traffic class of the outer header: DSCP and ECN of the packet inside.
         traffic_class: u8,

@@ -14,6 +14,7 @@ use crate::limits;
 use crate::v2::established::begin::pump;
 use crate::v2::init_sent::{Call, InitSent};
 use crate::v2::install::acquire_failed;
+use crate::v2::nat::first_path;
 use crate::v2::redirect::{self, Origin};
 use crate::v2::sa::{Sa, Stage, Task};
 
@@ -131,11 +132,11 @@ fn begin(tables: &mut Tables, wanted: Acquire, origin: Origin, now: Instant) {
         return acquire_failed(wanted, Error::Limit("IKE SAs"), &mut ctx);
     }
     let (failed, pending) = (wanted.clone(), vec![wanted]);
+    let path = first_path(&peer.ike, local, remote);
     let call = Call {
         follows: may && redirect::follows(&peer, &pending),
         peer,
-        local,
-        remote,
+        path,
         origin,
     };
     match InitSent::begin(call, pending, ticket, &mut ctx) {

@@ -6,12 +6,14 @@ use crate::endpoint::effects::{released, settle};
 use crate::endpoint::handshake::failed_initiator;
 use crate::endpoint::inquiries::late;
 use crate::endpoint::slot::Slot;
+use crate::endpoint::streams::give_up;
 use crate::endpoint::tables::Tables;
 use crate::event::Reason;
 use crate::id::IkeSaId;
 use crate::output::Output;
 use crate::timer::Timer;
 use crate::v2::established::{begin, clock};
+use crate::v2::init_sent::Call;
 use crate::v2::sa::{Sa, Stage};
 
 /// The next deadline of all.
@@ -77,18 +79,17 @@ fn fire_slot(tables: &mut Tables, ike: IkeSaId, now: Instant) {
             Ok(()) => tables.put(ike, Slot::Intermediate(state)),
             Err(error) => {
                 let purpose = state.into_purpose();
-                let (path, pending) = (purpose.path, purpose.pending);
                 tables.discard(ike);
-                failed_initiator(tables, path.local, path.remote, error, pending, now);
+                give_up(tables, Call::of(&purpose), error, purpose.pending, now);
             }
         },
         Slot::AuthSent(mut state) => match state.fire(&mut tables.context(now)) {
             Ok(()) => tables.put(ike, Slot::AuthSent(state)),
             Err(error) => {
-                let path = state.begun().purpose.path;
+                let call = Call::of(&state.begun().purpose);
                 let pending = state.into_pending(&mut tables.context(now));
                 tables.discard(ike);
-                failed_initiator(tables, path.local, path.remote, error, pending, now);
+                give_up(tables, call, error, pending, now);
             }
         },
         Slot::HalfOpen(_) | Slot::Refused(_) => tables.discard(ike),

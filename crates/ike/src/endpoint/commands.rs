@@ -19,6 +19,7 @@ use crate::endpoint::inquiries::answered;
 use crate::endpoint::members;
 use crate::endpoint::reload::reload;
 use crate::endpoint::slot::Slot;
+use crate::endpoint::streams;
 use crate::endpoint::tables::Tables;
 use crate::error::{ApiMisuse, Error};
 use crate::event::{Doubt, Reason};
@@ -70,6 +71,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
                 call(tables, local, remote, spi, *wanted, now);
             }
         }
+        Command::Stream(news) => streams::handle(tables, news, now),
         Command::SetActive { address, active } => {
             release(tables, address, now);
             tables.config.anchored.insert(address);

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use policy::sa::Transport;
 use wire::ike::{Decoded, ExchangeType, Malformed, NotifyType, Payload, Reason};
 
 use crate::discard::Discard;
@@ -23,6 +24,7 @@ use crate::event::Event;
 use crate::id::IkeSaId;
 use crate::output::{Datagram, Output};
 use crate::v2::auth_sent::{AuthSent, Step};
+use crate::v2::carrier::Carrier;
 use crate::v2::crash;
 use crate::v2::established::{self, liveness};
 use crate::v2::init_sent::InitStep;
@@ -31,6 +33,7 @@ use crate::v2::message::Opened;
 use crate::v2::nat::Path;
 use crate::v2::redirect::Origin;
 use crate::v2::sa::{Sa, Stage};
+use crate::v2::stream;
 use crate::v2::window::Proof;
 
 /// Takes a datagram.
@@ -43,6 +46,7 @@ pub(crate) fn handle(
     now: Instant,
 ) -> Result<(), Discard> {
     let Datagram {
+        transport,
         local,
         remote,
         bytes,
@@ -55,7 +59,11 @@ pub(crate) fn handle(
         Reason::MajorVersion => Discard::WrongVersion,
         _ => Discard::Malformed,
     };
-    let way = Way { local, remote };
+    let way = Way {
+        transport,
+        local,
+        remote,
+    };
     // An address that leaves answers nobody any more.
     let knock = match leaving {
         true => Knock::Enter,
@@ -133,7 +141,7 @@ fn dispatch(
         Some(Slot::HalfOpen(_)) => half_open(tables, ike, decoded, way, now),
         Some(Slot::Refused(state)) => {
             let same = crypto::hash::sha256(&[decoded.octets]) == state.digest;
-            let (path, answer) = (state.path, state.answer.clone());
+            let (path, answer) = (way.again(&state.path), state.answer.clone());
             if !same {
                 return Err(Discard::NotTheSameRequest);
             }
@@ -312,15 +320,20 @@ fn established(
     }
     let authentic = !matches!(proof, Proof::Repeated | Proof::Hint(_) | Proof::Lost);
     if authentic {
-        follow(tables, &mut sa, way);
+        follow(tables, &mut sa, way, now);
     }
     // A repeated answer goes where the peer is known to be, or behind its NAT, or to where it has
     // moved: it cannot say so before it has the answer.
     let (local, nat) = (way.local, sa.path.nat);
     let may_move = sa.mobility.is_some() && sa.peer.has_address(way.remote.ip());
-    let known = matches!(proof, Proof::Repeated) && !nat.remote && !may_move;
+    let datagram = way.transport == Transport::Udp && sa.path.carrier == Carrier::Udp;
+    let known = matches!(proof, Proof::Repeated) && !nat.remote && !may_move && datagram;
     let remote = if known { sa.path.remote } else { way.remote };
-    let back = Path { local, remote, nat };
+    let back = Path {
+        local,
+        remote,
+        ..way.back(nat)
+    };
     let outcome = established::advance(
         &mut sa,
         &decoded.header,
@@ -333,9 +346,13 @@ fn established(
 }
 
 /// A peer behind a NAT is where its last authenticated message came from (section 2.23), unless it
-/// can say itself where it is (RFC 4555 section 3.8).
-fn follow(tables: &mut Tables, sa: &mut Sa, way: Way) {
+/// can say itself where it is (RFC 4555 section 3.8), and so is one that opens TCP connections (RFC
+/// 9329 section 6.1).
+fn follow(tables: &mut Tables, sa: &mut Sa, way: Way, now: Instant) {
     let nat = sa.path.nat;
+    if way.transport == Transport::Tcp || sa.path.carrier != Carrier::Udp {
+        return stream::follow(sa, &way.back(nat), &mut tables.context(now));
+    }
     let says_itself = sa.mobility.is_some();
     if !nat.remote || nat.local || says_itself || sa.path.remote == way.remote {
         return;

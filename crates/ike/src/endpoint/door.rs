@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use crypto::Prf;
+use policy::sa::Transport;
 use wire::ike::{
     ExchangeType, FirstRequest, Notify, NotifyType, Payload, TransformType, first_request,
 };
@@ -17,7 +18,7 @@ use crate::event::Event;
 use crate::output::Output;
 use crate::v2::cookie::Claim;
 use crate::v2::init_request::stateless_answers;
-use crate::v2::nat::{Nat, Path};
+use crate::v2::nat::Nat;
 use crate::v2::puzzle::Puzzle;
 
 /// What is to be done with a datagram.
@@ -56,8 +57,10 @@ pub(crate) fn knock(
         }
     }
     let crowded = is_crowded(tables, way);
-    let puzzled = puzzles_required(tables);
-    if !cookies_required(tables) && !crowded && !puzzled {
+    let (puzzled, required) = (puzzles_required(tables), cookies_required(tables));
+    // The address of a connection is proven, and it costs more than a datagram: neither cookies nor
+    // puzzles are asked for (RFC 9329 section 6.3).
+    if way.transport == Transport::Tcp || !required && !crowded && !puzzled {
         return Ok(Knock::Enter);
     }
     let Some(request) = request else {
@@ -106,6 +109,7 @@ fn answered_before(
         state.returned_cookie(request);
     }
     let (path, answer) = state.repeated();
+    let path = way.again(&path);
     tables.context(now).transmit(&path, answer);
     true
 }
@@ -162,11 +166,7 @@ fn admit(
     let payloads: Vec<Payload> = std::iter::once(cookie)
         .chain(puzzle.map(Puzzle::payload))
         .collect();
-    let path = Path {
-        local: way.local,
-        remote: way.remote,
-        nat: Nat::default(),
-    };
+    let path = way.back(Nat::default());
     // It is shorter than any request that gets here.
     if let Some(bytes) = stateless_answers(&request.header, &payloads) {
         tables.context(now).transmit(&path, bytes);

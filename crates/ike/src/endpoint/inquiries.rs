@@ -71,7 +71,11 @@ fn go_on(tables: &mut Tables, ike: IkeSaId, now: Instant) {
     let (local, remote) = (path.local, path.remote);
     // What came before the address fell silent comes again, if it is ever to be answered.
     let held = held.filter(|_| tables.addresses.is_active(local.ip()));
-    let way = Way { local, remote };
+    let way = Way {
+        transport: path.carrier.transport(),
+        local,
+        remote,
+    };
     let outcome = match (slot, held) {
         (Slot::HalfOpen(state), Some(held)) => authenticate(tables, state, held.opened, way, now),
         (Slot::AuthSent(state), Some(held)) => authenticated(tables, state, held.opened, way, now),

@@ -23,7 +23,7 @@ use crate::v2::half_open::{Claimed, Due, HalfOpen, Outcome};
 use crate::v2::init_request::{InitRequest, stateless_answer};
 use crate::v2::install::error_payload;
 use crate::v2::message::Opened;
-use crate::v2::nat::{Nat, Path};
+use crate::v2::nat::Nat;
 
 /// Takes the first message of a handshake.
 pub(crate) fn init(
@@ -35,7 +35,7 @@ pub(crate) fn init(
     if let Some(kind) = wire::ike::unsupported_critical(&decoded.payloads) {
         return refuse_critical(tables, decoded, kind, way, now);
     }
-    let request = InitRequest::check(decoded, way.local, way.remote)?;
+    let request = InitRequest::check(decoded, way.back(Nat::default()))?;
     let from = way.remote.ip();
     let peer = responder_peer(tables, way).ok_or(Discard::UnknownPeer)?;
     if tables.registry.ike_count() >= limits::IKE_SAS {
@@ -103,11 +103,7 @@ fn refuse_critical(
         return Err(Discard::RateLimited);
     }
     let error = Error::Misbehaved(Misbehaved::CriticalPayload(kind));
-    let path = Path {
-        local: way.local,
-        remote: way.remote,
-        nat: Nat::default(),
-    };
+    let path = way.back(Nat::default());
     let answer = stateless_answer(&decoded.header, error_payload(&error));
     // Nobody who has not proved an address is answered with more than it sent.
     if let Some(bytes) = answer.filter(|bytes| bytes.len() <= decoded.octets.len()) {
@@ -154,7 +150,7 @@ pub(crate) fn half_open(
     let Some(Slot::HalfOpen(state)) = tables.slot_mut(ike) else {
         return Ok(());
     };
-    let path = state.path;
+    let path = way.again(&state.path);
     let (opened, intermediate) = match state.check(decoded)? {
         Due::Part => return Ok(()),
         Due::Repeated(answer) => {
@@ -170,7 +166,7 @@ pub(crate) fn half_open(
     if !intermediate {
         return authenticate(tables, state, opened, way, now);
     }
-    let (header, back) = (&decoded.header, (way.local, way.remote));
+    let (header, back) = (&decoded.header, way.back(state.path.nat));
     let left = (state.until, state.birth);
     match state.intermediate(header, &opened, back, &mut tables.context(now)) {
         None => tables.put(ike, Slot::HalfOpen(state)),
@@ -202,7 +198,7 @@ pub(crate) fn authenticate(
     let found = state
         .claimed(&opened)
         .map(|claimed| find(tables, &claimed, way));
-    let back = (way.local, way.remote);
+    let back = way.back(state.path.nat);
     let outcome = state.advance(&opened, found, back, &mut tables.context(now));
     if let Outcome::Unsettled(state, inquiry) = outcome {
         return hold(tables, ike, Slot::HalfOpen(state), opened, &inquiry, now);
@@ -223,7 +219,7 @@ fn conclude(
     way: Way,
     now: Instant,
 ) {
-    let ((until, birth), Way { local, remote }) = (left, way);
+    let ((until, birth), Way { local, remote, .. }) = (left, way);
     match outcome {
         Outcome::Established(sa, contact) => {
             tables.tickets.forget(&sa);
@@ -239,9 +235,8 @@ fn conclude(
             digest,
             answer,
         } => {
-            let nat = Nat::default();
             let refused = Refused {
-                path: Path { local, remote, nat },
+                path: way.back(Nat::default()),
                 digest,
                 answer,
                 until,

@@ -18,6 +18,7 @@ use crate::id::Role;
 use crate::limits;
 use crate::v2::init_request::InitRequest;
 use crate::v2::install::notify;
+use crate::v2::nat::Nat;
 use crate::v2::redirect::Origin;
 use crate::v2::resume::Shown;
 use crate::v2::ticket;
@@ -30,7 +31,7 @@ pub(crate) fn resume(
     way: Way,
     now: Instant,
 ) -> Result<(), Discard> {
-    let request = InitRequest::check_resumption(decoded, way.local, way.remote)?;
+    let request = InitRequest::check_resumption(decoded, way.back(Nat::default()))?;
     let peer = responder_peer(tables, way).ok_or(Discard::UnknownPeer)?;
     if tables.registry.ike_count() >= limits::IKE_SAS {
         return Err(Discard::SaLimit);

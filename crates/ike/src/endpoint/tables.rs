@@ -119,6 +119,7 @@ impl Tables {
             Output::Transmit { local, .. } | Output::Keepalive { local, .. } => {
                 self.addresses.is_active(local.ip()) || self.addresses.is_leaving(local.ip())
             }
+            Output::OpenStream { local, .. } => self.addresses.is_active(*local),
             _ => true,
         }
     }

@@ -37,11 +37,7 @@ pub(crate) fn unknown(
         return Err(Discard::RateLimited);
     }
     let peer = tables.peers.get(&name).cloned();
-    let path = Path {
-        local: way.local,
-        remote: way.remote,
-        nat: Nat::default(),
-    };
+    let path = way.back(Nat::default());
     let mut payloads = vec![Payload::Notify(Notify::new(
         NotifyType::INVALID_IKE_SPI,
         Vec::new(),

@@ -1,7 +1,7 @@
 //! An initiator's second state: IKE_AUTH was sent (RFC 7296 sections 1.2 and 2.15).
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crypto::{Group, Secret};
@@ -437,8 +437,18 @@ impl AuthSent {
                 tries,
             });
         }
-        ctx.transmit_all(&purpose.path, &self.request);
+        if ctx.sends_again(purpose.id, &purpose.path) {
+            ctx.transmit_all(&purpose.path, &self.request);
+        }
         Ok(())
+    }
+
+    /// A connection stands in the place of one that broke.
+    pub(crate) fn reconnected(&mut self, local: SocketAddr, ctx: &mut Context<'_>) {
+        let path = &mut self.begun.purpose.path;
+        if path.connect(local) {
+            ctx.transmit_all(path, &self.request);
+        }
     }
 }
 
@@ -595,8 +605,7 @@ impl Begun {
     /// The longest message that is sent whole; `None` for any.
     pub(crate) fn longest(&self) -> Option<usize> {
         let Purpose { peer, path, .. } = &self.purpose;
-        let (size, remote) = (peer.ike.fragment_size, path.remote.ip());
-        fragments::limit(&self.fragments, size, remote)
+        fragments::limit(&self.fragments, peer.ike.fragment_size, path)
     }
 
     pub(crate) fn header(&self, exchange: ExchangeType, message_id: u32) -> Header {

@@ -43,9 +43,10 @@ impl Sa {
     }
 
     /// Ends an IKE SA that the peer does not have any more, or cannot use. What it protected begins
-    /// anew at once: the peer may not know that it must. Behind a NAT only the peer can begin.
+    /// anew at once: the peer may not know that it must. Behind a NAT, or where it
+    /// came by TCP, only the peer can begin.
     pub(crate) fn lose(&mut self, reason: Reason, ctx: &mut Context<'_>) {
-        if self.is_live() && !self.path.nat.remote {
+        if self.is_live() && !self.path.nat.remote && !self.path.carrier.is_theirs() {
             let rules = &ctx.config.rules;
             let children = self.children.iter().filter(|child| child.is_live());
             let again = children.map(|child| child.again(&self.peer.name, &self.path));

@@ -8,6 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::discard::Discard;
 use crate::limits;
+use crate::v2::carrier::Carrier;
+use crate::v2::nat::Path;
 
 /// Octets before an IKE message: the headers of IP and UDP, and the non-ESP marker.
 const AROUND_V4: usize = 20 + UDP + MARKER;
@@ -15,11 +17,11 @@ const AROUND_V6: usize = 40 + UDP + MARKER;
 const UDP: usize = 8;
 const MARKER: usize = 4;
 
-/// The longest message that is sent whole to an address, with a configured size of IP packets;
-/// `None` for any.
-pub(crate) fn limit(fragments: &Fragments, size: Option<u16>, remote: IpAddr) -> Option<usize> {
-    let size = size.filter(|_| fragments.agreed);
-    size.map(|size| longest(size, remote))
+/// The longest message that is sent whole along a path, with a configured size of IP packets;
+/// `None` for any. TCP cuts by itself (RFC 9329 section 7.5).
+pub(crate) fn limit(fragments: &Fragments, size: Option<u16>, path: &Path) -> Option<usize> {
+    let size = size.filter(|_| fragments.agreed && path.carrier == Carrier::Udp);
+    size.map(|size| longest(size, path.remote.ip()))
 }
 
 fn longest(size: u16, remote: IpAddr) -> usize {

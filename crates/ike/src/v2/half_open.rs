@@ -1,7 +1,6 @@
 //! The handshake of a responder: a half-open IKE SA between IKE_SA_INIT and IKE_AUTH (RFC 7296
 //! sections 1.2, 2.4 and 2.15).
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -218,12 +217,11 @@ impl HalfOpen {
         &mut self,
         header: &Header,
         opened: &Opened,
-        back: (SocketAddr, SocketAddr),
+        back: Path,
         ctx: &mut Context<'_>,
     ) -> Option<Outcome> {
-        (self.path.local, self.path.remote) = back;
+        self.path = back;
         let response = self.header();
-        let remote = self.path.remote.ip();
         let Secrets::Ready(keys) = &mut self.secret else {
             return None;
         };
@@ -236,7 +234,7 @@ impl HalfOpen {
                 initiator: self.peer_spi,
                 responder: self.id.0,
             },
-            longest: fragments::limit(&self.fragments, self.fragment_size, remote),
+            longest: fragments::limit(&self.fragments, self.fragment_size, &self.path),
         };
         let request = (header, opened);
         match self.rounds.answer(request, &response, keys, &between, ctx) {
@@ -260,10 +258,10 @@ impl HalfOpen {
         mut self,
         opened: &Opened,
         found: Found,
-        back: (SocketAddr, SocketAddr),
+        back: Path,
         ctx: &mut Context<'_>,
     ) -> Outcome {
-        (self.path.local, self.path.remote) = back;
+        self.path = back;
         let digest = opened.digest;
         let contents = match &opened.payloads {
             Ok(payloads) => Contents::of(payloads).map_err(Error::Misbehaved),

@@ -1,7 +1,7 @@
 //! A first request before there is any state for it: cookie, choice, answer (RFC 7296 sections 1.2
 //! and 2.6, RFC 5723 section 4.3).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use crypto::{DhKeyPair, Group, Secret};
 use policy::pad::Peer;
@@ -19,7 +19,7 @@ use crate::v2::fragments::Fragments;
 use crate::v2::half_open::{HalfOpen, Secrets};
 use crate::v2::install::error_payload;
 use crate::v2::keys::Spis;
-use crate::v2::nat::{self, Nat, Path};
+use crate::v2::nat::{self, Path};
 use crate::v2::proof;
 use crate::v2::proposal::{self, Choice};
 use crate::v2::redirect::{self, Heard};
@@ -30,8 +30,8 @@ use crate::v2::rounds::Rounds;
 pub(crate) struct InitRequest<'a> {
     decoded: &'a Decoded<'a>,
     contents: Contents<'a>,
-    local: SocketAddr,
-    remote: SocketAddr,
+    /// Where an answer goes.
+    back: Path,
 }
 
 impl<'a> InitRequest<'a> {
@@ -39,12 +39,8 @@ impl<'a> InitRequest<'a> {
     ///
     /// # Errors
     /// It is not one that could be answered.
-    pub(crate) fn check(
-        decoded: &'a Decoded<'a>,
-        local: SocketAddr,
-        remote: SocketAddr,
-    ) -> Result<Self, Discard> {
-        let request = InitRequest::read(decoded, ExchangeType::IKE_SA_INIT, local, remote)?;
+    pub(crate) fn check(decoded: &'a Decoded<'a>, back: Path) -> Result<Self, Discard> {
+        let request = InitRequest::read(decoded, ExchangeType::IKE_SA_INIT, back)?;
         let contents = &request.contents;
         match contents.sa().is_ok() && contents.ke().is_ok() {
             true => Ok(request),
@@ -56,25 +52,16 @@ impl<'a> InitRequest<'a> {
     ///
     /// # Errors
     /// It is not one that could be answered.
-    pub(crate) fn check_resumption(
-        decoded: &'a Decoded<'a>,
-        local: SocketAddr,
-        remote: SocketAddr,
-    ) -> Result<Self, Discard> {
+    pub(crate) fn check_resumption(decoded: &'a Decoded<'a>, back: Path) -> Result<Self, Discard> {
         let exchange = ExchangeType::IKE_SESSION_RESUME;
-        let request = InitRequest::read(decoded, exchange, local, remote)?;
+        let request = InitRequest::read(decoded, exchange, back)?;
         match request.ticket() {
             Some(_) => Ok(request),
             None => Err(Discard::UnexpectedPayloads),
         }
     }
 
-    fn read(
-        decoded: &'a Decoded<'a>,
-        exchange: ExchangeType,
-        local: SocketAddr,
-        remote: SocketAddr,
-    ) -> Result<Self, Discard> {
+    fn read(decoded: &'a Decoded<'a>, exchange: ExchangeType, back: Path) -> Result<Self, Discard> {
         let header = &decoded.header;
         if header.exchange != exchange {
             return Err(Discard::UnknownSpi);
@@ -90,8 +77,7 @@ impl<'a> InitRequest<'a> {
             true => Ok(InitRequest {
                 decoded,
                 contents,
-                local,
-                remote,
+                back,
             }),
             false => Err(Discard::UnexpectedPayloads),
         }
@@ -113,24 +99,15 @@ impl<'a> InitRequest<'a> {
 
     /// An answer that leaves no state behind.
     pub(crate) fn answer_statelessly(&self, payload: Payload, ctx: &mut Context<'_>) {
-        let path = self.path(Nat::default());
         if let Some(bytes) = stateless_answer(&self.decoded.header, payload) {
-            ctx.transmit(&path, bytes);
-        }
-    }
-
-    fn path(&self, nat: Nat) -> Path {
-        Path {
-            local: self.local,
-            remote: self.remote,
-            nat,
+            ctx.transmit(&self.back, bytes);
         }
     }
 
     /// Where the initiator is sent instead, and what tells it so.
     pub(crate) fn elsewhere(&self, peer: &Peer) -> Option<(IpAddr, Payload)> {
         let heard = Heard::of(&self.contents);
-        let to = heard.elsewhere(&peer.ike, self.local.ip())?;
+        let to = heard.elsewhere(&peer.ike, self.back.local.ip())?;
         let nonce = self.contents.nonce().ok()?.to_vec();
         Some((to, redirect::sends(to, nonce)?))
     }
@@ -221,33 +198,33 @@ impl<'a> InitRequest<'a> {
             initiator: peer_spi,
             responder: 0,
         };
-        let forced = nat::forced(&peer.ike);
-        let nat = nat::detect(&self.contents, seen, self.local, self.remote, forced);
-        let path = self.path(nat);
+        let Path {
+            local,
+            remote,
+            carrier,
+            ..
+        } = self.back;
+        let forced = nat::forced(&peer.ike, carrier);
+        let nat = nat::detect(&self.contents, seen, local, remote, forced);
+        let path = Path { nat, ..self.back };
         payloads.push(Payload::Nonce(Nonce(responder_nonce.clone())));
         let spis = Spis {
             initiator: peer_spi,
             responder: id.0,
         };
         if nat.supported {
-            payloads.extend(nat::payloads(
-                spis,
-                self.local,
-                self.remote,
-                forced,
-                ctx.random,
-            ));
+            payloads.extend(nat::payloads(spis, local, remote, forced, ctx.random));
         }
         let mut features = Features::response(&peer.ike, &self.contents);
         // Whoever may be at that address has not said who it is.
-        let candidates = ctx.config.pad.find_by_address(self.remote.ip());
+        let candidates = ctx.config.pad.find_by_address(remote.ip());
         let has_ppk = candidates.iter().any(|peer| peer.ike.ppk.is_some());
         let told = self.contents.notify(NotifyType::USE_PPK).is_some();
         features.ppk = has_ppk && told;
         let features = features.resuming(shown.is_some());
         payloads.extend(features.payloads());
         if shown.is_none() {
-            payloads.extend(proof::invite(&ctx.config.pad, self.remote.ip()));
+            payloads.extend(proof::invite(&ctx.config.pad, remote.ip()));
         }
         // Who resumes has the secrets of all exchanges already.
         let rounds = match shown {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crypto::{DhKeyPair, Group};
-use policy::pad::Peer;
+use policy::pad::{Peer, Tcp};
 use policy::proposal::IkeSuite;
 use wire::ike::{
     Decoded, ExchangeType, Flags, Header, Nonce, Notify, NotifyType, Payload, Redirect,
@@ -23,6 +23,7 @@ use crate::event::Event;
 use crate::limits;
 use crate::timer::Timer;
 use crate::v2::auth_sent::{Begun, Purpose, Step};
+use crate::v2::carrier::Carrier;
 use crate::v2::child::{key_exchange, wanted_group};
 use crate::v2::contents::Contents;
 use crate::v2::features::Features;
@@ -42,11 +43,22 @@ use crate::v2::ticket::Held;
 /// Whom to call, and where.
 pub(crate) struct Call {
     pub(crate) peer: Arc<Peer>,
-    pub(crate) local: IpAddr,
-    pub(crate) remote: IpAddr,
+    pub(crate) path: Path,
     pub(crate) origin: Origin,
     /// Whether we go where the peer sends us.
     pub(crate) follows: bool,
+}
+
+impl Call {
+    /// The same call as before.
+    pub(crate) fn of(purpose: &Purpose) -> Self {
+        Call {
+            peer: Arc::clone(&purpose.peer),
+            path: purpose.path,
+            origin: purpose.origin,
+            follows: purpose.follows,
+        }
+    }
 }
 
 /// What the first message offers for new keys.
@@ -69,6 +81,8 @@ pub(crate) struct InitSent {
     request: Vec<u8>,
     /// What an unprotected answer says: the most likely reason if nothing better comes.
     doubt: Option<NotifyType>,
+    /// When the first message went out, or a connection for it was asked for.
+    began: Instant,
 }
 
 /// What an answer to IKE_SA_INIT means.
@@ -115,8 +129,7 @@ impl InitSent {
     ) -> Option<Self> {
         let Call {
             peer,
-            local,
-            remote,
+            path,
             origin,
             follows,
         } = call;
@@ -124,20 +137,8 @@ impl InitSent {
             Some(held) => Opening::Ticket(held),
             None => Opening::Exchange(first_key_pair(&peer, ctx)?),
         };
-        let port = nat::first_port(&peer.ike);
-        let path = Path {
-            local: SocketAddr::new(local, port),
-            remote: SocketAddr::new(remote, port),
-            nat: Nat::default(),
-        };
         let id = ctx.reserve_ike();
         let nonce = ctx.nonce();
-        ctx.event(Event::HandshakeStarted {
-            ike: id,
-            peer: peer.name.clone(),
-            local: path.local,
-            remote: path.remote,
-        });
         let retransmit = Retransmit::start(&peer.ike.retransmission, ctx.now);
         let purpose = Purpose {
             id,
@@ -158,9 +159,35 @@ impl InitSent {
             restarts: 0,
             request: Vec::new(),
             doubt: None,
+            began: ctx.now,
         };
-        this.send(ctx);
+        match path.carrier.wants() {
+            true => ctx.open_stream(id, path.local.ip(), path.remote),
+            false => this.start(ctx),
+        }
         Some(this)
+    }
+
+    fn start(&mut self, ctx: &mut Context<'_>) {
+        let Purpose { id, peer, path, .. } = &self.purpose;
+        ctx.event(Event::HandshakeStarted {
+            ike: *id,
+            peer: peer.name.clone(),
+            local: path.local,
+            remote: path.remote,
+        });
+        self.send(ctx);
+    }
+
+    /// The connection that it wants stands. Its ports are in what is sent (RFC 9329 section 6.5).
+    pub(crate) fn connected(&mut self, local: SocketAddr, ctx: &mut Context<'_>) {
+        if !self.purpose.path.connect(local) {
+            return;
+        }
+        match self.request.is_empty() {
+            true => self.start(ctx),
+            false => self.send(ctx),
+        }
     }
 
     /// Builds the request and sends it for the first time.
@@ -192,7 +219,7 @@ impl InitSent {
         }
         let resumes = matches!(self.opening, Opening::Ticket(_));
         payloads.extend(proof::announce(peer).filter(|_| !resumes));
-        let force = nat::forced(&peer.ike);
+        let force = nat::forced(&peer.ike, path.carrier);
         payloads.extend(nat::payloads(
             spis,
             path.local,
@@ -367,7 +394,8 @@ impl InitSent {
             responder: peer_spi,
         };
         let ike = &self.purpose.peer.ike;
-        let nat = nat::detect(contents, spis, local, remote, nat::forced(ike));
+        let forced = nat::forced(ike, self.purpose.path.carrier);
+        let nat = nat::detect(contents, spis, local, remote, forced);
         let features = Features::agreed(ike, contents);
         Ok(Seen {
             peer_spi,
@@ -395,6 +423,11 @@ impl InitSent {
                 Ok(dh) => self.opening = Opening::Exchange(dh),
                 Err(_) => return Step::Next(Box::new(InitStep::Waiting(Box::new(self)))),
             },
+            // Nobody else answers in a connection (RFC 9329 section 6.4).
+            InitProof::Refusal(notify) if self.purpose.path.carrier != Carrier::Udp => {
+                let (error, pending) = (Error::Refused(notify), self.purpose.pending);
+                return Step::Failed { error, pending };
+            }
             InitProof::Refusal(notify) => {
                 if self.doubt.replace(notify).is_none() {
                     let (ike, peer) = (self.purpose.id, self.purpose.peer.name.clone());
@@ -575,7 +608,8 @@ impl InitSent {
         }
         let tries = self.retransmit.tries();
         let resumes = matches!(self.opening, Opening::Ticket(_));
-        if resumes && !resume::is_patient(tries) {
+        let waits = self.purpose.path.carrier.waits();
+        if resumes && !waits && !resume::is_patient(tries) {
             self.begin_in_full(ctx);
             return Ok(());
         }
@@ -588,8 +622,24 @@ impl InitSent {
                 .doubt
                 .map_or(Error::Timeout { exchange, tries }, Error::Refused));
         }
-        ctx.transmit(&self.purpose.path, self.request.clone());
+        let Purpose { id, path, .. } = &self.purpose;
+        if ctx.sends_again(*id, path) {
+            ctx.transmit(path, self.request.clone());
+            if let Some(remote) = self.falls_back_to(ctx.now) {
+                ctx.open_stream(*id, path.local.ip(), remote);
+            }
+        }
         Ok(())
+    }
+
+    /// Where a connection is tried because nothing answers by UDP.
+    fn falls_back_to(&self, now: Instant) -> Option<SocketAddr> {
+        let Purpose { peer, path, .. } = &self.purpose;
+        let silent = now.saturating_duration_since(self.began) >= limits::TCP_FALLBACK;
+        match peer.ike.tcp {
+            Tcp::Fallback(port) if silent => Some(SocketAddr::new(path.remote.ip(), port)),
+            _ => None,
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! IKE_INTERMEDIATE: additional key exchanges between IKE_SA_INIT and IKE_AUTH (RFC 9370 section
 //! 2.2.2), as their initiator, and what AUTH says of them on both sides (RFC 9242 section 3.3).
 
+use std::net::SocketAddr;
+
 use crypto::{DhKeyPair, Group, Secret};
 use policy::pad::Mobike;
 use wire::ike::{Decoded, ExchangeType, Header, Payload};
@@ -126,8 +128,18 @@ impl IntermediateSent {
             let exchange = ExchangeType::IKE_INTERMEDIATE;
             return Err(Error::Timeout { exchange, tries });
         }
-        ctx.transmit_all(&purpose.path, &self.request);
+        if ctx.sends_again(purpose.id, &purpose.path) {
+            ctx.transmit_all(&purpose.path, &self.request);
+        }
         Ok(())
+    }
+
+    /// A connection stands in the place of one that broke.
+    pub(crate) fn reconnected(&mut self, local: SocketAddr, ctx: &mut Context<'_>) {
+        let path = &mut self.begun.purpose.path;
+        if path.connect(local) {
+            ctx.transmit_all(path, &self.request);
+        }
     }
 }
 

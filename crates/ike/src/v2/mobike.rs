@@ -18,6 +18,7 @@ use wire::ike::{NotifyType, Payload};
 use crate::config::Config;
 use crate::id::Role;
 use crate::limits;
+use crate::v2::carrier::Carrier;
 use crate::v2::contents::Contents;
 use crate::v2::install::notify;
 use crate::v2::mobility::Mobility;
@@ -43,7 +44,9 @@ pub(crate) fn agree(sa: &mut Sa, contents: &Contents<'_>) {
         Mobike::Accept => !decides,
         Mobike::Offer => true,
     };
-    if may && contents.notify(NotifyType::MOBIKE_SUPPORTED).is_some() {
+    // In TCP whoever opens the connections moves by opening another (RFC 9329 section 6.1).
+    let datagrams = sa.path.carrier == Carrier::Udp;
+    if may && datagrams && contents.notify(NotifyType::MOBIKE_SUPPORTED).is_some() {
         sa.mobility = Some(Box::new(Mobility::new(decides)));
         note_others(sa, contents);
     }

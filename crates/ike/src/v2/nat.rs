@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use crypto::Random;
 use crypto::hash::{sha1, sha256};
 use policy::identity::Identity;
-use policy::pad::{IkePort, IkeTemplate};
+use policy::pad::{IkePort, IkeTemplate, Tcp};
 use policy::sa::{Encapsulation, Hosts};
 use wire::ike::{Notify, NotifyType, Payload};
 
+use crate::v2::carrier::Carrier;
 use crate::v2::contents::Contents;
 use crate::v2::keys::Spis;
 
@@ -23,6 +24,7 @@ pub(crate) struct Path {
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
     pub(crate) nat: Nat,
+    pub(crate) carrier: Carrier,
 }
 
 /// What the hashes tell.
@@ -48,15 +50,42 @@ impl Nat {
 impl Path {
     /// How ESP travels on this path.
     pub(crate) fn encapsulation(&self) -> Encapsulation {
-        if self.nat.encapsulate() {
-            let (local_port, remote_port) = (self.local.port(), self.remote.port());
-            Encapsulation::Udp {
+        let (local_port, remote_port) = (self.local.port(), self.remote.port());
+        match self.carrier {
+            Carrier::Tcp(_) => Encapsulation::Tcp {
                 local_port,
                 remote_port,
-            }
-        } else {
-            Encapsulation::None
+            },
+            Carrier::Udp if self.nat.encapsulate() => Encapsulation::Udp {
+                local_port,
+                remote_port,
+            },
+            Carrier::Udp => Encapsulation::None,
         }
+    }
+
+    /// A connection stands from this end of ours. Says whether it was wanted.
+    pub(crate) fn connect(&mut self, local: SocketAddr) -> bool {
+        let wanted = self.carrier.wants();
+        if wanted {
+            self.local = local;
+            self.carrier.set_open(true);
+        }
+        wanted
+    }
+
+    /// The connection between these ends is lost. Says whether it was this one.
+    pub(crate) fn disconnect(&mut self, local: SocketAddr, remote: SocketAddr) -> bool {
+        let lost = self.runs_in(local, remote);
+        if lost {
+            self.carrier.set_open(false);
+        }
+        lost
+    }
+
+    /// Whether its messages go in this connection.
+    pub(crate) fn runs_in(&self, local: SocketAddr, remote: SocketAddr) -> bool {
+        self.carrier.stands() && (self.local, self.remote) == (local, remote)
     }
 
     /// The two hosts of transport mode, as they are seen here.
@@ -80,24 +109,33 @@ impl Path {
     /// (RFC 4555 section 3.3).
     pub(crate) fn float(&mut self, may_move: bool) {
         let moves = self.nat.encapsulate() || may_move && self.nat.supported;
-        if moves && self.local.port() == IKE {
+        if self.carrier == Carrier::Udp && moves && self.local.port() == IKE {
             self.local.set_port(NAT_T);
             self.remote.set_port(NAT_T);
         }
     }
 }
 
-/// The port that a handshake with this peer begins on.
-pub(crate) fn first_port(ike: &IkeTemplate) -> u16 {
-    match ike.port {
-        IkePort::Standard500 => IKE,
-        IkePort::Only4500 => NAT_T,
+/// Where a handshake with this peer begins. Which port of ours a TCP connection has is known once
+/// it stands.
+pub(crate) fn first_path(ike: &IkeTemplate, local: IpAddr, remote: IpAddr) -> Path {
+    let (ours, theirs, carrier) = match (ike.tcp, ike.port) {
+        (Tcp::Always(port), _) => (0, port, Carrier::WANTED),
+        (_, IkePort::Standard500) => (IKE, IKE, Carrier::Udp),
+        (_, IkePort::Only4500) => (NAT_T, NAT_T, Carrier::Udp),
+    };
+    Path {
+        local: SocketAddr::new(local, ours),
+        remote: SocketAddr::new(remote, theirs),
+        nat: Nat::default(),
+        carrier,
     }
 }
 
-/// Whether we want ESP in UDP even without a NAT.
-pub(crate) fn forced(ike: &IkeTemplate) -> bool {
-    ike.force_udp || ike.port == IkePort::Only4500
+/// Whether we want ESP in UDP even without a NAT. In TCP there is nothing to force (RFC 9329
+/// section 6.5).
+pub(crate) fn forced(ike: &IkeTemplate, carrier: Carrier) -> bool {
+    carrier == Carrier::Udp && (ike.force_udp || ike.port == IkePort::Only4500)
 }
 
 /// SHA-1(SPIi | SPIr | address | port).

@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::event::{Doubt, Reason};
 use crate::id::{IkeSaId, Role};
 use crate::limits;
+use crate::v2::carrier::{Carrier, Lost};
 use crate::v2::child::ChildOffer;
 use crate::v2::contents::Contents;
 use crate::v2::fragments::Fragments;
@@ -226,6 +227,8 @@ pub(crate) struct Sa {
     pub(crate) expire_at: Instant,
     pub(crate) childless_since: Instant,
     pub(crate) keepalive_at: Option<Instant>,
+    /// Its TCP connection is lost.
+    pub(crate) lost: Option<Lost>,
     pub(crate) children: Vec<Child>,
     pub(crate) exchanges: Vec<Exchange>,
     pub(crate) tasks: VecDeque<Task>,
@@ -295,6 +298,7 @@ impl Sa {
         let lifetime = birth.peer.ike.lifetime;
         let early = ctx.jitter(lifetime.jitter);
         let keepalive = birth.peer.ike.nat_keepalive;
+        let keeps = birth.path.nat.local && birth.path.carrier == Carrier::Udp;
         Sa {
             id: birth.id,
             peer_spi: birth.peer_spi,
@@ -311,7 +315,8 @@ impl Sa {
             rekey_at: Some(ctx.after(lifetime.rekey.saturating_sub(early))),
             expire_at: ctx.after(lifetime.hard),
             childless_since: now,
-            keepalive_at: birth.path.nat.local.then_some(ctx.after(keepalive)),
+            keepalive_at: keeps.then_some(ctx.after(keepalive)),
+            lost: Lost::now(birth.path.carrier, now),
             children: Vec::new(),
             exchanges: Vec::new(),
             tasks: VecDeque::new(),
@@ -381,6 +386,7 @@ impl Sa {
             (self.mobility.is_some(), "mobike"),
             (self.ppk, "ppk"),
             (self.redirection.is_followed, "redirect"),
+            (self.path.carrier != Carrier::Udp, "tcp"),
         ];
         let agreed = known.into_iter().filter(|(is_agreed, _)| *is_agreed);
         agreed.map(|(_, word)| word).collect()
@@ -401,10 +407,12 @@ impl Sa {
         waits.unwrap_or(self.path)
     }
 
-    /// When a NAT needs to hear from us again.
+    /// When a NAT needs to hear from us again. It keeps a TCP connection in mind by itself (RFC
+    /// 9329 section 6.6).
     pub(crate) fn rearm_keepalive(&mut self, now: Instant) {
         let gap = self.peer.ike.nat_keepalive;
+        let keeps = self.path.nat.local && self.path.carrier == Carrier::Udp;
         self.keepalive_at =
-            (self.path.nat.local && gap > Duration::ZERO).then_some(now + gap.min(limits::FOREVER));
+            (keeps && gap > Duration::ZERO).then_some(now + gap.min(limits::FOREVER));
     }
 }

@@ -24,6 +24,7 @@ use crate::id::{IkeSaId, Role};
 use crate::limits;
 use crate::record::codec::{Reader, Writer};
 use crate::record::{BadRecord, Directory, Pair, Record, Recorded, Takeover};
+use crate::v2::carrier::Lost;
 use crate::v2::fragments::Fragments;
 use crate::v2::keys::Keys;
 use crate::v2::mobility::Mobility;
@@ -34,7 +35,7 @@ use crate::v2::redirect::Redirection;
 use crate::v2::sa::{Answered, Kind, Sa, Silence, Stage, Task};
 
 /// The version of the format; members of different versions do not read each other's records.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 /// Most requests of ours in flight that are read, with room for any window.
 const MAX_EXCHANGES: usize = 16;
 /// Most crash tokens that are read, with room for any number that a peer may give.
@@ -238,12 +239,7 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
     let peer_window = from.u32()?;
     let deleted_early = from.list(limits::DELETED_EARLY, Reader::u32)?;
     let (next_request, expected_request) = (from.u32()?, from.u32()?);
-    let answered = from.option(|from| {
-        Some(Answered {
-            digest: from.octets()?.try_into().ok()?,
-            message: from.sealed()?,
-        })
-    })?;
+    let answered = from.option(answered)?;
     // What is here of a message comes again as a whole.
     let fragments = Fragments::new(from.flag()?);
     let (ppk, recovery) = (from.flag()?, recovery(from)?);
@@ -266,6 +262,7 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
         expire_at,
         childless_since: now,
         keepalive_at: None,
+        lost: Lost::now(head.path.carrier, now),
         children: Vec::new(),
         exchanges: Vec::new(),
         tasks: VecDeque::new(),
@@ -302,6 +299,14 @@ fn read_stage(from: &mut Reader<'_>, now: Instant) -> Option<Stage> {
         4 => Some(Stage::Closed { until }),
         _ => None,
     }
+}
+
+/// The last answer.
+fn answered(from: &mut Reader<'_>) -> Option<Answered> {
+    Some(Answered {
+        digest: from.octets()?.try_into().ok()?,
+        message: from.sealed()?,
+    })
 }
 
 /// A ticket stays with the member that got it: another one begins with a whole handshake.

@@ -146,7 +146,7 @@ impl Sa {
     /// The longest message that is sent whole; `None` for any.
     pub(crate) fn longest(&self) -> Option<usize> {
         let size = self.peer.ike.fragment_size;
-        fragments::limit(&self.fragments, size, self.path.remote.ip())
+        fragments::limit(&self.fragments, size, &self.path)
     }
 
     /// An unprotected response may be a hint that the peer has lost this IKE SA (section 2.21.4).

@@ -153,6 +153,7 @@ fn forged(pair: &Pair, tokens: &[Vec<u8>]) -> Packet {
     payloads.extend(tokens.iter().map(token));
     Packet {
         from: B,
+        transport: policy::sa::Transport::Udp,
         local: status.remote,
         remote: status.local,
         bytes: wire::ike::encode(&header, &payloads).unwrap(),
@@ -245,6 +246,7 @@ fn the_token_of_an_ike_sa_that_lives_is_never_shown() {
                 _ => (request.remote, request.local),
             };
             pair.deliver(&Packet {
+                transport: policy::sa::Transport::Udp,
                 from,
                 local,
                 remote,

@@ -12,6 +12,7 @@ fn wants_cookie(request: &Packet) -> Packet {
     header.flags.initiator = false;
     header.flags.response = true;
     Packet {
+        transport: policy::sa::Transport::Udp,
         from: B,
         local: request.remote,
         remote: request.local,

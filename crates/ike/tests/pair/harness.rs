@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use crypto::{Random, Secret, SeededRandom};
 use ike::{
     Acquire, AskStatus, ChildRule, Command, Config, Datagram, Directory, Endpoint, Event, IkeSaId,
-    IkeState, IkeStatus, Outbound, Output, Record, Takeover, Timer, Usage,
+    IkeState, IkeStatus, Outbound, Output, Record, Stream, Takeover, Timer, Usage,
 };
 use policy::auth::Auth;
 use policy::child::ChildTemplate;
 use policy::identity::Identity;
 use policy::pad::{IkeTemplate, Pad, Peer};
 use policy::range::{AddressRange, PortRange};
-use policy::sa::{ChildId, Encapsulation, SaSpec};
+use policy::sa::{ChildId, Encapsulation, SaSpec, Transport};
 use policy::selector::{Selectors, TrafficSelector};
 use wire::ip::Flow;
 
@@ -167,6 +167,7 @@ impl Setup {
             filter: Box::new(|_| Verdict::Pass),
             nat: None,
             home: ip(ADDRESSES[A]),
+            tcp: Tcp::default(),
             log: Vec::new(),
             told: Vec::new(),
         }
@@ -199,6 +200,7 @@ pub(crate) struct Host {
 #[derive(Clone, Debug)]
 pub(crate) struct Packet {
     pub(crate) from: usize,
+    pub(crate) transport: Transport,
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
     pub(crate) bytes: Vec<u8>,
@@ -244,6 +246,22 @@ impl Chaos {
     }
 }
 
+/// A connection that is being opened: by whom, for which IKE SA, and its ends as that host has them.
+type Opening = (usize, IkeSaId, SocketAddr, SocketAddr);
+
+/// TCP between the two: messages in order, nothing lost while a connection stands.
+#[derive(Default)]
+pub(crate) struct Tcp {
+    /// Whether a host takes connections.
+    pub(crate) listens: [bool; 2],
+    opening: BTreeMap<(Instant, u64), Opening>,
+    /// The ends of A and B.
+    pub(crate) open: BTreeSet<(SocketAddr, SocketAddr)>,
+    ports: u16,
+    /// How many were asked for.
+    pub(crate) asked: usize,
+}
+
 type Filter = Box<dyn FnMut(&Packet) -> Verdict>;
 
 pub(crate) struct Pair {
@@ -259,6 +277,7 @@ pub(crate) struct Pair {
     pub(crate) nat: Option<(IpAddr, u16)>,
     /// The address of A behind it.
     pub(crate) home: IpAddr,
+    pub(crate) tcp: Tcp,
     /// Everything that was sent, with when.
     pub(crate) log: Vec<(Duration, Packet)>,
     /// What the hosts were told, for [`Pair::story`].
@@ -392,6 +411,10 @@ impl Pair {
     /// Gives a host a datagram, as if it came from the other.
     pub(crate) fn deliver(&mut self, packet: &Packet) {
         let to = 1 - packet.from;
+        let ends = by_host(packet.from, packet.local, packet.remote);
+        if packet.transport == Transport::Tcp && !self.tcp.open.contains(&ends) {
+            return;
+        }
         let (mut local, mut remote) = (packet.remote, packet.local);
         if let Some((address, offset)) = self.nat {
             match to {
@@ -404,6 +427,7 @@ impl Pair {
         let (now, bytes) = (self.now, packet.bytes.as_slice());
         self.hosts[to].endpoint.handle_datagram(
             Datagram {
+                transport: packet.transport,
                 local,
                 remote,
                 bytes,
@@ -425,13 +449,16 @@ impl Pair {
                     self.hosts[host].wait = until;
                     return;
                 }
+                Output::OpenStream { ike, local, remote } => self.open(host, ike, local, remote),
                 Output::Transmit {
+                    transport,
                     local,
                     remote,
                     bytes,
                 } => {
                     self.send(Packet {
                         from: host,
+                        transport,
                         local,
                         remote,
                         bytes,
@@ -501,7 +528,9 @@ impl Pair {
             Output::AskStatus(ask) => host.asked.push(*ask),
             Output::Keys(_) => host.keys += 1,
             Output::Keepalive { .. } => host.keepalives.push(elapsed),
-            Output::Transmit { .. } | Output::Wait(_) => unreachable!("handled by drain"),
+            Output::Transmit { .. } | Output::OpenStream { .. } | Output::Wait(_) => {
+                unreachable!("handled by drain")
+            }
         }
     }
 
@@ -513,7 +542,8 @@ impl Pair {
             Verdict::Replace(bytes) => packet.bytes = bytes,
         }
         let mut copies = vec![self.latency];
-        if let Some(chaos) = &mut self.chaos {
+        let chaos = self.chaos.as_mut();
+        if let Some(chaos) = chaos.filter(|_| packet.transport == Transport::Udp) {
             if chaos.byte() < chaos.loss {
                 copies.clear();
             }
@@ -531,6 +561,34 @@ impl Pair {
         }
     }
 
+    fn open(&mut self, host: usize, ike: IkeSaId, local: IpAddr, remote: SocketAddr) {
+        self.tcp.asked += 1;
+        let known = |(_, other, _, _): &Opening| *other == ike;
+        if self.tcp.listens[1 - host] && !self.tcp.opening.values().any(known) {
+            self.tcp.ports += 1;
+            self.sequence += 1;
+            let local = SocketAddr::new(local, 50_000 + self.tcp.ports);
+            let at = (self.now + self.latency * 2, self.sequence);
+            self.tcp.opening.insert(at, (host, ike, local, remote));
+        }
+    }
+
+    fn opened(&mut self, (host, ike, local, remote): Opening) {
+        self.tcp.open.insert(by_host(host, local, remote));
+        let news = Stream::Opened { ike, local, remote };
+        self.command(host, Command::Stream(news));
+    }
+
+    /// Every connection breaks; these hosts learn of it.
+    pub(crate) fn cut(&mut self, told: [bool; 2]) {
+        for (a, b) in std::mem::take(&mut self.tcp.open) {
+            for host in [A, B].into_iter().filter(|host| told[*host]) {
+                let (local, remote) = by_host(host, a, b);
+                self.command(host, Command::Stream(Stream::Closed { local, remote }));
+            }
+        }
+    }
+
     /// Lets time pass.
     pub(crate) fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
@@ -539,12 +597,20 @@ impl Pair {
             steps += 1;
             assert!(steps < 200_000, "the pair does not come to rest");
             let packet = self.wire.first_key_value().map(|((at, _), _)| *at);
+            let opens = self.tcp.opening.first_key_value().map(|((at, _), _)| *at);
             let timers = [A, B].map(|host| self.hosts[host].wait.map(|(at, _)| at));
-            let next = packet.into_iter().chain(timers.into_iter().flatten()).min();
+            let network = packet.into_iter().chain(opens);
+            let next = network.chain(timers.into_iter().flatten()).min();
             let Some(at) = next.filter(|at| *at <= end) else {
                 break;
             };
             self.now = self.now.max(at);
+            if opens == Some(at) {
+                if let Some((_, opening)) = self.tcp.opening.pop_first() {
+                    self.opened(opening);
+                }
+                continue;
+            }
             if packet == Some(at) {
                 if let Some((_, packet)) = self.wire.pop_first() {
                     self.deliver(&packet);
@@ -736,6 +802,14 @@ impl Pair {
             .iter()
             .filter(|(_, packet)| packet.from == host)
             .count()
+    }
+}
+
+/// The ends of A and B, or the own one and the other.
+fn by_host(host: usize, one: SocketAddr, other: SocketAddr) -> (SocketAddr, SocketAddr) {
+    match host {
+        A => (one, other),
+        _ => (other, one),
     }
 }
 

@@ -177,6 +177,7 @@ fn every_message_again_and_from_elsewhere_changes_nothing() {
         let half_open = pair.hosts[victim].endpoint.half_open();
         pair.deliver(&packet);
         let back = Packet {
+            transport: policy::sa::Transport::Udp,
             from: victim,
             local: packet.remote,
             remote: packet.local,

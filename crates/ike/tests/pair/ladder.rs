@@ -274,6 +274,7 @@ fn unprotected(pair: &Pair, kind: NotifyType, spis: (u64, u64), data: Vec<u8>) -
     let status = &pair.ikes(A)[0];
     Packet {
         from: B,
+        transport: policy::sa::Transport::Udp,
         local: status.remote,
         remote: status.local,
         bytes,

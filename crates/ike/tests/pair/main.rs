@@ -26,3 +26,4 @@ mod reload;
 mod resumption;
 mod synchronise;
 mod takeover;
+mod tcp;

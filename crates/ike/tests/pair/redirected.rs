@@ -65,6 +65,7 @@ fn forged(request: &Packet, gateway: Gateway, nonce: Vec<u8>) -> Packet {
     header.flags.initiator = false;
     header.flags.response = true;
     Packet {
+        transport: policy::sa::Transport::Udp,
         from: B,
         local: request.remote,
         remote: request.local,

@@ -334,6 +334,7 @@ fn a_forged_refusal_costs_a_full_handshake_and_no_more() {
     let nack = Payload::Notify(Notify::new(NotifyType::TICKET_NACK, Vec::new()));
     let forged = Packet {
         from: B,
+        transport: policy::sa::Transport::Udp,
         local: shown.remote,
         remote: shown.local,
         bytes: wire::ike::encode(&header, &[nack]).unwrap(),

@@ -152,6 +152,7 @@ fn exemptions(ruleset: &Ruleset, direction: Direction) -> Vec<Vec<Value>> {
             }
             rules.push(esp);
             rules.extend(ruleset.ike_ports.iter().map(|number| port("dport", number)));
+            rules.extend(arriving_tcp(ruleset));
         }
         Direction::Leaving => {
             rules.push(vec![device("oifname", "lo"), accept()]);
@@ -164,7 +165,9 @@ fn exemptions(ruleset: &Ruleset, direction: Direction) -> Vec<Vec<Value>> {
             } else {
                 rules.push(esp);
                 rules.extend(ruleset.ike_ports.iter().map(|number| port("sport", number)));
+                rules.extend(ruleset.tcp_port.map(|number| tcp("sport", number)));
             }
+            rules.extend(ruleset.tcp_port.map(reset));
         }
     }
     for (first, last) in NEIGHBOUR_TYPES {
@@ -173,6 +176,32 @@ fn exemptions(ruleset: &Ruleset, direction: Direction) -> Vec<Vec<Value>> {
         rules.push(vec![icmp, is(kind, range(first, last)), accept()]);
     }
     rules
+}
+
+/// TCP of this port passes.
+fn tcp(field: &str, port: u16) -> Vec<Value> {
+    let tcp = is(meta("l4proto"), json!(libc::IPPROTO_TCP));
+    vec![tcp, is(transport(field), json!(port)), accept()]
+}
+
+/// The kernel says by itself, without the mark, that it knows nothing of a connection: that is how
+/// the peer of a host that was restarted, or whose address has moved here, learns to open another.
+fn reset(port: u16) -> Vec<Value> {
+    let tcp = is(meta("l4proto"), json!(libc::IPPROTO_TCP));
+    let flags = json!({"payload": {"protocol": "tcp", "field": "flags"}});
+    let reset = json!({"match": {"op": "in", "left": flags, "right": "rst"}});
+    vec![tcp, is(transport("sport"), json!(port)), reset, accept()]
+}
+
+/// TCP that carries IKE and ESP to this host. What its own sockets send has the mark.
+fn arriving_tcp(ruleset: &Ruleset) -> Vec<Vec<Value>> {
+    let listens = ruleset.tcp_port.map(|number| tcp("dport", number));
+    let calls = ruleset.mark.filter(|_| ruleset.tcp_by_mark).map(|mark| {
+        let tcp = is(meta("l4proto"), json!(libc::IPPROTO_TCP));
+        let ours = is(json!({"socket": {"key": "mark"}}), json!(mark));
+        vec![tcp, ours, accept()]
+    });
+    listens.into_iter().chain(calls).collect()
 }
 
 fn guard_rules(

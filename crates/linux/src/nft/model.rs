@@ -102,6 +102,11 @@ pub struct Ruleset {
     pub mark: Option<u32>,
     /// The UDP ports of IKE and ESP in UDP on this host, 500 and 4500 by custom.
     pub ike_ports: Vec<u16>,
+    /// The TCP port of this host at which peers may call, to carry IKE and ESP (RFC 9329).
+    pub tcp_port: Option<u16>,
+    /// Whether TCP packets arrive that belong to a socket of this host with `mark`: connections by
+    /// which it calls its peers. The kernel must have the `socket` expression (nft(8)).
+    pub tcp_by_mark: bool,
     /// The policy, in its order.
     pub guards: Vec<Guard>,
 }

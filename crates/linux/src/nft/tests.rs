@@ -32,6 +32,8 @@ fn ruleset(guards: Vec<Guard>) -> Ruleset {
         protection: Protection::Tun("hf0".into()),
         mark: Some(0x48),
         ike_ports: vec![500, 4500],
+        tcp_port: None,
+        tcp_by_mark: false,
         guards,
     }
 }

@@ -13,7 +13,7 @@ use crate::replication::{
 };
 use cluster::{GroupName, Parcel};
 use ike::{Directory, Endpoint, IkeSaId, Record, Recorded, Takeover};
-use policy::{ChildId, ChildTemplate, RuleName, Spd};
+use policy::{ChildId, ChildTemplate, RuleName, Spd, Transport};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -436,6 +436,7 @@ impl Node {
             } => {
                 let bytes = &bytes[..];
                 let datagram = Datagram::Ike {
+                    transport: Transport::Udp,
                     local,
                     remote,
                     bytes,

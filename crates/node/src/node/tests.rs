@@ -179,6 +179,7 @@ fn answers(node: &mut Node, now: Instant) -> usize {
     let padding = Notify::new(NotifyType::INITIAL_CONTACT, vec![0; 100]);
     let bytes = wire::ike::encode(&header, &[Payload::Notify(padding)]).unwrap();
     let datagram = Datagram::Ike {
+        transport: policy::Transport::Udp,
         local: (GROUP, 500).into(),
         remote: (FRONT, 500).into(),
         bytes: &bytes,

@@ -90,6 +90,7 @@ impl Daemon {
                 let local = SocketAddr::new(dst, dst_port);
                 let remote = SocketAddr::new(src, src_port);
                 let datagram = Datagram::Ike {
+                    transport: policy::Transport::Udp,
                     local,
                     remote,
                     bytes: &bytes,
@@ -307,6 +308,7 @@ impl Daemon {
                 local,
                 remote,
                 bytes,
+                ..
             } => effects.push(Effect::Send(self.ike_frame(local, remote, bytes))),
             Output::TransmitCluster { to, bytes } => {
                 effects.extend(self.heartbeat(to, bytes, kernel));

@@ -498,7 +498,8 @@ fn label(keys: &KeyMaterial) -> KeyLabel {
 
 fn ports(encapsulation: &Encapsulation) -> Option<(u16, u16)> {
     match encapsulation {
-        Encapsulation::None => None,
+        // There is no TCP in the simulated network.
+        Encapsulation::None | Encapsulation::Tcp { .. } => None,
         Encapsulation::Udp {
             local_port,
             remote_port,

@@ -139,7 +139,8 @@ impl Pair {
             replay.set_received(image.highest(), |number| image.has_seen(number));
         }
         let ports = match self.encapsulation {
-            Encapsulation::None => None,
+            // Pairs in TCP are refused before they come here.
+            Encapsulation::None | Encapsulation::Tcp { .. } => None,
             Encapsulation::Udp {
                 local_port,
                 remote_port,
@@ -154,7 +155,8 @@ impl Pair {
         let mut replay = Replay::new(NO_WINDOW);
         replay.sent = first.saturating_sub(1);
         let ports = match self.encapsulation {
-            Encapsulation::None => None,
+            // Pairs in TCP are refused before they come here.
+            Encapsulation::None | Encapsulation::Tcp { .. } => None,
             Encapsulation::Udp {
                 local_port,
                 remote_port,

@@ -10,12 +10,15 @@ use crate::event::{Doubt, Reason};
 use crate::limits;
 use crate::output::Output;
 use crate::timer::Timer;
+use crate::v2::carrier::Carrier;
 use crate::v2::established::begin::close_child;
 use crate::v2::established::{liveness, pend};
 use crate::v2::mobike;
 use crate::v2::pair::Stage as ChildStage;
 use crate::v2::recovery::Attempts;
+use crate::v2::retransmit::Retransmit;
 use crate::v2::sa::{Sa, Stage, Task};
+use crate::v2::stream;
 use crate::v2::sync::member;
 
 /// The next deadline.
@@ -48,6 +51,7 @@ pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
         named(live.map(|()| sa.expire_at), Timer::Lifetime),
         named(live.and(sa.redirection.until), Timer::Lifetime),
         named(live.and(sa.keepalive_at), Timer::NatKeepalive),
+        named(sa.lost.and_then(|lost| lost.retry), Timer::Retry),
         named(liveness::due(sa), Timer::Liveness),
     ];
     let children = sa.children.iter().filter_map(|child| child.due());
@@ -91,6 +95,7 @@ pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
             false => close(sa, Reason::Rekeyed),
         };
     }
+    stream::fire(sa, ctx);
     pend::expire(sa, now, ctx);
     sa.wake(now);
     children(sa, ctx);
@@ -126,7 +131,8 @@ fn close(sa: &mut Sa, reason: Reason) {
 
 /// Sends again what is due; the error is the end of the IKE SA.
 fn retransmit(sa: &mut Sa, ctx: &mut Context<'_>) -> Result<(), Reason> {
-    let peer = sa.peer.clone();
+    let (peer, datagrams) = (sa.peer.clone(), sa.path.carrier == Carrier::Udp);
+    let patient = stream::is_patient(sa, ctx.now);
     let waits = mobike::waits_for(sa, ctx.now);
     for index in 0..sa.exchanges.len() {
         let Some(exchange) = sa.exchanges.get_mut(index) else {
@@ -137,13 +143,16 @@ fn retransmit(sa: &mut Sa, ctx: &mut Context<'_>) -> Result<(), Reason> {
         }
         let tries = exchange.retransmit.tries();
         let again = exchange.retransmit.again(&peer.ike.retransmission, ctx.now);
-        if !again && waits {
+        if !again && patient {
+            exchange.retransmit = Retransmit::start(&peer.ike.retransmission, ctx.now);
+        } else if !again && waits {
             exchange.retransmit.persist(limits::ROAMING_REPEAT, ctx.now);
         } else if !again {
             let exchange = exchange.kind.exchange();
             return Err(Reason::Failed(Error::Timeout { exchange, tries }));
         }
-        if let Some(exchange) = sa.exchanges.get(index) {
+        // What a connection has taken is not sent in it again (RFC 9329 section 6.2).
+        if let Some(exchange) = sa.exchanges.get(index).filter(|_| datagrams) {
             sa.repeat(exchange, ctx);
             if exchange.retransmit.tries() == limits::SILENT_PATH {
                 mobike::ask::look_around(sa, ctx);

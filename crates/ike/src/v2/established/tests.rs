@@ -84,6 +84,7 @@ impl Bench {
             ike: IkeTemplate::modern(),
         };
         let path = Path {
+            carrier: crate::v2::carrier::Carrier::Udp,
             local: "10.0.0.2:500".parse().unwrap(),
             remote: "10.0.0.1:500".parse().unwrap(),
             nat: Nat::default(),

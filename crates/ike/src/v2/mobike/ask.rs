@@ -67,7 +67,9 @@ pub(crate) fn ask(sa: &mut Sa, ctx: &mut Context<'_>) {
 
 /// What shows a NAT on the way; where both sides do not know how to pass one, none may be there.
 fn about_nats(sa: &Sa, ctx: &mut Context<'_>) -> Vec<Payload> {
-    let Path { local, remote, nat } = sa.path;
+    let Path {
+        local, remote, nat, ..
+    } = sa.path;
     if nat.supported {
         return nat::payloads(sa.spis(), local, remote, nat.forced, ctx.random).to_vec();
     }
@@ -119,7 +121,9 @@ pub(crate) fn answered(
 
 /// The peer follows us.
 fn agreed(sa: &mut Sa, contents: &Contents<'_>, ctx: &mut Context<'_>) {
-    let Path { local, remote, nat } = sa.path;
+    let Path {
+        local, remote, nat, ..
+    } = sa.path;
     if nat.supported && nat::has_hashes(contents) {
         sa.path.nat = nat::detect(contents, sa.spis(), local, remote, nat.forced);
         sa.rearm_keepalive(ctx.now);

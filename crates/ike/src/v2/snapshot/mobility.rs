@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::limits;
 use crate::record::codec::{Reader, Writer};
+use crate::v2::carrier::{Carrier, End};
 use crate::v2::mobility::Mobility;
 use crate::v2::nat::{Nat, Path};
 
@@ -20,6 +21,21 @@ pub(crate) fn write_path(to: &mut Writer, path: &Path) {
     [supported, local, remote, forced]
         .into_iter()
         .for_each(|flag| to.flag(flag));
+    to.u8(match path.carrier {
+        Carrier::Udp => 0,
+        Carrier::Tcp(End { originator, .. }) => 1 + u8::from(originator),
+    });
+}
+
+/// What carries an IKE SA. A TCP connection ends at the member that had it.
+fn carrier(from: &mut Reader<'_>) -> Option<Carrier> {
+    let originator = match from.u8()? {
+        0 => return Some(Carrier::Udp),
+        number @ (1 | 2) => number == 2,
+        _ => return None,
+    };
+    let open = false;
+    Some(Carrier::Tcp(End { originator, open }))
 }
 
 /// Reads a path.
@@ -31,7 +47,12 @@ pub(crate) fn read_path(from: &mut Reader<'_>) -> Option<Path> {
         remote: from.flag()?,
         forced: from.flag()?,
     };
-    Some(Path { local, remote, nat })
+    Some(Path {
+        local,
+        remote,
+        nat,
+        carrier: carrier(from)?,
+    })
 }
 
 /// Writes down what is known of addresses. How a NAT maps ours is found out again.

@@ -10,6 +10,7 @@ use crate::limits;
 use crate::v2::recovery::Attempts;
 use crate::v2::retransmit::Retransmit;
 use crate::v2::sa::Sa;
+use crate::v2::stream;
 use crate::v2::sync::again::ask_again;
 use crate::v2::sync::peer::synchronised;
 use crate::v2::sync::transmit;
@@ -67,6 +68,11 @@ pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) -> Result<(), Reason> {
     let Some(mut own) = sa.recovery.attempts.take_if(|own| due(own)) else {
         return Ok(());
     };
+    if stream::is_patient(sa, ctx.now) {
+        own.retransmit = Retransmit::start(&sa.peer.ike.retransmission, ctx.now);
+        sa.recovery.attempts = Some(own);
+        return Ok(());
+    }
     let tries = own.retransmit.tries();
     if !own.retransmit.again(&sa.peer.ike.retransmission, ctx.now) {
         return Err(Reason::Failed(Error::NotSynchronised { tries }));
