@@ -113,6 +113,13 @@ pub(crate) enum Report {
         /// By the host that sends and receives inside.
         hosts: BTreeMap<IpAddr, u16>,
     },
+    /// The last valid packet of a pair came in this TCP connection, and none before it did.
+    StreamHeard {
+        /// The connection.
+        number: u64,
+        /// The pair.
+        child: ChildId,
+    },
     /// The TCP connection of this number has ended.
     StreamEnded(u64),
     /// A flow that came in is another peer's.

@@ -161,6 +161,12 @@ impl Streams {
         self.opening.remove(&ike);
     }
 
+    /// The ends of one, if it came in.
+    pub(crate) fn accepted_ends(&self, number: u64) -> Option<Ends> {
+        let stream = self.table.get(number)?;
+        stream.accepted.then_some(stream.ends)
+    }
+
     /// Forgets one. It is shut down; its other end learns of that at once.
     pub(crate) fn close(&mut self, number: u64) -> Option<Arc<Stream>> {
         let stream = self.table.remove(number)?;

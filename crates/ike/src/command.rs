@@ -86,6 +86,16 @@ pub enum Stream {
         /// The peer's.
         remote: SocketAddr,
     },
+    /// The last valid ESP packet of a pair came in this connection, and the one before in another:
+    /// the peer uses it from now on.
+    Heard {
+        /// The pair.
+        child: ChildId,
+        /// Our end.
+        local: SocketAddr,
+        /// The peer's.
+        remote: SocketAddr,
+    },
     /// One is no more, whoever opened it.
     Closed {
         /// Our end.

@@ -14,13 +14,14 @@ use linux::raw::EspSocket;
 use linux::tun::{MAX_SLICES, Tun};
 use linux::udp::UdpSocket;
 use linux::{Place, RecvBatch};
-use policy::{Bucket, Transport};
+use policy::{Bucket, ChildId, Transport};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use wire::esp::{Piece, UdpEncap, classify};
+use wire::esp::{Header, Piece, UdpEncap, classify};
 use wire::ip::icmp::TooBig;
 
 /// Datagrams, or trains of them, received at once.
@@ -86,6 +87,8 @@ struct Work {
     refused: u64,
     /// The TCP connections, and where their octets are read.
     streams: Readers,
+    /// In which of them the last packet of a pair came.
+    came_in: BTreeMap<ChildId, u64>,
     octets: Vec<u8>,
     /// Whether the control thread has not been told of IKE messages yet.
     mail: bool,
@@ -131,6 +134,7 @@ impl Worker {
             heard: self.begun,
             refused: 0,
             streams: Readers::default(),
+            came_in: BTreeMap::new(),
             octets: Vec::new(),
             mail: false,
             telling: Telling::new(self.begun),
@@ -289,7 +293,8 @@ impl Worker {
         self.esp(arrival, work.received.buffer_mut(), &mut work.core);
     }
 
-    fn esp(&self, arrival: Arrival, buffer: &mut [u8], core: &mut Core) {
+    /// Opens a packet; whether it was valid.
+    fn esp(&self, arrival: Arrival, buffer: &mut [u8], core: &mut Core) -> bool {
         let now = nanoseconds(self.begun);
         if passes(&core.passing, buffer.get(arrival.place.clone())) {
             let bytes = buffer.get(arrival.place).unwrap_or_default().to_vec();
@@ -300,13 +305,28 @@ impl Worker {
                 destination,
                 bytes,
             });
-            return;
+            return false;
         }
         let bucket = bucket_of(buffer.get(arrival.place.clone()));
         // Why one was refused is counted where it was refused.
         let taken = core.inbound.receive(&arrival, buffer, now, &mut core.batch);
         if core.any_fresh && taken.is_ok() {
             self.first_opened(bucket, core);
+        }
+        taken.is_ok()
+    }
+
+    /// A packet of an SA came in this TCP connection; whether the one before did too.
+    fn heard(&self, number: u64, spi: Option<u32>, work: &mut Work) {
+        let sa = spi.and_then(|spi| work.core.inbound.sa(spi));
+        let Some(child) = sa.map(InboundSa::id) else {
+            return;
+        };
+        if work.came_in.get(&child) != Some(&number) {
+            let report = Report::StreamHeard { number, child };
+            if self.report.try_send(report).is_ok() {
+                work.came_in.insert(child, number);
+            }
         }
     }
 
@@ -387,14 +407,17 @@ impl Worker {
                         return false;
                     }
                 }
-                UdpEncap::Esp(_) => {
+                UdpEncap::Esp(packet) => {
+                    let spi = Header::parse(packet).map(|(header, _)| header.spi);
                     let arrival = Arrival {
                         source: ends.remote.ip(),
                         destination: ends.local.ip(),
                         traffic_class: 0,
                         place: message,
                     };
-                    self.esp(arrival, octets, &mut work.core);
+                    if self.esp(arrival, octets, &mut work.core) {
+                        self.heard(read.stream.number, spi, work);
+                    }
                 }
                 UdpEncap::Keepalive => {}
                 UdpEncap::Malformed => return false,
@@ -501,6 +524,7 @@ impl Worker {
                 }
                 Ok(Some(InboundOrder::Remove(child))) => {
                     inbound.remove(child);
+                    work.came_in.remove(&child);
                 }
                 Ok(Some(InboundOrder::Grant {
                     child,

@@ -87,6 +87,7 @@ impl Daemon {
                 self.paths = known;
                 self.follow_paths(hosts);
             }
+            Report::StreamHeard { number, child } => self.stream_heard(number, child),
             Report::StreamEnded(number) => self.close_stream(number),
             Report::Refused(refusal) => self.log.failure("plane", &refusal.to_string()),
             Report::Failed(why) => return Err(Error::Plane(why)),

@@ -6,6 +6,7 @@ use crate::streams::News;
 use cluster::GroupName;
 use ike::IkeSaId;
 use node::Command;
+use policy::ChildId;
 use std::net::{IpAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
@@ -61,6 +62,22 @@ impl Daemon {
         if let Some(stream) = stream {
             self.plane.connect(stream);
         }
+    }
+
+    /// ESP of a pair comes in a connection from now on.
+    pub(crate) fn stream_heard(&mut self, number: u64, child: ChildId) {
+        let Some(ends) = self.streams.accepted_ends(number) else {
+            return;
+        };
+        let (local, remote) = (ends.local, ends.remote);
+        let news = ike::Stream::Heard {
+            child,
+            local,
+            remote,
+        };
+        let _ = self
+            .node
+            .handle_command(Command::Stream(news), Instant::now());
     }
 
     /// A connection is no more: nobody writes to it or reads from it, and IKE knows.

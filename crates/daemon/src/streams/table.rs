@@ -39,6 +39,10 @@ impl Table {
         self.streams.values()
     }
 
+    pub(crate) fn get(&self, number: u64) -> Option<&Arc<Stream>> {
+        self.streams.get(&number)
+    }
+
     /// The connection between two ends.
     pub(crate) fn of(&self, ends: Ends) -> Option<Arc<Stream>> {
         let number = self.by_ends.get(&ends)?;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use policy::pad::Tcp;
+use policy::sa::ChildId;
 
 use crate::command::{Acquire, Stream};
 use crate::endpoint::effects::settle;
@@ -24,6 +25,11 @@ use crate::v2::stream;
 pub(crate) fn handle(tables: &mut Tables, news: Stream, now: Instant) {
     match news {
         Stream::Opened { ike, local, remote } => opened(tables, ike, local, remote, now),
+        Stream::Heard {
+            child,
+            local,
+            remote,
+        } => heard(tables, child, local, remote, now),
         Stream::Closed { local, remote } => {
             for ike in tables.between(local.ip(), remote.ip()) {
                 closed(tables, ike, local, remote, now);
@@ -68,6 +74,24 @@ fn opened(tables: &mut Tables, ike: IkeSaId, local: SocketAddr, remote: SocketAd
         other => other,
     };
     tables.put(ike, slot);
+}
+
+/// The peer shows by ESP which connection it uses (RFC 9329 section 6.1).
+fn heard(tables: &mut Tables, child: ChildId, local: SocketAddr, remote: SocketAddr, now: Instant) {
+    let home = tables.registry.home(child);
+    let Some(mut sa) = home.and_then(|ike| tables.take_sa(ike)) else {
+        return;
+    };
+    if !sa.is_silent() {
+        let back = Path {
+            local,
+            remote,
+            nat: sa.path.nat,
+            carrier: Carrier::ACCEPTED,
+        };
+        stream::follow(&mut sa, &back, &mut tables.context(now));
+    }
+    settle(tables, sa, now);
 }
 
 fn closed(tables: &mut Tables, ike: IkeSaId, local: SocketAddr, remote: SocketAddr, now: Instant) {

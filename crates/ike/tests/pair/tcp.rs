@@ -4,6 +4,7 @@ use crate::harness::*;
 use ike::{Command, Config, Error, Event, Reason, Takeover};
 use policy::pad::{Childless, Tcp};
 use policy::sa::{Bucket, Encapsulation, Transport};
+use std::net::SocketAddr;
 
 /// A calls B by TCP, and B takes connections.
 fn setup(tcp: Tcp) -> Setup {
@@ -234,6 +235,40 @@ fn a_replayed_request_does_not_draw_the_sas_into_another_connection() {
     let answer = &pair.log[count].1;
     assert_eq!((pair.log.len(), answer.remote.port()), (count + 1, 666));
     assert_eq!(ports(&pair, B), (4500, 50_001));
+}
+
+#[test]
+fn esp_alone_shows_which_connection_the_peer_uses() {
+    let setup = setup(Tcp::Always(4500));
+    let mut pair = established(&setup);
+    let (child, before) = (pair.child(B), ports(&pair, B));
+    let (local, remote) = (
+        "10.0.0.2:4500".parse().unwrap(),
+        "10.0.0.1:777".parse().unwrap(),
+    );
+    let heard = |remote| {
+        Command::Stream(ike::Stream::Heard {
+            child,
+            local,
+            remote,
+        })
+    };
+    pair.command(B, heard(remote));
+    assert_eq!(ports(&pair, B), (4500, 777));
+    assert!(pair.hosts[B].endpoint.uses_stream(local, remote));
+    let first = SocketAddr::new(remote.ip(), before.1);
+    pair.command(B, heard(first));
+    assert_eq!(ports(&pair, B), before);
+    assert!(!pair.hosts[B].endpoint.uses_stream(local, remote));
+    // Who opens the connections chooses them itself.
+    let (child, before) = (pair.child(A), ports(&pair, A));
+    let news = ike::Stream::Heard {
+        child,
+        local: remote,
+        remote: local,
+    };
+    pair.command(A, Command::Stream(news));
+    assert_eq!(ports(&pair, A), before);
 }
 
 #[test]
