@@ -92,11 +92,21 @@ impl<'a> Daemon<'a> {
         rules: &str,
         keys: Option<&Path>,
     ) -> Result<Self, String> {
+        Daemon::start_with(place, "", rules, keys)
+    }
+
+    /// The same, with more lines in `[node]`.
+    pub(crate) fn start_with(
+        place: &Place<'a, '_>,
+        node: &str,
+        rules: &str,
+        keys: Option<&Path>,
+    ) -> Result<Self, String> {
         let run_dir = place.scratch.join(place.name);
         let name = place.name;
         let config = place.folder.join(format!("{name}.toml"));
         let head = format!(
-            "[node]\nname = \"{name}\"\nrun_dir = \"{}\"\n\n",
+            "[node]\nname = \"{name}\"\nrun_dir = \"{}\"\n{node}\n",
             run_dir.display()
         );
         folder::write(&config, &(head + rules))?;

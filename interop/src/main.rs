@@ -28,6 +28,7 @@ mod space;
 mod strongswan;
 mod suite;
 mod table;
+mod tcp;
 mod traffic;
 mod tshark;
 
@@ -47,10 +48,11 @@ cargo run --release -p interop -- VERB [--out DIR]
   ocsp        certificates of strongSwan, of which `openssl ocsp` says whether they still hold
   mobike      a tunnel with strongSwan, or a kernel, goes on while either end moves
   nat         two clients behind nftables and one server, in transport mode
+  tcp         two of our daemons with UDP blocked: connections that break, floods, tshark
   hostile     a million bad datagrams, daemons that are killed, a short flood
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
   hybrid      X25519 with ML-KEM between two of ours, as tshark dissects it
-  all         scapy, kernel, plane, strongswan, certificates, ocsp, mobike, peers, nat,
+  all         scapy, kernel, plane, strongswan, certificates, ocsp, mobike, peers, nat, tcp,
               hostile, tshark, hybrid, that 200 pairs survive a takeover, front-end and
               kernel-cluster in short
   front-end [MOVES [CUTS]]  the guest's strongSwan before a replicated cluster: gaps
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
         ["ocsp"] => alone(|| strongswan::ocsp::run(&out)),
         ["mobike"] => alone(|| moves::run(&out)),
         ["nat"] => alone(|| nat::run(&out)),
+        ["tcp"] => alone(|| tcp::run(&out)),
         ["hostile"] => alone(|| hostile::run(&out)),
         ["tshark"] => alone(|| tshark::run(&out, None)),
         ["tshark", lab] => tshark::run(&out, Some(Path::new(lab))),
@@ -140,7 +143,7 @@ fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 /// Every verb that judges, one after the other: each has the machine for itself.
 fn all(out: &Path) -> Result<(), String> {
     type Verb = fn(&Path) -> Result<(), String>;
-    let verbs: [Verb; 15] = [
+    let verbs: [Verb; 16] = [
         scapy::run,
         kernel::run,
         plane::run,
@@ -150,6 +153,7 @@ fn all(out: &Path) -> Result<(), String> {
         moves::run,
         |out| peers::run(out, &[]),
         nat::run,
+        tcp::run,
         |out| front::run(out, &["2", "1"]),
         |out| kernel_cluster::run(out, &["2", "1"]),
         hostile::run,
