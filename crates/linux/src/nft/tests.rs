@@ -32,8 +32,8 @@ fn ruleset(guards: Vec<Guard>) -> Ruleset {
         protection: Protection::Tun("hf0".into()),
         mark: Some(0x48),
         ike_ports: vec![500, 4500],
-        tcp_port: None,
-        tcp_by_mark: false,
+        tcp_port: Some(4500),
+        tcp_by_mark: true,
         guards,
     }
 }
@@ -284,6 +284,26 @@ fn ike_esp_and_neighbours_work_under_a_guard_of_everything() {
         .unwrap()
         .announce(ip("2001:db8::2"))
         .unwrap();
+}
+
+#[test]
+fn tcp_of_the_port_passes_and_so_does_what_the_kernel_says_of_it() {
+    if !root_or_say_so("TCP under a guard") {
+        return;
+    }
+    let (a, b) = two("nft-tcp");
+    let everything: Vec<_> = Family::BOTH.map(Selector::any).into();
+    b.run(|| apply(&ruleset(vec![guard("all", Action::Protect, &everything)])))
+        .unwrap();
+    let knock = |port: u16| {
+        let at: SocketAddr = format!("192.0.2.2:{port}").parse().unwrap();
+        let patience = Duration::from_millis(300);
+        let connected = a.run(|| std::net::TcpStream::connect_timeout(&at, patience));
+        connected.map(drop).map_err(|error| error.kind())
+    };
+    // Nobody listens: the kernel says so for the port of IKE, and for no other.
+    assert_eq!(knock(4500), Err(io::ErrorKind::ConnectionRefused));
+    assert_eq!(knock(4501), Err(io::ErrorKind::TimedOut));
 }
 
 /// A gateway `in0`, `out0` between 10.0.1.2, fd00:1::2 inside and 10.0.2.2, fd00:2::2 outside.
