@@ -22,6 +22,10 @@ pub(crate) trait Foreign {
     fn delete_child(&self, guest: &mut Guest) -> Result<(), String>;
     /// Ends it as a crash does, and all SAs of the kernel with it.
     fn crash(&self, guest: &mut Guest) -> Result<(), String>;
+    /// How many packets it may send on SAs that it has deleted, while its keys end by the clock.
+    fn late(&self) -> u32 {
+        0
+    }
     /// Whether it sends a long message in fragments (RFC 7383).
     fn fragments(&self) -> bool {
         true

@@ -104,6 +104,11 @@ impl Foreign for OpenIked<'_> {
         crash(guest, IKED)
     }
 
+    /// Seen at one of several rekeyings: its kernel has the old SA for a moment longer.
+    fn late(&self) -> u32 {
+        3
+    }
+
     /// Its default is to send none.
     fn fragments(&self) -> bool {
         false
