@@ -83,9 +83,10 @@ fn a_full_stream_loses_whole_packets_and_no_ike() {
         sent += 40;
         assert!(sent < 100_000, "a stream that nobody reads is full at last");
     }
-    writers.send_ike(ends, &[9; 28], &poller, TOKEN);
+    // What is asked for next may find room in the kernel again.
     let waits = writers.0[&ends].queue.len();
-    assert!(waits > MAX_ESP / 2 && waits <= MAX_ESP + 1500, "{waits}");
+    assert!(waits + 1402 > MAX_ESP && waits <= MAX_ESP + 1402, "{waits}");
+    writers.send_ike(ends, &[9; 28], &poller, TOKEN);
     let found = messages(writers, &poller, other);
     let (ike, esp) = found.split_last().unwrap();
     assert_eq!(*ike, wire::esp::with_marker(&[9; 28]));
