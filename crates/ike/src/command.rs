@@ -114,6 +114,8 @@ pub enum Command {
     RekeyChild(ChildId),
     /// Rekey an IKE SA now.
     RekeyIke(IkeSaId),
+    /// Make another IKE SA beside one, without children (RFC 7791).
+    CloneIke(IkeSaId),
     /// Delete a child SA pair.
     DeleteChild(ChildId),
     /// Delete an IKE SA and its children.

@@ -30,6 +30,8 @@ pub(crate) struct Registry {
     ike: BTreeSet<IkeSaId>,
     esp: BTreeSet<u32>,
     homes: BTreeMap<ChildId, IkeSaId>,
+    /// IKE SAs in use that are clones of each other; one that is being stepped is not in it.
+    families: BTreeSet<(IkeSaId, IkeSaId)>,
     children: u64,
     births: u64,
 }
@@ -74,6 +76,22 @@ impl Registry {
     /// An IKE SA is no more.
     pub(crate) fn release_ike(&mut self, ike: IkeSaId) {
         self.ike.remove(&ike);
+    }
+
+    /// The IKE SAs in use that are clones of each other.
+    pub(crate) fn family(&self, family: IkeSaId) -> impl Iterator<Item = IkeSaId> {
+        let all = (family, IkeSaId(0))..=(family, IkeSaId(u64::MAX));
+        self.families.range(all).map(|(_, ike)| *ike)
+    }
+
+    /// An IKE SA is in use.
+    pub(crate) fn join_family(&mut self, family: IkeSaId, ike: IkeSaId) {
+        self.families.insert((family, ike));
+    }
+
+    /// It is not, or not now.
+    pub(crate) fn leave_family(&mut self, family: IkeSaId, ike: IkeSaId) {
+        self.families.remove(&(family, ike));
     }
 
     /// How many IKE SAs there are, in whatever state.

@@ -251,6 +251,9 @@ pub enum ApiMisuse {
     /// The IKE SA is not in use, its peer did not agree to RFC 4555, the peer decides, or one of
     /// the addresses may not be used for it.
     CannotMove(IkeSaId),
+    /// The IKE SA is not in use, its peer did not agree to RFC 7791, a clone is being made, or
+    /// there are as many as the policy allows.
+    CannotClone(IkeSaId),
     /// The PAD has no such peer.
     NoSuchPeer(PeerName),
     /// The local address is inactive: nothing is initiated from it.
@@ -458,6 +461,11 @@ impl fmt::Display for ApiMisuse {
                 f,
                 "IKE SA {ike} cannot go to these addresses: its peer did not agree to RFC 4555, or \
                  the policy does not allow them"
+            ),
+            ApiMisuse::CannotClone(ike) => write!(
+                f,
+                "IKE SA {ike} cannot be cloned: it is not in use, its peer did not agree to RFC \
+                 7791, a clone is being made, or the policy allows no more of them"
             ),
             ApiMisuse::NoSuchPeer(peer) => write!(f, "the policy has no peer {peer}"),
             ApiMisuse::InactiveAddress(address) => {

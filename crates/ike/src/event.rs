@@ -111,6 +111,15 @@ pub enum Event {
         /// The peer.
         peer: PeerName,
     },
+    /// Another IKE SA came to be beside one, without children (RFC 7791).
+    IkeCloned {
+        /// The one that was there.
+        ike: IkeSaId,
+        /// The other.
+        clone: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+    },
     /// An IKE SA ended; an event of its own tells of each child.
     IkeClosed {
         /// The IKE SA.

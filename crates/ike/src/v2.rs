@@ -4,6 +4,7 @@ pub(crate) mod auth;
 pub(crate) mod auth_sent;
 pub(crate) mod carrier;
 pub(crate) mod child;
+pub(crate) mod cloning;
 pub(crate) mod collision;
 pub(crate) mod contents;
 pub(crate) mod cookie;

@@ -105,6 +105,9 @@ pub struct IkeTemplate {
     pub ppk: Option<Ppk>,
     /// Whether its addresses may change.
     pub mobike: Mobike,
+    /// How many clones of one IKE SA there may be at a time (RFC 7791); 0 when we do not say that
+    /// we know of it.
+    pub clones: u8,
     /// Where initiators are sent that know how to go there (RFC 5685); `None` to serve them.
     pub redirect: Option<IpAddr>,
     /// Where the peer may send us; nowhere if empty.
@@ -141,6 +144,7 @@ impl IkeTemplate {
             },
             fragment_size: timers.hints.then_some(IkeTemplate::FRAGMENT_SIZE),
             mobike: Mobike::Never,
+            clones: 0,
             redirect: None,
             follow: Vec::new(),
             nat_keepalive: Duration::from_secs(20),

@@ -51,6 +51,7 @@ pub(crate) fn read(
     let mut ike = read_ike(&mut section, problems, &timers, force_udp);
     ike.ppk = ppk::read(&mut section, problems, keys);
     check_gateways(&section, problems, &ike.follow, addresses.as_deref());
+    ike.clones = clones(&mut section, problems);
     ike.mobike = mobike(&mut section, problems, addresses.as_deref(), &timers);
     ike.tcp = read_tcp(&mut section, problems);
     let span = section.span.clone();
@@ -140,6 +141,13 @@ fn read_ike(
         ike.nat_keepalive = keepalive;
     }
     ike
+}
+
+/// `clones`: how many an IKE SA may have.
+fn clones(section: &mut Section<'_>, problems: &mut Problems) -> u8 {
+    let most = section.read(problems, "clones", |value| value::number(value, 0..=16));
+    most.and_then(|most| u8::try_from(most).ok())
+        .unwrap_or_default()
 }
 
 /// `mobike`: without a word of it, who may talk from more than single hosts may also move, if it
@@ -391,6 +399,14 @@ mod tests {
             let report = read(wrong).err().unwrap_or_default();
             assert!(report.contains(says), "{wrong}: {report}");
         }
+    }
+
+    #[test]
+    fn clones_are_few_and_none_unless_asked_for() {
+        let clones = |line| read(line).unwrap().clones;
+        assert_eq!(clones(""), 0);
+        assert_eq!(clones("clones = 16"), 16);
+        assert!(read("clones = 17").unwrap_err().contains("0 to 16"));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) fn acquire(tables: &mut Tables, wanted: Acquire, now: Instant) {
 pub(crate) fn acquire_from(tables: &mut Tables, wanted: Acquire, origin: Origin, now: Instant) {
     let ends = (wanted.local, wanted.remote);
     match usable_besides(tables, &wanted.peer, ends, origin.replaces) {
-        Some(ike) => join(tables, ike, wanted, now),
+        Some(ike) => join(tables, alike(tables, ike, &wanted), wanted, now),
         None => begin(tables, wanted, origin, now),
     }
 }
@@ -52,8 +52,9 @@ pub(crate) fn usable_besides(
 ) -> Option<IkeSaId> {
     let rank = |slot: &Slot| match slot {
         // One that is about to be decided on will take over what waits on the old one.
-        Slot::Sa(sa) if sa.is_live() => Some((1, sa.birth)),
-        Slot::InitSent(_) | Slot::Intermediate(_) | Slot::AuthSent(_) => Some((0, 0)),
+        // Of clones one that has children.
+        Slot::Sa(sa) if sa.is_live() => Some((1, sa.birth, !sa.children.is_empty())),
+        Slot::InitSent(_) | Slot::Intermediate(_) | Slot::AuthSent(_) => Some((0, 0, false)),
         _ => None,
     };
     let sent = tables.sent_from(local, remote);
@@ -64,6 +65,20 @@ pub(crate) fn usable_besides(
         Some((rank(slot).filter(|_| slot.peer() == Some(peer))?, ike))
     });
     candidates.max().map(|(_, ike)| ike)
+}
+
+/// Of clones of an IKE SA between the same addresses the one that serves a request already, if it
+/// does not itself.
+fn alike(tables: &Tables, ike: IkeSaId, wanted: &Acquire) -> IkeSaId {
+    let Some(first) = tables.sa(ike) else {
+        return ike;
+    };
+    let ends = |sa: &Sa| (sa.path.local.ip(), sa.path.remote.ip());
+    let serves = |sa: &Sa| sa.is_live() && ends(sa) == ends(first) && sa.serves(wanted);
+    let family = first.family.into_iter();
+    let mut others = family.flat_map(|family| tables.registry.family(family));
+    let found = others.find(|other| tables.sa(*other).is_some_and(serves));
+    found.filter(|_| !first.serves(wanted)).unwrap_or(ike)
 }
 
 fn join(tables: &mut Tables, ike: IkeSaId, wanted: Acquire, now: Instant) {

@@ -26,6 +26,7 @@ use crate::event::{Doubt, Reason};
 use crate::id::IkeSaId;
 use crate::limits;
 use crate::output::Output;
+use crate::v2::cloning;
 use crate::v2::established::{begin, liveness};
 use crate::v2::mobike;
 use crate::v2::pair::Stage as ChildStage;
@@ -45,6 +46,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::RekeyChild(child) => with_child(tables, child, now, |sa| rekey(sa, child))?,
         Command::DeleteChild(child) => delete_child(tables, child, now)?,
         Command::RekeyIke(ike) => with_sa(tables, ike, now, Sa::rekey_soon)?,
+        Command::CloneIke(ike) => clone(tables, ike, now)?,
         Command::DeleteIke(ike) => with_sa(tables, ike, now, close)?,
         Command::Redirect { ike, to } => redirect(tables, ike, to, now)?,
         Command::CheckLiveness(ike) => {
@@ -135,6 +137,17 @@ fn close(sa: &mut Sa) {
             reason: Reason::Requested,
         });
     }
+}
+
+/// Makes another IKE SA beside one.
+fn clone(tables: &mut Tables, ike: IkeSaId, now: Instant) -> Result<(), ApiMisuse> {
+    let mut sa = tables.take_sa(ike).ok_or(ApiMisuse::NoSuchIke(ike))?;
+    let mut ctx = tables.context(now);
+    let may = sa.is_live() && cloning::has_room(&sa, &ctx) && !cloning::is_under_way(&sa);
+    let queued = may && sa.queue(Task::CloneIke { tries: 0 });
+    begin::pump(&mut sa, &mut ctx);
+    settle(tables, sa, now);
+    queued.then_some(()).ok_or(ApiMisuse::CannotClone(ike))
 }
 
 /// Sends a peer on that goes where it is sent.

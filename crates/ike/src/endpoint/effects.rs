@@ -31,6 +31,7 @@ pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
     for effect in std::mem::take(&mut sa.effects) {
         match effect {
             Effect::Rekeyed { new, rival } => rekeyed(tables, &mut sa, new, rival, now),
+            Effect::Cloned { new } => cloned(tables, &sa, new, now),
             Effect::Undecided { new } => {
                 export(&new.keys, new.spis(), &mut tables.context(now));
                 tables.put(new.id, Slot::Sa(new));
@@ -137,6 +138,16 @@ fn rekeyed(
         None => succeed(old, &mut new, &mut tables.context(now)),
     }
     pump(&mut new, &mut tables.context(now));
+    tables.put(new.id, Slot::Sa(new));
+}
+
+/// Another IKE SA came to be beside one, which goes on as it was.
+fn cloned(tables: &mut Tables, first: &Sa, mut new: Box<Sa>, now: Instant) {
+    let mut ctx = tables.context(now);
+    export(&new.keys, new.spis(), &mut ctx);
+    let (ike, clone, peer) = (first.id, new.id, new.peer.name.clone());
+    ctx.event(Event::IkeCloned { ike, clone, peer });
+    pump(&mut new, &mut ctx);
     tables.put(new.id, Slot::Sa(new));
 }
 

@@ -168,6 +168,9 @@ impl Tables {
             Slot::Sa(sa) => {
                 unindex(&mut self.by_identity, &sa.remote_id, ike);
                 unindex(&mut self.unreplaced, &sa.path.local.ip(), ike);
+                if let Some(family) = sa.family {
+                    self.registry.leave_family(family, ike);
+                }
             }
             Slot::InitSent(_) | Slot::Intermediate(_) | Slot::AuthSent(_) => {}
         }
@@ -213,6 +216,9 @@ impl Tables {
                     .or_default()
                     .insert(ike);
                 self.by_addresses.entry(addresses).or_default().insert(ike);
+                if let Some(family) = sa.family.filter(|_| sa.is_of_use()) {
+                    self.registry.join_family(family, ike);
+                }
                 if sa.is_unreplaced() {
                     self.unreplaced.entry(addresses.0).or_default().insert(ike);
                 }

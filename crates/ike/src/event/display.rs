@@ -73,6 +73,9 @@ impl fmt::Display for Event {
             Event::IkeRekeyed { old, new, peer } => {
                 write!(f, "IKE SA {old} with {peer} rekeyed as {new}")
             }
+            Event::IkeCloned { ike, clone, peer } => {
+                write!(f, "IKE SA {ike} with {peer} cloned as {clone}")
+            }
             Event::IkeClosed { ike, peer, reason } => {
                 write!(f, "IKE SA {ike} with {peer} closed: {reason}")
             }
@@ -95,12 +98,8 @@ impl fmt::Display for Event {
                     "IKE SA {ike} with {peer}: an unprotected answer says {notify}"
                 )
             }
-            Event::HandshakeRedirected {
-                peer,
-                remote,
-                gateway,
-            } => write!(f, "{peer} at {remote} was sent to {gateway}"),
-            Event::PeerRedirected { .. }
+            Event::HandshakeRedirected { .. }
+            | Event::PeerRedirected { .. }
             | Event::Redirected { .. }
             | Event::RedirectRefused { .. } => self.fmt_redirect(f),
             _ => self.fmt_child(f),
@@ -111,6 +110,11 @@ impl fmt::Display for Event {
 impl Event {
     fn fmt_redirect(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Event::HandshakeRedirected {
+                peer,
+                remote,
+                gateway,
+            } => write!(f, "{peer} at {remote} was sent to {gateway}"),
             Event::PeerRedirected {
                 ike,
                 peer,

@@ -21,6 +21,7 @@ use crate::id::{IkeSaId, Role};
 use crate::output::Outbound;
 use crate::v2::auth::Signed;
 use crate::v2::child::{Agreed, ChildOffer, Within};
+use crate::v2::cloning;
 use crate::v2::contents::Contents;
 use crate::v2::crash;
 use crate::v2::established::note_window;
@@ -186,6 +187,7 @@ impl AuthSent {
         payloads.extend(resume::request(peer));
         payloads.extend(sync::offer(peer));
         payloads.extend(mobike::offer(peer));
+        payloads.extend(cloning::offer(peer));
         payloads.extend(crash::give(ctx.config, peer, begun.spis(), path));
         let header = begun.header(ExchangeType::IKE_AUTH, begun.message_id);
         let longest = begun.longest();
@@ -380,6 +382,7 @@ impl AuthSent {
         crash::keep(&mut sa, contents);
         sync::agree(&mut sa, contents);
         mobike::agree(&mut sa, contents);
+        cloning::agree(&mut sa, contents);
         let nonces = Nonces {
             initiator: &own_nonce,
             responder: &peer_nonce,

@@ -5,7 +5,8 @@
 pub(crate) enum Doing {
     /// Nothing that collides.
     Nothing,
-    /// Creating a child: perhaps the very one in question, which the peer has already.
+    /// Creating a child: perhaps the very one in question, which the peer has already. Or cloning
+    /// the IKE SA when the request is about that.
     CreatingChild,
     /// Rekeying the child in question, or any child when the request is about the IKE SA.
     RekeyingChild,
@@ -30,6 +31,8 @@ pub(crate) enum Asked {
     CloseChild,
     /// A new IKE SA in the place of this one.
     RekeyIke,
+    /// Another IKE SA beside this one (RFC 7791).
+    CloneIke,
     /// To close the IKE SA.
     CloseIke,
 }
@@ -60,10 +63,11 @@ pub(crate) fn answer(asked: Asked, doing: Doing) -> Answer {
         WithDelete, WithoutDelete,
     };
     match (asked, doing) {
-        (Asked::CreateChild | Asked::RekeyChild, Doing::RekeyingIke | Doing::ClosingIke) => {
-            TemporaryFailure
-        }
-        (Asked::CreateChild, _) => AsUsual,
+        (
+            Asked::CreateChild | Asked::RekeyChild | Asked::CloneIke,
+            Doing::RekeyingIke | Doing::ClosingIke,
+        ) => TemporaryFailure,
+        (Asked::CreateChild | Asked::CloneIke, _) => AsUsual,
 
         (Asked::RekeyChild, Doing::ClosingChild | Doing::CreatingChild) => TemporaryFailure,
         (Asked::RekeyChild, Doing::RekeyingChild) => AsUsualThenCompare,
@@ -156,6 +160,18 @@ mod tests {
                     TemporaryFailure,
                     TemporaryFailure,
                     AsUsualThenCompare,
+                    TemporaryFailure,
+                    AsUsual,
+                ],
+            ),
+            (
+                Asked::CloneIke,
+                [
+                    AsUsual,
+                    AsUsual,
+                    AsUsual,
+                    AsUsual,
+                    TemporaryFailure,
                     TemporaryFailure,
                     AsUsual,
                 ],

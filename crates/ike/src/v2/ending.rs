@@ -130,7 +130,9 @@ fn release(kind: Kind, ctx: &mut Context<'_>) -> Option<Acquire> {
             return Some(offer.acquire);
         }
         Kind::RekeyChild { offer, .. } => ctx.registry.release_esp(offer.inbound_spi),
-        Kind::RekeyIke { offer, .. } => ctx.registry.release_ike(offer.new),
+        Kind::RekeyIke { offer, .. } | Kind::CloneIke { offer, .. } => {
+            ctx.registry.release_ike(offer.new);
+        }
         _ => {}
     }
     None

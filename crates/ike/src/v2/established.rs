@@ -164,7 +164,7 @@ fn response(
     }
     note_window(sa, &contents);
     // What comes with a new IKE SA is of that one.
-    if !matches!(exchange.kind, Kind::RekeyIke { .. }) {
+    if !matches!(exchange.kind, Kind::RekeyIke { .. } | Kind::CloneIke { .. }) {
         crash::keep(sa, &contents);
     }
     match exchange.kind {
@@ -184,6 +184,7 @@ fn response(
         } => {
             ike::rekeyed(sa, *offer, rival, tries, &contents, ctx);
         }
+        Kind::CloneIke { offer, tries } => ike::cloned(sa, *offer, tries, &contents, ctx),
         Kind::DeleteChild { child } => sa.remove_child(child, Reason::Rekeyed, ctx),
         Kind::DeleteIke { reason } => sa.end(reason, false, ctx),
         Kind::Redirect { to } => sa.sent_on(to, ctx),

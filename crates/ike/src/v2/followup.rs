@@ -104,7 +104,9 @@ impl Kind {
             Kind::CreateChild { offer, .. } | Kind::RekeyChild { offer, .. } => {
                 Some(&mut offer.followups)
             }
-            Kind::RekeyIke { offer, .. } => Some(&mut offer.followups),
+            Kind::RekeyIke { offer, .. } | Kind::CloneIke { offer, .. } => {
+                Some(&mut offer.followups)
+            }
             _ => None,
         }
     }
@@ -115,7 +117,9 @@ impl Kind {
             Kind::CreateChild { offer, .. } | Kind::RekeyChild { offer, .. } => {
                 offer.agreed(answer).map(|suite| suite.additional)
             }
-            Kind::RekeyIke { offer, .. } => offer.agreed(&sa.peer, answer),
+            Kind::RekeyIke { offer, .. } | Kind::CloneIke { offer, .. } => {
+                offer.agreed(&sa.peer, answer)
+            }
             _ => None,
         };
         additional.unwrap_or_default().groups()

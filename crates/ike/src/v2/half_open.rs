@@ -22,6 +22,7 @@ use crate::limits;
 use crate::output::Outbound;
 use crate::v2::auth::Signed;
 use crate::v2::child::{self, Refusal, Within};
+use crate::v2::cloning;
 use crate::v2::contents::Contents;
 use crate::v2::crash;
 use crate::v2::established::note_window;
@@ -442,6 +443,7 @@ impl HalfOpen {
         crash::keep(&mut sa, contents);
         sync::agree(&mut sa, contents);
         mobike::agree(&mut sa, contents);
+        cloning::agree(&mut sa, contents);
         match self.sent_on(&mut sa, ctx) {
             Some(payload) => payloads.push(payload),
             None => {
@@ -451,6 +453,7 @@ impl HalfOpen {
         }
         payloads.extend(sync::answer(&sa));
         payloads.extend(mobike::answer(&sa));
+        payloads.extend(cloning::answer(&sa));
         payloads.extend(crash::give(ctx.config, &sa.peer, sa.spis(), &sa.path));
         let longest = sa.longest();
         let answer = message::protect(&mut sa.keys, &header, &payloads, longest);

@@ -34,7 +34,7 @@ pub(crate) enum About {
     Ike(Box<Made>),
 }
 
-/// An IKE SA in the place of another, as its responder knows it before its keys.
+/// An IKE SA in the place of another or beside it, as its responder knows it before its keys.
 pub(crate) struct Made {
     pub(crate) id: IkeSaId,
     pub(crate) peer_spi: u64,
@@ -44,6 +44,8 @@ pub(crate) struct Made {
     /// The nonces.
     pub(crate) theirs: Vec<u8>,
     pub(crate) ours: Vec<u8>,
+    /// Nothing is replaced (RFC 7791).
+    pub(crate) cloned: bool,
 }
 
 impl Pending {

@@ -70,6 +70,9 @@ pub(crate) enum Task {
     RekeyIke {
         tries: u8,
     },
+    CloneIke {
+        tries: u8,
+    },
     DeleteIke {
         reason: Reason,
     },
@@ -88,7 +91,7 @@ pub(crate) enum Task {
     Addresses,
 }
 
-/// Our offer to replace the IKE SA.
+/// Our offer to replace the IKE SA, or to clone it.
 pub(crate) struct IkeOffer {
     pub(crate) new: IkeSaId,
     pub(crate) nonce: Vec<u8>,
@@ -135,6 +138,11 @@ pub(crate) enum Kind {
         rival: Option<Rival<IkeSaId>>,
         tries: u8,
     },
+    /// Asks for another IKE SA beside this one (RFC 7791).
+    CloneIke {
+        offer: Box<IkeOffer>,
+        tries: u8,
+    },
     DeleteIke {
         reason: Reason,
     },
@@ -162,7 +170,7 @@ impl Kind {
             Kind::CreateChild { offer, .. } | Kind::RekeyChild { offer, .. } => {
                 create(&offer.followups)
             }
-            Kind::RekeyIke { offer, .. } => create(&offer.followups),
+            Kind::RekeyIke { offer, .. } | Kind::CloneIke { offer, .. } => create(&offer.followups),
             Kind::Forgotten(exchange) => *exchange,
             _ => ExchangeType::INFORMATIONAL,
         }
@@ -185,6 +193,8 @@ pub(crate) enum Effect {
         new: Box<Sa>,
         rival: Option<(IkeSaId, bool)>,
     },
+    /// A new IKE SA beside this one (RFC 7791).
+    Cloned { new: Box<Sa> },
     /// The peer made a new IKE SA while our own request is in flight.
     Undecided { new: Box<Sa> },
     /// The peer's replacement stands, whatever became of ours.
@@ -245,6 +255,9 @@ pub(crate) struct Sa {
     pub(crate) deleted_early: Vec<u32>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) recovery: Recovery,
+    /// What it and all its clones have in common through every rekeying, if both sides know how to
+    /// clone (RFC 7791): our SPI of the first of them.
+    pub(crate) family: Option<IkeSaId>,
     /// The addresses may change, if both sides know how.
     pub(crate) mobility: Option<Box<Mobility>>,
     /// The message ids of our next request, and of the peer's.
@@ -328,6 +341,7 @@ impl Sa {
             deleted_early: Vec::new(),
             effects: Vec::new(),
             recovery: Recovery::default(),
+            family: None,
             mobility: None,
             next_request: birth.requests.0,
             expected_request: birth.requests.1,
@@ -360,6 +374,11 @@ impl Sa {
         self.stage == Stage::Live && !self.is_silent()
     }
 
+    /// Whether it is neither replaced nor deleted, nor one of two that replace another.
+    pub(crate) fn is_of_use(&self) -> bool {
+        matches!(self.stage, Stage::Live | Stage::Closing)
+    }
+
     /// Whether it says nothing.
     pub(crate) fn is_silent(&self) -> bool {
         self.silence != Silence::None
@@ -384,6 +403,7 @@ impl Sa {
         let known = [
             (self.fragments.agreed, "fragmentation"),
             (self.mobility.is_some(), "mobike"),
+            (self.family.is_some(), "cloning"),
             (self.ppk, "ppk"),
             (self.redirection.is_followed, "redirect"),
             (self.path.carrier != Carrier::Udp, "tcp"),

@@ -35,7 +35,7 @@ use crate::v2::redirect::Redirection;
 use crate::v2::sa::{Answered, Kind, Sa, Silence, Stage, Task};
 
 /// The version of the format; members of different versions do not read each other's records.
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 /// Most requests of ours in flight that are read, with room for any window.
 const MAX_EXCHANGES: usize = 16;
 /// Most crash tokens that are read, with room for any number that a peer may give.
@@ -91,6 +91,7 @@ fn life(to: &mut Writer, sa: &Sa, now: Instant) {
     });
     to.flag(sa.fragments.agreed);
     to.flag(sa.ppk);
+    to.option(sa.family.map(|family| family.0), Writer::u64);
     to.list(&sa.recovery.tokens, |to, token| to.octets(token));
     to.flag(sa.recovery.message_ids);
     to.flag(sa.recovery.counters);
@@ -242,7 +243,8 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
     let answered = from.option(answered)?;
     // What is here of a message comes again as a whole.
     let fragments = Fragments::new(from.flag()?);
-    let (ppk, recovery) = (from.flag()?, recovery(from)?);
+    let (ppk, family) = (from.flag()?, from.option(Reader::u64)?.map(IkeSaId));
+    let recovery = recovery(from)?;
     let redirection = read_redirection(from, now)?;
     Some(Box::new(Sa {
         id: head.id,
@@ -278,6 +280,7 @@ fn rest(from: &mut Reader<'_>, head: Head, peer: Arc<Peer>, now: Instant) -> Opt
         answered,
         fragments,
         ppk,
+        family,
         pending: None,
         recovery,
         changed: false,
@@ -338,7 +341,9 @@ fn claim(sa: &Sa, children: &[child::Written], ctx: &mut Context<'_>) -> Result<
             Kind::CreateChild { offer, .. } | Kind::RekeyChild { offer, .. } => {
                 ctx.registry.claim_esp(offer.inbound_spi);
             }
-            Kind::RekeyIke { offer, .. } => ctx.registry.claim_ike(offer.new),
+            Kind::RekeyIke { offer, .. } | Kind::CloneIke { offer, .. } => {
+                ctx.registry.claim_ike(offer.new);
+            }
             _ => {}
         }
     }

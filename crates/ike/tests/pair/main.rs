@@ -4,6 +4,7 @@
 mod address;
 mod certificates;
 mod childless;
+mod cloning;
 mod collision;
 mod crash;
 mod doubled;

@@ -12,7 +12,7 @@ use crate::event::{Doubt, Event, Reason};
 use crate::limits;
 use crate::v2::child::{ChildOffer, Within, key_exchange};
 use crate::v2::crash;
-use crate::v2::install::acquire_failed;
+use crate::v2::install::{acquire_failed, notify};
 use crate::v2::mobike;
 use crate::v2::pair::Stage as ChildStage;
 use crate::v2::proposal;
@@ -38,6 +38,7 @@ pub(crate) fn pump(sa: &mut Sa, ctx: &mut Context<'_>) {
                 sa.request(Kind::DisownChild { inbound_spi }, &[delete], ctx);
             }
             Task::RekeyIke { tries } => rekey_ike(sa, None, tries, ctx),
+            Task::CloneIke { tries } => clone_ike(sa, None, tries, ctx),
             Task::DeleteIke { reason } => {
                 if !matches!(sa.stage, Stage::Replaced { .. }) {
                     sa.stage = Stage::Closing;
@@ -94,7 +95,10 @@ fn next(sa: &mut Sa) -> Option<Task> {
 fn creates(task: &Task) -> bool {
     matches!(
         task,
-        Task::CreateChild { .. } | Task::RekeyChild { .. } | Task::RekeyIke { .. }
+        Task::CreateChild { .. }
+            | Task::RekeyChild { .. }
+            | Task::RekeyIke { .. }
+            | Task::CloneIke { .. }
     )
 }
 
@@ -156,6 +160,32 @@ fn delete_child(sa: &mut Sa, id: ChildId, ctx: &mut Context<'_>) {
 
 /// Asks for an IKE SA in the place of this one.
 pub(crate) fn rekey_ike(sa: &mut Sa, group: Option<Group>, tries: u8, ctx: &mut Context<'_>) {
+    let Some((offer, payloads)) = offer_ike(sa, group, ctx) else {
+        return;
+    };
+    let kind = Kind::RekeyIke {
+        offer,
+        rival: None,
+        tries,
+    };
+    sa.request(kind, &payloads, ctx);
+}
+
+/// Asks for an IKE SA beside this one (RFC 7791).
+pub(crate) fn clone_ike(sa: &mut Sa, group: Option<Group>, tries: u8, ctx: &mut Context<'_>) {
+    let Some((offer, offered)) = offer_ike(sa, group, ctx) else {
+        return;
+    };
+    let mut payloads = vec![notify(NotifyType::CLONE_IKE_SA)];
+    payloads.extend(offered);
+    sa.request(Kind::CloneIke { offer, tries }, &payloads, ctx);
+}
+
+fn offer_ike(
+    sa: &Sa,
+    group: Option<Group>,
+    ctx: &mut Context<'_>,
+) -> Option<(Box<IkeOffer>, [Payload; 3])> {
     let first = || {
         sa.peer
             .ike
@@ -163,12 +193,7 @@ pub(crate) fn rekey_ike(sa: &mut Sa, group: Option<Group>, tries: u8, ctx: &mut 
             .iter()
             .find_map(|one| one.groups.first().copied())
     };
-    let Some(group) = group.or_else(first) else {
-        return;
-    };
-    let Ok(dh) = DhKeyPair::generate(group, ctx.random) else {
-        return;
-    };
+    let dh = DhKeyPair::generate(group.or_else(first)?, ctx.random).ok()?;
     let offer = IkeOffer {
         new: ctx.reserve_ike(),
         nonce: ctx.nonce(),
@@ -183,12 +208,7 @@ pub(crate) fn rekey_ike(sa: &mut Sa, group: Option<Group>, tries: u8, ctx: &mut 
         Payload::Nonce(Nonce(offer.nonce.clone())),
         key_exchange(&offer.dh),
     ];
-    let kind = Kind::RekeyIke {
-        offer: Box::new(offer),
-        rival: None,
-        tries,
-    };
-    sa.request(kind, &payloads, ctx);
+    Some((Box::new(offer), payloads))
 }
 
 fn check_liveness(sa: &mut Sa, doubt: Doubt, ctx: &mut Context<'_>) {

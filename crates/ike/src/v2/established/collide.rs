@@ -5,7 +5,7 @@ use crate::v2::collision::Doing;
 use crate::v2::pair::{Child, Stage as ChildStage};
 use crate::v2::sa::{Kind, Sa, Stage};
 
-/// What goes on that concerns a request for a new child.
+/// What goes on that concerns a request for a new child or a clone.
 pub(crate) fn doing(sa: &Sa) -> Doing {
     let mut kinds = sa.exchanges.iter().map(|exchange| &exchange.kind);
     if sa.stage != Stage::Live {
@@ -46,7 +46,7 @@ pub(crate) fn doing_to_closed(child: Option<&Child>) -> Doing {
 /// What goes on that concerns a request to rekey or close the IKE SA.
 pub(crate) fn doing_to_ike(sa: &Sa) -> Doing {
     let of = |kind: &Kind| match kind {
-        Kind::CreateChild { .. } => Doing::CreatingChild,
+        Kind::CreateChild { .. } | Kind::CloneIke { .. } => Doing::CreatingChild,
         Kind::RekeyChild { .. } => Doing::RekeyingChild,
         Kind::DeleteChild { .. } | Kind::DisownChild { .. } => Doing::ClosingChild,
         Kind::RekeyIke { .. } => Doing::RekeyingIke,

@@ -14,6 +14,7 @@ use crate::error::{Error, Misbehaved};
 use crate::event::Reason;
 use crate::limits;
 use crate::v2::child::exchange;
+use crate::v2::cloning;
 use crate::v2::collision::{Answer, Asked, answer};
 use crate::v2::contents::Contents;
 use crate::v2::established::child;
@@ -52,7 +53,7 @@ pub(crate) fn asked(
         sa.pending = Some(pending);
         return sa.respond(request, &payloads, ctx);
     }
-    if !is_possible(sa, &pending.about) {
+    if !is_possible(sa, &pending.about, ctx) {
         pending.release(ctx);
         return sa.respond(request, &[notify(NotifyType::STATE_NOT_FOUND)], ctx);
     }
@@ -96,11 +97,17 @@ fn agree(
 }
 
 /// Whether nothing has come between since CREATE_CHILD_SA was answered.
-fn is_possible(sa: &Sa, about: &About) -> bool {
+fn is_possible(sa: &Sa, about: &About, ctx: &Context<'_>) -> bool {
     let verdict = match about {
         About::Child { old: None, .. } => answer(Asked::CreateChild, doing(sa)),
         About::Child { old: Some(old), .. } => {
             answer(Asked::RekeyChild, doing_to(sa, sa.child(*old)))
+        }
+        About::Ike(made) if made.cloned => {
+            if !cloning::has_room(sa, ctx) {
+                return false;
+            }
+            answer(Asked::CloneIke, doing(sa))
         }
         About::Ike(_) => answer(Asked::RekeyIke, doing_to_ike(sa)),
     };

@@ -1,9 +1,9 @@
 //! CREATE_CHILD_SA about the IKE SA itself: it is replaced by a new one that takes over the
-//! children (RFC 7296 sections 1.3.2, 2.8.2 and 2.18).
+//! children (RFC 7296 sections 1.3.2, 2.8.2 and 2.18), or cloned (RFC 7791).
 
-use crypto::Secret;
+use crypto::{Group, Secret};
 use policy::proposal::IkeSuite;
-use wire::ike::{Nonce, NotifyType, Payload};
+use wire::ike::{Nonce, Notify, NotifyType, Payload};
 
 use crate::context::Context;
 use crate::error::{Error, Incompatible, Misbehaved};
@@ -11,11 +11,12 @@ use crate::event::Reason;
 use crate::id::{IkeSaId, Role};
 use crate::limits;
 use crate::v2::child::{exchange, invalid_ke, wanted_group};
+use crate::v2::cloning;
 use crate::v2::collision::{Answer, Asked, answer, lowest, ours_is_redundant};
 use crate::v2::contents::Contents;
 use crate::v2::crash;
-use crate::v2::established::begin::rekey_ike;
-use crate::v2::established::collide::doing_to_ike;
+use crate::v2::established::begin::{clone_ike, rekey_ike};
+use crate::v2::established::collide::{doing, doing_to_ike};
 use crate::v2::established::pend;
 use crate::v2::install::{error_payload, notify};
 use crate::v2::keys::{Nonces, Spis};
@@ -25,16 +26,25 @@ use crate::v2::sa::{Birth, Effect, IkeOffer, Kind, Rival, Sa, Stage, Task};
 use crate::v2::secrets::is_complete;
 use crate::v2::window::Request;
 
-/// The peer wants an IKE SA in the place of this one.
+/// The peer wants an IKE SA in the place of this one, or beside it.
 pub(crate) fn asked(
     sa: &mut Sa,
     request: &Request<'_>,
     contents: &Contents<'_>,
     ctx: &mut Context<'_>,
 ) {
-    let verdict = answer(Asked::RekeyIke, doing_to_ike(sa));
+    let cloned = cloning::is_meant(contents);
+    let verdict = match cloned {
+        true => answer(Asked::CloneIke, doing(sa)),
+        false => answer(Asked::RekeyIke, doing_to_ike(sa)),
+    };
     if verdict == Answer::TemporaryFailure {
         return sa.respond(request, &[notify(NotifyType::TEMPORARY_FAILURE)], ctx);
+    }
+    if cloned && !cloning::has_room(sa, ctx) {
+        sa.respond(request, &[notify(NotifyType::NO_ADDITIONAL_SAS)], ctx);
+        let error = Error::Limit("clones of one IKE SA");
+        return sa.child_failed(None, Role::Responder, error, ctx);
     }
     match choose(sa, contents) {
         Ok(choice) => agree(sa, request, contents, &choice, verdict, ctx),
@@ -117,6 +127,7 @@ fn agree(
         additional: Vec::new(),
         theirs: theirs.to_vec(),
         ours,
+        cloned: cloning::is_meant(contents),
     };
     match choice.suite.additional {
         additional if additional.is_empty() => make(sa, request, &payloads, made, verdict, ctx),
@@ -127,7 +138,7 @@ fn agree(
     }
 }
 
-/// The IKE SA that the peer wants in the place of this one comes to be.
+/// The IKE SA that the peer wants in the place of this one, or beside it, comes to be.
 pub(crate) fn make(
     sa: &mut Sa,
     request: &Request<'_>,
@@ -136,7 +147,7 @@ pub(crate) fn make(
     verdict: Answer,
     ctx: &mut Context<'_>,
 ) {
-    let id = made.id;
+    let (id, cloned) = (made.id, made.cloned);
     let nonces = Nonces {
         initiator: &made.theirs,
         responder: &made.ours,
@@ -149,7 +160,9 @@ pub(crate) fn make(
     };
     let mut new = successor(sa, next, (&made.shared, &made.additional[..]), nonces, ctx);
     sa.respond(request, payloads, ctx);
-    if verdict == Answer::AsUsualThenCompare {
+    if cloned {
+        cloning::push(sa, new);
+    } else if verdict == Answer::AsUsualThenCompare {
         let lowest = lowest(&made.theirs, &made.ours).to_vec();
         for exchange in &mut sa.exchanges {
             if let Kind::RekeyIke { rival, .. } = &mut exchange.kind {
@@ -210,15 +223,7 @@ pub(crate) fn rekeyed(
         sa.effects.push(Effect::RivalStands { rival: rival.id });
         return;
     }
-    let group = refusal.and_then(wanted_group).filter(|group| {
-        *group != used
-            && sa
-                .peer
-                .ike
-                .proposals
-                .iter()
-                .any(|one| one.groups.contains(group))
-    });
+    let group = refusal.and_then(|one| other_group(sa, one, used));
     match (&error, group) {
         (Error::Refused(NotifyType::INVALID_KE_PAYLOAD), Some(group))
             if tries < limits::RESTARTS =>
@@ -236,6 +241,49 @@ pub(crate) fn rekeyed(
             sa.child_failed(None, Role::Initiator, error, ctx);
         }
     }
+}
+
+/// The peer answered our request to clone this IKE SA.
+pub(crate) fn cloned(
+    sa: &mut Sa,
+    offer: IkeOffer,
+    tries: u8,
+    contents: &Contents<'_>,
+    ctx: &mut Context<'_>,
+) {
+    let refusal = contents.error().filter(|_| contents.sa().is_err());
+    let (id, used) = (offer.new, offer.dh.group());
+    let error = match refusal {
+        None => match accept(sa, offer, contents, ctx) {
+            Ok((new, _)) => return cloning::push(sa, new),
+            Err(why) => Error::Misbehaved(why),
+        },
+        Some(refusal) => Error::Refused(refusal.kind),
+    };
+    ctx.registry.release_ike(id);
+    let group = refusal.and_then(|one| other_group(sa, one, used));
+    match (&error, group) {
+        (Error::Refused(NotifyType::INVALID_KE_PAYLOAD), Some(group))
+            if tries < limits::RESTARTS && sa.is_live() =>
+        {
+            clone_ike(sa, Some(group), tries + 1, ctx);
+        }
+        (Error::Refused(NotifyType::TEMPORARY_FAILURE), _)
+            if tries < limits::TEMPORARY_FAILURES =>
+        {
+            sa.delay(Task::CloneIke { tries: tries + 1 }, ctx);
+        }
+        _ => sa.child_failed(None, Role::Initiator, error, ctx),
+    }
+}
+
+/// The group that the peer wants in the place of the one that was offered, if we have it.
+fn other_group(sa: &Sa, refusal: &Notify, used: Group) -> Option<Group> {
+    let has = |group: Group| {
+        let mut proposals = sa.peer.ike.proposals.iter();
+        proposals.any(|one| one.groups.contains(&group))
+    };
+    wanted_group(refusal).filter(|group| *group != used && has(*group))
 }
 
 /// Takes the answer to our offer: the new IKE SA and the lower nonce of the exchange.
@@ -325,6 +373,7 @@ fn successor(
     new.peer_window = sa.peer_window;
     new.recovery = sa.recovery.successor();
     new.redirection = sa.redirection;
+    new.family = sa.family;
     new.mobility = sa.mobility.as_ref().map(|one| Box::new(one.successor()));
     // The successor is as old as the first: INITIAL_CONTACT must find it.
     new.birth = sa.birth;

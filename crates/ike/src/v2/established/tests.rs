@@ -1,5 +1,6 @@
 //! Messages that only somebody with the keys can send, and that a good peer would not.
 
+mod cloning;
 mod mobike;
 mod resources;
 mod sync;

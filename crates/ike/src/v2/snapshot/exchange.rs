@@ -53,10 +53,7 @@ pub(crate) fn write(to: &mut Writer, exchange: &Exchange) {
             tries,
         } => {
             to.u8(4);
-            to.u64(offer.new.0);
-            to.octets(&offer.nonce);
-            key_pair::write(to, &offer.dh);
-            followups::write(to, &offer.followups);
+            ike_offer(to, offer);
             write_rival(to, rival.as_ref(), |id| id.0);
             to.u8(*tries);
         }
@@ -75,7 +72,19 @@ pub(crate) fn write(to: &mut Writer, exchange: &Exchange) {
             to.octets(cookie);
             to.u32(*moves);
         }
+        Kind::CloneIke { offer, tries } => {
+            to.u8(10);
+            ike_offer(to, offer);
+            to.u8(*tries);
+        }
     }
+}
+
+fn ike_offer(to: &mut Writer, offer: &IkeOffer) {
+    to.u64(offer.new.0);
+    to.octets(&offer.nonce);
+    key_pair::write(to, &offer.dh);
+    followups::write(to, &offer.followups);
 }
 
 fn child_offer(to: &mut Writer, offer: &ChildOffer) {
@@ -145,12 +154,7 @@ fn kind(
             inbound_spi: from.u32()?,
         },
         4 => Kind::RekeyIke {
-            offer: Box::new(IkeOffer {
-                new: IkeSaId(from.u64()?),
-                nonce: from.octets()?.to_vec(),
-                dh: key_pair::read(from)?,
-                followups: followups::read(from)?,
-            }),
+            offer: Box::new(read_ike_offer(from)?),
             rival: read_rival(from, IkeSaId)?,
             tries: from.u8()?,
         },
@@ -166,7 +170,20 @@ fn kind(
             cookie: from.octets()?.try_into().ok()?,
             moves: from.u32()?,
         },
+        10 => Kind::CloneIke {
+            offer: Box::new(read_ike_offer(from)?),
+            tries: from.u8()?,
+        },
         _ => return None,
+    })
+}
+
+fn read_ike_offer(from: &mut Reader<'_>) -> Option<IkeOffer> {
+    Some(IkeOffer {
+        new: IkeSaId(from.u64()?),
+        nonce: from.octets()?.to_vec(),
+        dh: key_pair::read(from)?,
+        followups: followups::read(from)?,
     })
 }
 

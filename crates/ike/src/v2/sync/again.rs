@@ -54,6 +54,10 @@ fn task_again(sa: &mut Sa, exchange: Exchange, ctx: &mut Context<'_>) -> Option<
             sa.effects.push(Effect::RivalStands { rival: rival.id });
             None
         }
+        Kind::CloneIke { offer, tries } => {
+            ctx.registry.release_ike(offer.new);
+            Some(Task::CloneIke { tries })
+        }
         Kind::DeleteChild { child } => Some(Task::DeleteChild { child }),
         Kind::DisownChild { inbound_spi } => Some(Task::DisownChild { inbound_spi }),
         Kind::DeleteIke { reason } => Some(Task::DeleteIke { reason }),
