@@ -1,6 +1,7 @@
 //! Another IKE SA beside one, without another IKE_AUTH (RFC 7791).
 
 use crate::harness::*;
+use crypto::Secret;
 use ike::{
     Acquire, ApiMisuse, ChildRule, Command, Config, Error, Event, IkeSaId, Reason, Takeover,
 };
@@ -338,6 +339,36 @@ fn who_has_lost_everything_is_believed_about_all_clones() {
     pair.run(millis(100));
     both(&pair, 1);
     pair.agree(1);
+}
+
+#[test]
+fn each_has_crash_tokens_of_its_own() {
+    let makers = |seed| Setup {
+        config: |config| config.qcd_secret = Some(Arc::new(Secret::from_slice(&[42; 32]))),
+        seed,
+        ..setup()
+    };
+    let again = makers(77);
+    for (cloner, host) in [(A, A), (A, B), (B, A), (B, B)] {
+        let mut pair = makers(1).pair();
+        pair.establish();
+        cloned(&mut pair, cloner);
+        pair.crash(host, &again);
+        let other = 1 - host;
+        for one in pair.ikes(other) {
+            pair.command(other, Command::CheckLiveness(one.ike));
+        }
+        pair.run(millis(100));
+        let reason = Reason::LostByPeer;
+        let lost =
+            |event: &Event| matches!(event, Event::IkeClosed { reason: why, .. } if *why == reason);
+        let ended = pair.hosts[other].events.iter();
+        let ended = ended.filter(|(_, event)| lost(event)).count();
+        assert_eq!(ended, 2, "{cloner} {host}\n{}", pair.story());
+        // What the first protected begins anew.
+        both(&pair, 1);
+        pair.agree(1);
+    }
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use crate::harness::*;
 use crypto::{Random, SeededRandom};
-use ike::Command;
+use ike::{Command, Event};
 use policy::pad::IkeTemplate;
 
 /// One run: both sides do what they like over a bad network, then the network heals. Both ends
-/// must hold the same pairs, and the pairs must carry traffic.
-fn run(seed: u64, ike: &IkeTemplate) {
+/// must hold the same pairs, and the pairs must carry traffic. The answer: how many clones there
+/// were.
+fn run(seed: u64, ike: &IkeTemplate) -> usize {
     let mut setup = Setup {
         seed,
         ike: [ike.clone(), ike.clone()],
@@ -44,12 +45,18 @@ fn run(seed: u64, ike: &IkeTemplate) {
             );
         }
         let child = pair.hosts[host].sad.keys().next_back().copied();
-        let ike = pair.ikes(host).first().map(|one| one.ike);
-        let command = match (roll(7), child, ike) {
+        let ikes = pair.ikes(host);
+        let which = match ike.clones {
+            0 => 0,
+            _ => usize::from(roll(251)) % ikes.len().max(1),
+        };
+        let chosen = ikes.get(which).map(|one| one.ike);
+        let command = match (roll(7), child, chosen) {
             (0 | 1, Some(child), _) => Command::RekeyChild(child),
-            (2 | 3, _, Some(ike)) => Command::RekeyIke(ike),
+            (2 | 3, _, Some(one)) => Command::RekeyIke(one),
+            (6, _, Some(one)) if ike.clones > 0 => Command::CloneIke(one),
             (4, Some(child), _) => Command::DeleteChild(child),
-            (5, _, Some(ike)) if roll(4) == 0 => Command::DeleteIke(ike),
+            (5, _, Some(one)) if roll(4) == 0 => Command::DeleteIke(one),
             _ => Command::Acquire(Box::new(pair.acquire_of(host))),
         };
         let now = pair.now;
@@ -73,6 +80,9 @@ fn run(seed: u64, ike: &IkeTemplate) {
     pair.agree(count);
     let (a, b) = (pair.ikes(A).len(), pair.ikes(B).len());
     assert_eq!(a, b, "{}", pair.story());
+    let is_cloned = |event: &Event| matches!(event, Event::IkeCloned { .. });
+    let all = pair.hosts.iter().flat_map(|host| &host.events);
+    all.filter(|(_, event)| is_cloned(event)).count()
 }
 
 #[test]
@@ -91,4 +101,16 @@ fn three_hundred_seeds_in_fragments() {
         let outcome = std::panic::catch_unwind(|| run(seed, &ike));
         assert!(outcome.is_ok(), "seed {seed}");
     }
+}
+
+#[test]
+fn a_thousand_seeds_with_clones() {
+    let mut ike = IkeTemplate::modern();
+    ike.clones = 3;
+    let mut clones = 0;
+    for seed in 0..1_000 {
+        let outcome = std::panic::catch_unwind(|| run(seed, &ike));
+        clones += outcome.unwrap_or_else(|_| panic!("seed {seed}"));
+    }
+    assert!(clones > 1_000, "{clones}");
 }
