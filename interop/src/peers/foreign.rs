@@ -22,7 +22,7 @@ pub(crate) trait Foreign {
     fn delete_child(&self, guest: &mut Guest) -> Result<(), String>;
     /// Ends it as a crash does, and all SAs of the kernel with it.
     fn crash(&self, guest: &mut Guest) -> Result<(), String>;
-    /// How many packets it may send on SAs that it has deleted, while its keys end by the clock.
+    /// How many packets it may send on SAs that it has deleted, while keys are made anew.
     fn late(&self) -> u32 {
         0
     }

@@ -14,7 +14,7 @@ use crate::peers::papers::{Papers, Side};
 use crate::peers::wire::Seen;
 use crate::program::wait_for;
 use crate::space::ip;
-use crate::traffic::{self, Pings};
+use crate::traffic::{self, Answered, Pings};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -235,7 +235,7 @@ impl<'a> Trial<'a> {
         Ok(())
     }
 
-    /// One side makes new keys while pings run: none may be lost.
+    /// One side makes new keys while pings run: none may be lost by us.
     fn rekey(&self, guest: &mut Guest, key: Key, role: Role) -> Result<(), String> {
         let before = self.settled(guest)?;
         let [from, to] = self.ends.ours;
@@ -257,13 +257,7 @@ impl<'a> Trial<'a> {
         let pinged = pings.finish()?;
         changed.ok_or("the SPIs are the same as before")?;
         self.settled(guest)?;
-        match pinged.received == pinged.sent {
-            true => Ok(()),
-            false => Err(format!(
-                "{} of {} pings came back",
-                pinged.received, pinged.sent
-            )),
-        }
+        self.judge(&pinged)
     }
 
     /// The peer makes new keys by itself while pings run: none may be lost by us.
@@ -283,6 +277,10 @@ impl<'a> Trial<'a> {
         let pinged = pings.finish()?;
         changed.ok_or(format!("a new child: {child}, a new IKE SA: {ike}"))?;
         self.settled(guest)?;
+        self.judge(&pinged)
+    }
+
+    fn judge(&self, pinged: &Answered) -> Result<(), String> {
         match pinged.received + self.stage.peer.late() >= pinged.sent {
             true => Ok(()),
             false => Err(format!(
