@@ -146,7 +146,8 @@ impl Trial<'_> {
         let word = self.group.word;
         let more = match self.size {
             Size::Whole => "fragment_size = 9000\n",
-            Size::Fragments => "",
+            // Less than a ciphertext of either.
+            Size::Fragments => "fragment_size = 576\n",
         };
         let rules = Rules {
             name: "other",
