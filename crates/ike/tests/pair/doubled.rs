@@ -8,16 +8,7 @@ use wire::ike::{Notify, NotifyType, Payload, PayloadType};
 /// An answer to a first message that asks for a cookie.
 fn wants_cookie(request: &Packet) -> Packet {
     let cookie = Payload::Notify(Notify::new(NotifyType::COOKIE, vec![7; 20]));
-    let mut header = wire::ike::decode(&request.bytes).unwrap().header;
-    header.flags.initiator = false;
-    header.flags.response = true;
-    Packet {
-        transport: policy::sa::Transport::Udp,
-        from: B,
-        local: request.remote,
-        remote: request.local,
-        bytes: wire::ike::encode(&header, &[cookie]).unwrap(),
-    }
+    request.answer(cookie)
 }
 
 /// B asks for a cookie each time, and begins with the request that has none; the one with the cookie

@@ -17,6 +17,7 @@ use policy::pad::{IkeTemplate, Pad, Peer};
 use policy::range::{AddressRange, PortRange};
 use policy::sa::{ChildId, Encapsulation, SaSpec, Transport};
 use policy::selector::{Selectors, TrafficSelector};
+use wire::ike::Payload;
 use wire::ip::Flow;
 
 pub(crate) const A: usize = 0;
@@ -207,6 +208,20 @@ pub(crate) struct Packet {
 }
 
 impl Packet {
+    /// An answer to a first message that B may have sent: this payload, and nothing else.
+    pub(crate) fn answer(&self, payload: Payload) -> Packet {
+        let mut header = wire::ike::decode(&self.bytes).unwrap().header;
+        header.flags.initiator = false;
+        header.flags.response = true;
+        Packet {
+            from: B,
+            transport: Transport::Udp,
+            local: self.remote,
+            remote: self.local,
+            bytes: wire::ike::encode(&header, &[payload]).unwrap(),
+        }
+    }
+
     /// The exchange type.
     pub(crate) fn exchange(&self) -> u8 {
         self.bytes[18]

@@ -61,16 +61,7 @@ fn first_messages(pair: &Pair) -> Vec<Packet> {
 /// An answer to a first message that sends its initiator on.
 fn forged(request: &Packet, gateway: Gateway, nonce: Vec<u8>) -> Packet {
     let notify = Redirect { gateway, nonce }.to_notify().unwrap();
-    let mut header = wire::ike::decode(&request.bytes).unwrap().header;
-    header.flags.initiator = false;
-    header.flags.response = true;
-    Packet {
-        transport: policy::sa::Transport::Udp,
-        from: B,
-        local: request.remote,
-        remote: request.local,
-        bytes: wire::ike::encode(&header, &[Payload::Notify(notify)]).unwrap(),
-    }
+    request.answer(Payload::Notify(notify))
 }
 
 fn followed(pair: &Pair) -> usize {
