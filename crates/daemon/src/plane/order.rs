@@ -65,7 +65,13 @@ pub(crate) enum OutboundOrder {
         remote: Vec<AddressRange>,
         clear: Duration,
     },
-    /// A TCP connection to write to.
+    Stream(StreamOrder),
+    Stop,
+}
+
+/// For the outbound worker, about a TCP connection.
+pub(crate) enum StreamOrder {
+    /// One to write to.
     Connect(Arc<Stream>),
     Disconnect {
         ends: Ends,
@@ -76,7 +82,6 @@ pub(crate) enum OutboundOrder {
         ends: Ends,
         message: Vec<u8>,
     },
-    Stop,
 }
 
 /// For the inbound worker.

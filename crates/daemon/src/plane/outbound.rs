@@ -1,6 +1,6 @@
 //! The outbound worker: from the TUN device through the outbound SAs to the sockets.
 
-use crate::plane::order::{OutboundOrder, Queue};
+use crate::plane::order::{OutboundOrder, Queue, StreamOrder};
 use crate::plane::sockets::Outer;
 use crate::plane::stream::{Ends, Writers};
 use crate::plane::usage::{Begun, Way};
@@ -224,23 +224,22 @@ impl Worker {
                     let until = after(now, clear);
                     outbound.negotiation_failed(&rule, &remote, until, now, batch);
                 }
-                Ok(Some(order)) => self.obey_stream(order),
+                Ok(Some(OutboundOrder::Stream(order))) => self.obey_stream(order),
             }
         }
     }
 
     /// Carries out what was ordered about a TCP connection.
-    fn obey_stream(&self, order: OutboundOrder) {
+    fn obey_stream(&self, order: StreamOrder) {
         let mut streams = self.streams.borrow_mut();
         match order {
-            OutboundOrder::Connect(stream) => streams.add(stream, &self.poller, STREAMS),
-            OutboundOrder::Disconnect { ends, number } => {
+            StreamOrder::Connect(stream) => streams.add(stream, &self.poller, STREAMS),
+            StreamOrder::Disconnect { ends, number } => {
                 streams.remove(ends, number, &self.poller);
             }
-            OutboundOrder::Ike { ends, message } => {
+            StreamOrder::Ike { ends, message } => {
                 streams.send_ike(ends, &message, &self.poller, STREAMS);
             }
-            _ => {}
         }
     }
 

@@ -3,7 +3,7 @@
 //! One thread owns every outbound SA, the other every inbound SA; nothing is shared on the packet
 //! path, so nothing is locked there. The control thread gives orders through a channel.
 
-use crate::plane::order::{self, InboundOrder, Orders, OutboundOrder};
+use crate::plane::order::{self, InboundOrder, Orders, OutboundOrder, StreamOrder};
 use crate::plane::usage::{Book, Totals};
 use crate::plane::{
     ChildUsage, Closed, DataPlane, Ends, KernelEvent, MAX_WAITING, Mailbox, Opened, Report,
@@ -327,19 +327,20 @@ impl DataPlane for UserPlane {
 
     fn connect(&mut self, stream: &Arc<Stream>) {
         self.inbound.give(InboundOrder::Connect(Arc::clone(stream)));
-        self.outbound
-            .give(OutboundOrder::Connect(Arc::clone(stream)));
+        let order = StreamOrder::Connect(Arc::clone(stream));
+        self.outbound.give(OutboundOrder::Stream(order));
     }
 
     fn disconnect(&mut self, stream: &Stream) {
         let (ends, number) = (stream.ends, stream.number);
         self.inbound.give(InboundOrder::Disconnect(number));
-        self.outbound
-            .give(OutboundOrder::Disconnect { ends, number });
+        let order = StreamOrder::Disconnect { ends, number };
+        self.outbound.give(OutboundOrder::Stream(order));
     }
 
     fn send_in_stream(&mut self, ends: Ends, message: Vec<u8>) {
-        self.outbound.give(OutboundOrder::Ike { ends, message });
+        let order = StreamOrder::Ike { ends, message };
+        self.outbound.give(OutboundOrder::Stream(order));
     }
 
     fn settle(&mut self) -> Result<(), Error> {

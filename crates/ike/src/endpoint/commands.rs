@@ -85,14 +85,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::CertificateStatus { question, answer } => answered(tables, question, answer, now),
         Command::DeleteLocalAddress { address } => leave(tables, address, now),
         Command::ForgetLocalAddress { address } => forget(tables, address, now),
-        Command::Freeze { address, frozen } => {
-            let silence = if frozen {
-                Silence::Frozen
-            } else {
-                Silence::None
-            };
-            members::silence(tables, address, silence);
-        }
+        Command::Freeze { address, frozen } => freeze(tables, address, frozen),
         Command::Forsake { address } => members::silence(tables, address, Silence::Forsaken),
         Command::ForsakeFrozen { address } => tables.forsake_frozen(address),
         Command::ReplaceFrozen { address, count } => {
@@ -101,9 +94,22 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::ForgetSilent { address } => members::forget_silent(tables, address, now),
         Command::Forget(ike) => members::forget(tables, ike, now),
         Command::Reload { pad, rules } => reload(tables, pad, rules, now),
-        setting => set(tables, setting, now),
+        setting @ (Command::SetTokenSecret(_)
+        | Command::SetTicketKeys(_)
+        | Command::SetPuzzles(_)
+        | Command::SetClock(_)
+        | Command::SetOwnStatus { .. }) => set(tables, setting, now),
     }
     Ok(())
+}
+
+fn freeze(tables: &mut Tables, address: IpAddr, frozen: bool) {
+    let silence = if frozen {
+        Silence::Frozen
+    } else {
+        Silence::None
+    };
+    members::silence(tables, address, silence);
 }
 
 /// Takes note of what the host knows otherwise.
