@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 use crypto::Random;
 use policy::sa::{Bucket, ChildId};
 
+use crate::carrier::Carrier;
+use crate::command::Acquire;
 use crate::config::Config;
+use crate::error::Error;
 use crate::event::Event;
 use crate::id::IkeSaId;
 use crate::limits;
 use crate::output::Output;
-use crate::v2::carrier::Carrier;
+use crate::path::Path;
 use crate::v2::message::Sealed;
-use crate::v2::nat::Path;
 use crate::v2::status::Statuses;
 
 /// ESP SPIs up to this one are reserved (RFC 4303 section 2.1).
@@ -222,4 +224,24 @@ impl Context<'_> {
             }
         }
     }
+}
+
+/// Tells that traffic stays unprotected.
+pub(crate) fn acquire_failed(acquire: Acquire, error: Error, ctx: &mut Context<'_>) {
+    let Acquire {
+        rule,
+        peer,
+        local,
+        remote,
+        selectors,
+        ..
+    } = acquire;
+    ctx.event(Event::AcquireFailed {
+        rule,
+        peer,
+        local,
+        remote,
+        selectors: Box::new(selectors),
+        error,
+    });
 }

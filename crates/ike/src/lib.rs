@@ -11,6 +11,7 @@
 //! Nothing that comes from the network makes a public function fail.
 #![forbid(unsafe_code)]
 
+mod carrier;
 mod command;
 mod config;
 mod context;
@@ -21,7 +22,10 @@ mod event;
 mod id;
 pub mod limits;
 mod output;
+mod pair;
+mod path;
 mod record;
+mod retransmit;
 mod status;
 mod ticket_keys;
 mod timer;

@@ -2,7 +2,6 @@
 
 pub(crate) mod auth;
 pub(crate) mod auth_sent;
-pub(crate) mod carrier;
 pub(crate) mod child;
 pub(crate) mod cloning;
 pub(crate) mod collision;
@@ -25,7 +24,6 @@ pub(crate) mod message;
 pub(crate) mod mobike;
 pub(crate) mod mobility;
 pub(crate) mod nat;
-pub(crate) mod pair;
 pub(crate) mod pending;
 pub(crate) mod ppk;
 pub(crate) mod proof;
@@ -35,7 +33,6 @@ pub(crate) mod recovery;
 pub(crate) mod redirect;
 pub(crate) mod resources;
 pub(crate) mod resume;
-pub(crate) mod retransmit;
 pub(crate) mod rounds;
 pub(crate) mod sa;
 pub(crate) mod secrets;

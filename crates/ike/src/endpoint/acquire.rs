@@ -6,15 +6,15 @@ use std::time::Instant;
 use policy::names::PeerName;
 
 use crate::command::Acquire;
+use crate::context::acquire_failed;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::error::Error;
 use crate::id::IkeSaId;
 use crate::limits;
+use crate::path::first_path;
 use crate::v2::established::begin::pump;
 use crate::v2::init_sent::{Call, InitSent};
-use crate::v2::install::acquire_failed;
-use crate::v2::nat::first_path;
 use crate::v2::redirect::{self, Origin};
 use crate::v2::sa::{Sa, Stage, Task};
 

@@ -26,10 +26,10 @@ use crate::event::{Doubt, Reason};
 use crate::id::IkeSaId;
 use crate::limits;
 use crate::output::Output;
+use crate::pair::Stage as ChildStage;
 use crate::v2::cloning;
 use crate::v2::established::{begin, liveness};
 use crate::v2::mobike;
-use crate::v2::pair::Stage as ChildStage;
 use crate::v2::sa::{Sa, Silence, Stage, Task};
 use crate::v2::sync;
 
@@ -261,7 +261,7 @@ fn with_child(
 }
 
 fn rekey(sa: &mut Sa, child: ChildId) {
-    let installed = |one: &&mut crate::v2::pair::Child| one.stage == ChildStage::Installed;
+    let installed = |one: &&mut crate::pair::Child| one.stage == ChildStage::Installed;
     if let Some(one) = sa.child_mut(child).filter(installed) {
         one.stage = ChildStage::Rekeying;
         sa.queue(Task::RekeyChild { child, tries: 0 });

@@ -16,9 +16,9 @@ use crate::endpoint::tables::Tables;
 use crate::endpoint::way::Way;
 use crate::event::Event;
 use crate::output::Output;
+use crate::path::Nat;
 use crate::v2::cookie::Claim;
 use crate::v2::init_request::stateless_answers;
-use crate::v2::nat::Nat;
 use crate::v2::puzzle::Puzzle;
 
 /// What is to be done with a datagram.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::command::Acquire;
 use crate::context::Context;
+use crate::context::acquire_failed;
 use crate::endpoint::acquire::acquire;
 use crate::endpoint::addresses::Leaving;
 use crate::endpoint::elsewhere::depart;
@@ -18,7 +19,6 @@ use crate::limits;
 use crate::output::Output;
 use crate::v2::established::begin::pump;
 use crate::v2::established::liveness;
-use crate::v2::install::acquire_failed;
 use crate::v2::mobike;
 use crate::v2::resume;
 use crate::v2::sa::{Effect, Sa, Stage, Task};

@@ -6,12 +6,12 @@ use std::time::Instant;
 use policy::names::PeerName;
 
 use crate::command::Acquire;
+use crate::context::acquire_failed;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::error::Error;
 use crate::event::Event;
 use crate::id::{IkeSaId, Role};
-use crate::v2::install::acquire_failed;
 
 /// Tells of a handshake that failed.
 pub(crate) fn failed(

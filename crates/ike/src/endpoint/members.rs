@@ -13,10 +13,10 @@ use crate::endpoint::tables::Tables;
 use crate::event::Reason;
 use crate::id::IkeSaId;
 use crate::limits;
+use crate::pair::Child;
 use crate::record::{BadRecord, Directory, Record, Recorded, Takeover};
 use crate::status::Movable;
 use crate::v2::mobike;
-use crate::v2::pair::Child;
 use crate::v2::sa::{Sa, Silence, Stage};
 use crate::v2::snapshot;
 

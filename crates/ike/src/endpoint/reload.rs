@@ -8,6 +8,7 @@ use policy::pad::{Pad, Peer};
 
 use crate::command::Acquire;
 use crate::config::ChildRule;
+use crate::context::acquire_failed;
 use crate::endpoint::acquire::acquire;
 use crate::endpoint::handshake::{abandon, failed};
 use crate::endpoint::slot::Slot;
@@ -15,7 +16,6 @@ use crate::endpoint::tables::Tables;
 use crate::error::Error;
 use crate::id::{IkeSaId, Role};
 use crate::v2::auth_sent::Purpose;
-use crate::v2::install::acquire_failed;
 
 /// Puts another policy into force. SAs stay; what is not one yet is judged again. A half-open
 /// responder asks the PAD when the peer says who it is, and so needs no judgement here.

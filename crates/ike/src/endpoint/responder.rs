@@ -19,11 +19,11 @@ use crate::error::{Error, Misbehaved};
 use crate::event::Event;
 use crate::id::{IkeSaId, Role};
 use crate::limits;
+use crate::path::Nat;
 use crate::v2::half_open::{Claimed, Due, HalfOpen, Outcome};
 use crate::v2::init_request::{InitRequest, stateless_answer};
 use crate::v2::install::error_payload;
 use crate::v2::message::Opened;
-use crate::v2::nat::Nat;
 
 /// Takes the first message of a handshake.
 pub(crate) fn init(

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use policy::names::PeerName;
 
 use crate::id::{IkeSaId, Role};
+use crate::path::Path;
 use crate::status::{IkeState, IkeStatus};
 use crate::timer::Timer;
 use crate::v2::auth_sent::{AuthSent, Begun};
@@ -14,7 +15,6 @@ use crate::v2::half_open::HalfOpen;
 use crate::v2::init_sent::InitSent;
 use crate::v2::intermediate::IntermediateSent;
 use crate::v2::message::Sealed;
-use crate::v2::nat::Path;
 use crate::v2::sa::{Kind, Sa, Stage};
 use crate::v2::status::Waiting;
 

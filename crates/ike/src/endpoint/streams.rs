@@ -7,6 +7,7 @@ use std::time::Instant;
 use policy::pad::Tcp;
 use policy::sa::ChildId;
 
+use crate::carrier::Carrier;
 use crate::command::{Acquire, Stream};
 use crate::endpoint::effects::settle;
 use crate::endpoint::handshake::failed_initiator;
@@ -15,10 +16,9 @@ use crate::endpoint::tables::Tables;
 use crate::error::Error;
 use crate::event::Event;
 use crate::id::IkeSaId;
+use crate::path::{Nat, Path};
 use crate::v2::auth_sent::Purpose;
-use crate::v2::carrier::Carrier;
 use crate::v2::init_sent::{Call, InitSent};
-use crate::v2::nat::{Nat, Path};
 use crate::v2::stream;
 
 /// Takes the news of a connection.

@@ -11,9 +11,9 @@ use crate::discard::Discard;
 use crate::endpoint::tables::Tables;
 use crate::endpoint::way::Way;
 use crate::id::IkeSaId;
+use crate::path::{Nat, Path};
 use crate::v2::crash;
 use crate::v2::keys::Spis;
-use crate::v2::nat::{Nat, Path};
 
 /// Answers a request for an IKE SA that nobody here knows.
 ///

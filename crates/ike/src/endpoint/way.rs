@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use policy::sa::Transport;
 
-use crate::v2::carrier::Carrier;
-use crate::v2::nat::{Nat, Path};
+use crate::carrier::Carrier;
+use crate::path::{Nat, Path};
 
 /// The two ends of a message that came in, and what carried it.
 #[derive(Clone, Copy)]

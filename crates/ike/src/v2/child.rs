@@ -1,10 +1,8 @@
 //! Negotiation of a child SA pair: offer, answer, acceptance (RFC 7296 sections 1.3.1 and 2.9).
 
-use std::sync::Arc;
-
 use crypto::{DhKeyPair, Group, Secret};
 use policy::child::{ChildTemplate, Mode};
-use policy::names::{PeerName, RuleName};
+use policy::names::PeerName;
 use policy::narrowing;
 use policy::proposal::EspSuite;
 use policy::sa::Hosts;
@@ -15,22 +13,11 @@ use crate::command::Acquire;
 use crate::config::ChildRule;
 use crate::context::Context;
 use crate::error::{Error, Incompatible, Misbehaved, SelectorRefusal};
+use crate::pair::Agreed;
+use crate::path::{Nat, Path};
 use crate::v2::contents::Contents;
-use crate::v2::nat::{Nat, Path};
 use crate::v2::secrets::{Followups, is_complete};
 use crate::v2::{proposal, selectors};
-
-/// What both sides agreed on for a pair; its keys come apart.
-pub(crate) struct Agreed {
-    pub(crate) rule: RuleName,
-    pub(crate) template: Arc<ChildTemplate>,
-    pub(crate) suite: EspSuite,
-    pub(crate) inbound_spi: u32,
-    pub(crate) outbound_spi: u32,
-    pub(crate) selectors: Selectors,
-    /// In transport mode the hosts as the peer wrote them.
-    pub(crate) written: Option<Hosts>,
-}
 
 /// Which exchange negotiates: IKE_AUTH has neither nonces nor groups for the child (section 1.2).
 #[derive(Clone, Copy, PartialEq, Eq)]

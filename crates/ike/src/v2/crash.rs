@@ -11,9 +11,9 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::event::Reason;
 use crate::limits;
+use crate::path::Path;
 use crate::v2::contents::Contents;
 use crate::v2::keys::Spis;
-use crate::v2::nat::Path;
 use crate::v2::sa::{Kind, Sa, Stage, Task};
 
 /// The token of an IKE SA (section 5). Both addresses are part of it: who owns one address of a

@@ -4,11 +4,11 @@ use wire::ike::{Delete, Payload};
 
 use crate::command::Acquire;
 use crate::context::Context;
+use crate::context::acquire_failed;
 use crate::error::Error;
 use crate::event::{Event, Reason};
 use crate::limits;
-use crate::v2::install::acquire_failed;
-use crate::v2::retransmit::Retransmit;
+use crate::retransmit::Retransmit;
 use crate::v2::sa::{Effect, Kind, Sa, Stage, Task};
 
 impl Sa {

@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use wire::ike::{Fragment, Header, Malformed, PayloadType, Reason};
 use zeroize::Zeroizing;
 
+use crate::carrier::Carrier;
 use crate::discard::Discard;
 use crate::limits;
-use crate::v2::carrier::Carrier;
-use crate::v2::nat::Path;
+use crate::path::Path;
 
 /// Octets before an IKE message: the headers of IP and UDP, and the non-ESP marker.
 const AROUND_V4: usize = 20 + UDP + MARKER;

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::discard::Discard;
 use crate::error::{Error, Incompatible, Misbehaved};
 use crate::limits;
+use crate::path::{self, Path};
 use crate::v2::child::{exchange, invalid_ke, key_exchange};
 use crate::v2::contents::Contents;
 use crate::v2::features::Features;
@@ -19,7 +20,7 @@ use crate::v2::fragments::Fragments;
 use crate::v2::half_open::{HalfOpen, Secrets};
 use crate::v2::install::error_payload;
 use crate::v2::keys::Spis;
-use crate::v2::nat::{self, Path};
+use crate::v2::nat;
 use crate::v2::proof;
 use crate::v2::proposal::{self, Choice};
 use crate::v2::redirect::{self, Heard};
@@ -204,7 +205,7 @@ impl<'a> InitRequest<'a> {
             carrier,
             ..
         } = self.back;
-        let forced = nat::forced(&peer.ike, carrier);
+        let forced = path::forced(&peer.ike, carrier);
         let nat = nat::detect(&self.contents, seen, local, remote, forced);
         let path = Path { nat, ..self.back };
         payloads.push(Payload::Nonce(Nonce(responder_nonce.clone())));

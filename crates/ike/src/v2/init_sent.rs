@@ -15,15 +15,17 @@ use wire::ike::{
     Decoded, ExchangeType, Flags, Header, Nonce, Notify, NotifyType, Payload, Redirect,
 };
 
+use crate::carrier::Carrier;
 use crate::command::Acquire;
 use crate::context::Context;
 use crate::discard::Discard;
 use crate::error::{Error, Misbehaved, NotAuthentic, PpkRefusal};
 use crate::event::Event;
 use crate::limits;
+use crate::path::{self, Nat, Path};
+use crate::retransmit::Retransmit;
 use crate::timer::Timer;
 use crate::v2::auth_sent::{Begun, Purpose, Step};
-use crate::v2::carrier::Carrier;
 use crate::v2::child::{key_exchange, wanted_group};
 use crate::v2::contents::Contents;
 use crate::v2::features::Features;
@@ -31,13 +33,12 @@ use crate::v2::fragments::Fragments;
 use crate::v2::int_auth::IntAuth;
 use crate::v2::intermediate::{Onward, go_on};
 use crate::v2::keys::{Keys, Nonces, Spis};
-use crate::v2::nat::{self, Nat, Path};
+use crate::v2::nat;
 use crate::v2::proof;
 use crate::v2::proposal;
 use crate::v2::puzzle::{Progress, Puzzle, Solver};
 use crate::v2::redirect::{self, Elsewhere, NotFollowed, Origin};
 use crate::v2::resume;
-use crate::v2::retransmit::Retransmit;
 use crate::v2::ticket::Held;
 
 /// Whom to call, and where.
@@ -219,7 +220,7 @@ impl InitSent {
         }
         let resumes = matches!(self.opening, Opening::Ticket(_));
         payloads.extend(proof::announce(peer).filter(|_| !resumes));
-        let force = nat::forced(&peer.ike, path.carrier);
+        let force = path::forced(&peer.ike, path.carrier);
         payloads.extend(nat::payloads(
             spis,
             path.local,
@@ -394,7 +395,7 @@ impl InitSent {
             responder: peer_spi,
         };
         let ike = &self.purpose.peer.ike;
-        let forced = nat::forced(ike, self.purpose.path.carrier);
+        let forced = path::forced(ike, self.purpose.path.carrier);
         let nat = nat::detect(contents, spis, local, remote, forced);
         let features = Features::agreed(ike, contents);
         Ok(Seen {

@@ -8,14 +8,13 @@ use policy::names::RuleName;
 use policy::sa::ChildId;
 use wire::ike::{Notify, NotifyType, Payload};
 
-use crate::command::Acquire;
 use crate::context::Context;
 use crate::error::{Error, Misbehaved};
 use crate::event::{Event, Reason};
 use crate::id::Role;
 use crate::output::{Install, Outbound, Output};
-use crate::v2::child::Agreed;
-use crate::v2::pair::{Child, PairKeys};
+use crate::pair::Agreed;
+use crate::pair::{Child, PairKeys};
 use crate::v2::sa::Sa;
 
 impl Sa {
@@ -164,26 +163,6 @@ impl Sa {
             error,
         });
     }
-}
-
-/// Tells that traffic stays unprotected.
-pub(crate) fn acquire_failed(acquire: Acquire, error: Error, ctx: &mut Context<'_>) {
-    let Acquire {
-        rule,
-        peer,
-        local,
-        remote,
-        selectors,
-        ..
-    } = acquire;
-    ctx.event(Event::AcquireFailed {
-        rule,
-        peer,
-        local,
-        remote,
-        selectors: Box::new(selectors),
-        error,
-    });
 }
 
 /// The notification that tells the peer of an error.

@@ -11,12 +11,12 @@ use crate::command::Acquire;
 use crate::context::Context;
 use crate::discard::Discard;
 use crate::error::{Error, Misbehaved};
+use crate::retransmit::Retransmit;
 use crate::v2::auth_sent::{AuthSent, Begun, Purpose, Step};
 use crate::v2::child::key_exchange;
 use crate::v2::contents::Contents;
 use crate::v2::int_auth::answer_of;
 use crate::v2::message::{self, Inner, Opened, Sealed};
-use crate::v2::retransmit::Retransmit;
 use crate::v2::start::export;
 
 /// IKE_INTERMEDIATE was sent.

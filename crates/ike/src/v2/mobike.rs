@@ -15,10 +15,10 @@ use std::time::Instant;
 use policy::pad::{Mobike, Peer};
 use wire::ike::{NotifyType, Payload};
 
+use crate::carrier::Carrier;
 use crate::config::Config;
 use crate::id::Role;
 use crate::limits;
-use crate::v2::carrier::Carrier;
 use crate::v2::contents::Contents;
 use crate::v2::install::notify;
 use crate::v2::mobility::Mobility;

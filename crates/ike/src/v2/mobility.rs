@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::v2::nat::Path;
+use crate::path::Path;
 
 /// Part of an IKE SA whose peer knows MOBIKE as well.
 #[derive(Clone, Debug, PartialEq, Eq)]

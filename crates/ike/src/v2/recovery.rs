@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use wire::ike::MessageIdSync;
 
-use crate::v2::retransmit::Retransmit;
+use crate::retransmit::Retransmit;
 use crate::v2::ticket::Held;
 
 /// Part of an established IKE SA.

@@ -1,9 +1,10 @@
 //! Several pairs with the same selectors, for the processors or queues of a peer (RFC 9611). The
 //! first is for all; which of them we use ourselves is the user plane's business.
 
-use crate::v2::child::{Agreed, is_of_resource};
+use crate::pair::Agreed;
+use crate::pair::{Child, Stage};
+use crate::v2::child::is_of_resource;
 use crate::v2::contents::Contents;
-use crate::v2::pair::{Child, Stage};
 use crate::v2::sa::Sa;
 
 /// Whether a pair for a resource would be one too many. A pair that is being replaced or deleted

@@ -13,25 +13,25 @@ use policy::proposal::IkeSuite;
 use policy::sa::ChildId;
 use wire::ike::ExchangeType;
 
+use crate::carrier::{Carrier, Lost};
 use crate::command::Acquire;
 use crate::context::Context;
 use crate::event::{Doubt, Reason};
 use crate::id::{IkeSaId, Role};
 use crate::limits;
-use crate::v2::carrier::{Carrier, Lost};
+use crate::pair::Child;
+use crate::path::Path;
+use crate::retransmit::Retransmit;
 use crate::v2::child::ChildOffer;
 use crate::v2::contents::Contents;
 use crate::v2::fragments::Fragments;
 use crate::v2::keys::{Keys, Spis};
 use crate::v2::message::Sealed;
 use crate::v2::mobility::Mobility;
-use crate::v2::nat::Path;
-use crate::v2::pair::Child;
 use crate::v2::pending::Pending;
 use crate::v2::proposal;
 use crate::v2::recovery::Recovery;
 use crate::v2::redirect::{Elsewhere, Redirection};
-use crate::v2::retransmit::Retransmit;
 use crate::v2::secrets::Followups;
 
 /// Where an IKE SA is in its life.

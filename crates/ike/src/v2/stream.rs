@@ -8,13 +8,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::carrier::{Carrier, Lost};
 use crate::context::Context;
 use crate::event::{Doubt, Event};
 use crate::limits;
 use crate::output::Output;
-use crate::v2::carrier::{Carrier, Lost};
+use crate::path::Path;
 use crate::v2::established::liveness;
-use crate::v2::nat::Path;
 use crate::v2::sa::{Sa, Stage};
 
 /// The connection is lost: the IKE SA stays.

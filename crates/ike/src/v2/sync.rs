@@ -13,10 +13,10 @@ use wire::ike::{
 use crate::context::Context;
 use crate::discard::Discard;
 use crate::limits;
+use crate::path::Path;
 use crate::v2::contents::Contents;
 use crate::v2::install::notify;
 use crate::v2::message;
-use crate::v2::nat::Path;
 use crate::v2::sa::{Sa, Stage};
 
 /// What an authentic message tells of message ids.

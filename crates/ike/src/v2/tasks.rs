@@ -8,7 +8,7 @@ use crate::command::Acquire;
 use crate::config::ChildRule;
 use crate::context::Context;
 use crate::limits;
-use crate::v2::pair::Child;
+use crate::pair::Child;
 use crate::v2::sa::{Exchange, Kind, Sa, Task};
 
 impl Sa {

@@ -8,12 +8,12 @@ use crate::context::Context;
 use crate::discard::Discard;
 use crate::id::Role;
 use crate::limits;
+use crate::path::Path;
+use crate::retransmit::Retransmit;
 use crate::v2::crash;
 use crate::v2::fragments;
 use crate::v2::keys::Spis;
 use crate::v2::message::{self, Sealed};
-use crate::v2::nat::Path;
-use crate::v2::retransmit::Retransmit;
 use crate::v2::sa::{Answered, Exchange, Kind, Sa, Stage};
 use crate::v2::sync::{self, Told};
 

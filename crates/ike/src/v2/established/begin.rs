@@ -7,14 +7,15 @@ use wire::ike::{Delete, Nonce, Notify, NotifyType, Payload, ProtocolId};
 use crypto::{DhKeyPair, Group};
 
 use crate::context::Context;
+use crate::context::acquire_failed;
 use crate::error::Error;
 use crate::event::{Doubt, Event, Reason};
 use crate::limits;
+use crate::pair::Stage as ChildStage;
 use crate::v2::child::{ChildOffer, Within, key_exchange};
 use crate::v2::crash;
-use crate::v2::install::{acquire_failed, notify};
+use crate::v2::install::notify;
 use crate::v2::mobike;
-use crate::v2::pair::Stage as ChildStage;
 use crate::v2::proposal;
 use crate::v2::sa::{IkeOffer, Kind, Sa, Stage, Task};
 use crate::v2::secrets::Followups;

@@ -5,11 +5,13 @@ use policy::sa::ChildId;
 use wire::ike::{Notify, NotifyType, Payload};
 
 use crate::context::Context;
+use crate::context::acquire_failed;
 use crate::error::Error;
 use crate::event::Reason;
 use crate::id::Role;
 use crate::limits;
 use crate::output::Outbound;
+use crate::pair::{PairKeys, Stage as ChildStage};
 use crate::v2::child::{
     Answered, ChildOffer, Refusal, Within, answer as answer_child, invalid_ke, wanted_group,
 };
@@ -18,9 +20,8 @@ use crate::v2::contents::Contents;
 use crate::v2::established::begin::{close_child, create_child, rekey_child};
 use crate::v2::established::collide::{doing, doing_to};
 use crate::v2::established::pend;
-use crate::v2::install::{acquire_failed, error_payload, notify};
+use crate::v2::install::{error_payload, notify};
 use crate::v2::keys::Nonces;
-use crate::v2::pair::{PairKeys, Stage as ChildStage};
 use crate::v2::pending::About;
 use crate::v2::resources;
 use crate::v2::sa::{Kind, Rival, Sa, Task};

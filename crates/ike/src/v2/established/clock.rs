@@ -4,19 +4,19 @@ use std::time::{Duration, Instant};
 
 use policy::sa::ChildId;
 
+use crate::carrier::Carrier;
 use crate::context::Context;
 use crate::error::Error;
 use crate::event::{Doubt, Reason};
 use crate::limits;
 use crate::output::Output;
+use crate::pair::Stage as ChildStage;
+use crate::retransmit::Retransmit;
 use crate::timer::Timer;
-use crate::v2::carrier::Carrier;
 use crate::v2::established::begin::close_child;
 use crate::v2::established::{liveness, pend};
 use crate::v2::mobike;
-use crate::v2::pair::Stage as ChildStage;
 use crate::v2::recovery::Attempts;
-use crate::v2::retransmit::Retransmit;
 use crate::v2::sa::{Sa, Stage, Task};
 use crate::v2::stream;
 use crate::v2::sync::member;

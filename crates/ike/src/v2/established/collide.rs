@@ -1,8 +1,8 @@
 //! What this endpoint is doing when a request arrives: the columns of the collision table
 //! (RFC 7296 section 2.25).
 
+use crate::pair::{Child, Stage as ChildStage};
 use crate::v2::collision::Doing;
-use crate::v2::pair::{Child, Stage as ChildStage};
 use crate::v2::sa::{Kind, Sa, Stage};
 
 /// What goes on that concerns a request for a new child or a clone.

@@ -12,8 +12,8 @@ use crate::discard::Discard;
 use crate::error::Error;
 use crate::event::{Doubt, Reason};
 use crate::limits;
+use crate::pair::Stage as ChildStage;
 use crate::v2::established::begin::close_child;
-use crate::v2::pair::Stage as ChildStage;
 use crate::v2::sa::{Effect, Kind, Sa, Stage, Task};
 
 /// Takes note of what ESP saw of a child.

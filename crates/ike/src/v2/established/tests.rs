@@ -27,11 +27,11 @@ use crate::context::Registry;
 use crate::event::Event;
 use crate::id::{IkeSaId, Role};
 use crate::output::{Outbound, Output};
-use crate::v2::child::Agreed;
+use crate::pair::Agreed;
+use crate::pair::PairKeys;
+use crate::path::Nat;
 use crate::v2::keys::{Keys, Nonces, Spis};
 use crate::v2::message;
-use crate::v2::nat::Nat;
-use crate::v2::pair::PairKeys;
 use crate::v2::sa::{Birth, Effect, Stage, Task};
 use crate::v2::status::Statuses;
 
@@ -85,7 +85,7 @@ impl Bench {
             ike: IkeTemplate::modern(),
         };
         let path = Path {
-            carrier: crate::v2::carrier::Carrier::Udp,
+            carrier: crate::carrier::Carrier::Udp,
             local: "10.0.0.2:500".parse().unwrap(),
             remote: "10.0.0.1:500".parse().unwrap(),
             nat: Nat::default(),
@@ -432,6 +432,6 @@ fn an_ike_sa_with_a_child_is_small() {
     // Beside what is shared (peer, template) and the last answer: a bound that a new table
     // would break.
     assert!(size_of::<Sa>() <= 1024, "{}", size_of::<Sa>());
-    assert!(size_of::<crate::v2::pair::Child>() <= 320);
+    assert!(size_of::<crate::pair::Child>() <= 320);
     assert!(size_of::<Event>() <= 256, "{}", size_of::<Event>());
 }

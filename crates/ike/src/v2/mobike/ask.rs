@@ -9,10 +9,11 @@ use crate::context::Context;
 use crate::error::{Error, Misbehaved};
 use crate::event::{Event, Reason};
 use crate::limits;
+use crate::path::Path;
 use crate::v2::contents::Contents;
 use crate::v2::install::notify;
 use crate::v2::mobike::{note_others, path};
-use crate::v2::nat::{self, Path};
+use crate::v2::nat;
 use crate::v2::sa::{Kind, Sa, Stage, Task};
 
 /// Goes on between other addresses, and tells the peer.

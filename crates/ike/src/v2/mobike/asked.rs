@@ -8,10 +8,11 @@ use wire::ike::{NoNatsAllowed, Notify, NotifyType, Payload};
 use crate::config::Config;
 use crate::context::Context;
 use crate::event::Event;
+use crate::path::{Nat, Path};
 use crate::v2::contents::Contents;
 use crate::v2::install::notify;
 use crate::v2::mobike::{may_leave, note_others, path};
-use crate::v2::nat::{self, Nat, Path};
+use crate::v2::nat;
 use crate::v2::sa::Sa;
 use crate::v2::window::Request;
 

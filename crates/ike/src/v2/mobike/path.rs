@@ -6,9 +6,9 @@ use policy::sa::ChildId;
 use crate::context::Context;
 use crate::event::{Event, Reason};
 use crate::output::Output;
+use crate::pair::{Child, Stage as ChildStage};
+use crate::path::Path;
 use crate::v2::crash;
-use crate::v2::nat::Path;
-use crate::v2::pair::{Child, Stage as ChildStage};
 use crate::v2::sa::{Sa, Task};
 
 /// The addresses, or what is known of NATs between them, become others. ESP follows at once where

@@ -10,10 +10,10 @@ use policy::sa::{ChildId, Hosts, SaSpec, Translation};
 
 use crate::context::Context;
 use crate::limits;
+use crate::pair::{Child, Stage};
+use crate::path::Path;
 use crate::record::codec::{Reader, Writer};
 use crate::record::{BadRecord, Directory, Takeover};
-use crate::v2::nat::Path;
-use crate::v2::pair::{Child, Stage};
 use crate::v2::snapshot::rule;
 
 /// A pair as it was written.

@@ -12,8 +12,8 @@ use crate::event::Reason;
 use crate::id::IkeSaId;
 use crate::record::codec::{Reader, Writer};
 use crate::record::{BadRecord, Directory};
+use crate::retransmit::Retransmit;
 use crate::v2::child::ChildOffer;
-use crate::v2::retransmit::Retransmit;
 use crate::v2::sa::{Exchange, IkeOffer, Kind, Rival, Sa};
 use crate::v2::snapshot::{MAX_EXCHANGES, followups, key_pair, rule};
 

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
+use crate::carrier::{Carrier, End};
 use crate::limits;
+use crate::path::{Nat, Path};
 use crate::record::codec::{Reader, Writer};
-use crate::v2::carrier::{Carrier, End};
 use crate::v2::mobility::Mobility;
-use crate::v2::nat::{Nat, Path};
 
 /// Writes a path down.
 pub(crate) fn write_path(to: &mut Writer, path: &Path) {

@@ -297,5 +297,5 @@ fn what_a_child_skips_has_a_bound() {
     // The pair that cannot skip more is being rekeyed.
     assert_eq!(bench.sa.exchanges.len(), 1);
     let stage = bench.sa.child(child).unwrap().stage;
-    assert_eq!(stage, crate::v2::pair::Stage::Rekeying);
+    assert_eq!(stage, crate::pair::Stage::Rekeying);
 }

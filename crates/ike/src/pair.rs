@@ -7,15 +7,27 @@ use policy::child::{ChildTemplate, Mode};
 use policy::names::{PeerName, RuleName};
 use policy::proposal::EspSuite;
 use policy::sa::{ChildId, Hosts, KeyMaterial, SaSpec, Translation};
+use policy::selector::Selectors;
 use policy::timers::ChildLifetime;
 
 use crate::command::{Acquire, Usage};
 use crate::context::Context;
 use crate::limits;
+use crate::path::Path;
 use crate::status::{ChildState, ChildStatus};
 use crate::timer::Timer;
-use crate::v2::child::Agreed;
-use crate::v2::nat::Path;
+
+/// What both sides agreed on for a pair; its keys come apart.
+pub(crate) struct Agreed {
+    pub(crate) rule: RuleName,
+    pub(crate) template: Arc<ChildTemplate>,
+    pub(crate) suite: EspSuite,
+    pub(crate) inbound_spi: u32,
+    pub(crate) outbound_spi: u32,
+    pub(crate) selectors: Selectors,
+    /// In transport mode the hosts as the peer wrote them.
+    pub(crate) written: Option<Hosts>,
+}
 
 /// Where a pair is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
