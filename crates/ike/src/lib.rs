@@ -26,6 +26,7 @@ mod pair;
 mod path;
 mod record;
 mod retransmit;
+mod silence;
 mod status;
 mod ticket_keys;
 mod timer;

@@ -12,7 +12,10 @@ use policy::timers::ChildLifetime;
 
 use crate::command::{Acquire, Usage};
 use crate::context::Context;
+use crate::event::{Event, Reason};
+use crate::id::IkeSaId;
 use crate::limits;
+use crate::output::{Install, Outbound, Output};
 use crate::path::Path;
 use crate::status::{ChildState, ChildStatus};
 use crate::timer::Timer;
@@ -65,6 +68,8 @@ pub(crate) struct Child {
     pub(crate) rekey_at: Option<Instant>,
     pub(crate) expire_at: Instant,
     pub(crate) last_inbound: Instant,
+    /// How long it may receive nothing, if that matters.
+    pub(crate) idle: Option<Duration>,
 }
 
 /// The keys of a pair, as seen from here.
@@ -90,6 +95,7 @@ impl Child {
             ..
         } = agreed.template.lifetime;
         let early = ctx.jitter(jitter);
+        let idle = agreed.template.idle;
         let id = ctx.registry.next_child();
         Child {
             spec: Arc::new(spec(id, &agreed, peer, (path, party), keys)),
@@ -107,7 +113,67 @@ impl Child {
             rekey_at: Some(ctx.after(rekey.saturating_sub(early))),
             expire_at: ctx.after(hard),
             last_inbound: now,
+            idle,
         }
+    }
+
+    /// Gives the pair to ESP. It must happen before the message leaves that lets the peer use it.
+    pub(crate) fn plug(
+        &self,
+        ike: IkeSaId,
+        outbound: Outbound,
+        replaces: Option<ChildId>,
+        ctx: &mut Context<'_>,
+    ) {
+        let spec = Arc::clone(&self.spec);
+        ctx.outputs.push_back(Output::Install(Box::new(Install {
+            bucket: ctx.bucket(spec.local),
+            spec,
+            outbound,
+            replaces,
+            age: Duration::ZERO,
+        })));
+        ctx.event(Event::ChildEstablished {
+            ike,
+            child: self.id,
+            replaces,
+            rule: self.rule.clone(),
+            peer: self.spec.peer.clone(),
+            inbound_spi: self.inbound_spi,
+            outbound_spi: self.outbound_spi,
+            mode: self.template.mode,
+            suite: self.suite,
+            selectors: Box::new(self.spec.selectors.clone()),
+        });
+        ctx.registry.settle(self.id, ike);
+    }
+
+    /// Takes the pair away from ESP, if it is there; the peer may still have to hear of it.
+    pub(crate) fn unplug(&mut self, reason: Reason, ctx: &mut Context<'_>) {
+        if !std::mem::replace(&mut self.in_esp, false) {
+            return;
+        }
+        ctx.outputs.push_back(Output::Remove {
+            child: self.id,
+            inbound_spi: self.inbound_spi,
+            outbound_spi: self.outbound_spi,
+        });
+        ctx.event(Event::ChildClosed {
+            child: self.id,
+            rule: self.rule.clone(),
+            peer: self.spec.peer.clone(),
+            reason,
+        });
+    }
+
+    /// Lets the outbound SA carry traffic. Says whether it did not yet.
+    pub(crate) fn activate(&mut self, ctx: &mut Context<'_>) -> bool {
+        if self.active || !self.in_esp {
+            return false;
+        }
+        self.active = true;
+        ctx.outputs.push_back(Output::Activate { child: self.id });
+        true
     }
 
     /// What to ask for when this pair is rekeyed.
@@ -168,8 +234,7 @@ impl Child {
     }
 
     fn idle_at(&self) -> Option<(Instant, Timer)> {
-        self.template
-            .idle
+        self.idle
             .map(|idle| (self.last_inbound + idle.min(limits::FOREVER), Timer::Idle))
     }
 

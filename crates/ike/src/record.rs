@@ -1,5 +1,6 @@
 //! Records: an IKE SA as another member of the cluster keeps it (RFC 6027 section 3.3).
 
+pub(crate) mod child;
 pub(crate) mod codec;
 
 use std::fmt;
@@ -125,3 +126,11 @@ impl fmt::Display for BadRecord {
 }
 
 impl std::error::Error for BadRecord {}
+
+/// The rule of a record's child, as this member knows it.
+pub(crate) fn rule(
+    name: &str,
+    directory: &Directory<'_>,
+) -> Result<(RuleName, Arc<policy::ChildTemplate>), BadRecord> {
+    (directory.rule)(name).ok_or_else(|| BadRecord::UnknownRule(name.to_owned()))
+}

@@ -27,10 +27,11 @@ use crate::id::IkeSaId;
 use crate::limits;
 use crate::output::Output;
 use crate::pair::Stage as ChildStage;
+use crate::silence::Silence;
 use crate::v2::cloning;
 use crate::v2::established::{begin, liveness};
 use crate::v2::mobike;
-use crate::v2::sa::{Sa, Silence, Stage, Task};
+use crate::v2::sa::{Sa, Stage, Task};
 use crate::v2::sync;
 
 /// Does what the host asks.

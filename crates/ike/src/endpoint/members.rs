@@ -15,9 +15,10 @@ use crate::id::IkeSaId;
 use crate::limits;
 use crate::pair::Child;
 use crate::record::{BadRecord, Directory, Record, Recorded, Takeover};
+use crate::silence::Silence;
 use crate::status::Movable;
 use crate::v2::mobike;
-use crate::v2::sa::{Sa, Silence, Stage};
+use crate::v2::sa::{Sa, Stage};
 use crate::v2::snapshot;
 
 /// What an IKE SA is now, unless it is gone, or forsaken and so nobody else's.

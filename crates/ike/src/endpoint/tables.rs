@@ -24,8 +24,9 @@ use crate::endpoint::tickets::Tickets;
 use crate::id::IkeSaId;
 use crate::limits;
 use crate::output::Output;
+use crate::silence::Silence;
 use crate::v2::cookie::CookieJar;
-use crate::v2::sa::{Sa, Silence, Stage};
+use crate::v2::sa::{Sa, Stage};
 use crate::v2::status::Statuses;
 
 /// Everything that an endpoint knows.

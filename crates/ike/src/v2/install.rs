@@ -1,9 +1,6 @@
 //! The children of an IKE SA: a pair joins it and goes to ESP, and leaves both again (RFC 7296
 //! sections 1.4.1 and 2.17).
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use policy::names::RuleName;
 use policy::sa::ChildId;
 use wire::ike::{Notify, NotifyType, Payload};
@@ -12,7 +9,7 @@ use crate::context::Context;
 use crate::error::{Error, Misbehaved};
 use crate::event::{Event, Reason};
 use crate::id::Role;
-use crate::output::{Install, Outbound, Output};
+use crate::output::{Outbound, Output};
 use crate::pair::Agreed;
 use crate::pair::{Child, PairKeys};
 use crate::v2::sa::Sa;
@@ -31,28 +28,8 @@ impl Sa {
         let path = self.esp_path();
         let mut child = Child::new(agreed, &self.peer.name, (&path, self.party), keys, ctx);
         child.active = outbound == Outbound::Now;
-        let spec = Arc::clone(&child.spec);
-        ctx.outputs.push_back(Output::Install(Box::new(Install {
-            bucket: ctx.bucket(spec.local),
-            spec,
-            outbound,
-            replaces,
-            age: Duration::ZERO,
-        })));
-        ctx.event(Event::ChildEstablished {
-            ike: self.id,
-            child: child.id,
-            replaces,
-            rule: child.rule.clone(),
-            peer: self.peer.name.clone(),
-            inbound_spi: child.inbound_spi,
-            outbound_spi: child.outbound_spi,
-            mode: child.template.mode,
-            suite: child.suite,
-            selectors: Box::new(child.spec.selectors.clone()),
-        });
+        child.plug(self.id, outbound, replaces, ctx);
         let id = child.id;
-        ctx.registry.settle(id, self.id);
         // Nearly all have one: a vector that grows by itself would have room for four.
         if self.children.is_empty() {
             self.children.reserve_exact(1);
@@ -88,37 +65,16 @@ impl Sa {
 
     /// Lets a child's outbound SA carry traffic, if it does not yet.
     pub(crate) fn activate(&mut self, id: ChildId, ctx: &mut Context<'_>) {
-        if let Some(child) = self
-            .child_mut(id)
-            .filter(|child| !child.active && child.in_esp)
-        {
-            child.active = true;
-            self.changed = true;
-            ctx.outputs.push_back(Output::Activate { child: id });
-        }
+        let activated = self.child_mut(id).map(|child| child.activate(ctx));
+        self.changed |= activated.unwrap_or(false);
     }
 
     /// Takes a child away from ESP; the peer may still have to hear of it.
     pub(crate) fn unplug(&mut self, id: ChildId, reason: Reason, ctx: &mut Context<'_>) {
-        let peer = self.peer.name.clone();
         self.changed = true;
-        let Some(child) = self.child_mut(id).filter(|child| child.in_esp) else {
-            return;
-        };
-        child.in_esp = false;
-        let (inbound_spi, outbound_spi) = (child.inbound_spi, child.outbound_spi);
-        let rule = child.rule.clone();
-        ctx.outputs.push_back(Output::Remove {
-            child: id,
-            inbound_spi,
-            outbound_spi,
-        });
-        ctx.event(Event::ChildClosed {
-            child: id,
-            rule,
-            peer,
-            reason,
-        });
+        if let Some(child) = self.child_mut(id) {
+            child.unplug(reason, ctx);
+        }
     }
 
     /// Ends a child here.

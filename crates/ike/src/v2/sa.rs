@@ -22,6 +22,7 @@ use crate::limits;
 use crate::pair::Child;
 use crate::path::Path;
 use crate::retransmit::Retransmit;
+use crate::silence::Silence;
 use crate::v2::child::ChildOffer;
 use crate::v2::contents::Contents;
 use crate::v2::fragments::Fragments;
@@ -274,17 +275,6 @@ pub(crate) struct Sa {
     /// Whether it may speak.
     pub(crate) silence: Silence,
     pub(crate) redirection: Redirection,
-}
-
-/// Whether an IKE SA of a cluster may speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Silence {
-    /// It may.
-    None,
-    /// Another member cannot be told what happens here, and may go on with what it has.
-    Frozen,
-    /// Another member may have gone on with it, and nobody remembers how far.
-    Forsaken,
 }
 
 /// What a new IKE SA begins with.

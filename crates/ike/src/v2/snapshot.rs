@@ -5,7 +5,6 @@
 //! requests in flight with what is needed to finish them. What only we would notice is not: tasks
 //! that wait are begun anew by the traffic or the timers that wanted them.
 
-mod child;
 mod exchange;
 mod followups;
 mod key_pair;
@@ -15,7 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use policy::names::{PeerName, RuleName};
+use policy::names::PeerName;
 use policy::pad::Peer;
 
 use crate::carrier::Lost;
@@ -26,13 +25,14 @@ use crate::limits;
 use crate::pair::{Child, Stage as ChildStage};
 use crate::path::Path;
 use crate::record::codec::{Reader, Writer};
-use crate::record::{BadRecord, Directory, Pair, Record, Recorded, Takeover};
+use crate::record::{BadRecord, Directory, Pair, Record, Recorded, Takeover, child};
+use crate::silence::Silence;
 use crate::v2::fragments::Fragments;
 use crate::v2::keys::Keys;
 use crate::v2::mobility::Mobility;
 use crate::v2::recovery::Recovery;
 use crate::v2::redirect::Redirection;
-use crate::v2::sa::{Answered, Kind, Sa, Silence, Stage, Task};
+use crate::v2::sa::{Answered, Kind, Sa, Stage, Task};
 
 /// The version of the format; members of different versions do not read each other's records.
 const VERSION: u8 = 7;
@@ -377,12 +377,4 @@ fn resume(sa: &mut Sa, takeover: Takeover, ctx: &mut Context<'_>) {
             _ => {}
         }
     }
-}
-
-/// The rule of a record's child, as this member knows it.
-fn rule(
-    name: &str,
-    directory: &Directory<'_>,
-) -> Result<(RuleName, Arc<policy::ChildTemplate>), BadRecord> {
-    (directory.rule)(name).ok_or_else(|| BadRecord::UnknownRule(name.to_owned()))
 }

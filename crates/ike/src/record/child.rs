@@ -13,8 +13,7 @@ use crate::limits;
 use crate::pair::{Child, Stage};
 use crate::path::Path;
 use crate::record::codec::{Reader, Writer};
-use crate::record::{BadRecord, Directory, Takeover};
-use crate::v2::snapshot::rule;
+use crate::record::{BadRecord, Directory, Takeover, rule};
 
 /// A pair as it was written.
 pub(crate) struct Written {
@@ -175,6 +174,7 @@ impl Written {
         let after = |left: Duration| now + left.min(limits::FOREVER);
         let expire_at = after(self.expire_in);
         let quiet = takeover.quiet_until(expire_at, ctx);
+        let idle = self.template.idle;
         let rekey_at = self.rekey_in.map_or(quiet, |left| after(left).min(quiet));
         Child {
             id: self.spec.id,
@@ -192,6 +192,7 @@ impl Written {
             rekey_at: Some(rekey_at),
             expire_at,
             last_inbound: now,
+            idle,
         }
     }
 }
