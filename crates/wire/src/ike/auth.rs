@@ -1,7 +1,7 @@
 //! Authentication payload (RFC 7296 section 3.8).
 
-use crate::ike::malformed::Malformed;
-use crate::ike::reader::Reader;
+use crate::malformed::Malformed;
+use crate::reader::Reader;
 
 /// The proof of an identity over the first exchange's messages.
 #[derive(Clone, Debug, PartialEq, Eq)]

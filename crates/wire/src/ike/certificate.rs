@@ -1,7 +1,7 @@
 //! Certificate and Certificate Request payloads (RFC 7296 sections 3.6 and 3.7).
 
-use crate::ike::malformed::Malformed;
-use crate::ike::reader::Reader;
+use crate::malformed::Malformed;
+use crate::reader::Reader;
 
 /// A certificate, a part of a chain or a revocation list, undecoded.
 #[derive(Clone, Debug, PartialEq, Eq)]

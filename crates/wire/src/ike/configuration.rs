@@ -1,9 +1,9 @@
 //! Configuration payload (RFC 7296 section 3.15).
 
 use crate::ike::limits;
-use crate::ike::malformed::{Malformed, Reason};
-use crate::ike::reader::Reader;
-use crate::ike::writer::TooLong;
+use crate::malformed::{Malformed, Reason};
+use crate::reader::Reader;
+use crate::writer::TooLong;
 
 /// A request for, or grant of, addresses and the like.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Delete payload (RFC 7296 section 3.11).
 
 use crate::ike::kinds::ProtocolId;
-use crate::ike::malformed::{Malformed, Reason};
-use crate::ike::reader::Reader;
-use crate::ike::writer::TooLong;
+use crate::malformed::{Malformed, Reason};
+use crate::reader::Reader;
+use crate::writer::TooLong;
 
 /// SAs that the sender has closed: its inbound ESP or AH SPIs, or the IKE SA of the message.
 /// An SPI may be listed twice; the second says nothing new.

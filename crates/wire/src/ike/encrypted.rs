@@ -3,9 +3,9 @@
 use crate::ike::header::Header;
 use crate::ike::kinds::PayloadType;
 use crate::ike::limits;
-use crate::ike::malformed::{Malformed, Reason};
 use crate::ike::payload::{GENERIC_HEADER, Generic};
-use crate::ike::writer::TooLong;
+use crate::malformed::{Malformed, Reason};
+use crate::writer::TooLong;
 use std::ops::Range;
 
 /// Octets of the numbers that an SKF payload has before its IV (RFC 7383 section 2.5).

@@ -4,10 +4,10 @@
 use crate::ike::header::Header;
 use crate::ike::kinds::{ExchangeType, PayloadType, TransformType};
 use crate::ike::limits;
-use crate::ike::malformed::{Malformed, Reason};
 use crate::ike::notify_type::NotifyType;
 use crate::ike::payload::Generic;
-use crate::ike::reader::Reader;
+use crate::malformed::{Malformed, Reason};
+use crate::reader::Reader;
 
 /// What a cookie is made of, out of an IKE_SA_INIT or IKE_SESSION_RESUME request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use crate::ike::kinds::{ExchangeType, PayloadType};
 use crate::ike::limits;
-use crate::ike::malformed::{Malformed, Reason};
 use crate::ike::numbers::IKE_VERSION;
-use crate::ike::reader::Reader;
+use crate::malformed::{Malformed, Reason};
+use crate::reader::Reader;
 
 const INITIATOR: u8 = 0x08;
 const VERSION: u8 = 0x10;

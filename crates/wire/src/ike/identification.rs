@@ -1,8 +1,8 @@
 //! Identification payloads, initiator's and responder's (RFC 7296 section 3.5).
 
 use crate::ike::limits;
-use crate::ike::malformed::{Malformed, Reason};
-use crate::ike::reader::Reader;
+use crate::malformed::{Malformed, Reason};
+use crate::reader::Reader;
 
 /// Who a peer says it is; nothing is true of it before AUTH is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]

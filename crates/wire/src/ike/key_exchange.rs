@@ -1,8 +1,8 @@
 //! Key Exchange payload (RFC 7296 section 3.4).
 
 use crate::ike::limits;
-use crate::ike::malformed::{Malformed, Reason};
-use crate::ike::reader::Reader;
+use crate::malformed::{Malformed, Reason};
+use crate::reader::Reader;
 
 /// A public Diffie-Hellman value; whether it has the group's exact length is `crypto`'s to check.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use crate::ike::encrypted::Encrypted;
 use crate::ike::header::Header;
 use crate::ike::kinds::PayloadType;
 use crate::ike::limits;
-use crate::ike::malformed::{Malformed, Reason};
 use crate::ike::payload::{Generic, Payload};
-use crate::ike::reader::Reader;
-use crate::ike::writer::TooLong;
+use crate::malformed::{Malformed, Reason};
+use crate::reader::Reader;
+use crate::writer::TooLong;
 
 /// A message whose payloads are all known: one in the clear, or one after decryption.
 #[derive(Clone, Debug, PartialEq, Eq)]

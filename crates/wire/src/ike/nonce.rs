@@ -1,8 +1,8 @@
 //! Nonce payload (RFC 7296 section 3.9).
 
 use crate::ike::limits;
-use crate::ike::malformed::{Malformed, Reason};
-use crate::ike::reader::Reader;
+use crate::malformed::{Malformed, Reason};
+use crate::reader::Reader;
 
 /// Fresh random octets of one side, 16 to 256 when received.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use crate::ike::kinds::ProtocolId;
 use crate::ike::limits;
-use crate::ike::malformed::{Malformed, Reason};
 use crate::ike::notify_type::NotifyType;
-use crate::ike::reader::Reader;
-use crate::ike::writer::{TooLong, octet};
+use crate::malformed::{Malformed, Reason};
+use crate::reader::Reader;
+use crate::writer::{TooLong, octet};
 
 /// An error or a piece of status, about the IKE SA or, with an SPI, about another SA.
 #[derive(Clone, Debug, PartialEq, Eq)]

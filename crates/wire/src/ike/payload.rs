@@ -7,14 +7,14 @@ use crate::ike::delete::Delete;
 use crate::ike::identification::Identification;
 use crate::ike::key_exchange::KePayload;
 use crate::ike::kinds::PayloadType;
-use crate::ike::malformed::{Malformed, Reason};
 use crate::ike::nonce::Nonce;
 use crate::ike::notify::Notify;
-use crate::ike::reader::Reader;
 use crate::ike::sa::SaPayload;
 use crate::ike::selectors::TrafficSelectors;
 use crate::ike::vendor::VendorId;
-use crate::ike::writer::{TooLong, with_length};
+use crate::malformed::{Malformed, Reason};
+use crate::reader::Reader;
+use crate::writer::{TooLong, with_length};
 
 /// The flag of a payload that must not be skipped by who does not know it.
 const CRITICAL: u8 = 0x80;

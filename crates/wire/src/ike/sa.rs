@@ -2,10 +2,11 @@
 
 use crate::ike::kinds::ProtocolId;
 use crate::ike::limits;
-use crate::ike::malformed::{Malformed, Reason};
-use crate::ike::reader::Reader;
 use crate::ike::transform::Transform;
-use crate::ike::writer::{TooLong, octet, with_length};
+use crate::malformed::{Malformed, Reason};
+use crate::reader::Reader;
+use crate::substructure::substructure;
+use crate::writer::{TooLong, octet, with_length};
 use std::fmt;
 
 /// What a peer offers, best first; or the one proposal that was chosen.
@@ -126,24 +127,6 @@ impl Proposal {
             transforms.try_for_each(|(index, transform)| transform.emit(index == last, out))
         })
     }
-}
-
-/// Reads the header that proposals and transforms share: whether it is the last (0) or more follow
-/// (`more`: 2 or 3), a reserved octet, and the length of all of it. Gives what follows the header.
-fn substructure<'a>(reader: &mut Reader<'a>, more: u8) -> Result<(bool, Reader<'a>), Malformed> {
-    let offset = reader.offset();
-    let mark = reader.u8()?;
-    reader.u8()?;
-    let length = usize::from(reader.u16()?);
-    let last = match mark {
-        0 => true,
-        mark if mark == more => false,
-        _ => return Err(Malformed::new(Reason::LastSubstructure, offset)),
-    };
-    let Some(body) = length.checked_sub(4) else {
-        return Err(Malformed::new(Reason::SubstructureLength, offset));
-    };
-    Ok((last, reader.part(body, Reason::SubstructureLength)?))
 }
 
 impl fmt::Display for Proposal {

@@ -1,10 +1,10 @@
 //! Traffic Selector payloads, initiator's and responder's (RFC 7296 section 3.13).
 
 use crate::ike::limits;
-use crate::ike::malformed::{Malformed, Reason};
 use crate::ike::numbers::{TS_IPV4_ADDR_RANGE, TS_IPV6_ADDR_RANGE};
-use crate::ike::reader::Reader;
-use crate::ike::writer::{TooLong, octet};
+use crate::malformed::{Malformed, Reason};
+use crate::reader::Reader;
+use crate::writer::{TooLong, octet};
 use std::net::IpAddr;
 
 /// One side's addresses, protocols and ports that an SA carries. Selectors of a type without a

@@ -1,15 +1,13 @@
 //! Transforms and their attributes (RFC 7296 sections 3.3.2 and 3.3.5).
 
+use crate::attribute::Attribute;
 use crate::ike::kinds::TransformType;
 use crate::ike::limits;
-use crate::ike::malformed::{Malformed, Reason};
 use crate::ike::numbers::{ATTRIBUTE_KEY_LENGTH, transform_name};
-use crate::ike::reader::Reader;
-use crate::ike::writer::{TooLong, with_length};
+use crate::malformed::{Malformed, Reason};
+use crate::reader::Reader;
+use crate::writer::{TooLong, with_length};
 use std::fmt;
-
-/// The top bit of an attribute's type: the value is two octets, in place of a length.
-const SHORT_FORMAT: u16 = 0x8000;
 
 /// One algorithm on offer. `Display` prints `ENCR_AES_GCM_16/128`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,15 +21,6 @@ pub struct Transform {
     /// Every other attribute, none of which has a meaning: a transform that has one is not
     /// acceptable (RFC 7296 section 3.3.6).
     pub unknown_attributes: Vec<Attribute>,
-}
-
-/// An attribute of a transform that is not a Key Length.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Attribute {
-    /// Type (15 bits) and a two-octet value.
-    Short(u16, u16),
-    /// Type (15 bits) and a value with its own length.
-    Long(u16, Vec<u8>),
 }
 
 impl Transform {
@@ -99,37 +88,6 @@ impl Transform {
                 .iter()
                 .try_for_each(|attribute| attribute.emit(out))
         })
-    }
-}
-
-impl Attribute {
-    fn parse(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let kind = reader.u16()?;
-        let value = reader.u16()?;
-        if kind & SHORT_FORMAT != 0 {
-            return Ok(Attribute::Short(kind & !SHORT_FORMAT, value));
-        }
-        let octets = reader.take(usize::from(value), Reason::Truncated)?;
-        Ok(Attribute::Long(kind, octets.to_vec()))
-    }
-
-    fn emit(&self, out: &mut Vec<u8>) -> Result<(), TooLong> {
-        let too_long = TooLong {
-            what: "an attribute",
-        };
-        match self {
-            Attribute::Short(kind, value) => {
-                out.extend_from_slice(&(kind | SHORT_FORMAT).to_be_bytes());
-                out.extend_from_slice(&value.to_be_bytes());
-            }
-            Attribute::Long(kind, octets) => {
-                let length = u16::try_from(octets.len()).map_err(|_| too_long)?;
-                out.extend_from_slice(&(kind & !SHORT_FORMAT).to_be_bytes());
-                out.extend_from_slice(&length.to_be_bytes());
-                out.extend_from_slice(octets);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Vendor ID payload (RFC 7296 section 3.12).
 
-use crate::ike::reader::Reader;
+use crate::reader::Reader;
 
 /// A constant by which an implementation or an extension makes itself known.
 #[derive(Clone, Debug, PartialEq, Eq)]

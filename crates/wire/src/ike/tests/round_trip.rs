@@ -125,6 +125,6 @@ fn names_are_printed() {
         malformed.to_string(),
         "at octet 32: a nonce is not of 16 to 256 octets"
     );
-    assert_eq!(Reason::ALL.len(), 29);
+    assert_eq!(Reason::ALL.len(), 44);
     assert_eq!(Reason::Padding.name(), "Padding");
 }

@@ -106,7 +106,7 @@ fn selector() -> impl Strategy<Value = Selector> {
 }
 
 fn unknown() -> impl Strategy<Value = Unknown> {
-    let kinds = prop_oneof![1..33_u8, 49..53_u8, 54..=255_u8];
+    let kinds = prop_oneof![1..33_u8, 49..53_u8, 55..=255_u8];
     (kinds, any::<bool>(), octets(0..20)).prop_map(|(kind, critical, body)| Unknown {
         kind: PayloadType(kind),
         critical,

@@ -1,6 +1,6 @@
 //! A cursor over octets from outside: every read is bounded, every failure knows its offset.
 
-use crate::ike::malformed::{Malformed, Reason};
+use crate::malformed::{Malformed, Reason};
 
 /// Reads forward through `octets`; offsets count from the start of the outermost input.
 pub(crate) struct Reader<'a> {

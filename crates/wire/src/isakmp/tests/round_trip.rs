@@ -1,0 +1,153 @@
+//! What is written is read back.
+
+use super::*;
+use std::net::IpAddr;
+
+fn message(payloads: &[Payload]) -> Vec<u8> {
+    encode(&header(), payloads).unwrap()
+}
+
+#[test]
+fn every_payload_of_the_sample_survives() {
+    let octets = message(&sample());
+    let (read, body) = decode_header(&octets).unwrap();
+    assert_eq!((major_version(&octets), body), (Some(1), &octets[28..]));
+    assert_eq!(read.length as usize, octets.len());
+    assert_eq!(read.next_payload, PayloadType::SA);
+    let chain = decode_payloads(read.next_payload, body, false).unwrap();
+    let payloads: Vec<Payload> = chain.payloads.iter().map(|it| it.payload.clone()).collect();
+    assert_eq!(payloads, sample());
+    for located in &chain.payloads {
+        assert_eq!(located.payload.body().unwrap(), located.body);
+    }
+}
+
+#[test]
+fn what_hashes_cover_is_what_was_received() {
+    let (first, mut octets) = encode_payloads(&sample()).unwrap();
+    let length = octets.len();
+    octets.extend_from_slice(&[0xee; 16]);
+    let chain = decode_payloads(first, &octets, true).unwrap();
+    assert_eq!(chain.octets, &octets[..length]);
+    let second = &chain.payloads[1];
+    assert_eq!(chain.after(0), &octets[second.offset..length]);
+    assert_eq!(
+        second.body,
+        &octets[second.offset + 4..chain.payloads[2].offset]
+    );
+    assert_eq!(chain.after(chain.payloads.len() - 1), b"");
+    assert_eq!(chain.after(usize::MAX), b"");
+    assert_eq!(chain.all(PayloadType::DELETE).count(), 2);
+}
+
+#[test]
+fn a_fragment_survives() {
+    let fragment = Fragment {
+        id: 7,
+        number: 64,
+        last: true,
+        data: vec![1; 500],
+    };
+    let octets = message(&[Payload::Fragment(fragment.clone())]);
+    let (read, body) = decode_header(&octets).unwrap();
+    let chain = decode_payloads(read.next_payload, body, false).unwrap();
+    assert_eq!(chain.payloads[0].payload, Payload::Fragment(fragment));
+}
+
+#[test]
+fn an_encrypted_message_has_its_flag_and_length() {
+    let octets = encode_encrypted(&header(), PayloadType::HASH, &[0xaa; 24]).unwrap();
+    let (read, body) = decode_header(&octets).unwrap();
+    assert!(read.flags.encryption && !read.flags.commit && !read.flags.authentication_only);
+    assert_eq!(
+        (read.next_payload, body),
+        (PayloadType::HASH, &[0xaa; 24][..])
+    );
+    let too_long = vec![0; limits::MESSAGE];
+    assert!(encode_encrypted(&header(), PayloadType::HASH, &too_long).is_err());
+}
+
+#[test]
+fn lifetimes_come_in_pairs() {
+    assert_eq!(
+        esp().lifetimes(numbers::SA_LIFE_TYPE),
+        Some(vec![(1, 3_600), (2, 100_000)])
+    );
+    let phase_1 = oakley();
+    let kind = numbers::OAKLEY_LIFE_TYPE;
+    assert_eq!(phase_1.lifetimes(kind), Some(vec![(1, 28_800)]));
+    assert_eq!(phase_1.value(numbers::OAKLEY_GROUP), Some(14));
+    let mut broken = phase_1;
+    broken.attributes.pop();
+    assert_eq!(broken.lifetimes(kind), None);
+    broken.attributes.remove(4);
+    assert_eq!(broken.lifetimes(kind), Some(Vec::new()));
+    broken.attributes.push(Attribute::Short(kind + 1, 1));
+    assert_eq!(broken.lifetimes(kind), None);
+}
+
+#[test]
+fn a_number_may_have_either_form() {
+    assert_eq!(Attribute::number(1, 65_535), Attribute::Short(1, 65_535));
+    let long = Attribute::number(1, 65_536);
+    assert_eq!(long, Attribute::Long(1, vec![0, 1, 0, 0]));
+    assert_eq!((long.kind(), long.value()), (1, Some(65_536)));
+    let zeros = [vec![0; 20], vec![1, 0]].concat();
+    assert_eq!(Attribute::Long(1, zeros).value(), Some(256));
+    assert_eq!(Attribute::Long(1, Vec::new()).value(), None);
+    assert_eq!(Attribute::Long(1, vec![1; 9]).value(), None);
+}
+
+#[test]
+fn identities_of_traffic_are_ranges_of_addresses() {
+    let ip = |text: &str| -> IpAddr { text.parse().unwrap() };
+    let subnet = |address, prefix| Identification::subnet(ip(address), prefix, 0, 0);
+    let range = |first, last| Some((ip(first), ip(last)));
+    let of = |identity: Option<Identification>| identity.and_then(|identity| identity.addresses());
+    assert_eq!(
+        of(subnet("10.1.2.3", 16)),
+        range("10.1.0.0", "10.1.255.255")
+    );
+    assert_eq!(
+        of(subnet("10.1.2.3", 0)),
+        range("0.0.0.0", "255.255.255.255")
+    );
+    assert_eq!(of(subnet("10.1.2.3", 32)), range("10.1.2.3", "10.1.2.3"));
+    assert_eq!(of(subnet("10.1.2.3", 33)), None);
+    assert_eq!(
+        of(subnet("2001:db8::1", 127)),
+        range("2001:db8::", "2001:db8::1")
+    );
+    let all = range("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+    assert_eq!(of(subnet("2001:db8::1", 0)), all);
+    let single = Identification::address(ip("10.1.2.3"), 17, 500);
+    assert_eq!(of(Some(single)), range("10.1.2.3", "10.1.2.3"));
+    let gaps = Identification::new(
+        numbers::ID_IPV4_ADDR_SUBNET,
+        vec![10, 0, 0, 0, 255, 0, 255, 0],
+    );
+    assert_eq!(gaps.addresses(), None);
+    let span = vec![10, 0, 0, 1, 10, 0, 0, 9];
+    let span = Identification::new(numbers::ID_IPV4_ADDR_RANGE, span);
+    assert_eq!(span.addresses(), range("10.0.0.1", "10.0.0.9"));
+    let name = Identification::new(numbers::ID_FQDN, b"four".to_vec());
+    assert_eq!(name.addresses(), None);
+}
+
+#[test]
+fn vendors_are_known_by_their_octets() {
+    use vendor::Vendor;
+    for vendor in Vendor::CONSTANT {
+        assert_eq!(Vendor::of(&vendor.octets()), Some(*vendor));
+    }
+    let windows = Vendor::MsNt5IsakmpOakley(4);
+    assert_eq!(windows.octets().len(), 20);
+    assert_eq!(windows.octets()[16..], [0, 0, 0, 4]);
+    assert_eq!(Vendor::of(&windows.octets()), Some(windows));
+    assert_eq!(windows.to_string(), "MS NT5 ISAKMPOAKLEY 4");
+    assert_eq!(Vendor::of(&windows.octets()[..16]), None);
+    let cisco = [Vendor::Fragmentation.octets(), vec![0x80, 0, 0, 0]].concat();
+    assert_eq!(Vendor::of(&cisco), Some(Vendor::Fragmentation));
+    assert_eq!(Vendor::of(&cisco[..18]), None);
+    assert_eq!(Vendor::of(b""), None);
+}
