@@ -7,6 +7,7 @@
 
 mod certificate;
 mod delete;
+mod display;
 mod fragment;
 mod header;
 mod identification;

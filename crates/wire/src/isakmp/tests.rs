@@ -1,13 +1,58 @@
 //! Tests of the IKEv1 codec, and what they share.
 
+mod hostile;
+mod interop;
 mod round_trip;
+mod rules;
+mod strategies;
 
 use super::*;
+
+/// The octets that hexadecimal text stands for.
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u32> = text
+        .chars()
+        .filter_map(|digit| digit.to_digit(16))
+        .collect();
+    digits
+        .chunks(2)
+        .map(|pair| (pair[0] * 16 + pair[1]) as u8)
+        .collect()
+}
+
+/// A number of eight octets of a message.
+fn u64_at(octets: &[u8], at: usize) -> u64 {
+    u64::from_be_bytes(octets[at..at + 8].try_into().unwrap())
+}
+
+/// The payloads of a chain without where they were.
+fn owned(chain: &Chain<'_>) -> Vec<Payload> {
+    chain.payloads.iter().map(|it| it.payload.clone()).collect()
+}
 
 /// A header of a first message.
 fn header() -> Header {
     let cookie = 0x0102_0304_0506_0708;
     Header::new(cookie, 0, ExchangeType::MAIN_MODE, Flags::default(), 0)
+}
+
+/// A message of one payload, its body and length as given.
+fn message_of(kind: PayloadType, body: &[u8]) -> Vec<u8> {
+    let body = body.to_vec();
+    encode(&header(), &[Payload::Unknown(Unknown { kind, body })]).unwrap()
+}
+
+/// The body of a message in the clear.
+fn decode(octets: &[u8]) -> Result<Chain<'_>, Malformed> {
+    let (header, body) = decode_header(octets)?;
+    decode_payloads(header.next_payload, body, false)
+}
+
+/// Why a message of one payload with such a body is refused.
+fn refusal(kind: PayloadType, body: &[u8]) -> Option<Reason> {
+    decode(&message_of(kind, body))
+        .err()
+        .map(|malformed| malformed.reason)
 }
 
 /// A phase 1 transform as Windows Server 2003 sends it: the duration has a length of its own.

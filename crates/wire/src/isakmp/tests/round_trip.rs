@@ -1,7 +1,43 @@
 //! What is written is read back.
 
 use super::*;
+use proptest::prelude::*;
 use std::net::IpAddr;
+
+proptest! {
+    #[test]
+    fn messages_round_trip(header in strategies::header(), payloads in strategies::payloads()) {
+        let octets = encode(&header, &payloads).unwrap();
+        let (read, body) = decode_header(&octets).unwrap();
+        let next_payload = payloads.first().map_or(PayloadType::NONE, Payload::kind);
+        let length = octets.len() as u32;
+        prop_assert_eq!(read, Header { next_payload, length, ..header });
+        let chain = decode_payloads(read.next_payload, body, false).unwrap();
+        prop_assert_eq!(owned(&chain), payloads);
+        prop_assert_eq!(chain.octets, body);
+    }
+
+    #[test]
+    fn padded_chains_round_trip(
+        payloads in strategies::payloads(),
+        padding in prop::collection::vec(any::<u8>(), 0..=255),
+    ) {
+        let (first, octets) = encode_payloads(&payloads).unwrap();
+        let padded = [&octets[..], &padding].concat();
+        let chain = decode_payloads(first, &padded, true).unwrap();
+        prop_assert_eq!(chain.octets, &octets[..]);
+        prop_assert_eq!(owned(&chain), payloads);
+    }
+
+    #[test]
+    fn fragments_round_trip(header in strategies::header(), fragment in strategies::fragment()) {
+        let payload = Payload::Fragment(fragment);
+        let octets = encode(&header, std::slice::from_ref(&payload)).unwrap();
+        let (read, body) = decode_header(&octets).unwrap();
+        let chain = decode_payloads(read.next_payload, body, false).unwrap();
+        prop_assert_eq!(owned(&chain), [payload]);
+    }
+}
 
 fn message(payloads: &[Payload]) -> Vec<u8> {
     encode(&header(), payloads).unwrap()
@@ -15,8 +51,7 @@ fn every_payload_of_the_sample_survives() {
     assert_eq!(read.length as usize, octets.len());
     assert_eq!(read.next_payload, PayloadType::SA);
     let chain = decode_payloads(read.next_payload, body, false).unwrap();
-    let payloads: Vec<Payload> = chain.payloads.iter().map(|it| it.payload.clone()).collect();
-    assert_eq!(payloads, sample());
+    assert_eq!(owned(&chain), sample());
     for located in &chain.payloads {
         assert_eq!(located.payload.body().unwrap(), located.body);
     }
@@ -38,20 +73,6 @@ fn what_hashes_cover_is_what_was_received() {
     assert_eq!(chain.after(chain.payloads.len() - 1), b"");
     assert_eq!(chain.after(usize::MAX), b"");
     assert_eq!(chain.all(PayloadType::DELETE).count(), 2);
-}
-
-#[test]
-fn a_fragment_survives() {
-    let fragment = Fragment {
-        id: 7,
-        number: 64,
-        last: true,
-        data: vec![1; 500],
-    };
-    let octets = message(&[Payload::Fragment(fragment.clone())]);
-    let (read, body) = decode_header(&octets).unwrap();
-    let chain = decode_payloads(read.next_payload, body, false).unwrap();
-    assert_eq!(chain.payloads[0].payload, Payload::Fragment(fragment));
 }
 
 #[test]
@@ -150,4 +171,35 @@ fn vendors_are_known_by_their_octets() {
     assert_eq!(Vendor::of(&cisco), Some(Vendor::Fragmentation));
     assert_eq!(Vendor::of(&cisco[..18]), None);
     assert_eq!(Vendor::of(b""), None);
+}
+
+#[test]
+fn proposals_are_printed() {
+    let phase_1 = proposal(1, ProtocolId::ISAKMP, &[], vec![oakley()]);
+    assert_eq!(
+        phase_1.to_string(),
+        "ISAKMP: OAKLEY_3DES_CBC, OAKLEY_SHA1, MODP_2048, OAKLEY_PRESHARED_KEY, 28800 s"
+    );
+    let mut odd = esp();
+    odd.id = 99;
+    odd.attributes = vec![
+        Attribute::Short(numbers::SA_GROUP, 1_025),
+        Attribute::Long(300, vec![1; 9]),
+        Attribute::Short(numbers::SA_KEY_LENGTH, 256),
+    ];
+    let phase_2 = proposal(1, ProtocolId::ESP, &[1; 4], vec![esp(), odd]);
+    assert_eq!(
+        phase_2.to_string(),
+        "ESP: ESP_AES_CBC/128, ENCAPSULATION_UDP_TRANSPORT, SA_HMAC_SHA1, 3600 s, 100000 kB; \
+         ESP-99/256, SA_GROUP 1025, attribute 300 of 9 octets"
+    );
+}
+
+#[test]
+fn names_are_printed() {
+    assert_eq!(NotifyType::R_U_THERE.to_string(), "R_U_THERE");
+    assert_eq!(format!("{:?}", NotifyType(9_999)), "NotifyType(9999)");
+    assert_eq!(ExchangeType::QUICK_MODE.name(), Some("QUICK_MODE"));
+    assert_eq!(PayloadType(33).to_string(), "PayloadType(33)");
+    assert!(!NotifyType::INITIAL_CONTACT.is_error());
 }
