@@ -85,23 +85,7 @@ impl Identification {
             }
             numbers::ID_IPV4_ADDR_SUBNET | numbers::ID_IPV6_ADDR_SUBNET => {
                 let (base, mask) = halves(&self.data);
-                match (address(base)?, address(mask)?) {
-                    (IpAddr::V4(base), IpAddr::V4(mask)) => {
-                        let (base, mask) = (u32::from(base), u32::from(mask));
-                        let free = !mask;
-                        (free & free.wrapping_add(1) == 0).then_some(())?;
-                        let first = base & mask;
-                        Some((v4(first), v4(first | free)))
-                    }
-                    (IpAddr::V6(base), IpAddr::V6(mask)) => {
-                        let (base, mask) = (u128::from(base), u128::from(mask));
-                        let free = !mask;
-                        (free & free.wrapping_add(1) == 0).then_some(())?;
-                        let first = base & mask;
-                        Some((v6(first), v6(first | free)))
-                    }
-                    _ => None,
-                }
+                subnet(address(base)?, address(mask)?)
             }
             _ => None,
         }
@@ -159,6 +143,24 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
     match octets.len() {
         4 => Some(v4(u32::from_be_bytes(octets.try_into().ok()?))),
         16 => Some(v6(u128::from_be_bytes(octets.try_into().ok()?))),
+        _ => None,
+    }
+}
+
+/// The first and the last address that differ from `base` where the mask has no bits; `None` for a
+/// mask with gaps.
+fn subnet(base: IpAddr, mask: IpAddr) -> Option<(IpAddr, IpAddr)> {
+    match (base, mask) {
+        (IpAddr::V4(base), IpAddr::V4(mask)) => {
+            let (first, free) = (u32::from(base) & u32::from(mask), !u32::from(mask));
+            let is_whole = free & free.wrapping_add(1) == 0;
+            is_whole.then_some((v4(first), v4(first | free)))
+        }
+        (IpAddr::V6(base), IpAddr::V6(mask)) => {
+            let (first, free) = (u128::from(base) & u128::from(mask), !u128::from(mask));
+            let is_whole = free & free.wrapping_add(1) == 0;
+            is_whole.then_some((v6(first), v6(first | free)))
+        }
         _ => None,
     }
 }

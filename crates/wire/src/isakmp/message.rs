@@ -73,8 +73,8 @@ pub fn decode_payloads(
         }
         let offset = reader.offset();
         let Generic { next, body } = Generic::parse(&mut reader)?;
-        // A fragment is a message by itself.
-        let alone = payloads.is_empty() && next == PayloadType::NONE;
+        // A fragment is a message by itself, and never encrypted.
+        let alone = !padded && payloads.is_empty() && next == PayloadType::NONE;
         if kind == PayloadType::FRAGMENT && !alone {
             return Err(Malformed::new(Reason::PayloadCompany, offset));
         }

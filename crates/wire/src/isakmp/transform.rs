@@ -40,15 +40,16 @@ impl Transform {
     /// 4.5). `None` when a type is without its duration behind it, or the other way round.
     pub fn lifetimes(&self, kind: u16) -> Option<Vec<(u64, u64)>> {
         let mut lifetimes = Vec::new();
+        let duration = kind.saturating_add(1);
         let mut pending = None;
         for attribute in &self.attributes {
             match pending.take() {
-                Some(life) if attribute.kind() == kind + 1 => {
+                Some(life) if attribute.kind() == duration => {
                     lifetimes.push((life, attribute.value()?));
                 }
                 Some(_) => return None,
                 None if attribute.kind() == kind => pending = Some(attribute.value()?),
-                None if attribute.kind() == kind + 1 => return None,
+                None if attribute.kind() == duration => return None,
                 None => {}
             }
         }

@@ -217,6 +217,33 @@ fn informational_messages_are_read_inside() {
 }
 
 #[test]
+fn fragments_are_read() {
+    let octets = [
+        hex(include_str!("../testdata/fragment-1.hex")),
+        hex(include_str!("../testdata/fragment-2.hex")),
+    ];
+    let mut whole = Vec::new();
+    for (index, octets) in octets.iter().enumerate() {
+        let (header, body) = decode_header(octets).unwrap();
+        assert!(!header.flags.encryption);
+        assert_eq!(header.exchange, ExchangeType::MAIN_MODE);
+        let chain = decode_payloads(header.next_payload, body, false).unwrap();
+        let [Payload::Fragment(fragment)] = &owned(&chain)[..] else {
+            panic!("the payloads are {chain:?}");
+        };
+        assert_eq!((usize::from(fragment.number), fragment.id), (index + 1, 1));
+        assert_eq!(fragment.last, index == 1);
+        whole.extend_from_slice(&fragment.data);
+        assert_eq!(encode(&header, &owned(&chain)).unwrap(), *octets);
+    }
+    let chain = decode(&whole).unwrap();
+    assert_eq!(
+        types(&chain)[..2],
+        [PayloadType::SA, PayloadType::VENDOR_ID]
+    );
+}
+
+#[test]
 fn all_is_written_as_it_was_read() {
     for octets in clear() {
         let (header, body) = decode_header(&octets).unwrap();

@@ -173,6 +173,30 @@ fn vendors_are_known_by_their_octets() {
     assert_eq!(Vendor::of(b""), None);
 }
 
+/// All but two of the vendor IDs are MD5 hashes of the text that they are shown with.
+#[test]
+fn vendors_are_hashes_of_names() {
+    use md5::{Digest, Md5};
+    use vendor::Vendor;
+    let windows = Vendor::MsNt5IsakmpOakley(4);
+    assert_eq!(
+        Md5::digest(b"MS NT5 ISAKMPOAKLEY")[..],
+        windows.octets()[..16]
+    );
+    for vendor in Vendor::CONSTANT {
+        let name = vendor.to_string().replace("\\n", "\n");
+        let octets = vendor.octets();
+        match vendor {
+            Vendor::Xauth => assert_eq!(octets, hex("09002689dfd6b712")),
+            // Its last two octets are a version.
+            Vendor::DeadPeerDetection => {
+                assert_eq!(octets, hex("afcad71368a1f1c96b8696fc77570100"));
+            }
+            _ => assert_eq!(Md5::digest(name.as_bytes())[..], octets, "{name}"),
+        }
+    }
+}
+
 #[test]
 fn proposals_are_printed() {
     let phase_1 = proposal(1, ProtocolId::ISAKMP, &[], vec![oakley()]);

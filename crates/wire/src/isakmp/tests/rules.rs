@@ -221,6 +221,10 @@ fn r11_a_fragment_is_alone() {
         let octets = encode(&header(), &payloads).unwrap();
         assert_eq!(reason(decode(&octets)), Reason::PayloadCompany);
     }
+    let octets = [0, 0, 0, 9, 0, 1, 1, 1, 9];
+    let decrypted = |padded| decode_payloads(PayloadType::FRAGMENT, &octets, padded);
+    assert!(decrypted(false).is_ok());
+    assert_eq!(reason(decrypted(true)), Reason::PayloadCompany);
 }
 
 #[test]
