@@ -124,6 +124,7 @@ fn seeds() -> Vec<Vec<u8>> {
         hex(include_str!("../testdata/main-mode-1.hex")),
         hex(include_str!("../testdata/main-mode-4.hex")),
         hex(include_str!("../testdata/ike-scan.hex")),
+        hex(include_str!("../testdata/libreswan-main-mode-1.hex")),
         plain(id, include_str!("../testdata/main-mode-5-inside.hex")),
         plain(hash, include_str!("../testdata/quick-mode-1-inside.hex")),
         plain(hash, include_str!("../testdata/delete-inside.hex")),

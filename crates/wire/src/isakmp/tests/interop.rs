@@ -1,15 +1,18 @@
-//! Messages of other implementations: what strongSwan 5.9.8 and ike-scan 1.9.5 sent.
+//! Messages of other implementations: strongSwan 5.9.8, Libreswan 4.10 and ike-scan 1.9.5.
 
 use super::*;
 use vendor::Vendor;
 
-/// Messages in the clear: main mode 1 to 4 of strongSwan, and ike-scan's request.
-fn clear() -> [Vec<u8>; 5] {
+/// Messages in the clear: main mode 1 to 4 of strongSwan, Libreswan's 1 and 3, and ike-scan's
+/// request.
+fn clear() -> [Vec<u8>; 7] {
     [
         hex(include_str!("../testdata/main-mode-1.hex")),
         hex(include_str!("../testdata/main-mode-2.hex")),
         hex(include_str!("../testdata/main-mode-3.hex")),
         hex(include_str!("../testdata/main-mode-4.hex")),
+        hex(include_str!("../testdata/libreswan-main-mode-1.hex")),
+        hex(include_str!("../testdata/libreswan-main-mode-3.hex")),
         hex(include_str!("../testdata/ike-scan.hex")),
     ]
 }
@@ -33,6 +36,25 @@ fn inside() -> [(PayloadType, Vec<u8>); 6] {
             hex(include_str!("../testdata/notification-inside.hex")),
         ),
         (hash, hex(include_str!("../testdata/delete-inside.hex"))),
+    ]
+}
+
+/// Bodies of Libreswan after decryption: main mode 5, quick mode 1 and a delete.
+fn libreswan_inside() -> [(PayloadType, Vec<u8>); 3] {
+    let of = |kind, text| (kind, hex(text));
+    [
+        of(
+            PayloadType::ID,
+            include_str!("../testdata/libreswan-main-mode-5-inside.hex"),
+        ),
+        of(
+            PayloadType::HASH,
+            include_str!("../testdata/libreswan-quick-mode-1-inside.hex"),
+        ),
+        of(
+            PayloadType::HASH,
+            include_str!("../testdata/libreswan-delete-inside.hex"),
+        ),
     ]
 }
 
@@ -117,7 +139,7 @@ fn keys_are_exchanged_with_nat_detection() {
 
 #[test]
 fn the_octets_of_hash_i_are_at_hand() {
-    let [first, _, third, fourth, _] = clear();
+    let [first, _, third, fourth, ..] = clear();
     let read = |octets: &[u8], index: usize| {
         let (header, body) = decode_header(octets).unwrap();
         let chain = decode_payloads(header.next_payload, body, false).unwrap();
@@ -217,6 +239,52 @@ fn informational_messages_are_read_inside() {
 }
 
 #[test]
+fn libreswan_offers_and_identifies() {
+    let octets = &clear()[4];
+    let chain = decode(octets).unwrap();
+    let Payload::SecurityAssociation(sa) = &chain.payloads[0].payload else {
+        panic!("the first payload is not SA");
+    };
+    // Its default offer: each combination is a transform.
+    let [proposal] = &sa.proposals[..] else {
+        panic!("the proposals are {:?}", sa.proposals);
+    };
+    assert_eq!((proposal.number, proposal.transforms.len()), (0, 18));
+    let offer = proposal.to_string();
+    let first = "ISAKMP: OAKLEY_AES_CBC/256, OAKLEY_SHA2_256, OAKLEY_PRESHARED_KEY, MODP_2048, \
+                 28800 s; OAKLEY_AES_CBC/128, ";
+    assert!(offer.starts_with(first), "{offer}");
+    let [identity, quick, delete] = libreswan_inside();
+    let chain = decode_payloads(identity.0, &identity.1, true).unwrap();
+    let front = Identification::new(numbers::ID_FQDN, b"front.example".to_vec());
+    assert_eq!(chain.payloads[0].payload, Payload::Identification(front));
+    // Between hosts it sends no identities: the addresses of the IKE SA are meant.
+    let chain = decode_payloads(quick.0, &quick.1, true).unwrap();
+    let expected = [PayloadType::HASH, PayloadType::SA, PayloadType::NONCE];
+    assert_eq!(types(&chain), expected);
+    let Payload::SecurityAssociation(sa) = &chain.payloads[1].payload else {
+        panic!("the second payload is not SA");
+    };
+    assert_eq!(
+        sa.proposals[0].to_string(),
+        "ESP: ESP_AES_CBC/128, ENCAPSULATION_TRANSPORT, SA_HMAC_SHA1, 28800 s; \
+         ESP_3DES, ENCAPSULATION_TRANSPORT, SA_HMAC_SHA1, 28800 s"
+    );
+    let chain = decode_payloads(delete.0, &delete.1, true).unwrap();
+    let [
+        _,
+        Located {
+            payload: Payload::Delete(delete),
+            ..
+        },
+    ] = &chain.payloads[..]
+    else {
+        panic!("the payloads are {:?}", chain.payloads);
+    };
+    assert_eq!(delete.cookies().count(), 1);
+}
+
+#[test]
 fn fragments_are_read() {
     let octets = [
         hex(include_str!("../testdata/fragment-1.hex")),
@@ -250,7 +318,7 @@ fn all_is_written_as_it_was_read() {
         let chain = decode_payloads(header.next_payload, body, false).unwrap();
         assert_eq!(encode(&header, &owned(&chain)).unwrap(), octets);
     }
-    for (kind, octets) in inside() {
+    for (kind, octets) in inside().into_iter().chain(libreswan_inside()) {
         let chain = decode_payloads(kind, &octets, true).unwrap();
         let (first, written) = encode_payloads(&owned(&chain)).unwrap();
         assert_eq!((first, &written[..]), (kind, chain.octets));
