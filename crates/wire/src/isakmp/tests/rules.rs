@@ -47,6 +47,12 @@ fn r1_header_length_agrees_with_the_datagram() {
         let expected = Malformed::new(Reason::MessageLength, 24);
         assert_eq!(refused, expected, "length {length}");
     }
+    let mut long = vec![0; limits::MESSAGE + 1];
+    long[17] = numbers::ISAKMP_VERSION;
+    for (length, accepted) in [(limits::MESSAGE, true), (limits::MESSAGE + 1, false)] {
+        let long = with_length(long[..length].to_vec(), length as u32);
+        assert_eq!(decode_header(&long).is_ok(), accepted, "length {length}");
+    }
     for short in 0..Header::LENGTH {
         assert_eq!(reason(decode_header(&octets[..short])), Reason::Truncated);
         assert_eq!(major_version(&octets[..short]), None);
