@@ -5,6 +5,7 @@ mod aead;
 mod cbc;
 mod error;
 
+pub use cbc::CbcKey;
 pub use error::{AuthenticationFailed, KeyError, SealError};
 
 use crate::cipher::aead::AeadKey;

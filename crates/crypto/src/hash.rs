@@ -1,6 +1,9 @@
-//! Unkeyed hashes (FIPS 180-4): SHA-1 for NAT detection only (RFC 7296 section 2.23), SHA-256.
+//! Unkeyed hashes (FIPS 180-4): SHA-1 for NAT detection (RFC 7296 section 2.23), SHA-256, and the
+//! hashes of IKEv1.
 
 use aws_lc_rs::digest;
+
+use crate::suite::Prf;
 
 /// SHA-1 of the concatenated parts. Not for signatures or key derivation.
 #[must_use]
@@ -12,6 +15,15 @@ pub fn sha1(parts: &[&[u8]]) -> [u8; 20] {
 #[must_use]
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     digest_of(&digest::SHA256, parts)
+}
+
+/// The hash whose HMAC a PRF is.
+pub(crate) fn of_prf(prf: Prf, parts: &[&[u8]]) -> Vec<u8> {
+    match prf {
+        Prf::HmacSha2_256 => digest_of::<32>(&digest::SHA256, parts).to_vec(),
+        Prf::HmacSha2_384 => digest_of::<48>(&digest::SHA384, parts).to_vec(),
+        Prf::HmacSha2_512 => digest_of::<64>(&digest::SHA512, parts).to_vec(),
+    }
 }
 
 fn digest_of<const N: usize>(algorithm: &'static digest::Algorithm, parts: &[&[u8]]) -> [u8; N] {

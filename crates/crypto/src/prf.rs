@@ -4,6 +4,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::hash;
 use crate::hmac::{HmacKey, MAX_OUTPUT};
 use crate::secret::Secret;
 use crate::suite::Prf;
@@ -17,6 +18,13 @@ impl Prf {
         let mut output = vec![0; self.output_length()];
         HmacKey::for_prf(self, key).sign(parts, &mut output);
         Secret::new(output)
+    }
+
+    /// The hash that the PRF is made of, of the concatenated parts: IKEv1 negotiates a hash and has
+    /// its HMAC as PRF (RFC 2409 section 4). It has [`Prf::output_length`] bytes.
+    #[must_use]
+    pub fn hash(self, parts: &[&[u8]]) -> Vec<u8> {
+        hash::of_prf(self, parts)
     }
 }
 

@@ -30,6 +30,7 @@ mod silence;
 mod status;
 mod ticket_keys;
 mod timer;
+mod v1;
 mod v2;
 
 pub use command::{Acquire, Command, Stream, Usage};

@@ -1,4 +1,4 @@
-//! AES in CBC mode (RFC 3602); the HMAC beside it is the caller's.
+//! AES in CBC mode (RFC 3602); what authenticates beside it is the caller's.
 
 use aws_lc_rs::cipher::{
     AES_128, AES_192, AES_256, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext,
@@ -60,6 +60,50 @@ impl CbcDecryptor {
             .decrypt(in_out, context)
             .map(|_| ())
             .map_err(|_| AuthenticationFailed)
+    }
+}
+
+/// A key for both directions of CBC and nothing beside it: IKEv1 encrypts with one key, and what
+/// authenticates is inside (RFC 2409 appendix B). Nothing else may run a cipher in this way.
+pub struct CbcKey {
+    encryption: Encryption,
+    encryptor: CbcEncryptor,
+    decryptor: CbcDecryptor,
+}
+
+impl CbcKey {
+    /// Prepares the key, [`Encryption::key_length`] bytes.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the cipher has no CBC mode here, or the key another length.
+    pub fn new(encryption: Encryption, key: &[u8]) -> Result<Self, KeyError> {
+        Ok(CbcKey {
+            encryption,
+            encryptor: CbcEncryptor::new(encryption, key)?,
+            decryptor: CbcDecryptor::new(encryption, key)?,
+        })
+    }
+
+    /// The cipher.
+    #[must_use]
+    pub fn encryption(&self) -> Encryption {
+        self.encryption
+    }
+
+    /// Encrypts whole blocks in place.
+    ///
+    /// # Errors
+    /// [`SealError`] when the IV is no block, or the data no whole blocks; nothing is changed.
+    pub fn encrypt(&self, iv: &[u8], in_out: &mut [u8]) -> Result<(), SealError> {
+        self.encryptor.encrypt(iv, in_out)
+    }
+
+    /// Decrypts whole blocks in place. What comes out is **not** authentic.
+    ///
+    /// # Errors
+    /// [`AuthenticationFailed`] when the IV is no block, or the data no whole blocks.
+    pub fn decrypt(&self, iv: &[u8], in_out: &mut [u8]) -> Result<(), AuthenticationFailed> {
+        self.decryptor.decrypt(iv, in_out)
     }
 }
 
