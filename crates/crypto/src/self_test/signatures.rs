@@ -1,5 +1,6 @@
 //! Keys and signatures that OpenSSL made: each must verify, and sign so that it verifies.
 
+use crate::hash::sha256;
 use crate::secret::Secret;
 use crate::self_test::{Algorithm, SelfTestError, Step};
 use crate::signature::{HashAlgorithm, PrivateKey, SignatureScheme};
@@ -49,6 +50,7 @@ const ANSWERS: [Answer; 10] = {
 
 /// Runs every scheme.
 pub(crate) fn check() -> Result<(), SelfTestError> {
+    rfc2409()?;
     for scheme in SignatureScheme::ALL {
         let fails = |step| SelfTestError {
             algorithm: Algorithm::Signature(scheme),
@@ -67,4 +69,22 @@ pub(crate) fn check() -> Result<(), SelfTestError> {
         }
     }
     Ok(())
+}
+
+/// RSA without the name of a hash: there is one signature only, so ours must be OpenSSL's.
+fn rfc2409() -> Result<(), SelfTestError> {
+    let fails = |step| SelfTestError {
+        algorithm: Algorithm::RsaOfIkeV1,
+        step,
+    };
+    let hash = sha256(&[MESSAGE]);
+    let key = PrivateKey::from_der(&Secret::from_slice(RSA)).or(Err(fails(Step::Key)))?;
+    let ours = key.sign_rfc2409(&hash).or(Err(fails(Step::Sign)))?;
+    if ours != octets!("rsa_rfc2409.sig") || key.public().verify_rfc2409(&hash, &ours).is_err() {
+        return Err(fails(Step::Sign));
+    }
+    match key.public().verify_rfc2409(&[0; 32], &ours) {
+        Ok(()) => Err(fails(Step::Forgery)),
+        Err(_) => Ok(()),
+    }
 }

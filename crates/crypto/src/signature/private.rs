@@ -10,6 +10,7 @@ use aws_lc_rs::signature::{self as lc, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 
 use crate::secret::Secret;
 use crate::signature::public::{BadPublicKey, KeyKind, PublicKey, der_of_fixed};
+use crate::signature::rfc2409;
 use crate::signature::scheme::{HashAlgorithm, SignatureScheme};
 
 /// A private key. No `Debug`, no `Clone`.
@@ -107,6 +108,20 @@ impl PrivateKey {
         match &self.key {
             Key::Ecdsa(pair) => fixed(pair, message),
             Key::Rsa(_) | Key::Ed25519(_) => Err(SigningFailed),
+        }
+    }
+
+    /// Signs a hash as IKEv1 carries it: PKCS #1 v1.5 without the name of the hash (RFC 2409
+    /// section 5.1).
+    ///
+    /// # Errors
+    /// [`SigningFailed`]: the key is no RSA key, or what it makes does not verify.
+    pub fn sign_rfc2409(&self, hash: &[u8]) -> Result<Vec<u8>, SigningFailed> {
+        match (&self.key, self.public.rsa_numbers()) {
+            (Key::Rsa(pair), Some(numbers)) => {
+                rfc2409::sign(pair, numbers, hash).ok_or(SigningFailed)
+            }
+            _ => Err(SigningFailed),
         }
     }
 }

@@ -9,6 +9,7 @@ use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use crate::cipher::AuthenticationFailed;
 use crate::hash::sha1;
+use crate::signature::rfc2409::{self, RsaNumbers};
 use crate::signature::scheme::{HashAlgorithm, SignatureScheme};
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -141,6 +142,31 @@ impl PublicKey {
         self.check(algorithm, message, signature)
     }
 
+    /// Checks an RSA signature of IKEv1 over a hash: PKCS #1 v1.5 without the name of the hash
+    /// (RFC 2409 section 5.1).
+    ///
+    /// # Errors
+    /// [`AuthenticationFailed`]: as [`PublicKey::verify`], or the key is no RSA key.
+    pub fn verify_rfc2409(
+        &self,
+        hash: &[u8],
+        signature: &[u8],
+    ) -> Result<(), AuthenticationFailed> {
+        let numbers = self.rsa_numbers().ok_or(AuthenticationFailed)?;
+        match rfc2409::verifies(numbers, hash, signature) {
+            true => Ok(()),
+            false => Err(AuthenticationFailed),
+        }
+    }
+
+    /// The two numbers of an RSA key.
+    pub(crate) fn rsa_numbers(&self) -> Option<RsaNumbers<'_>> {
+        match self.kind {
+            KeyKind::Rsa(_) => read_rsa(&self.key).ok(),
+            _ => None,
+        }
+    }
+
     fn check(
         &self,
         algorithm: &'static dyn lc::VerificationAlgorithm,
@@ -153,14 +179,14 @@ impl PublicKey {
     }
 }
 
-type Numbers = (Vec<u8>, Vec<u8>);
-
 /// The modulus and the exponent of an RSAPublicKey (RFC 8017 appendix A.1.1).
-fn read_rsa(key: &[u8]) -> spki::der::Result<Numbers> {
+fn read_rsa(key: &[u8]) -> spki::der::Result<RsaNumbers<'_>> {
     let mut reader = SliceReader::new(key)?;
-    let numbers = reader.sequence(|inner| -> spki::der::Result<Numbers> {
-        let (modulus, exponent) = (UintRef::decode(inner)?, UintRef::decode(inner)?);
-        Ok((modulus.as_bytes().to_vec(), exponent.as_bytes().to_vec()))
+    let numbers = reader.sequence(|inner| -> spki::der::Result<RsaNumbers<'_>> {
+        Ok(RsaNumbers {
+            modulus: UintRef::decode(inner)?.as_bytes(),
+            exponent: UintRef::decode(inner)?.as_bytes(),
+        })
     })?;
     reader.finish()?;
     Ok(numbers)
@@ -168,7 +194,7 @@ fn read_rsa(key: &[u8]) -> spki::der::Result<Numbers> {
 
 /// Checks the two numbers of an RSA key.
 fn rsa(key: &[u8]) -> Result<KeyKind, BadPublicKey> {
-    let (modulus, exponent) = read_rsa(key).map_err(|_| BadPublicKey::Malformed)?;
+    let RsaNumbers { modulus, exponent } = read_rsa(key).or(Err(BadPublicKey::Malformed))?;
     let (Some(first), Some(last)) = (modulus.first(), modulus.last()) else {
         return Err(BadPublicKey::Malformed);
     };
@@ -177,7 +203,7 @@ fn rsa(key: &[u8]) -> Result<KeyKind, BadPublicKey> {
         return Err(BadPublicKey::RsaSize(bits));
     }
     // More octets than 4 is more than any exponent that is in use.
-    let value = match exponent.as_slice() {
+    let value = match exponent {
         octets if octets.len() <= 4 => octets
             .iter()
             .fold(0u32, |value, octet| value << 8 | u32::from(*octet)),
