@@ -295,17 +295,27 @@ fn algorithm(spec: &SaSpec, keys: &policy::sa::KeyMaterial) -> String {
     let aead = match spec.encryption {
         Encryption::AesGcm16 { .. } => "rfc4106(gcm(aes))",
         Encryption::ChaCha20Poly1305 => "rfc7539esp(chacha20,poly1305)",
-        Encryption::AesCbc { .. } => {
-            let (hash, bits) = match spec.integrity {
-                Some(Integrity::HmacSha2_384_192) => ("sha384", 192),
-                Some(Integrity::HmacSha2_512_256) => ("sha512", 256),
-                _ => ("sha256", 128),
-            };
-            let integrity_key = hex(keys.integrity.as_bytes());
-            return format!(
-                "enc 'cbc(aes)' 0x{key} auth-trunc 'hmac({hash})' 0x{integrity_key} {bits}"
-            );
-        }
+        Encryption::AesCbc { .. } => return with_hmac("cbc(aes)", spec, keys),
+        Encryption::TripleDesCbc => return with_hmac("cbc(des3_ede)", spec, keys),
+        Encryption::DesCbc => return with_hmac("cbc(des)", spec, keys),
+        Encryption::Null => return with_hmac("ecb(cipher_null)", spec, keys),
     };
     format!("aead '{aead}' 0x{key} 128")
+}
+
+fn with_hmac(cipher: &str, spec: &SaSpec, keys: &policy::sa::KeyMaterial) -> String {
+    let (hash, bits) = match spec.integrity {
+        Some(Integrity::HmacSha2_384_192) => ("sha384", 192),
+        Some(Integrity::HmacSha2_512_256) => ("sha512", 256),
+        Some(Integrity::HmacSha1_96) => ("sha1", 96),
+        Some(Integrity::HmacMd5_96) => ("md5", 96),
+        Some(Integrity::HmacSha2_256_128) | None => ("sha256", 128),
+    };
+    // A cipher without a key has an empty word for it.
+    let key = match keys.encryption.is_empty() {
+        true => "\"\"".to_owned(),
+        false => format!("0x{}", hex(keys.encryption.as_bytes())),
+    };
+    let integrity_key = hex(keys.integrity.as_bytes());
+    format!("enc '{cipher}' {key} auth-trunc 'hmac({hash})' 0x{integrity_key} {bits}")
 }

@@ -24,13 +24,15 @@ pub(crate) struct Suite {
 
 impl Suite {
     /// Every cipher, with every integrity algorithm where it needs one, with sequence numbers of
-    /// 32 and of 64 bits.
+    /// 32 and of 64 bits; of the legacy ones what peers of that generation have.
     pub(crate) fn all() -> Vec<Suite> {
         let mut suites = Vec::new();
-        for encryption in Encryption::ALL {
+        let modern = Integrity::ALL.into_iter().filter(|one| !one.is_legacy());
+        let modern: Vec<_> = modern.map(Some).collect();
+        for encryption in Encryption::ALL.into_iter().filter(|one| !one.is_legacy()) {
             let integrities = match encryption.is_aead() {
                 true => vec![None],
-                false => Integrity::ALL.map(Some).to_vec(),
+                false => modern.clone(),
             };
             for integrity in integrities {
                 for esn in [false, true] {
@@ -42,6 +44,18 @@ impl Suite {
                 }
             }
         }
+        let legacy = [
+            (Encryption::TripleDesCbc, Integrity::HmacSha1_96),
+            (Encryption::TripleDesCbc, Integrity::HmacMd5_96),
+            (Encryption::DesCbc, Integrity::HmacSha1_96),
+            (Encryption::DesCbc, Integrity::HmacMd5_96),
+            (Encryption::Null, Integrity::HmacSha1_96),
+        ];
+        suites.extend(legacy.map(|(encryption, integrity)| Suite {
+            encryption,
+            integrity: Some(integrity),
+            esn: false,
+        }));
         suites
     }
 
@@ -51,12 +65,17 @@ impl Suite {
             Encryption::AesGcm16 { key_bits } => format!("aes{key_bits}gcm16"),
             Encryption::ChaCha20Poly1305 => "chacha20poly1305".into(),
             Encryption::AesCbc { key_bits } => format!("aes{key_bits}"),
+            Encryption::TripleDesCbc => "3des".into(),
+            Encryption::DesCbc => "des".into(),
+            Encryption::Null => "null".into(),
         };
         name += match self.integrity {
             None => "",
             Some(Integrity::HmacSha2_256_128) => "-sha256",
             Some(Integrity::HmacSha2_384_192) => "-sha384",
             Some(Integrity::HmacSha2_512_256) => "-sha512",
+            Some(Integrity::HmacSha1_96) => "-sha1",
+            Some(Integrity::HmacMd5_96) => "-md5",
         };
         if self.esn {
             name += "-esn";

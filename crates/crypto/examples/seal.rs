@@ -38,7 +38,7 @@ fn main() {
 }
 
 fn packets(encryption: Encryption, integrity: Option<Integrity>) {
-    let key = vec![1; encryption.key_length()];
+    let key: Vec<u8> = (1..).take(encryption.key_length()).collect();
     let integrity_key = vec![2; integrity.map_or(0, Integrity::key_length)];
     let sealing = SealingKey::new(encryption, integrity, &key, &integrity_key);
     let opening = OpeningKey::new(encryption, integrity, &key, &integrity_key);

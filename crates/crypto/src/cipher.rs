@@ -1,5 +1,6 @@
 //! Sealing and opening of IKE payloads and ESP packets, in place and without allocation
-//! (RFC 4106, RFC 5282, RFC 7634, RFC 3602 with RFC 4868).
+//! (RFC 4106, RFC 5282, RFC 7634, RFC 3602 with RFC 4868; RFC 2451, RFC 2405 and RFC 2410 for old
+//! peers).
 
 mod aead;
 mod cbc;
@@ -120,7 +121,11 @@ impl SealingKey {
         match &self.inner {
             Sealer::Aead(_) => Ok(()),
             // One block in CBC mode with an IV of zeros is the block cipher itself.
-            Sealer::Cbc(keys) => keys.0.encrypt(&[0; 16], iv),
+            Sealer::Cbc(keys) => {
+                let zeros = [0; MAX_IV_LENGTH];
+                let zeros = zeros.get(..iv.len()).unwrap_or(&zeros);
+                keys.0.encrypt(zeros, iv)
+            }
         }
     }
 

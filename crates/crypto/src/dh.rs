@@ -42,6 +42,9 @@ enum Arithmetic {
 
 fn arithmetic(group: Group) -> Arithmetic {
     match group {
+        Group::Modp768 => Arithmetic::Modp(Modp::Bits768),
+        Group::Modp1024 => Arithmetic::Modp(Modp::Bits1024),
+        Group::Modp1536 => Arithmetic::Modp(Modp::Bits1536),
         Group::Modp2048 => Arithmetic::Modp(Modp::Bits2048),
         Group::Modp3072 => Arithmetic::Modp(Modp::Bits3072),
         Group::Modp4096 => Arithmetic::Modp(Modp::Bits4096),

@@ -1,6 +1,8 @@
-//! HMAC-SHA-2 with the key prepared once (RFC 2104, RFC 4868).
+//! HMAC with the key prepared once (RFC 2104, RFC 4868; with the old hashes RFC 2403, RFC 2404).
 
 use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
+use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
@@ -17,6 +19,8 @@ enum State {
     Sha256(Hmac<Sha256>),
     Sha384(Hmac<Sha384>),
     Sha512(Hmac<Sha512>),
+    Sha1(Hmac<Sha1>),
+    Md5(Hmac<Md5>),
 }
 
 impl HmacKey {
@@ -27,6 +31,8 @@ impl HmacKey {
             Integrity::HmacSha2_256_128 => State::Sha256(prepare(key)),
             Integrity::HmacSha2_384_192 => State::Sha384(prepare(key)),
             Integrity::HmacSha2_512_256 => State::Sha512(prepare(key)),
+            Integrity::HmacSha1_96 => State::Sha1(prepare(key)),
+            Integrity::HmacMd5_96 => State::Md5(prepare(key)),
         })
     }
 
@@ -37,6 +43,8 @@ impl HmacKey {
             Prf::HmacSha2_256 => State::Sha256(prepare(key)),
             Prf::HmacSha2_384 => State::Sha384(prepare(key)),
             Prf::HmacSha2_512 => State::Sha512(prepare(key)),
+            Prf::HmacSha1 => State::Sha1(prepare(key)),
+            Prf::HmacMd5 => State::Md5(prepare(key)),
         })
     }
 
@@ -48,6 +56,8 @@ impl HmacKey {
             State::Sha256(key) => sign(key, parts, output),
             State::Sha384(key) => sign(key, parts, output),
             State::Sha512(key) => sign(key, parts, output),
+            State::Sha1(key) => sign(key, parts, output),
+            State::Md5(key) => sign(key, parts, output),
         }
     }
 

@@ -51,6 +51,9 @@ fn hashes() -> Result<(), SelfTestError> {
     if hash::sha1(&[b"a", b"bc"]) != answers::SHA1_ABC {
         return Err(fails("SHA-1"));
     }
+    if hash::md5(&[b"a", b"bc"]) != answers::MD5_ABC {
+        return Err(fails("MD5"));
+    }
     if hash::sha256(&[b"a", b"bc"]) != answers::SHA256_ABC {
         return Err(fails("SHA-256"));
     }

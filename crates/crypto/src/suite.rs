@@ -1,4 +1,7 @@
 //! The algorithms that can be negotiated, by IANA name and number (RFC 7296 section 3.3.2).
+//!
+//! Those that say they are legacy are here for peers that have nothing else. The policy keeps them
+//! apart: no SA of IKEv2 has them, and none of a peer that was not said to be of their generation.
 
 use std::fmt;
 
@@ -23,6 +26,12 @@ pub enum Encryption {
         /// Length of the AES key in bits.
         key_bits: u16,
     },
+    /// ENCR_3DES (RFC 2451): three keys of 56 bits in CBC mode. Legacy.
+    TripleDesCbc,
+    /// ENCR_DES (RFC 2405): one key of 56 bits in CBC mode, which anybody can find. Legacy.
+    DesCbc,
+    /// ENCR_NULL (RFC 2410): what is only authenticated. Legacy, and for ESP alone.
+    Null,
 }
 
 /// Length of the salt that ends the key material of an AEAD, in bytes (RFC 4106 section 8.1).
@@ -30,13 +39,16 @@ pub(crate) const SALT_LENGTH: usize = 4;
 
 impl Encryption {
     /// Every algorithm this crate can run, strongest general choice first.
-    pub const ALL: [Encryption; 6] = [
+    pub const ALL: [Encryption; 9] = [
         Encryption::AesGcm16 { key_bits: 256 },
         Encryption::AesGcm16 { key_bits: 128 },
         Encryption::ChaCha20Poly1305,
         Encryption::AesCbc { key_bits: 256 },
         Encryption::AesCbc { key_bits: 192 },
         Encryption::AesCbc { key_bits: 128 },
+        Encryption::TripleDesCbc,
+        Encryption::DesCbc,
+        Encryption::Null,
     ];
 
     /// The algorithm with this transform ID and Key Length attribute (in bits), if it is offered.
@@ -56,6 +68,9 @@ impl Encryption {
             Encryption::AesCbc { .. } => numbers::ENCR_AES_CBC,
             Encryption::AesGcm16 { .. } => numbers::ENCR_AES_GCM_16,
             Encryption::ChaCha20Poly1305 => numbers::ENCR_CHACHA20_POLY1305,
+            Encryption::TripleDesCbc => numbers::ENCR_3DES,
+            Encryption::DesCbc => numbers::ENCR_DES,
+            Encryption::Null => numbers::ENCR_NULL,
         }
     }
 
@@ -64,7 +79,10 @@ impl Encryption {
     pub fn key_bits_attribute(self) -> Option<u16> {
         match self {
             Encryption::AesGcm16 { key_bits } | Encryption::AesCbc { key_bits } => Some(key_bits),
-            Encryption::ChaCha20Poly1305 => None,
+            Encryption::ChaCha20Poly1305
+            | Encryption::TripleDesCbc
+            | Encryption::DesCbc
+            | Encryption::Null => None,
         }
     }
 
@@ -75,6 +93,9 @@ impl Encryption {
             Encryption::AesGcm16 { .. } => "ENCR_AES_GCM_16",
             Encryption::ChaCha20Poly1305 => "ENCR_CHACHA20_POLY1305",
             Encryption::AesCbc { .. } => "ENCR_AES_CBC",
+            Encryption::TripleDesCbc => "ENCR_3DES",
+            Encryption::DesCbc => "ENCR_DES",
+            Encryption::Null => "ENCR_NULL",
         }
     }
 
@@ -85,13 +106,20 @@ impl Encryption {
             Encryption::AesGcm16 { key_bits } => usize::from(key_bits) / 8 + SALT_LENGTH,
             Encryption::ChaCha20Poly1305 => 32 + SALT_LENGTH,
             Encryption::AesCbc { key_bits } => usize::from(key_bits) / 8,
+            Encryption::TripleDesCbc => 24,
+            Encryption::DesCbc => 8,
+            Encryption::Null => 0,
         }
     }
 
     /// Length of the IV that travels with each packet, in bytes.
     #[must_use]
     pub fn iv_length(self) -> usize {
-        if self.is_aead() { 8 } else { 16 }
+        match self {
+            Encryption::AesCbc { .. } => 16,
+            Encryption::Null => 0,
+            _ => 8,
+        }
     }
 
     /// Length of the AEAD tag in bytes; 0 for a cipher whose ICV comes from an [`Integrity`].
@@ -110,16 +138,34 @@ impl Encryption {
         }
     }
 
-    /// The plaintext must be a multiple of this many bytes (1 for an AEAD; ESP pads to 4 anyway).
+    /// The plaintext must be a multiple of this many bytes (1 for an AEAD and for ENCR_NULL; ESP
+    /// pads to 4 anyway).
     #[must_use]
     pub fn block_length(self) -> usize {
-        if self.is_aead() { 1 } else { 16 }
+        match self {
+            Encryption::AesCbc { .. } => 16,
+            Encryption::TripleDesCbc | Encryption::DesCbc => 8,
+            _ => 1,
+        }
     }
 
     /// Whether the cipher authenticates by itself, so that no [`Integrity`] goes with it.
     #[must_use]
     pub fn is_aead(self) -> bool {
-        !matches!(self, Encryption::AesCbc { .. })
+        matches!(
+            self,
+            Encryption::AesGcm16 { .. } | Encryption::ChaCha20Poly1305
+        )
+    }
+
+    /// Whether it is of the generation of Windows 2003 and before, for peers that have nothing
+    /// else: it can be broken, or it conceals nothing.
+    #[must_use]
+    pub fn is_legacy(self) -> bool {
+        matches!(
+            self,
+            Encryption::TripleDesCbc | Encryption::DesCbc | Encryption::Null
+        )
     }
 }
 
@@ -142,14 +188,20 @@ pub enum Integrity {
     HmacSha2_384_192,
     /// AUTH_HMAC_SHA2_512_256.
     HmacSha2_512_256,
+    /// AUTH_HMAC_SHA1_96 (RFC 2404). Legacy.
+    HmacSha1_96,
+    /// AUTH_HMAC_MD5_96 (RFC 2403). Legacy.
+    HmacMd5_96,
 }
 
 impl Integrity {
     /// Every algorithm this crate can run.
-    pub const ALL: [Integrity; 3] = [
+    pub const ALL: [Integrity; 5] = [
         Integrity::HmacSha2_256_128,
         Integrity::HmacSha2_384_192,
         Integrity::HmacSha2_512_256,
+        Integrity::HmacSha1_96,
+        Integrity::HmacMd5_96,
     ];
 
     /// The algorithm with this transform ID, if it is offered.
@@ -165,6 +217,8 @@ impl Integrity {
             Integrity::HmacSha2_256_128 => numbers::AUTH_HMAC_SHA2_256_128,
             Integrity::HmacSha2_384_192 => numbers::AUTH_HMAC_SHA2_384_192,
             Integrity::HmacSha2_512_256 => numbers::AUTH_HMAC_SHA2_512_256,
+            Integrity::HmacSha1_96 => numbers::AUTH_HMAC_SHA1_96,
+            Integrity::HmacMd5_96 => numbers::AUTH_HMAC_MD5_96,
         }
     }
 
@@ -175,6 +229,8 @@ impl Integrity {
             Integrity::HmacSha2_256_128 => "AUTH_HMAC_SHA2_256_128",
             Integrity::HmacSha2_384_192 => "AUTH_HMAC_SHA2_384_192",
             Integrity::HmacSha2_512_256 => "AUTH_HMAC_SHA2_512_256",
+            Integrity::HmacSha1_96 => "AUTH_HMAC_SHA1_96",
+            Integrity::HmacMd5_96 => "AUTH_HMAC_MD5_96",
         }
     }
 
@@ -185,13 +241,24 @@ impl Integrity {
             Integrity::HmacSha2_256_128 => 32,
             Integrity::HmacSha2_384_192 => 48,
             Integrity::HmacSha2_512_256 => 64,
+            Integrity::HmacSha1_96 => 20,
+            Integrity::HmacMd5_96 => 16,
         }
     }
 
-    /// Length of the ICV in bytes: half the hash's output.
+    /// Length of the ICV in bytes: half the hash's output, and 12 of the old hashes.
     #[must_use]
     pub fn icv_length(self) -> usize {
-        self.key_length() / 2
+        match self {
+            Integrity::HmacSha1_96 | Integrity::HmacMd5_96 => 12,
+            _ => self.key_length() / 2,
+        }
+    }
+
+    /// Whether it is of the generation of Windows 2003 and before.
+    #[must_use]
+    pub fn is_legacy(self) -> bool {
+        matches!(self, Integrity::HmacSha1_96 | Integrity::HmacMd5_96)
     }
 }
 
@@ -210,11 +277,21 @@ pub enum Prf {
     HmacSha2_384,
     /// PRF_HMAC_SHA2_512.
     HmacSha2_512,
+    /// PRF_HMAC_SHA1 (RFC 2104). Legacy.
+    HmacSha1,
+    /// PRF_HMAC_MD5 (RFC 2104). Legacy.
+    HmacMd5,
 }
 
 impl Prf {
     /// Every algorithm this crate can run.
-    pub const ALL: [Prf; 3] = [Prf::HmacSha2_256, Prf::HmacSha2_384, Prf::HmacSha2_512];
+    pub const ALL: [Prf; 5] = [
+        Prf::HmacSha2_256,
+        Prf::HmacSha2_384,
+        Prf::HmacSha2_512,
+        Prf::HmacSha1,
+        Prf::HmacMd5,
+    ];
 
     /// The algorithm with this transform ID, if it is offered.
     #[must_use]
@@ -229,6 +306,8 @@ impl Prf {
             Prf::HmacSha2_256 => numbers::PRF_HMAC_SHA2_256,
             Prf::HmacSha2_384 => numbers::PRF_HMAC_SHA2_384,
             Prf::HmacSha2_512 => numbers::PRF_HMAC_SHA2_512,
+            Prf::HmacSha1 => numbers::PRF_HMAC_SHA1,
+            Prf::HmacMd5 => numbers::PRF_HMAC_MD5,
         }
     }
 
@@ -239,6 +318,8 @@ impl Prf {
             Prf::HmacSha2_256 => "PRF_HMAC_SHA2_256",
             Prf::HmacSha2_384 => "PRF_HMAC_SHA2_384",
             Prf::HmacSha2_512 => "PRF_HMAC_SHA2_512",
+            Prf::HmacSha1 => "PRF_HMAC_SHA1",
+            Prf::HmacMd5 => "PRF_HMAC_MD5",
         }
     }
 
@@ -249,7 +330,15 @@ impl Prf {
             Prf::HmacSha2_256 => 32,
             Prf::HmacSha2_384 => 48,
             Prf::HmacSha2_512 => 64,
+            Prf::HmacSha1 => 20,
+            Prf::HmacMd5 => 16,
         }
+    }
+
+    /// Whether it is of the generation of Windows 2003 and before.
+    #[must_use]
+    pub fn is_legacy(self) -> bool {
+        matches!(self, Prf::HmacSha1 | Prf::HmacMd5)
     }
 }
 
@@ -280,11 +369,17 @@ pub enum Group {
     MlKem768,
     /// ML-KEM-1024, 37 (draft-ietf-ipsecme-ikev2-mlkem).
     MlKem1024,
+    /// 1536-bit MODP group, 5 (RFC 3526 section 2). Legacy.
+    Modp1536,
+    /// 1024-bit MODP group, 2 (RFC 2409 section 6.2). Legacy.
+    Modp1024,
+    /// 768-bit MODP group, 1 (RFC 2409 section 6.1). Legacy.
+    Modp768,
 }
 
 impl Group {
-    /// Every group this crate can run, cheapest first at equal strength.
-    pub const ALL: [Group; 9] = [
+    /// Every group this crate can run, cheapest first at equal strength, legacy ones last.
+    pub const ALL: [Group; 12] = [
         Group::Curve25519,
         Group::Ecp256,
         Group::Ecp384,
@@ -294,6 +389,9 @@ impl Group {
         Group::Modp4096,
         Group::MlKem768,
         Group::MlKem1024,
+        Group::Modp1536,
+        Group::Modp1024,
+        Group::Modp768,
     ];
 
     /// The group with this transform ID, if it is offered.
@@ -315,6 +413,9 @@ impl Group {
             Group::Curve25519 => numbers::CURVE25519,
             Group::MlKem768 => numbers::ML_KEM_768,
             Group::MlKem1024 => numbers::ML_KEM_1024,
+            Group::Modp1536 => numbers::MODP_1536,
+            Group::Modp1024 => numbers::MODP_1024,
+            Group::Modp768 => numbers::MODP_768,
         }
     }
 
@@ -331,6 +432,9 @@ impl Group {
             Group::Curve25519 => "Curve25519",
             Group::MlKem768 => "ML-KEM-768",
             Group::MlKem1024 => "ML-KEM-1024",
+            Group::Modp1536 => "1536-bit MODP Group",
+            Group::Modp1024 => "1024-bit MODP Group",
+            Group::Modp768 => "768-bit MODP Group",
         }
     }
 
@@ -339,6 +443,12 @@ impl Group {
     #[must_use]
     pub fn is_kem(self) -> bool {
         matches!(self, Group::MlKem768 | Group::MlKem1024)
+    }
+
+    /// Whether it is of the generation of Windows 2003 and before: too short for today.
+    #[must_use]
+    pub fn is_legacy(self) -> bool {
+        matches!(self, Group::Modp1536 | Group::Modp1024 | Group::Modp768)
     }
 
     /// Exact length of the public value that begins an exchange, in bytes.
@@ -354,6 +464,9 @@ impl Group {
             Group::Curve25519 => 32,
             Group::MlKem768 => 1184,
             Group::MlKem1024 => 1568,
+            Group::Modp1536 => 192,
+            Group::Modp1024 => 128,
+            Group::Modp768 => 96,
         }
     }
 

@@ -104,7 +104,7 @@ fn sealing_and_opening_allocate_nothing() {
         }
     }
     for (encryption, integrity) in suites {
-        let key = vec![1; encryption.key_length()];
+        let key: Vec<u8> = (1..).take(encryption.key_length()).collect();
         let integrity_key = vec![2; integrity.map_or(0, Integrity::key_length)];
         let sealing = SealingKey::new(encryption, integrity, &key, &integrity_key).unwrap();
         let opening = OpeningKey::new(encryption, integrity, &key, &integrity_key).unwrap();

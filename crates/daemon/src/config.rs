@@ -12,6 +12,7 @@ use crate::config::diagnostic::Problems;
 use crate::config::key::Keys;
 use crate::config::section::Section;
 
+mod algorithms;
 mod cluster;
 mod credentials;
 pub mod diagnostic;
@@ -26,6 +27,7 @@ mod section;
 pub mod settings;
 mod timing;
 mod value;
+mod version;
 
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use diff::{Changes, diff};

@@ -111,6 +111,10 @@ fn ike_encryption(encryption: Encryption) -> &'static str {
         Encryption::AesCbc { key_bits: 192 } => "AES-CBC-192 [RFC3602]",
         Encryption::AesCbc { .. } => "AES-CBC-256 [RFC3602]",
         Encryption::ChaCha20Poly1305 => "CHACHA20-POLY1305 [RFC7634]",
+        Encryption::TripleDesCbc => "3DES [RFC2451]",
+        // Not among Wireshark's for IKE, as IKEv2 has neither of them.
+        Encryption::DesCbc => "DES [RFC2405]",
+        Encryption::Null => "NULL [RFC2410]",
     }
 }
 
@@ -119,6 +123,8 @@ fn integrity(integrity: Integrity) -> &'static str {
         Integrity::HmacSha2_256_128 => "HMAC_SHA2_256_128 [RFC4868]",
         Integrity::HmacSha2_384_192 => "HMAC_SHA2_384_192 [RFC4868]",
         Integrity::HmacSha2_512_256 => "HMAC_SHA2_512_256 [RFC4868]",
+        Integrity::HmacSha1_96 => "HMAC_SHA1_96 [RFC2404]",
+        Integrity::HmacMd5_96 => "HMAC_MD5_96 [RFC2403]",
     }
 }
 
@@ -127,6 +133,9 @@ fn esp_encryption(encryption: Encryption) -> &'static str {
         Encryption::AesGcm16 { .. } => "AES-GCM with 16 octet ICV [RFC4106]",
         Encryption::AesCbc { .. } => "AES-CBC [RFC3602]",
         Encryption::ChaCha20Poly1305 => "ChaCha20 with Poly1305 [RFC7634]",
+        Encryption::TripleDesCbc => "TripleDES-CBC [RFC2451]",
+        Encryption::DesCbc => "DES-CBC [RFC2405]",
+        Encryption::Null => "NULL",
     }
 }
 
@@ -135,6 +144,8 @@ fn esp_integrity(integrity: Integrity) -> &'static str {
         Integrity::HmacSha2_256_128 => "HMAC-SHA-256-128 [RFC4868]",
         Integrity::HmacSha2_384_192 => "HMAC-SHA-384-192 [RFC4868]",
         Integrity::HmacSha2_512_256 => "HMAC-SHA-512-256 [RFC4868]",
+        Integrity::HmacSha1_96 => "HMAC-SHA-1-96 [RFC2404]",
+        Integrity::HmacMd5_96 => "HMAC-MD5-96 [RFC2403]",
     }
 }
 

@@ -95,7 +95,7 @@ mod tests {
                     assert!(outer(inner) <= path, "{pair:?} {path}");
                     assert!(outer(inner + 1) > path, "{pair:?} {path}");
                 }
-                assert_eq!(overhead.inner_mtu(50), 0);
+                assert_eq!(overhead.inner_mtu(30), 0);
             }
         }
     }

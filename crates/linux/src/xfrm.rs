@@ -15,7 +15,7 @@ mod selector;
 mod socket;
 mod state;
 
-pub use algorithm::{Algorithm, Hash};
+pub use algorithm::{Algorithm, Cipher, Hash};
 pub use blocks::port_blocks;
 pub use event::{Acquire, Event, Moved, XfrmMonitor};
 pub use policy::{Direction, Policy, PolicyAction, Template};

@@ -6,13 +6,16 @@
 //! - [`explain`](mod@explain), [`difference`], [`lint`]: why it happens, and what looks wrong.
 //! - [`pad`], [`identity`], [`auth`], [`psk`]: peers, who they are, how they prove it, how strong
 //!   their key is.
-//! - [`child`], [`proposal`], [`proposal_text`], [`timers`], [`profile`]: what we ask for.
+//! - [`child`], [`proposal`], [`proposal_text`], [`bad_proposal`], [`timers`], [`profile`]: what we
+//!   ask for; [`version`], [`admission`]: and of whom.
 //! - [`sa`]: a CHILD SA pair as IKE hands it to ESP.
 //! - [`names`], [`suggest`]: names that people give, and mistype.
 #![forbid(unsafe_code)]
 
 pub mod additional;
+pub mod admission;
 pub mod auth;
+pub mod bad_proposal;
 pub mod child;
 pub mod difference;
 pub mod entry;
@@ -37,6 +40,7 @@ pub mod selector;
 pub mod spd;
 pub mod suggest;
 pub mod timers;
+pub mod version;
 
 pub use additional::{Additional, AdditionalOffer};
 pub use auth::{Auth, Credential, LocalAuth, RemoteAuth};
@@ -54,4 +58,5 @@ pub use sa::{Bucket, ChildId, Encapsulation, Hosts, KeyMaterial, SaSpec, Transla
 pub use selector::{Direction, SelectorPair, Selectors, TrafficSelector};
 pub use spd::{ChildRule, Match, Spd, Verdict};
 pub use timers::{ChildLifetime, IkeLifetime, Liveness, Retransmission, Timers};
+pub use version::{IkeVersion, Legacy};
 pub use wire::ip::Flow;

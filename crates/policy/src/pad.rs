@@ -13,6 +13,7 @@ use crate::ppk::Ppk;
 use crate::proposal::{self, IkeProposal};
 use crate::range::AddressRange;
 use crate::timers::{IkeLifetime, Liveness, Retransmission, Timers};
+use crate::version::{IkeVersion, Legacy};
 
 /// The UDP ports that IKE starts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,10 @@ pub enum Mobike {
 /// What we ask of the IKE SA with a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IkeTemplate {
+    /// The version of IKE that the peer speaks.
+    pub version: IkeVersion,
+    /// How old its algorithms may be; only with IKEv1.
+    pub legacy: Option<Legacy>,
     /// Proposals in order of preference, never empty.
     pub proposals: Vec<IkeProposal>,
     /// The ports to use.
@@ -125,6 +130,8 @@ impl IkeTemplate {
     #[must_use]
     pub fn with_timers(timers: &Timers) -> Self {
         IkeTemplate {
+            version: IkeVersion::V2,
+            legacy: None,
             proposals: proposal::default_ike(),
             port: IkePort::Standard500,
             force_udp: false,

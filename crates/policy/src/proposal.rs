@@ -76,6 +76,11 @@ const CBC: [Encryption; 2] = [
     Encryption::AesCbc { key_bits: 128 },
     Encryption::AesCbc { key_bits: 256 },
 ];
+const INTEGRITY: [Integrity; 3] = [
+    Integrity::HmacSha2_256_128,
+    Integrity::HmacSha2_384_192,
+    Integrity::HmacSha2_512_256,
+];
 
 /// Our groups by default: first the one that costs least, then what older peers have.
 const GROUPS: [Group; 6] = [
@@ -102,7 +107,7 @@ pub fn default_ike() -> Vec<IkeProposal> {
         },
         IkeProposal {
             encryption: CBC.to_vec(),
-            integrity: Integrity::ALL.to_vec(),
+            integrity: INTEGRITY.to_vec(),
             prf,
             groups,
             additional: AdditionalOffer::default(),
@@ -125,12 +130,33 @@ pub fn default_esp() -> Vec<EspProposal> {
         },
         EspProposal {
             encryption: CBC.to_vec(),
-            integrity: Integrity::ALL.to_vec(),
+            integrity: INTEGRITY.to_vec(),
             groups: Vec::new(),
             additional: AdditionalOffer::default(),
             esn,
         },
     ]
+}
+
+impl IkeSuite {
+    /// Whether any of it is legacy: what it protects can be broken.
+    #[must_use]
+    pub fn is_legacy(self) -> bool {
+        self.encryption.is_legacy()
+            || self.integrity.is_some_and(Integrity::is_legacy)
+            || self.prf.is_legacy()
+            || self.group.is_legacy()
+    }
+}
+
+impl EspSuite {
+    /// Whether any of it is legacy: what it protects can be broken.
+    #[must_use]
+    pub fn is_legacy(self) -> bool {
+        self.encryption.is_legacy()
+            || self.integrity.is_some_and(Integrity::is_legacy)
+            || self.group.is_some_and(Group::is_legacy)
+    }
 }
 
 impl fmt::Display for IkeSuite {
@@ -248,6 +274,9 @@ pub fn encryption_word(id: Encryption) -> &'static str {
         Encryption::AesCbc { key_bits: 128 } => "aes128",
         Encryption::AesCbc { key_bits: 192 } => "aes192",
         Encryption::AesCbc { .. } => "aes256",
+        Encryption::TripleDesCbc => "3des",
+        Encryption::DesCbc => "des",
+        Encryption::Null => "null",
     }
 }
 
@@ -258,6 +287,8 @@ pub fn integrity_word(id: Integrity) -> &'static str {
         Integrity::HmacSha2_256_128 => "sha256",
         Integrity::HmacSha2_384_192 => "sha384",
         Integrity::HmacSha2_512_256 => "sha512",
+        Integrity::HmacSha1_96 => "sha1",
+        Integrity::HmacMd5_96 => "md5",
     }
 }
 
@@ -268,6 +299,20 @@ pub fn prf_word(id: Prf) -> &'static str {
         Prf::HmacSha2_256 => "prfsha256",
         Prf::HmacSha2_384 => "prfsha384",
         Prf::HmacSha2_512 => "prfsha512",
+        Prf::HmacSha1 => "prfsha1",
+        Prf::HmacMd5 => "prfmd5",
+    }
+}
+
+/// The pseudo-random function that is made of the same hash as an integrity algorithm.
+#[must_use]
+pub fn prf_of(integrity: Integrity) -> Prf {
+    match integrity {
+        Integrity::HmacSha2_256_128 => Prf::HmacSha2_256,
+        Integrity::HmacSha2_384_192 => Prf::HmacSha2_384,
+        Integrity::HmacSha2_512_256 => Prf::HmacSha2_512,
+        Integrity::HmacSha1_96 => Prf::HmacSha1,
+        Integrity::HmacMd5_96 => Prf::HmacMd5,
     }
 }
 
@@ -284,5 +329,8 @@ pub fn group_word(id: Group) -> &'static str {
         Group::Curve25519 => "x25519",
         Group::MlKem768 => "mlkem768",
         Group::MlKem1024 => "mlkem1024",
+        Group::Modp1536 => "modp1536",
+        Group::Modp1024 => "modp1024",
+        Group::Modp768 => "modp768",
     }
 }

@@ -1,140 +1,16 @@
 //! Proposals as text, in the words of strongSwan: `aes128gcm16-prfsha256-x25519-ke1_mlkem768`.
 
-use std::fmt;
 use std::str::FromStr;
 
 use crypto::suite::{Encryption, Group, Integrity, Prf};
 
 use crate::additional::{AdditionalOffer, MOST, NONE};
+use crate::bad_proposal::{BadProposal, MAX_WORDS, Missing, Needless};
 use crate::proposal::{
-    EspProposal, IkeProposal, encryption_word, group_word, integrity_word, prf_word,
+    EspProposal, IkeProposal, encryption_word, group_word, integrity_word, prf_of, prf_word,
 };
 use crate::suggest;
-
-/// More words than this are refused: there are not as many algorithms.
-const MAX_WORDS: usize = 64;
-
-/// What a text cannot be a proposal for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BadProposal {
-    /// There is nothing.
-    Empty,
-    /// There are too many words.
-    TooLong,
-    /// A word that means nothing here.
-    Unknown {
-        /// The word.
-        word: String,
-        /// The one that was probably meant.
-        nearest: Option<&'static str>,
-    },
-    /// An algorithm that exists and must not be used any more.
-    Broken {
-        /// The word.
-        word: String,
-    },
-    /// The same word twice.
-    Twice {
-        /// The word.
-        word: String,
-    },
-    /// AEADs and other ciphers in one proposal (RFC 7296 section 3.3).
-    Mixed,
-    /// Something has to be named.
-    Missing(Missing),
-    /// Something must not be named.
-    Needless {
-        /// The word.
-        word: String,
-        /// Why not.
-        reason: Needless,
-    },
-}
-
-/// What a proposal lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// A cipher.
-    Encryption,
-    /// An integrity algorithm for a cipher that is no AEAD.
-    Integrity,
-    /// A pseudo-random function.
-    Prf,
-    /// A Diffie-Hellman group.
-    Group,
-}
-
-/// Why a word does not belong into a proposal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needless {
-    /// The ciphers authenticate by themselves.
-    IntegrityWithAead,
-    /// ESP derives no keys.
-    PrfInEsp,
-    /// IKE has no sequence numbers of this kind.
-    EsnInIke,
-}
-
-impl fmt::Display for BadProposal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BadProposal::Empty => f.write_str("a proposal names at least a cipher"),
-            BadProposal::TooLong => write!(f, "a proposal has at most {MAX_WORDS} words"),
-            BadProposal::Unknown {
-                word,
-                nearest: Some(nearest),
-            } => {
-                write!(
-                    f,
-                    "there is no algorithm `{word}`; did you mean `{nearest}`?"
-                )
-            }
-            BadProposal::Unknown {
-                word,
-                nearest: None,
-            } => {
-                write!(f, "there is no algorithm `{word}`")
-            }
-            BadProposal::Broken { word } => write!(
-                f,
-                "`{word}` is not offered, because it can be broken; use for example \
-                 `aes128gcm16`, `aes256-sha256` or `x25519`"
-            ),
-            BadProposal::Twice { word } => write!(f, "`{word}` is named twice"),
-            BadProposal::Mixed => f.write_str(
-                "ciphers that authenticate by themselves and others cannot be in one proposal; \
-                 make two of it",
-            ),
-            BadProposal::Missing(missing) => write!(f, "{missing}"),
-            BadProposal::Needless { word, reason } => {
-                write!(f, "`{word}` does not belong here: {reason}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for BadProposal {}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Missing::Encryption => "no cipher is named; add for example `aes128gcm16`",
-            Missing::Integrity => "the cipher needs an integrity algorithm; add `sha256`",
-            Missing::Prf => "no pseudo-random function is named; add `prfsha256`",
-            Missing::Group => "no Diffie-Hellman group is named; add for example `x25519`",
-        })
-    }
-}
-
-impl fmt::Display for Needless {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Needless::IntegrityWithAead => "the cipher authenticates by itself; leave it out",
-            Needless::PrfInEsp => "ESP has no pseudo-random function; leave it out",
-            Needless::EsnInIke => "sequence numbers are a matter of ESP; leave it out",
-        })
-    }
-}
+use crate::version::IkeVersion;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Word {
@@ -146,8 +22,20 @@ enum Word {
     Esn(bool),
 }
 
+impl Word {
+    fn is_legacy(self) -> bool {
+        match self {
+            Word::Encryption(id) => id.is_legacy(),
+            Word::Integrity(id) => id.is_legacy(),
+            Word::Prf(id) => id.is_legacy(),
+            Word::Group(id) => id.is_legacy(),
+            Word::Additional(..) | Word::Esn(_) => false,
+        }
+    }
+}
+
 /// Other spellings that people know, and what they are here.
-const ALIASES: [(&str, &str); 14] = [
+const ALIASES: [(&str, &str); 19] = [
     ("aes", "aes128"),
     ("aes128gcm128", "aes128gcm16"),
     ("aes256gcm128", "aes256gcm16"),
@@ -158,6 +46,11 @@ const ALIASES: [(&str, &str); 14] = [
     ("sha2_512", "sha512"),
     ("curve25519", "x25519"),
     ("ecp256r1", "ecp256"),
+    ("sha", "sha1"),
+    ("des3", "3des"),
+    ("dh1", "modp768"),
+    ("dh2", "modp1024"),
+    ("dh5", "modp1536"),
     ("dh14", "modp2048"),
     ("dh19", "ecp256"),
     ("dh31", "x25519"),
@@ -165,10 +58,7 @@ const ALIASES: [(&str, &str); 14] = [
 ];
 
 /// Names that are known to be broken or too short, so that the message can say so.
-const BROKEN: [&str; 15] = [
-    "des", "3des", "null", "blowfish", "cast128", "md5", "sha", "sha1", "prfmd5", "prfsha1",
-    "modp768", "modp1024", "modp1536", "ecp192", "aesxcbc",
-];
+const BROKEN: [&str; 4] = ["blowfish", "cast128", "ecp192", "aesxcbc"];
 
 fn known() -> impl Iterator<Item = (&'static str, Word)> {
     let encryption = Encryption::ALL
@@ -203,9 +93,11 @@ fn lookup(text: &str) -> Result<Word, BadProposal> {
     if BROKEN.contains(&wanted) {
         return Err(BadProposal::Broken { word });
     }
+    // Nobody is led to an algorithm that can be broken.
+    let sound = known().filter(|(_, word)| !word.is_legacy());
     Err(BadProposal::Unknown {
         word,
-        nearest: suggest::nearest(text, known().map(|(name, _)| name)),
+        nearest: suggest::nearest(text, sound.map(|(name, _)| name)),
     })
 }
 
@@ -292,20 +184,23 @@ fn push<T: PartialEq>(list: &mut Vec<T>, item: T) -> bool {
     new
 }
 
-fn prf_of(integrity: Integrity) -> Prf {
-    match integrity {
-        Integrity::HmacSha2_256_128 => Prf::HmacSha2_256,
-        Integrity::HmacSha2_384_192 => Prf::HmacSha2_384,
-        Integrity::HmacSha2_512_256 => Prf::HmacSha2_512,
-    }
-}
-
 impl FromStr for IkeProposal {
     type Err = BadProposal;
 
+    /// Reads a proposal that a peer of IKEv2 may have.
+    fn from_str(text: &str) -> Result<Self, BadProposal> {
+        IkeProposal::read(text)?.admitted(IkeVersion::V2, None)
+    }
+}
+
+impl IkeProposal {
     /// Reads a proposal for IKE. A hash such as `sha256` is the integrity algorithm, and the
     /// pseudo-random function too where none is named; with an AEAD it is only the latter.
-    fn from_str(text: &str) -> Result<Self, BadProposal> {
+    /// Whether a peer may have it, [`IkeProposal::admitted`] says.
+    ///
+    /// # Errors
+    /// [`BadProposal`]: a word that is not known, or words that do not go together.
+    pub fn read(text: &str) -> Result<Self, BadProposal> {
         let mut lists = Lists::read(text)?;
         let aead = lists.is_aead()?;
         if let Some(esn) = lists.esn.first() {
@@ -356,8 +251,19 @@ impl FromStr for IkeProposal {
 impl FromStr for EspProposal {
     type Err = BadProposal;
 
-    /// Reads a proposal for ESP. Without `esn` or `noesn` both are accepted, `esn` preferred.
+    /// Reads a proposal that a peer of IKEv2 may have.
     fn from_str(text: &str) -> Result<Self, BadProposal> {
+        EspProposal::read(text)?.admitted(IkeVersion::V2, None)
+    }
+}
+
+impl EspProposal {
+    /// Reads a proposal for ESP. Without `esn` or `noesn` both are accepted, `esn` preferred.
+    /// Whether a peer may have it, [`EspProposal::admitted`] says.
+    ///
+    /// # Errors
+    /// [`BadProposal`]: a word that is not known, or words that do not go together.
+    pub fn read(text: &str) -> Result<Self, BadProposal> {
         let Lists {
             encryption,
             integrity,

@@ -117,6 +117,9 @@ fn cipher(encryption: Encryption) -> &'static str {
         Encryption::AesGcm16 { .. } => "AES-GCM",
         Encryption::ChaCha20Poly1305 => "CHACHA20-POLY1305",
         Encryption::AesCbc { .. } => "AES-CBC",
+        Encryption::TripleDesCbc => "3DES",
+        Encryption::DesCbc => "DES",
+        Encryption::Null => "NULL",
     }
 }
 
@@ -125,5 +128,7 @@ fn authentication(integrity: Integrity) -> &'static str {
         Integrity::HmacSha2_256_128 => "SHA2-256-128",
         Integrity::HmacSha2_384_192 => "SHA2-384-192",
         Integrity::HmacSha2_512_256 => "SHA2-512-256",
+        Integrity::HmacSha1_96 => "HMAC-SHA1-96",
+        Integrity::HmacMd5_96 => "HMAC-MD5-96",
     }
 }

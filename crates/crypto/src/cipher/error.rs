@@ -103,6 +103,12 @@ pub enum KeyError {
         /// Bytes given.
         received: usize,
     },
+    /// One of the few keys of DES that are no use (RFC 2409 appendix A), or a 3DES whose keys are
+    /// alike: whoever derives keys has to begin again, once in 2^52 times.
+    WeakKey {
+        /// The cipher.
+        encryption: Encryption,
+    },
     /// A cipher that does not authenticate is not run alone (RFC 8221 section 4).
     NoIntegrity {
         /// The cipher.
@@ -122,6 +128,12 @@ impl fmt::Display for KeyError {
         match self {
             KeyError::UnknownKeyLength { encryption } => {
                 write!(f, "{encryption} is not available: no such key length")
+            }
+            KeyError::WeakKey { encryption } => {
+                write!(
+                    f,
+                    "the key is a weak one of {encryption}: negotiate another"
+                )
             }
             KeyError::WrongKeyLength {
                 encryption,

@@ -1,10 +1,41 @@
-//! The MODP groups of RFC 3526: Diffie-Hellman modulo a safe prime, generator 2.
+//! The MODP groups of RFC 3526 and RFC 2409: Diffie-Hellman modulo a safe prime, generator 2.
 
 use crypto_bigint::modular::{ConstMontyForm, ConstMontyParams};
-use crypto_bigint::{U2048, U3072, U4096, Uint, const_monty_params};
+use crypto_bigint::{U768, U1024, U1536, U2048, U3072, U4096, Uint, const_monty_params};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
+
+const_monty_params!(
+    Prime768,
+    U768,
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74\
+     020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437\
+     4FE1356D6D51C245E485B576625E7EC6F44C42E9A63A3620FFFFFFFFFFFFFFFF",
+    "The 768-bit prime (RFC 2409 section 6.1)."
+);
+
+const_monty_params!(
+    Prime1024,
+    U1024,
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74\
+     020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437\
+     4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED\
+     EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF",
+    "The 1024-bit prime (RFC 2409 section 6.2)."
+);
+
+const_monty_params!(
+    Prime1536,
+    U1536,
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74\
+     020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437\
+     4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED\
+     EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF05\
+     98DA48361C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB\
+     9ED529077096966D670C354E4ABC9804F1746C08CA237327FFFFFFFFFFFFFFFF",
+    "The 1536-bit prime (RFC 3526 section 2)."
+);
 
 const_monty_params!(
     Prime2048,
@@ -60,9 +91,12 @@ const_monty_params!(
     "The 4096-bit prime (RFC 3526 section 5)."
 );
 
-/// A group: what the three primes have in common once their width is a parameter.
+/// A group: what the primes have in common once their width is a parameter.
 #[derive(Clone, Copy)]
 pub(crate) enum Modp {
+    Bits768,
+    Bits1024,
+    Bits1536,
     Bits2048,
     Bits3072,
     Bits4096,
@@ -70,9 +104,11 @@ pub(crate) enum Modp {
 
 impl Modp {
     /// Length of a private exponent in bytes. RFC 3526 section 8 asks for twice the strength of
-    /// the group, 220, 260 and 300 bits by its first estimate; rounded up to whole words.
+    /// the group, at most 180, 220, 260 and 300 bits by its first estimate; rounded up to whole
+    /// words.
     pub(crate) fn exponent_length(self) -> usize {
         match self {
+            Modp::Bits768 | Modp::Bits1024 | Modp::Bits1536 => 24,
             Modp::Bits2048 => 32,
             Modp::Bits3072 => 40,
             Modp::Bits4096 => 48,
@@ -89,6 +125,9 @@ impl Modp {
     /// Length of the modulus in bytes.
     pub(crate) fn length(self) -> usize {
         match self {
+            Modp::Bits768 => 96,
+            Modp::Bits1024 => 128,
+            Modp::Bits1536 => 192,
             Modp::Bits2048 => 256,
             Modp::Bits3072 => 384,
             Modp::Bits4096 => 512,
@@ -107,6 +146,9 @@ impl Modp {
     /// base^exponent mod p, as long as p. The time depends on the group only.
     pub(crate) fn power(self, base: &[u8], exponent: &Secret) -> Secret {
         match self {
+            Modp::Bits768 => power::<Prime768, { U768::LIMBS }>(base, exponent),
+            Modp::Bits1024 => power::<Prime1024, { U1024::LIMBS }>(base, exponent),
+            Modp::Bits1536 => power::<Prime1536, { U1536::LIMBS }>(base, exponent),
             Modp::Bits2048 => power::<Prime2048, { U2048::LIMBS }>(base, exponent),
             Modp::Bits3072 => power::<Prime3072, { U3072::LIMBS }>(base, exponent),
             Modp::Bits4096 => power::<Prime4096, { U4096::LIMBS }>(base, exponent),
@@ -117,6 +159,9 @@ impl Modp {
     /// two values left out are the only ones in a small subgroup. `value` is as long as p.
     pub(crate) fn in_range(self, value: &[u8]) -> bool {
         match self {
+            Modp::Bits768 => in_range::<Prime768, { U768::LIMBS }>(value),
+            Modp::Bits1024 => in_range::<Prime1024, { U1024::LIMBS }>(value),
+            Modp::Bits1536 => in_range::<Prime1536, { U1536::LIMBS }>(value),
             Modp::Bits2048 => in_range::<Prime2048, { U2048::LIMBS }>(value),
             Modp::Bits3072 => in_range::<Prime3072, { U3072::LIMBS }>(value),
             Modp::Bits4096 => in_range::<Prime4096, { U4096::LIMBS }>(value),

@@ -30,6 +30,9 @@ pub(crate) enum Expected {
 /// FIPS 180-4, example "abc".
 pub(crate) const SHA1_ABC: [u8; 20] = hex("a9993e364706816aba3e25717850c26c9cd0d89d");
 
+/// RFC 1321 appendix A.5, "abc".
+pub(crate) const MD5_ABC: [u8; 16] = hex("900150983cd24fb0d6963f7d28e17f72");
+
 /// FIPS 180-4, example "abc".
 pub(crate) const SHA256_ABC: [u8; 32] =
     hex("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -46,9 +49,17 @@ pub(crate) fn hmac(length: usize) -> Option<&'static [u8]> {
         32 => Some(&HMAC_SHA256),
         48 => Some(&HMAC_SHA384),
         64 => Some(&HMAC_SHA512),
+        20 => Some(&HMAC_SHA1),
+        16 => Some(&HMAC_MD5),
         _ => None,
     }
 }
+
+/// RFC 2202 section 3, test case 2.
+const HMAC_SHA1: [u8; 20] = hex("effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+
+/// RFC 2202 section 2, test case 2.
+const HMAC_MD5: [u8; 16] = hex("750c783e6ab0b503eaa86e310a5db738");
 
 const HMAC_SHA256: [u8; 32] =
     hex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
@@ -68,6 +79,8 @@ pub(crate) fn prf_plus(prf: Prf) -> [u8; 32] {
     hex(match prf {
         Prf::HmacSha2_256 => "45391ddaa546d923aa71a6772953bc3c8421b2c69eea3c14fe9873a9bc24b53c",
         Prf::HmacSha2_384 => "bae166427c2efbc6e034c883aa05290d3a3abefef56b81e730f5c491d60384d7",
+        Prf::HmacSha1 => "c06dd52a7ac128f5974ba5d5f7852cca94d57278f9b1348e35b1e2e932274cb0",
+        Prf::HmacMd5 => "91e23e5569ed36eddbb3f268bd140d22ce8a124b832e28cb6915b6de3ac28ea1",
         Prf::HmacSha2_512 => "1c4288823ce91a3c1fe26921073a0f49e540c3cbbe42d53e2d07aa8edbe4d08f",
     })
 }
@@ -81,6 +94,9 @@ pub(crate) fn seal(encryption: Encryption) -> Option<&'static SealAnswer> {
         Encryption::AesCbc { key_bits: 128 } => Some(&CBC_128),
         Encryption::AesCbc { key_bits: 192 } => Some(&CBC_192),
         Encryption::AesCbc { key_bits: 256 } => Some(&CBC_256),
+        Encryption::TripleDesCbc => Some(&TRIPLE_DES),
+        Encryption::DesCbc => Some(&DES),
+        Encryption::Null => Some(&NULL),
         _ => None,
     }
 }
@@ -141,6 +157,36 @@ const CHACHA20_POLY1305: SealAnswer = SealAnswer {
     icv: &hex::<16>("76aaa8266b7fb0f7b11b369907e1ad43"),
 };
 
+/// NIST SP 800-67 appendix B.1, first block.
+const TRIPLE_DES: SealAnswer = SealAnswer {
+    key: &hex::<24>("0123456789abcdef23456789abcdef01456789abcdef0123"),
+    iv: &[0; 8],
+    aad: &[],
+    plaintext: &hex::<8>("5468652071756663"),
+    ciphertext: &hex::<8>("a826fd8ce53b855f"),
+    icv: &[],
+};
+
+/// FIPS 81 table C1, "Now is the time for all ".
+const DES: SealAnswer = SealAnswer {
+    key: &hex::<8>("0123456789abcdef"),
+    iv: &hex::<8>("1234567890abcdef"),
+    aad: &[],
+    plaintext: b"Now is the time for all ",
+    ciphertext: &hex::<24>("e5c7cdde872bf27c43e934008c389c0f683788499a7c05f6"),
+    icv: &[],
+};
+
+/// RFC 2410: the plaintext itself.
+const NULL: SealAnswer = SealAnswer {
+    key: &[],
+    iv: &[],
+    aad: &[],
+    plaintext: b"Network layer encryption",
+    ciphertext: b"Network layer encryption",
+    icv: &[],
+};
+
 /// NIST SP 800-38A F.2.1, first block.
 const CBC_128: SealAnswer = SealAnswer {
     key: &hex::<16>("2b7e151628aed2a6abf7158809cf4f3c"),
@@ -174,6 +220,9 @@ const CBC_256: SealAnswer = SealAnswer {
 /// The answer for a group.
 pub(crate) fn dh(group: Group) -> DhAnswer {
     match group {
+        Group::Modp768 => MODP_768,
+        Group::Modp1024 => MODP_1024,
+        Group::Modp1536 => MODP_1536,
         Group::Modp2048 => MODP_2048,
         Group::Modp3072 => MODP_3072,
         Group::Modp4096 => MODP_4096,
@@ -217,6 +266,42 @@ const KEM_SEED: [u8; 64] = hex(
 );
 const KEM_MESSAGE: [u8; 32] =
     hex("4142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f60");
+
+/// RFC 2409, exponent 0102..18, computed with the integers of Python.
+const MODP_768: DhAnswer = DhAnswer {
+    private: &hex::<24>("0102030405060708090a0b0c0d0e0f101112131415161718"),
+    public: Expected::Sha256(hex(
+        "288d06679df140b314257ce67d0c10aff27a04487cdd21aed1cd917f7e7aafab",
+    )),
+    peer: None,
+    shared: Expected::Sha256(hex(
+        "4a77fe0a4d5dd6b7557215847263088e622213d21e65f892e72118aeb1deec45",
+    )),
+};
+
+/// RFC 2409, exponent 0102..18, computed with the integers of Python.
+const MODP_1024: DhAnswer = DhAnswer {
+    private: &hex::<24>("0102030405060708090a0b0c0d0e0f101112131415161718"),
+    public: Expected::Sha256(hex(
+        "35121d0f6442fde630275674a3e92c663bda40245e4da9eb5ccfdf4e182af854",
+    )),
+    peer: None,
+    shared: Expected::Sha256(hex(
+        "58ed3526f0e87cf5475add096c4dc3663469cf1762e4d5d54bdc9bbcfb41eeaa",
+    )),
+};
+
+/// RFC 3526, exponent 0102..18, computed with the integers of Python.
+const MODP_1536: DhAnswer = DhAnswer {
+    private: &hex::<24>("0102030405060708090a0b0c0d0e0f101112131415161718"),
+    public: Expected::Sha256(hex(
+        "63ba0b3c66ffeb37d60f9645e9f6b6bac45c718362d6606d87d31e6d39f25ad4",
+    )),
+    peer: None,
+    shared: Expected::Sha256(hex(
+        "fbc6034c84ef20cd8bbd4250ed13948d81cbbd6f94680241a5e3012fe98ce167",
+    )),
+};
 
 /// RFC 3526, exponent 0102..20, computed with the integers of Python.
 const MODP_2048: DhAnswer = DhAnswer {

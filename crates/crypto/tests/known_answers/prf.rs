@@ -36,6 +36,50 @@ fn hmac_sha2() {
     }
 }
 
+/// RFC 2202: short keys, keys of the hash's length, keys longer than its block.
+#[test]
+fn hmac_of_the_old_hashes() {
+    let long = [0xaa; 80];
+    let larger = b"Test Using Larger Than Block-Size Key - Hash Key First";
+    for (prf, integrity, key, data, expected) in [
+        (
+            Prf::HmacMd5,
+            Integrity::HmacMd5_96,
+            &[0x0b; 16][..],
+            &b"Hi There"[..],
+            "9294727a3638bb1c13f48ef8158bfc9d",
+        ),
+        (
+            Prf::HmacMd5,
+            Integrity::HmacMd5_96,
+            &long,
+            larger,
+            "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd",
+        ),
+        (
+            Prf::HmacSha1,
+            Integrity::HmacSha1_96,
+            &[0x0b; 20],
+            b"Hi There",
+            "b617318655057264e28bc0b6fb378c8ef146be00",
+        ),
+        (
+            Prf::HmacSha1,
+            Integrity::HmacSha1_96,
+            &long,
+            larger,
+            "aa4ae5e15272d00e95705637ce8a3b55ed402112",
+        ),
+    ] {
+        let expected = hex(expected);
+        assert_eq!(prf.compute(key, &[data]).as_bytes(), expected, "{prf}");
+        let mut icv = [0; 12];
+        assert_eq!(integrity.icv_length(), icv.len());
+        HmacKey::for_integrity(integrity, key).sign(&[data], &mut icv);
+        assert_eq!(icv, expected[..12], "{integrity}");
+    }
+}
+
 /// RFC 5869 appendix A, cases 1 to 3: PRK, info and OKM.
 #[test]
 fn prf_plus_is_hkdf_expand() {

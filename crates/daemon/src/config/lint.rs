@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use policy::child::Mode;
 use policy::lint::{Tie, shadowed, ties};
-use policy::{Action, AddressSpec, Identity, Peer, RuleName, Spd, Timers, suggest};
+use policy::{Action, AddressSpec, Identity, RuleName, Spd, Timers, suggest};
 
+use crate::config::algorithms;
 use crate::config::diagnostic::{Problems, Span};
 use crate::config::peer::ReadPeer;
 use crate::config::rule::ReadRule;
@@ -26,6 +27,7 @@ pub(crate) fn check(
     check_twins(peers, problems);
     for read in rules.iter_mut() {
         check_peer(read, peers, problems);
+        algorithms::settle(read, peers, problems);
         check_lockout(read, problems);
         set_idle(read, peers, timers);
     }
@@ -76,20 +78,6 @@ fn check_twins(peers: &[ReadPeer], problems: &mut Problems) {
     }
 }
 
-fn touches(peer: &Peer, specs: &[AddressSpec]) -> bool {
-    specs.iter().any(|spec| match spec {
-        AddressSpec::Me => false,
-        AddressSpec::Any => true,
-        AddressSpec::Range(range) => {
-            peer.addresses.is_empty()
-                || peer
-                    .addresses
-                    .iter()
-                    .any(|own| own.intersect(range).is_some())
-        }
-    })
-}
-
 /// A rule that negotiates must have somebody to do it with.
 fn check_peer(read: &ReadRule, peers: &[ReadPeer], problems: &mut Problems) {
     let rule = &read.rule;
@@ -100,7 +88,7 @@ fn check_peer(read: &ReadRule, peers: &[ReadPeer], problems: &mut Problems) {
     let named = match &rule.peer {
         None => None,
         Some(wanted) => match peers.iter().find(|read| read.peer.name == *wanted) {
-            Some(found) => Some(&found.peer),
+            Some(found) => Some(found),
             None => {
                 let known = peers.iter().map(|read| read.peer.name.as_str());
                 let remedy = match suggest::nearest(wanted.as_str(), known) {
@@ -115,7 +103,7 @@ fn check_peer(read: &ReadRule, peers: &[ReadPeer], problems: &mut Problems) {
         },
     };
     if child.mode == Mode::Tunnel {
-        if named.and_then(Peer::endpoint).is_none() {
+        if named.and_then(|read| read.peer.endpoint()).is_none() {
             let message = format!("the rule `{name}` is a tunnel without an end to call");
             let remedy = "name a `peer` whose `address` is a host".to_owned();
             problems.error(
@@ -127,19 +115,18 @@ fn check_peer(read: &ReadRule, peers: &[ReadPeer], problems: &mut Problems) {
         }
         return;
     }
-    let in_reach = |peer: &Peer| {
-        rule.filters
-            .iter()
-            .all(|filter| touches(peer, &filter.remote))
+    let in_reach = |peer: &ReadPeer| {
+        let mut filters = rule.filters.iter();
+        filters.all(|filter| peer.touches(&filter.remote))
     };
     let message = match named {
-        Some(peer) if !in_reach(peer) => {
+        Some(read) if !in_reach(read) => {
             format!(
                 "the rule `{name}` is about addresses that its peer `{}` has not",
-                peer.name
+                read.peer.name
             )
         }
-        None if !peers.iter().any(|read| in_reach(&read.peer)) => {
+        None if !peers.iter().any(in_reach) => {
             format!("the rule `{name}` is about addresses that no peer has")
         }
         _ => return,
@@ -186,16 +173,9 @@ fn check_lockout(read: &ReadRule, problems: &mut Problems) {
 /// The idle time of the timers' profile, where the rule says nothing itself.
 fn set_idle(read: &mut ReadRule, peers: &[ReadPeer], timers: &Timers) {
     let rule = &mut read.rule;
-    let of_rule = |found: &&ReadPeer| match &rule.peer {
-        Some(name) => found.peer.name == *name,
-        None => rule
-            .filters
-            .iter()
-            .any(|filter| touches(&found.peer, &filter.remote)),
-    };
     let idle = peers
         .iter()
-        .find(of_rule)
+        .find(|found| found.serves(rule))
         .map_or(timers.idle, |found| found.timers.idle);
     if let Action::Negotiate(negotiate) = &mut rule.action
         && !read.has_idle

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use policy::pad::{Childless, IkePort, IkeTemplate, KnownGateway, Mobike, Peer};
-use policy::{AddressRange, IkeLifetime, IkeProposal, PeerName, Tcp, Timers};
+use policy::{AddressRange, AddressSpec, IkeLifetime, PeerName, Rule, Tcp, Timers};
 
 use crate::config::credentials;
 use crate::config::diagnostic::{Problems, Span};
@@ -12,14 +12,12 @@ use crate::config::node::encapsulation;
 use crate::config::ppk;
 use crate::config::section::{Bad, Section, Value};
 use crate::config::timing::{self, DAY, MINUTE, SECOND};
-use crate::config::value;
+use crate::config::{value, version};
 
 /// Longest name of a rule or a peer, in bytes.
 pub(crate) const MAX_NAME: usize = 64;
 /// Most items of one list: what nobody writes by hand.
 pub(crate) const MAX_ITEMS: usize = 256;
-/// Most proposals: RFC 7296 numbers them with one octet, and no peer reads so many.
-pub(crate) const MAX_PROPOSALS: usize = 16;
 
 /// The port of IKE in TCP, unless another is configured (RFC 9329 section 3).
 const TCP_PORT: u16 = 4500;
@@ -29,6 +27,31 @@ pub(crate) struct ReadPeer {
     pub(crate) peer: Peer,
     pub(crate) span: Span,
     pub(crate) timers: Timers,
+}
+
+impl ReadPeer {
+    /// Whether it is the peer of the rule, or one that the rule is about where it names none.
+    pub(crate) fn serves(&self, rule: &Rule) -> bool {
+        match &rule.peer {
+            Some(name) => self.peer.name == *name,
+            None => rule
+                .filters
+                .iter()
+                .any(|filter| self.touches(&filter.remote)),
+        }
+    }
+
+    /// Whether it may talk from one of these addresses.
+    pub(crate) fn touches(&self, specs: &[AddressSpec]) -> bool {
+        let own = &self.peer.addresses;
+        specs.iter().any(|spec| match spec {
+            AddressSpec::Me => false,
+            AddressSpec::Any => true,
+            AddressSpec::Range(range) => {
+                own.is_empty() || own.iter().any(|one| one.intersect(range).is_some())
+            }
+        })
+    }
 }
 
 /// Reads one `[[peer]]`; `None` when something essential is missing, which has been reported.
@@ -54,6 +77,7 @@ pub(crate) fn read(
     ike.clones = clones(&mut section, problems);
     ike.mobike = mobike(&mut section, problems, addresses.as_deref(), &timers);
     ike.tcp = read_tcp(&mut section, problems);
+    version::finish(&section, problems, &mut ike);
     let span = section.span.clone();
     section.finish(problems);
     let auth = auth?;
@@ -78,9 +102,7 @@ fn read_ike(
         force_udp,
         ..IkeTemplate::with_timers(timers)
     };
-    if let Some(proposals) = section.read(problems, "ike_proposals", ike_proposals) {
-        ike.proposals = proposals;
-    }
+    version::read(section, problems, &mut ike);
     let ports = [
         ("standard", IkePort::Standard500),
         ("4500", IkePort::Only4500),
@@ -278,15 +300,6 @@ fn addresses(value: &Value<'_>) -> Result<Vec<AddressRange>, Bad> {
             )),
             _ => value::parse_range(text),
         }
-    })
-}
-
-fn ike_proposals(value: &Value<'_>) -> Result<Vec<IkeProposal>, Bad> {
-    value::list(value, MAX_PROPOSALS, |item| {
-        let remedy = "for example `aes128gcm16-prfsha256-x25519`";
-        value::text(item)?
-            .parse()
-            .map_err(|bad| Bad::new(format!("{bad}"), remedy))
     })
 }
 

@@ -10,10 +10,11 @@ use policy::{
 };
 
 use crate::config::diagnostic::{Problems, Span};
-use crate::config::peer::{MAX_ITEMS, MAX_NAME, MAX_PROPOSALS};
+use crate::config::peer::{MAX_ITEMS, MAX_NAME};
 use crate::config::section::{Bad, Section, Value, quoted};
 use crate::config::timing::{DAY, SECOND};
 use crate::config::value;
+use crate::config::version::MAX_PROPOSALS;
 
 /// Most entries that one rule may become: every combination of its lists is one.
 const MAX_ENTRIES: usize = 4096;
@@ -37,6 +38,9 @@ pub(crate) struct ReadRule {
     pub(crate) span: Span,
     pub(crate) remote_span: Span,
     pub(crate) peer_span: Span,
+    /// The proposals for ESP and their place, if they were given: whether the peers of the rule may
+    /// have them is not known yet.
+    pub(crate) proposals: Option<(Vec<EspProposal>, Span)>,
     /// Whether `idle` was given.
     pub(crate) has_idle: bool,
 }
@@ -61,6 +65,9 @@ pub(crate) fn read(mut section: Section<'_>, problems: &mut Problems) -> Option<
     let filters = read_filters(&mut section, problems);
     let peer = section.read(problems, "peer", |value| value::short_text(value, MAX_NAME));
     let has_idle = section.has("idle");
+    let proposals_span = section.span_of("esp_proposals");
+    let proposals = section.read(problems, "esp_proposals", esp_proposals);
+    let proposals = proposals.map(|proposals| (proposals, proposals_span));
     let child = read_child(&mut section, problems, action);
     let (remote_span, peer_span) = (section.span_of("remote"), section.span_of("peer"));
     let (title, span) = (section.title.clone(), section.span.clone());
@@ -79,6 +86,7 @@ pub(crate) fn read(mut section: Section<'_>, problems: &mut Problems) -> Option<
         span,
         remote_span,
         peer_span,
+        proposals,
         has_idle,
     })
 }
@@ -445,9 +453,6 @@ fn read_child(
     if let Some(mode) = section.read(problems, "mode", |value| value::word(value, &modes)) {
         child.mode = mode;
     }
-    if let Some(proposals) = section.read(problems, "esp_proposals", esp_proposals) {
-        child.proposals = proposals;
-    }
     let bounds = 30 * SECOND..=7 * DAY;
     if let Some(rekey) = section.read(problems, "rekey", |value| value::duration(value, bounds)) {
         child.lifetime = ChildLifetime::of(rekey);
@@ -524,8 +529,6 @@ fn per_resource(value: &Value<'_>) -> Result<u8, Bad> {
 fn esp_proposals(value: &Value<'_>) -> Result<Vec<EspProposal>, Bad> {
     value::list(value, MAX_PROPOSALS, |item| {
         let remedy = "for example `aes128gcm16` or `aes256-sha256`";
-        value::text(item)?
-            .parse()
-            .map_err(|bad| Bad::new(format!("{bad}"), remedy))
+        EspProposal::read(value::text(item)?).map_err(|bad| Bad::new(format!("{bad}"), remedy))
     })
 }

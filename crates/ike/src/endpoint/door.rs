@@ -143,7 +143,7 @@ fn admit(
         .cookie
         .map(|cookie| (cookie, tables.cookies.verify(claim, cookie)));
     // Who offers no PRF that we have cannot solve anything.
-    let offers = |prf: &Prf| request.offers(TransformType::PRF, prf.id());
+    let offers = |prf: &Prf| !prf.is_legacy() && request.offers(TransformType::PRF, prf.id());
     let prf = demand
         .puzzles
         .and_then(|_| Prf::ALL.into_iter().find(offers));

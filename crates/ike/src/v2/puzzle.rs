@@ -36,7 +36,7 @@ impl Puzzle {
     /// A puzzle of a peer; `None` if we do not know its PRF or it is too hard for us.
     pub(crate) fn of(notify: &Notify) -> Option<Self> {
         let wire::ike::Puzzle { prf, difficulty } = wire::ike::Puzzle::of(notify)?;
-        let prf = Prf::from_id(prf)?;
+        let prf = Prf::from_id(prf).filter(|prf| !prf.is_legacy())?;
         (difficulty <= limits::PUZZLE_DIFFICULTY).then_some(Puzzle { prf, difficulty })
     }
 

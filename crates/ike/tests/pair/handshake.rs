@@ -99,11 +99,13 @@ fn with_algorithms(encryption: Encryption, integrity: Option<Integrity>, prf: Pr
 
 #[test]
 fn every_cipher() {
-    for encryption in Encryption::ALL.into_iter().filter(|one| one.is_aead()) {
+    // What is legacy, IKEv2 never has.
+    let all = Encryption::ALL.into_iter().filter(|one| !one.is_legacy());
+    for encryption in all.clone().filter(|one| one.is_aead()) {
         with_algorithms(encryption, None, Prf::HmacSha2_256, Group::Curve25519);
     }
-    for encryption in Encryption::ALL.into_iter().filter(|one| !one.is_aead()) {
-        for integrity in Integrity::ALL {
+    for encryption in all.filter(|one| !one.is_aead()) {
+        for integrity in Integrity::ALL.into_iter().filter(|one| !one.is_legacy()) {
             with_algorithms(
                 encryption,
                 Some(integrity),
@@ -116,14 +118,14 @@ fn every_cipher() {
 
 #[test]
 fn every_prf() {
-    for prf in Prf::ALL {
+    for prf in Prf::ALL.into_iter().filter(|one| !one.is_legacy()) {
         with_algorithms(Encryption::ChaCha20Poly1305, None, prf, Group::Ecp256);
     }
 }
 
 #[test]
 fn every_group() {
-    for group in Group::ALL {
+    for group in Group::ALL.into_iter().filter(|one| !one.is_legacy()) {
         with_algorithms(
             Encryption::AesGcm16 { key_bits: 128 },
             None,

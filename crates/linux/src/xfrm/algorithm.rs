@@ -1,4 +1,5 @@
-//! The algorithms of an SA under the names of the kernel's crypto API (RFC 4106, 7634, 3602, 4868).
+//! The algorithms of an SA under the names of the kernel's crypto API (RFC 4106, 7634, 3602, 4868,
+//! and RFC 2403, 2404, 2405, 2410 and 2451 for old peers).
 
 use std::fmt;
 
@@ -15,7 +16,7 @@ const NAME: usize = 64;
 /// Bits of the ICV of both AEADs.
 const AEAD_ICV: u32 = 128;
 
-/// The hash below an HMAC, with the length to which RFC 4868 cuts it.
+/// The hash below an HMAC, with the length to which its RFC cuts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hash {
     /// HMAC-SHA2-256, cut to 128 bits.
@@ -24,6 +25,10 @@ pub enum Hash {
     Sha384,
     /// HMAC-SHA2-512, cut to 256 bits.
     Sha512,
+    /// HMAC-SHA1, cut to 96 bits.
+    Sha1,
+    /// HMAC-MD5, cut to 96 bits.
+    Md5,
 }
 
 impl Hash {
@@ -33,6 +38,33 @@ impl Hash {
             Hash::Sha256 => ("hmac(sha256)", 128),
             Hash::Sha384 => ("hmac(sha384)", 192),
             Hash::Sha512 => ("hmac(sha512)", 256),
+            Hash::Sha1 => ("hmac(sha1)", 96),
+            Hash::Md5 => ("hmac(md5)", 96),
+        }
+    }
+}
+
+/// A cipher that does not authenticate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cipher {
+    /// AES in CBC mode.
+    AesCbc,
+    /// 3DES in CBC mode.
+    TripleDesCbc,
+    /// DES in CBC mode.
+    DesCbc,
+    /// None: the packet is only authenticated.
+    Null,
+}
+
+impl Cipher {
+    /// The kernel's name.
+    fn name(self) -> &'static str {
+        match self {
+            Cipher::AesCbc => "cbc(aes)",
+            Cipher::TripleDesCbc => "cbc(des3_ede)",
+            Cipher::DesCbc => "cbc(des)",
+            Cipher::Null => "ecb(cipher_null)",
         }
     }
 }
@@ -44,8 +76,10 @@ pub enum Algorithm<'a> {
     AesGcm(&'a [u8]),
     /// ChaCha20-Poly1305; the key ends with the 4 octets of salt.
     ChaCha20Poly1305(&'a [u8]),
-    /// AES-CBC and an HMAC.
-    AesCbc {
+    /// A cipher and an HMAC.
+    WithHmac {
+        /// The cipher.
+        cipher: Cipher,
         /// The cipher's key.
         key: &'a [u8],
         /// The hash of the HMAC.
@@ -64,14 +98,15 @@ impl Algorithm<'_> {
                 let name = "rfc7539esp(chacha20,poly1305)";
                 write(out, AEAD, name, key, Some(AEAD_ICV));
             }
-            Algorithm::AesCbc {
+            Algorithm::WithHmac {
+                cipher,
                 key,
                 hash,
                 hash_key,
             } => {
                 let (name, bits) = hash.name();
                 write(out, AUTH_TRUNC, name, hash_key, Some(bits));
-                write(out, CRYPT, "cbc(aes)", key, None);
+                write(out, CRYPT, cipher.name(), key, None);
             }
         }
     }
@@ -83,7 +118,9 @@ impl fmt::Display for Algorithm<'_> {
         match self {
             Algorithm::AesGcm(_) => f.write_str("rfc4106(gcm(aes))"),
             Algorithm::ChaCha20Poly1305(_) => f.write_str("rfc7539esp(chacha20,poly1305)"),
-            Algorithm::AesCbc { hash, .. } => write!(f, "cbc(aes) with {}", hash.name().0),
+            Algorithm::WithHmac { cipher, hash, .. } => {
+                write!(f, "{} with {}", cipher.name(), hash.name().0)
+            }
         }
     }
 }

@@ -92,6 +92,35 @@ fn an_sa_has_every_field_in_its_place() {
 }
 
 #[test]
+fn old_algorithms_have_their_old_names() {
+    for (cipher, key, name) in [
+        (Cipher::TripleDesCbc, &[2; 24][..], "cbc(des3_ede)"),
+        (Cipher::DesCbc, &[2; 8], "cbc(des)"),
+        (Cipher::Null, &[], "ecb(cipher_null)"),
+    ] {
+        for (hash, hash_key, hash_name) in [
+            (Hash::Sha1, &[3; 20][..], "hmac(sha1)"),
+            (Hash::Md5, &[3; 16], "hmac(md5)"),
+        ] {
+            let algorithm = Algorithm::WithHmac {
+                cipher,
+                key,
+                hash,
+                hash_key,
+            };
+            assert_eq!(algorithm.to_string(), format!("{name} with {hash_name}"));
+            let all = attributes(&written(|out| algorithm.write(out)), 0);
+            let (auth, crypt) = (&all[0].1, &all[1].1);
+            assert!(auth.starts_with(hash_name.as_bytes()));
+            assert_eq!(auth[68..72], 96_u32.to_ne_bytes(), "bits of the ICV");
+            assert!(crypt.starts_with(name.as_bytes()) && crypt[name.len()] == 0);
+            assert_eq!(crypt[64..68], (key.len() as u32 * 8).to_ne_bytes());
+            assert_eq!(crypt[68..], *key);
+        }
+    }
+}
+
+#[test]
 fn cbc_comes_with_an_hmac_and_its_length() {
     for (hash, name, bits) in [
         (Hash::Sha256, "hmac(sha256)", 128_u32),
@@ -99,7 +128,8 @@ fn cbc_comes_with_an_hmac_and_its_length() {
         (Hash::Sha512, "hmac(sha512)", 256),
     ] {
         let hash_key = vec![3; bits as usize / 4];
-        let algorithm = Algorithm::AesCbc {
+        let algorithm = Algorithm::WithHmac {
+            cipher: Cipher::AesCbc,
             key: &[2; 16],
             hash,
             hash_key: &hash_key,

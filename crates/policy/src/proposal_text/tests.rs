@@ -95,12 +95,12 @@ fn esp() -> impl Strategy<Value = EspProposal> {
 proptest! {
     #[test]
     fn ike_proposals_read_what_they_print(proposal in ike()) {
-        prop_assert_eq!(proposal.to_string().parse(), Ok(proposal));
+        prop_assert_eq!(IkeProposal::read(&proposal.to_string()), Ok(proposal));
     }
 
     #[test]
     fn esp_proposals_read_what_they_print(proposal in esp()) {
-        prop_assert_eq!(proposal.to_string().parse(), Ok(proposal));
+        prop_assert_eq!(EspProposal::read(&proposal.to_string()), Ok(proposal));
     }
 
     #[test]
@@ -168,6 +168,9 @@ fn refusals_say_what_to_do() {
     assert!(ike("aes256-aes128gcm16-sha256-x25519").contains("make two of it"));
     assert!(ike("aes256-sha256-x25519-esn").contains("leave it out"));
     assert!(ike("3des-sha1-modp1024").contains("`3des` is not offered"));
+    assert!(ike("aes128-sha-modp2048").contains("`sha1` is not offered"));
+    assert!(ike("blowfish-sha256-modp2048").contains("`blowfish` is not offered"));
+    assert!(!ike("blowfish-sha256-modp2048").contains("legacy"));
     assert!(ike("aes128gmc16-prfsha256-x25519").contains("did you mean `aes128gcm16`?"));
     assert!(esp("aes128gcm16-sha256").contains("authenticates by itself"));
     assert!(esp("aes128gcm16-aes128gcm16").contains("named twice"));

@@ -12,6 +12,7 @@ pub const ATTRIBUTE_KEY_LENGTH: u16 = 14;
 registry! {
     /// The name of an encryption algorithm (transform type 1).
     encryption_name(u16) {
+        ENCR_DES = 2,
         ENCR_3DES = 3,
         ENCR_NULL = 11,
         ENCR_AES_CBC = 12,

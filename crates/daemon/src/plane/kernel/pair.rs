@@ -3,7 +3,7 @@
 use crate::plane::kernel::lines::wrapping;
 use crypto::suite::{Encryption, Integrity};
 use esp::WindowImage;
-use linux::xfrm::{Algorithm, Hash, Lifetimes, Replay, Sa, SaId};
+use linux::xfrm::{Algorithm, Cipher, Hash, Lifetimes, Replay, Sa, SaId};
 use policy::{Bucket, ChildId, Encapsulation, KeyMaterial, SaSpec};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -200,14 +200,24 @@ fn algorithm<'a>(spec: &SaSpec, keys: &'a KeyMaterial) -> Algorithm<'a> {
     match spec.encryption {
         Encryption::AesGcm16 { .. } => Algorithm::AesGcm(key),
         Encryption::ChaCha20Poly1305 => Algorithm::ChaCha20Poly1305(key),
-        Encryption::AesCbc { .. } => Algorithm::AesCbc {
-            key,
-            hash: match spec.integrity {
-                Some(Integrity::HmacSha2_384_192) => Hash::Sha384,
-                Some(Integrity::HmacSha2_512_256) => Hash::Sha512,
-                _ => Hash::Sha256,
-            },
-            hash_key: keys.integrity.as_bytes(),
+        Encryption::AesCbc { .. } => with_hmac(Cipher::AesCbc, spec.integrity, keys),
+        Encryption::TripleDesCbc => with_hmac(Cipher::TripleDesCbc, spec.integrity, keys),
+        Encryption::DesCbc => with_hmac(Cipher::DesCbc, spec.integrity, keys),
+        Encryption::Null => with_hmac(Cipher::Null, spec.integrity, keys),
+    }
+}
+
+fn with_hmac(cipher: Cipher, integrity: Option<Integrity>, keys: &KeyMaterial) -> Algorithm<'_> {
+    Algorithm::WithHmac {
+        cipher,
+        key: keys.encryption.as_bytes(),
+        hash: match integrity {
+            Some(Integrity::HmacSha2_384_192) => Hash::Sha384,
+            Some(Integrity::HmacSha2_512_256) => Hash::Sha512,
+            Some(Integrity::HmacSha1_96) => Hash::Sha1,
+            Some(Integrity::HmacMd5_96) => Hash::Md5,
+            Some(Integrity::HmacSha2_256_128) | None => Hash::Sha256,
         },
+        hash_key: keys.integrity.as_bytes(),
     }
 }

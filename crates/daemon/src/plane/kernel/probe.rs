@@ -1,7 +1,7 @@
 //! Whether this kernel can be the plane: an SA of every algorithm is made and removed.
 
 use crate::plane::kernel::number;
-use linux::xfrm::{Algorithm, Hash, Lifetimes, Mode, Replay, Sa, SaId, Xfrm, is_missing};
+use linux::xfrm::{Algorithm, Cipher, Hash, Lifetimes, Mode, Replay, Sa, SaId, Xfrm, is_missing};
 use linux::{Error, Family};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -56,7 +56,8 @@ fn segmentation() -> Option<String> {
 }
 
 fn algorithms() -> [Algorithm<'static>; 6] {
-    let cbc = |hash, hash_key| Algorithm::AesCbc {
+    let cbc = |hash, hash_key| Algorithm::WithHmac {
+        cipher: Cipher::AesCbc,
         key: &[0; 16],
         hash,
         hash_key,

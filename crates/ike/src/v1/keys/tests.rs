@@ -6,6 +6,10 @@ use crypto::Integrity;
 use policy::additional::Additional;
 
 const AES128_SHA256_MODP2048: &str = include_str!("aes128_sha256_modp2048.txt");
+/// With a key exchange of its own in Quick Mode.
+const TRIPLE_DES_SHA1_MODP1024: &str = include_str!("3des_sha1_modp1024.txt");
+/// With signatures, and a key of the cipher that is expanded.
+const TRIPLE_DES_MD5_MODP1536: &str = include_str!("3des_md5_modp1536.txt");
 
 /// What was logged: a name, and the octets in the indented lines below it.
 struct Log(Vec<(&'static str, Vec<u8>)>);
@@ -97,12 +101,26 @@ fn exchanges() -> Vec<(Log, Suite, EspSuite)> {
         additional: Additional::default(),
         esn: false,
     };
-    let aes = Encryption::AesCbc { key_bits: 128 };
-    vec![(
-        Log::read(AES128_SHA256_MODP2048),
-        of(aes, Prf::HmacSha2_256, Group::Modp2048),
-        esp(aes, Integrity::HmacSha2_256_128, None),
-    )]
+    let aes = |key_bits| Encryption::AesCbc { key_bits };
+    let three = Encryption::TripleDesCbc;
+    let (sha1, md5) = (Prf::HmacSha1, Prf::HmacMd5);
+    vec![
+        (
+            Log::read(AES128_SHA256_MODP2048),
+            of(aes(128), Prf::HmacSha2_256, Group::Modp2048),
+            esp(aes(128), Integrity::HmacSha2_256_128, None),
+        ),
+        (
+            Log::read(TRIPLE_DES_SHA1_MODP1024),
+            of(three, sha1, Group::Modp1024),
+            esp(three, Integrity::HmacSha1_96, Some(Group::Modp1024)),
+        ),
+        (
+            Log::read(TRIPLE_DES_MD5_MODP1536),
+            of(three, md5, Group::Modp1536),
+            esp(aes(256), Integrity::HmacSha1_96, None),
+        ),
+    ]
 }
 
 #[test]

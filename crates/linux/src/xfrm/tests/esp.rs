@@ -127,11 +127,14 @@ fn every_algorithm_carries_both_families() {
             "the block of ports ends before that"
         );
         let hash_key = [7; 64];
-        let cbc = |hash, bits: usize| Algorithm::AesCbc {
-            key: &[5; 32],
+        let with = |cipher, key, hash, bits: usize| Algorithm::WithHmac {
+            cipher,
+            key,
             hash,
             hash_key: &hash_key[..bits / 8],
         };
+        let cbc = |hash, bits| with(Cipher::AesCbc, &[5; 32], hash, bits);
+        let three: Vec<u8> = (1..=24).collect();
         let algorithms = [
             Algorithm::AesGcm(&[3; 20]),
             Algorithm::AesGcm(&[3; 36]),
@@ -139,6 +142,9 @@ fn every_algorithm_carries_both_families() {
             cbc(Hash::Sha256, 256),
             cbc(Hash::Sha384, 384),
             cbc(Hash::Sha512, 512),
+            with(Cipher::TripleDesCbc, &three, Hash::Sha1, 160),
+            with(Cipher::DesCbc, &three[..8], Hash::Md5, 128),
+            with(Cipher::Null, &[], Hash::Sha1, 160),
         ];
         for algorithm in algorithms {
             let sa = pair.sa(algorithm, Lifetimes::NONE);
