@@ -33,7 +33,7 @@ macro_rules! discards {
 discards! {
     Malformed: "the octets are not an IKE message",
     InactiveAddress: "the local address is not active on this host",
-    WrongVersion: "the major version is not 2",
+    WrongVersion: "the version is not the one that the policy has for the peer",
     UnexpectedExchange: "the exchange does not belong to the state of the SA",
     UnexpectedPayloads: "the message lacks a payload that its exchange requires",
     UnknownSpi: "no IKE SA here has the SPI",

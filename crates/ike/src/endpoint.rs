@@ -13,6 +13,8 @@ mod elsewhere;
 mod half_opens;
 mod handshake;
 mod inquiries;
+mod isakmp;
+mod isakmp_commands;
 mod members;
 mod redirects;
 mod reload;

@@ -50,6 +50,13 @@ pub struct SelectorRefusal {
 pub enum Incompatible {
     /// No algorithms in common.
     Proposal(Box<ProposalRefusal>),
+    /// No algorithms in common, in IKEv1: both offers, in words.
+    Offer {
+        /// What we allow.
+        ours: String,
+        /// What the peer offers.
+        theirs: String,
+    },
     /// No traffic in common.
     Selectors(Box<SelectorRefusal>),
     /// Transport against tunnel mode.
@@ -68,8 +75,14 @@ pub enum Misbehaved {
     Malformed(wire::ike::Malformed),
     /// A payload that the exchange requires is missing or doubled.
     Payload(PayloadType),
+    /// The same of a payload of IKEv1.
+    MissingOrDoubled(wire::isakmp::PayloadType),
     /// A payload that must be understood is not known.
     CriticalPayload(PayloadType),
+    /// Its SPI is one that nobody may choose (RFC 4303 section 2.1).
+    Spi,
+    /// The identities of a quick mode name no traffic.
+    Traffic,
     /// It chose something that was not offered.
     ChoseWhatWasNotOffered,
     /// Its public Diffie-Hellman value is not one of the group.
@@ -181,6 +194,20 @@ pub enum Error {
     NotAuthentic(NotAuthentic),
     /// The peer refused, with this notification.
     Refused(NotifyType),
+    /// The peer refused, with this notification of IKEv1. Where main mode ended so, anybody may
+    /// have sent it.
+    Notified(wire::isakmp::NotifyType),
+    /// A message of main mode could not be decrypted: most often the two pre-shared keys differ.
+    Unopened,
+    /// The peer of IKEv1 does not answer any more.
+    Silent {
+        /// How often it was asked.
+        tries: usize,
+    },
+    /// The peer of IKEv1 did not confirm the pair that it had asked for.
+    Unconfirmed,
+    /// The policy has nothing that IKEv1 can say.
+    Inexpressible,
     /// The PAD has no such peer, or none with this address.
     NoSuchPeer,
     /// The local address is not active on this host.
@@ -211,6 +238,11 @@ impl Error {
             Error::Timeout { .. }
             | Error::NotSynchronised { .. }
             | Error::Refused(_)
+            | Error::Notified(_)
+            | Error::Unopened
+            | Error::Silent { .. }
+            | Error::Unconfirmed
+            | Error::Inexpressible
             | Error::NoSuchPeer
             | Error::InactiveAddress
             | Error::IkeClosed
@@ -310,6 +342,12 @@ impl fmt::Display for Incompatible {
         match self {
             Incompatible::Proposal(refusal) => refusal.fmt(f),
             Incompatible::Selectors(refusal) => refusal.fmt(f),
+            Incompatible::Offer { ours, theirs } => {
+                write!(
+                    f,
+                    "no algorithms in common; we allow {ours}; the peer offers {theirs}"
+                )
+            }
             Incompatible::Mode { ours, theirs } => {
                 write!(
                     f,
@@ -325,6 +363,13 @@ impl fmt::Display for Misbehaved {
         match self {
             Misbehaved::Malformed(why) => write!(f, "an encrypted message is malformed: {why}"),
             Misbehaved::Payload(kind) => write!(f, "payload {kind} is missing or doubled"),
+            Misbehaved::MissingOrDoubled(kind) => {
+                write!(f, "payload {kind} is missing or doubled")
+            }
+            Misbehaved::Spi => f.write_str("its SPI is one that is reserved"),
+            Misbehaved::Traffic => {
+                f.write_str("the identities of the quick mode are not addresses and ports")
+            }
             Misbehaved::CriticalPayload(kind) => {
                 write!(f, "payload {kind} must be understood and is unknown")
             }
@@ -401,6 +446,21 @@ impl fmt::Display for Error {
             Error::Refused(notify) => {
                 write!(f, "the peer refused with {notify}{}", advice(*notify))
             }
+            Error::Notified(notify) => write!(f, "the peer refused with {notify}"),
+            Error::Unopened => f.write_str(
+                "what the peer encrypted cannot be decrypted: most often the two pre-shared keys \
+                 differ",
+            ),
+            Error::Silent { tries } => {
+                write!(f, "the peer does not answer R-U-THERE, asked {tries} times")
+            }
+            Error::Unconfirmed => {
+                f.write_str("the peer did not confirm the pair that it had asked for")
+            }
+            Error::Inexpressible => f.write_str(
+                "the policy has nothing that IKEv1 can say: it needs a CBC cipher, a hash and a \
+                 group for IKE, one authentication method for both sides, and single ports",
+            ),
             Error::NoSuchPeer => f.write_str("the policy has no such peer at this address"),
             Error::InactiveAddress => f.write_str("the local address is not active on this host"),
             Error::Limit(what) => write!(f, "the limit on {what} is reached"),

@@ -151,6 +151,15 @@ pub enum Event {
         /// What the answer says.
         notify: NotifyType,
     },
+    /// As [`Event::HandshakeDoubtful`], of a main mode.
+    MainModeDoubtful {
+        /// The ISAKMP SA to be.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// What the answer says.
+        notify: wire::isakmp::NotifyType,
+    },
     /// A peer that began a handshake was sent to another gateway.
     HandshakeRedirected {
         /// The peer, as far as its address tells.
@@ -399,6 +408,8 @@ pub enum Doubt {
     AnotherSa,
     /// An unprotected notification.
     Hint(NotifyType),
+    /// The same, of IKEv1.
+    Notified(wire::isakmp::NotifyType),
     /// The host asked.
     Requested,
     /// Its TCP connection is a new one: the peer is to use it too.

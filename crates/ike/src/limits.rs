@@ -187,3 +187,34 @@ pub const UNAUTHENTICATED_NEWS: u32 = 20;
 
 /// Peers of whose unknown ESP SPIs we remember when we last acted upon one.
 pub const CALLED: usize = 10_000;
+
+/// Quick modes of ours under way at once under one ISAKMP SA: some peers lose count of more.
+pub const QUICK_MODES: usize = 8;
+
+/// Message ids of a peer that are remembered for an ISAKMP SA: none is taken twice, or a recorded
+/// message could be played again. When half of them are used another main mode is begun.
+pub const MESSAGE_IDS: usize = 4_096;
+
+/// How long a pair is given up after by whoever has a peer in a cluster ([MS-IKEE] section 3.5.2).
+pub const FAST_FAILOVER_IDLE: Duration = Duration::from_secs(60);
+
+/// Transmissions of R-U-THERE without an answer after which the peer is called anew as well: it may
+/// be there and have lost the ISAKMP SA, and could not say so. With our ladder 125 ms.
+pub const EARLY_MAIN_MODE: usize = 3;
+
+/// How long a quick mode of ours is remembered when it is over, for a peer that has not got the
+/// last message, and for CONNECTED.
+pub const QUICK_LINGER: Duration = Duration::from_secs(30);
+
+/// How long a pair that we have replaced still receives before we delete it: the peer sends on the
+/// new one once it has our confirmation, which may have to be sent again.
+pub const QUICK_REPLACED_LIFE: Duration = Duration::from_secs(5);
+
+/// How long a pair that the peer has replaced waits for its Delete.
+pub const QUICK_REPLACED_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the answer to an acknowledged delete is remembered: as long as Windows repeats it.
+pub const DELETE_LINGER: Duration = Duration::from_secs(64);
+
+/// How often a Delete is sent that nobody acknowledges.
+pub const PLAIN_DELETES: usize = 2;

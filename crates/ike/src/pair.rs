@@ -70,6 +70,8 @@ pub(crate) struct Child {
     pub(crate) last_inbound: Instant,
     /// How long it may receive nothing, if that matters.
     pub(crate) idle: Option<Duration>,
+    /// After so many octets in one direction it is rekeyed, if there is a limit.
+    pub(crate) most_bytes: Option<u64>,
 }
 
 /// The keys of a pair, as seen from here.
@@ -95,7 +97,7 @@ impl Child {
             ..
         } = agreed.template.lifetime;
         let early = ctx.jitter(jitter);
-        let idle = agreed.template.idle;
+        let (idle, most_bytes) = (agreed.template.idle, agreed.template.lifetime.bytes);
         let id = ctx.registry.next_child();
         Child {
             spec: Arc::new(spec(id, &agreed, peer, (path, party), keys)),
@@ -114,6 +116,7 @@ impl Child {
             expire_at: ctx.after(hard),
             last_inbound: now,
             idle,
+            most_bytes,
         }
     }
 
@@ -210,7 +213,7 @@ impl Child {
             true => lifetime.packets,
             false => lifetime.packets.min(ChildLifetime::PACKETS_WITHOUT_ESN),
         };
-        let bytes = lifetime.bytes.unwrap_or(u64::MAX);
+        let bytes = self.most_bytes.unwrap_or(u64::MAX);
         usage.inbound_packets.max(usage.outbound_packets) >= packets
             || usage.inbound_bytes.max(usage.outbound_bytes) >= bytes
     }

@@ -119,6 +119,15 @@ pub struct IkeTemplate {
     pub follow: Vec<KnownGateway>,
     /// Behind a NAT, a keepalive packet after this much silence (RFC 3948 section 4).
     pub nat_keepalive: Duration,
+    /// Quick modes that one main mode of IKEv1 may have, 0 for any number. With 1 every pair has
+    /// keys of an exchange and an authentication of its own: perfect forward secrecy of the master
+    /// key ([MS-GPIPSEC]).
+    pub quick_modes: u32,
+    /// Whether a member of a cluster says so to the peer in IKEv1, which then gives up silent pairs
+    /// sooner ([MS-IKEE] section 3.6).
+    pub advertise_fast_failover: bool,
+    /// Whether the peer is taken for a member of a cluster, whatever it says.
+    pub assume_fast_failover: bool,
 }
 
 impl IkeTemplate {
@@ -155,6 +164,9 @@ impl IkeTemplate {
             redirect: None,
             follow: Vec::new(),
             nat_keepalive: Duration::from_secs(20),
+            quick_modes: 0,
+            advertise_fast_failover: true,
+            assume_fast_failover: false,
         }
     }
 

@@ -44,6 +44,15 @@ impl Retransmission {
         }
     }
 
+    /// As Windows repeats a Delete that is not acknowledged ([MS-IKEE] section 3.8): after 1, 2, 4,
+    /// 8, 16 and 16 s, and given up 16 s after that.
+    #[must_use]
+    pub fn kb_deletes() -> Self {
+        Self {
+            gaps: [1, 2, 4, 8, 16, 16, 16].map(Duration::from_secs).to_vec(),
+        }
+    }
+
     /// How long to wait after transmission `attempt` (0 is the first); `None` past the last.
     #[must_use]
     pub fn gap(&self, attempt: usize) -> Option<Duration> {

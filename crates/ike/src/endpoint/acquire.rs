@@ -4,13 +4,15 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use policy::names::PeerName;
+use policy::version::IkeVersion;
 
 use crate::command::Acquire;
 use crate::context::acquire_failed;
+use crate::endpoint::isakmp;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::error::Error;
-use crate::id::IkeSaId;
+use crate::id::{IkeSaId, Role};
 use crate::limits;
 use crate::path::first_path;
 use crate::v2::established::begin::pump;
@@ -54,7 +56,9 @@ pub(crate) fn usable_besides(
         // One that is about to be decided on will take over what waits on the old one.
         // Of clones one that has children.
         Slot::Sa(sa) if sa.is_live() => Some((1, sa.birth, !sa.children.is_empty())),
+        Slot::Isakmp(sa) if sa.is_live() => Some((1, sa.birth, !sa.children.is_empty())),
         Slot::InitSent(_) | Slot::Intermediate(_) | Slot::AuthSent(_) => Some((0, 0, false)),
+        Slot::MainMode(state) if state.role == Role::Initiator => Some((0, 0, false)),
         _ => None,
     };
     let sent = tables.sent_from(local, remote);
@@ -87,13 +91,18 @@ fn join(tables: &mut Tables, ike: IkeSaId, wanted: Acquire, now: Instant) {
     };
     let refused = match &mut slot {
         Slot::Sa(sa) => join_sa(tables, sa, wanted, now),
+        Slot::Isakmp(sa) => isakmp::join(sa, wanted),
+        Slot::MainMode(state) => add(&mut state.pending, wanted),
         Slot::InitSent(state) => add(&mut state.purpose.pending, wanted),
         Slot::Intermediate(state) => add(&mut state.purpose_mut().pending, wanted),
         Slot::AuthSent(state) if state.asks_for(&wanted) => None,
         Slot::AuthSent(state) => add(&mut state.purpose_mut().pending, wanted),
         Slot::HalfOpen(_) | Slot::Refused(_) => None,
     };
-    tables.put(ike, slot);
+    match slot {
+        Slot::Isakmp(sa) => isakmp::settle(tables, sa, now),
+        slot => tables.put(ike, slot),
+    }
     if let Some(refused) = refused {
         let error = Error::Limit("requests that wait for one peer");
         acquire_failed(refused, error, &mut tables.context(now));
@@ -145,6 +154,9 @@ fn begin(tables: &mut Tables, wanted: Acquire, origin: Origin, now: Instant) {
     };
     if full {
         return acquire_failed(wanted, Error::Limit("IKE SAs"), &mut ctx);
+    }
+    if peer.ike.version == IkeVersion::V1 {
+        return isakmp::begin(tables, peer, (local, remote), vec![wanted], None, now);
     }
     let (failed, pending) = (wanted.clone(), vec![wanted]);
     let path = first_path(&peer.ike, local, remote);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
 
+use crate::event::Event;
 use crate::id::IkeSaId;
 
 /// An address that leaves, with the IKE SAs whose peers have not yet answered the Delete.
@@ -79,5 +80,15 @@ impl Addresses {
             .iter()
             .map(|(address, leaving)| (leaving.until, *address))
             .min()
+    }
+}
+
+/// The news that an address may go.
+pub(crate) fn released(address: IpAddr, account: &Leaving) -> Event {
+    let (acknowledged, unanswered) = (account.acknowledged, account.waiting.len());
+    Event::AddressReleased {
+        address,
+        acknowledged,
+        unanswered,
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
-use crate::endpoint::effects::{released, settle};
+use crate::endpoint::addresses::released;
+use crate::endpoint::effects::settle;
 use crate::endpoint::handshake::failed_initiator;
 use crate::endpoint::inquiries::late;
+use crate::endpoint::isakmp;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::streams::give_up;
 use crate::endpoint::tables::Tables;
@@ -94,6 +96,8 @@ fn fire_slot(tables: &mut Tables, ike: IkeSaId, now: Instant) {
         },
         Slot::HalfOpen(_) | Slot::Refused(_) => tables.discard(ike),
         Slot::Sa(sa) => fire_sa(tables, sa, now),
+        Slot::MainMode(state) => isakmp::fire_main_mode(tables, state, now),
+        Slot::Isakmp(sa) => isakmp::fire(tables, sa, now),
     }
 }
 
@@ -118,6 +122,9 @@ pub(crate) fn release(tables: &mut Tables, address: std::net::IpAddr, now: Insta
         if let Some(mut sa) = tables.take_sa(ike) {
             sa.end(Reason::AddressLeft, false, &mut tables.context(now));
             settle(tables, sa, now);
+        } else if let Some(mut sa) = tables.take_isakmp(ike) {
+            sa.end(Reason::AddressLeft, &mut tables.context(now));
+            isakmp::settle(tables, sa, now);
         }
     }
 }

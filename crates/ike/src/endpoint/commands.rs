@@ -12,10 +12,13 @@ use policy::sa::ChildId;
 use crate::command::{Acquire, Command};
 use crate::endpoint::acquire::{acquire, usable};
 use crate::endpoint::addresses::Leaving;
+use crate::endpoint::addresses::released;
 use crate::endpoint::clock::release;
-use crate::endpoint::effects::{released, settle};
+use crate::endpoint::effects::settle;
 use crate::endpoint::handshake::{abandon, failed_initiator};
 use crate::endpoint::inquiries::answered;
+use crate::endpoint::isakmp;
+use crate::endpoint::isakmp_commands;
 use crate::endpoint::members;
 use crate::endpoint::reload::reload;
 use crate::endpoint::slot::Slot;
@@ -28,6 +31,8 @@ use crate::limits;
 use crate::output::Output;
 use crate::pair::Stage as ChildStage;
 use crate::silence::Silence;
+use crate::v1::established;
+use crate::v1::sa as isakmp_sa;
 use crate::v2::cloning;
 use crate::v2::established::{begin, liveness};
 use crate::v2::mobike;
@@ -39,6 +44,9 @@ use crate::v2::sync;
 /// # Errors
 /// The command names something that is not there.
 pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Result<(), ApiMisuse> {
+    if let Some(done) = isakmp_commands::handle(tables, &command, now) {
+        return done;
+    }
     match command {
         Command::Acquire(wanted) => {
             check(tables, &wanted)?;
@@ -316,6 +324,9 @@ fn call(
                 liveness::tell_invalid_spi(&mut sa, spi);
                 begin::pump(&mut sa, &mut tables.context(now));
                 settle(tables, sa, now);
+            } else if let Some(sa) = tables.take_isakmp(ike) {
+                sa.tell_invalid_spi(spi, &mut tables.context(now));
+                isakmp::settle(tables, sa, now);
             }
         }
     }
@@ -340,6 +351,13 @@ fn leave(tables: &mut Tables, address: IpAddr, now: Instant) {
                 sa.leave(&mut tables.context(now));
                 waiting.insert(ike);
                 tables.put(ike, Slot::Sa(sa));
+            }
+            Some(Slot::Isakmp(mut sa)) => {
+                established::leave(&mut sa, &mut tables.context(now));
+                if sa.stage == isakmp_sa::Stage::Closing {
+                    waiting.insert(ike);
+                }
+                isakmp::settle(tables, sa, now);
             }
             Some(slot) => drop_slot(tables, ike, slot, now),
             None => {}
@@ -368,6 +386,10 @@ fn forget(tables: &mut Tables, address: IpAddr, now: Instant) {
             Some(Slot::Sa(mut sa)) if !matches!(sa.stage, Stage::Closed { .. }) => {
                 sa.end(Reason::AddressLeft, false, &mut tables.context(now));
                 settle(tables, sa, now);
+            }
+            Some(Slot::Isakmp(mut sa)) => {
+                sa.end(Reason::AddressLeft, &mut tables.context(now));
+                isakmp::settle(tables, sa, now);
             }
             Some(slot) => drop_slot(tables, ike, slot, now),
             None => {}

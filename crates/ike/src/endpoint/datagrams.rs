@@ -13,6 +13,7 @@ use crate::endpoint::door::{self, Knock};
 use crate::endpoint::effects::{decide, settle};
 use crate::endpoint::elsewhere::depart;
 use crate::endpoint::handshake::failed_initiator;
+use crate::endpoint::isakmp;
 use crate::endpoint::responder::{half_open, init};
 use crate::endpoint::resumption::{begin_again, resume};
 use crate::endpoint::slot::Slot;
@@ -64,6 +65,9 @@ pub(crate) fn handle(
         local,
         remote,
     };
+    if wire::isakmp::major_version(bytes) == Some(1) && transport == Transport::Udp {
+        return isakmp::handle(tables, bytes, way, now);
+    }
     // An address that leaves answers nobody any more.
     let knock = match leaving {
         true => Knock::Enter,
@@ -158,6 +162,7 @@ fn dispatch(
                 None => Ok(()),
             }
         }
+        Some(Slot::MainMode(_) | Slot::Isakmp(_)) => Err(Discard::WrongVersion),
         None => unknown(tables, decoded, way, now),
     }
 }

@@ -1,14 +1,13 @@
 //! After each step of an IKE SA: what it means for other IKE SAs and for the endpoint (RFC 7296
 //! sections 2.4, 2.8.2 and 2.18).
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::command::Acquire;
 use crate::context::Context;
 use crate::context::acquire_failed;
 use crate::endpoint::acquire::acquire;
-use crate::endpoint::addresses::Leaving;
+use crate::endpoint::addresses::released;
 use crate::endpoint::elsewhere::depart;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
@@ -75,16 +74,6 @@ pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
                 .push_back(Output::Event(released(local, &account)));
         }
         adopt(tables, &reason, orphans, now);
-    }
-}
-
-/// The news that an address may go.
-pub(crate) fn released(address: IpAddr, account: &Leaving) -> Event {
-    let (acknowledged, unanswered) = (account.acknowledged, account.waiting.len());
-    Event::AddressReleased {
-        address,
-        acknowledged,
-        unanswered,
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) fn abandon(tables: &mut Tables, ike: IkeSaId, slot: Slot, now: Instan
         Slot::InitSent(state) => state.purpose.pending,
         Slot::Intermediate(state) => state.into_purpose().pending,
         Slot::AuthSent(state) => state.into_pending(&mut tables.context(now)),
+        Slot::MainMode(state) => state.pending,
         _ => Vec::new(),
     };
     tables.discard(ike);

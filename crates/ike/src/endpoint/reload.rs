@@ -22,7 +22,11 @@ use crate::v2::auth_sent::Purpose;
 pub(crate) fn reload(tables: &mut Tables, pad: Arc<Pad>, rules: Vec<ChildRule>, now: Instant) {
     tables.set_pad(pad);
     tables.config.rules = rules;
-    let under_way = |slot: &Slot| !matches!(slot, Slot::HalfOpen(_) | Slot::Refused(_));
+    let under_way = |slot: &Slot| match slot {
+        Slot::HalfOpen(_) | Slot::Refused(_) => false,
+        Slot::MainMode(state) => state.role == Role::Initiator,
+        _ => true,
+    };
     let slots = tables.slots().filter(|(_, slot)| under_way(slot));
     let all: Vec<IkeSaId> = slots.map(|(ike, _)| ike).collect();
     for ike in all {
@@ -51,6 +55,12 @@ fn judge(tables: &mut Tables, ike: IkeSaId, mut slot: Slot, now: Instant) {
             (withdrawn, is_same(tables, &state.begun().purpose.peer))
         }
         Slot::Sa(sa) => (sa.withdraw(rules), true),
+        Slot::MainMode(state) => {
+            let withdrawn = withdraw(&mut state.pending, rules);
+            let wanted = !state.pending.is_empty() || state.replaces.is_some();
+            (withdrawn, wanted && is_same(tables, &state.peer))
+        }
+        Slot::Isakmp(sa) => (sa.withdraw(rules), true),
         Slot::HalfOpen(_) | Slot::Refused(_) => (Vec::new(), true),
     };
     if goes_on {

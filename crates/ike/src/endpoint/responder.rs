@@ -1,11 +1,11 @@
 //! The responder's side of a handshake: limits, half-open state, and the PAD's word (RFC 7296
 //! sections 2.6 and 2.21.2).
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use policy::pad::{Claim, NoPeer, Peer};
+use policy::version::IkeVersion;
 use wire::ike::{Decoded, PayloadType};
 
 use crate::discard::Discard;
@@ -38,6 +38,9 @@ pub(crate) fn init(
     let request = InitRequest::check(decoded, way.back(Nat::default()))?;
     let from = way.remote.ip();
     let peer = responder_peer(tables, way).ok_or(Discard::UnknownPeer)?;
+    if peer.ike.version != IkeVersion::V2 {
+        return Err(Discard::WrongVersion);
+    }
     if tables.registry.ike_count() >= limits::IKE_SAS {
         return Err(Discard::SaLimit);
     }
@@ -78,7 +81,7 @@ pub(crate) fn init(
             }
         }
         Ok(choice) => {
-            make_room(tables, from);
+            tables.make_room(from);
             let accepted = request.accept(&choice, &peer, &mut tables.context(now));
             let state = accepted.ok_or(Discard::KeyExchange)?;
             tables.put(state.id, Slot::HalfOpen(Box::new(state)));
@@ -121,16 +124,6 @@ fn refuse_critical(
         );
     }
     Err(Discard::UnexpectedPayloads)
-}
-
-/// The oldest half-open responder of a source that has too many gives way to a new one, and so
-/// does the oldest of all.
-pub(crate) fn make_room(tables: &mut Tables, from: IpAddr) {
-    let (most, most_of_one) = (tables.config.half_open, tables.config.half_open_per_source);
-    while let Some(oldest) = tables.half_opens.in_the_way(from, most, most_of_one) {
-        tables.take(oldest);
-        tables.discard(oldest);
-    }
 }
 
 /// Whose proposals answer an IKE_SA_INIT from this address.

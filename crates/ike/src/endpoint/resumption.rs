@@ -9,7 +9,7 @@ use crate::command::Acquire;
 use crate::discard::Discard;
 use crate::endpoint::acquire::acquire_from;
 use crate::endpoint::handshake::failed;
-use crate::endpoint::responder::{make_room, responder_peer};
+use crate::endpoint::responder::responder_peer;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::endpoint::way::Way;
@@ -61,7 +61,7 @@ pub(crate) fn resume(
         binding: contents.binding,
         spent: false,
     };
-    make_room(tables, way.remote.ip());
+    tables.make_room(way.remote.ip());
     let (suite, sk_d) = (contents.suite, contents.sk_d);
     let accepted = request.resume(suite, sk_d, shown, &peer, &mut tables.context(now));
     if let Some(state) = accepted {

@@ -7,8 +7,12 @@ use policy::names::PeerName;
 
 use crate::id::{IkeSaId, Role};
 use crate::path::Path;
+use crate::silence::Silence;
 use crate::status::{IkeState, IkeStatus};
 use crate::timer::Timer;
+use crate::v1::established;
+use crate::v1::main_mode::MainMode;
+use crate::v1::sa as isakmp;
 use crate::v2::auth_sent::{AuthSent, Begun};
 use crate::v2::established::clock;
 use crate::v2::half_open::HalfOpen;
@@ -27,6 +31,10 @@ pub(crate) enum Slot {
     /// A responder that refused IKE_AUTH, and repeats that if it is asked again.
     Refused(Box<Refused>),
     Sa(Box<Sa>),
+    /// A main mode of IKEv1 that is under way.
+    MainMode(Box<MainMode>),
+    /// An ISAKMP SA of IKEv1.
+    Isakmp(Box<isakmp::Sa>),
 }
 
 /// What is left of a half-open responder after a refusal.
@@ -47,6 +55,8 @@ impl Slot {
             Slot::HalfOpen(state) => &state.path,
             Slot::Refused(state) => &state.path,
             Slot::Sa(sa) => &sa.path,
+            Slot::MainMode(state) => &state.path,
+            Slot::Isakmp(sa) => &sa.path,
         }
     }
 
@@ -62,6 +72,7 @@ impl Slot {
             Slot::AuthSent(state) => state.begun().purpose.home(),
             Slot::HalfOpen(_) | Slot::Refused(_) => None,
             Slot::Sa(sa) => sa.redirection.home,
+            Slot::MainMode(_) | Slot::Isakmp(_) => None,
         }
     }
 
@@ -79,6 +90,8 @@ impl Slot {
             Slot::AuthSent(state) => Some(&state.begun().purpose.peer.name),
             Slot::HalfOpen(_) | Slot::Refused(_) => None,
             Slot::Sa(sa) => Some(&sa.peer.name),
+            Slot::MainMode(state) => Some(&state.peer.name),
+            Slot::Isakmp(sa) => Some(&sa.peer.name),
         }
     }
 
@@ -100,6 +113,12 @@ impl Slot {
             Slot::Sa(sa) => {
                 let childless = clock::childless_due(sa, childless).map(|at| (at, Timer::Idle));
                 [clock::due(sa), childless].into_iter().flatten().min()
+            }
+            Slot::MainMode(state) => state.due(),
+            Slot::Isakmp(sa) => {
+                let quiet = established::childless_due(sa, childless);
+                let quiet = quiet.map(|at| (at, Timer::Idle));
+                [established::due(sa), quiet].into_iter().flatten().min()
             }
         }
     }
@@ -167,6 +186,52 @@ impl Slot {
             }),
             Slot::Refused(_) => None,
             Slot::Sa(sa) => sa_status(sa, now),
+            Slot::MainMode(state) => Some(IkeStatus {
+                peer_spi: state.peer_cookie,
+                suite: state.suite().map(isakmp::suite_of),
+                queued: state.pending.len(),
+                ..connecting(state.role, local, remote)
+            }),
+            Slot::Isakmp(sa) => Some(isakmp_status(sa, now)),
+        }
+    }
+
+    /// Whether it speaks, where another member of a cluster may go on with it.
+    pub(crate) fn silence_mut(&mut self) -> Option<&mut Silence> {
+        match self {
+            Slot::Sa(sa) => Some(&mut sa.silence),
+            Slot::Isakmp(sa) => Some(&mut sa.silence),
+            _ => None,
+        }
+    }
+
+    /// How it may be shared: nothing of a handshake is.
+    pub(crate) fn silence(&self) -> Option<Silence> {
+        match self {
+            Slot::Sa(sa) => Some(sa.silence),
+            Slot::Isakmp(sa) => Some(sa.silence),
+            _ => None,
+        }
+    }
+
+    /// Whether it says nothing, and something is to be done about it.
+    pub(crate) fn is_unreplaced(&self) -> bool {
+        match self {
+            Slot::Sa(sa) => sa.is_unreplaced(),
+            Slot::Isakmp(sa) => sa.is_unreplaced(),
+            _ => false,
+        }
+    }
+
+    /// Whether it was to go, and has pairs that somebody must have.
+    pub(crate) fn is_half_replaced(&self) -> bool {
+        match self {
+            Slot::Sa(sa) => matches!(sa.stage, Stage::Replaced { .. }) && !sa.children.is_empty(),
+            Slot::Isakmp(sa) => {
+                let replaced = matches!(sa.stage, isakmp::Stage::Replaced { .. });
+                replaced && !sa.children.is_empty()
+            }
+            _ => false,
         }
     }
 }
@@ -210,4 +275,28 @@ fn sa_status(sa: &Sa, now: Instant) -> Option<IkeStatus> {
         queued: sa.tasks.len() + sa.delayed.len(),
         children: sa.children.iter().map(|child| child.status(now)).collect(),
     })
+}
+
+fn isakmp_status(sa: &isakmp::Sa, now: Instant) -> IkeStatus {
+    IkeStatus {
+        ike: sa.id,
+        peer_spi: sa.peer_cookie,
+        peer: Some(sa.peer.name.clone()),
+        remote_id: Some(sa.remote_id.clone()),
+        role: sa.role,
+        local: sa.path.local,
+        remote: sa.path.remote,
+        state: match sa.stage {
+            isakmp::Stage::Live if sa.renewed => IkeState::Rekeying,
+            isakmp::Stage::Live => IkeState::Established,
+            isakmp::Stage::Replaced { .. } | isakmp::Stage::Gone => IkeState::Replaced,
+            isakmp::Stage::Closing => IkeState::Closing,
+        },
+        suite: Some(sa.suite()),
+        age: now.saturating_duration_since(sa.born),
+        rekey_in: sa.rekey_at.map(|at| at.saturating_duration_since(now)),
+        extensions: sa.extensions(),
+        queued: sa.tasks.len(),
+        children: sa.children.iter().map(|child| child.status(now)).collect(),
+    }
 }

@@ -108,7 +108,7 @@ fn closed(tables: &mut Tables, ike: IkeSaId, local: SocketAddr, remote: SocketAd
                 stream::lose(sa, &mut tables.context(now));
             }
         }
-        Slot::HalfOpen(_) | Slot::Refused(_) => {}
+        Slot::HalfOpen(_) | Slot::Refused(_) | Slot::MainMode(_) | Slot::Isakmp(_) => {}
     }
     tables.put(ike, slot);
 }

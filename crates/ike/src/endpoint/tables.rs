@@ -21,12 +21,13 @@ use crate::endpoint::half_opens::HalfOpens;
 use crate::endpoint::redirects::Redirects;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tickets::Tickets;
-use crate::id::IkeSaId;
+use crate::id::{IkeSaId, Role};
 use crate::limits;
 use crate::output::Output;
 use crate::silence::Silence;
+use crate::v1::sa as isakmp;
 use crate::v2::cookie::CookieJar;
-use crate::v2::sa::{Sa, Stage};
+use crate::v2::sa::Sa;
 use crate::v2::status::Statuses;
 
 /// Everything that an endpoint knows.
@@ -173,7 +174,11 @@ impl Tables {
                     self.registry.leave_family(family, ike);
                 }
             }
-            Slot::InitSent(_) | Slot::Intermediate(_) | Slot::AuthSent(_) => {}
+            Slot::MainMode(state) if state.role == Role::Responder => {
+                self.half_opens.remove(state.birth);
+            }
+            Slot::Isakmp(sa) => unindex(&mut self.unreplaced, &sa.path.local.ip(), ike),
+            Slot::InitSent(_) | Slot::Intermediate(_) | Slot::AuthSent(_) | Slot::MainMode(_) => {}
         }
         let addresses = slot.addresses();
         unindex(&mut self.by_addresses, &addresses, ike);
@@ -192,12 +197,32 @@ impl Tables {
         }
     }
 
+    /// An ISAKMP SA of IKEv1.
+    pub(crate) fn isakmp(&self, ike: IkeSaId) -> Option<&isakmp::Sa> {
+        match self.slots.get(&ike)? {
+            Slot::Isakmp(sa) => Some(sa),
+            _ => None,
+        }
+    }
+
+    /// Takes an ISAKMP SA out for a step.
+    pub(crate) fn take_isakmp(&mut self, ike: IkeSaId) -> Option<Box<isakmp::Sa>> {
+        self.isakmp(ike)?;
+        match self.take(ike) {
+            Some(Slot::Isakmp(sa)) => Some(sa),
+            _ => None,
+        }
+    }
+
     /// Puts a slot in, new or back.
     pub(crate) fn put(&mut self, ike: IkeSaId, mut slot: Slot) {
-        if let Slot::Sa(sa) = &mut slot
-            && std::mem::take(&mut sa.changed)
-        {
-            self.note_change(ike, sa.path.local.ip());
+        let changed = match &mut slot {
+            Slot::Sa(sa) => std::mem::take(&mut sa.changed),
+            Slot::Isakmp(sa) => std::mem::take(&mut sa.changed),
+            _ => false,
+        };
+        if changed {
+            self.note_change(ike, slot.local());
         }
         self.deadlines.set(ike, slot.due(self.config.childless));
         let addresses = slot.addresses();
@@ -224,7 +249,17 @@ impl Tables {
                     self.unreplaced.entry(addresses.0).or_default().insert(ike);
                 }
             }
-            Slot::InitSent(_) | Slot::Intermediate(_) | Slot::AuthSent(_) => {
+            Slot::MainMode(state) if state.role == Role::Responder => {
+                let (birth, cookie) = (state.birth, state.peer_cookie);
+                self.half_opens.insert(ike, birth, cookie, addresses.1);
+            }
+            Slot::Isakmp(sa) => {
+                self.by_addresses.entry(addresses).or_default().insert(ike);
+                if sa.is_unreplaced() {
+                    self.unreplaced.entry(addresses.0).or_default().insert(ike);
+                }
+            }
+            Slot::InitSent(_) | Slot::Intermediate(_) | Slot::AuthSent(_) | Slot::MainMode(_) => {
                 self.by_addresses.entry(addresses).or_default().insert(ike);
             }
         }
@@ -246,6 +281,16 @@ impl Tables {
     /// A slot that was taken out does not come back.
     pub(crate) fn discard(&mut self, ike: IkeSaId) {
         self.registry.release_ike(ike);
+    }
+
+    /// The oldest half-open responder of a source that has too many gives way to a new one, and so
+    /// does the oldest of all.
+    pub(crate) fn make_room(&mut self, from: IpAddr) {
+        let (most, most_of_one) = (self.config.half_open, self.config.half_open_per_source);
+        while let Some(oldest) = self.half_opens.in_the_way(from, most, most_of_one) {
+            self.take(oldest);
+            self.discard(oldest);
+        }
     }
 
     /// IKE SAs and own handshakes between two addresses.
@@ -272,25 +317,24 @@ impl Tables {
         let mut unreplaced = BTreeSet::new();
         let mut half_replaced = Vec::new();
         for (ike, slot) in &mut self.slots {
-            let of_address = slot.local() == address;
-            if let Slot::Sa(sa) = slot
-                && of_address
-            {
-                if sa.silence != Silence::Forsaken {
-                    let speaks = sa.is_silent() && silence == Silence::None;
-                    sa.silence = silence;
-                    let was_to_go = matches!(sa.stage, Stage::Replaced { .. });
-                    if speaks && was_to_go && !sa.children.is_empty() {
-                        half_replaced.push(*ike);
-                    }
-                }
-                if sa.is_unreplaced() {
-                    unreplaced.insert(*ike);
-                }
-                if !sa.is_silent() {
-                    let due = slot.due(self.config.childless);
-                    self.deadlines.set(*ike, due);
-                }
+            if slot.local() != address {
+                continue;
+            }
+            let was = slot.silence();
+            if let Some(own) = slot.silence_mut().filter(|own| **own != Silence::Forsaken) {
+                *own = silence;
+            }
+            let Some(is) = slot.silence() else { continue };
+            let speaks = was != Some(Silence::None) && is == Silence::None;
+            if speaks && slot.is_half_replaced() {
+                half_replaced.push(*ike);
+            }
+            if slot.is_unreplaced() {
+                unreplaced.insert(*ike);
+            }
+            if is == Silence::None {
+                let due = slot.due(self.config.childless);
+                self.deadlines.set(*ike, due);
             }
         }
         match unreplaced.is_empty() {
@@ -303,13 +347,10 @@ impl Tables {
     /// The frozen IKE SAs of a local address never speak again; what may speak still may. As in
     /// [`silence`](Self::silence) they are changed where they are.
     pub(crate) fn forsake_frozen(&mut self, address: IpAddr) {
-        for slot in self.slots.values_mut() {
-            let of_address = slot.local() == address;
-            if let Slot::Sa(sa) = slot
-                && of_address
-                && sa.silence == Silence::Frozen
-            {
-                sa.silence = Silence::Forsaken;
+        let of_address = |slot: &&mut Slot| slot.local() == address;
+        for slot in self.slots.values_mut().filter(of_address) {
+            if let Some(own) = slot.silence_mut().filter(|own| **own == Silence::Frozen) {
+                *own = Silence::Forsaken;
             }
         }
     }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use policy::names::PeerName;
+
 use crate::event::{Doubt, Event, Reason};
+use crate::id::IkeSaId;
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,6 +34,7 @@ impl fmt::Display for Doubt {
             Doubt::OneWaySilence => f.write_str("nothing comes back"),
             Doubt::AnotherSa => f.write_str("it has made another one"),
             Doubt::Hint(notify) => write!(f, "an unprotected {notify}"),
+            Doubt::Notified(notify) => write!(f, "an unprotected {notify}"),
             Doubt::Requested => f.write_str("this host asked"),
             Doubt::Reconnected => f.write_str("the TCP connection is a new one"),
         }
@@ -92,12 +96,8 @@ impl fmt::Display for Event {
                 }
                 write!(f, "as {role}, {local} to {remote}, failed: {error}")
             }
-            Event::HandshakeDoubtful { ike, peer, notify } => {
-                write!(
-                    f,
-                    "IKE SA {ike} with {peer}: an unprotected answer says {notify}"
-                )
-            }
+            Event::HandshakeDoubtful { ike, peer, notify } => doubtful(f, *ike, peer, notify),
+            Event::MainModeDoubtful { ike, peer, notify } => doubtful(f, *ike, peer, notify),
             Event::HandshakeRedirected { .. }
             | Event::PeerRedirected { .. }
             | Event::Redirected { .. }
@@ -105,6 +105,18 @@ impl fmt::Display for Event {
             _ => self.fmt_child(f),
         }
     }
+}
+
+fn doubtful(
+    f: &mut fmt::Formatter<'_>,
+    ike: IkeSaId,
+    peer: &PeerName,
+    notify: &dyn fmt::Display,
+) -> fmt::Result {
+    write!(
+        f,
+        "IKE SA {ike} with {peer}: an unprotected answer says {notify}"
+    )
 }
 
 impl Event {

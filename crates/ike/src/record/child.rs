@@ -174,7 +174,7 @@ impl Written {
         let after = |left: Duration| now + left.min(limits::FOREVER);
         let expire_at = after(self.expire_in);
         let quiet = takeover.quiet_until(expire_at, ctx);
-        let idle = self.template.idle;
+        let (idle, most_bytes) = (self.template.idle, self.template.lifetime.bytes);
         let rekey_at = self.rekey_in.map_or(quiet, |left| after(left).min(quiet));
         Child {
             id: self.spec.id,
@@ -193,6 +193,7 @@ impl Written {
             expire_at,
             last_inbound: now,
             idle,
+            most_bytes,
         }
     }
 }

@@ -28,3 +28,4 @@ mod resumption;
 mod synchronise;
 mod takeover;
 mod tcp;
+mod v1;

@@ -31,6 +31,8 @@ names! {
 names! {
     /// The type of an exchange (RFC 7296 section 3.1; 43: RFC 9242, 44: RFC 9370).
     ExchangeType(u8) {
+        MAIN_MODE = 2,
+        QUICK_MODE = 32,
         IKE_SA_INIT = 34,
         IKE_AUTH = 35,
         CREATE_CHILD_SA = 36,

@@ -56,6 +56,23 @@ impl Transform {
         pending.is_none().then_some(lifetimes)
     }
 
+    /// The lifetimes in the data of RESPONDER-LIFETIME, as [`Transform::lifetimes`] gives them
+    /// (RFC 2407 section 4.6.3.1). `None` where it holds none, or not only whole attributes.
+    pub fn read_lifetimes(data: &[u8], kind: u16) -> Option<Vec<(u64, u64)>> {
+        let mut reader = Reader::new(data, 0);
+        let mut transform = Transform {
+            number: 0,
+            id: 0,
+            attributes: Vec::new(),
+        };
+        while !reader.is_empty() && transform.attributes.len() < limits::ATTRIBUTES {
+            transform
+                .attributes
+                .push(Attribute::parse(&mut reader).ok()?);
+        }
+        reader.is_empty().then(|| transform.lifetimes(kind))?
+    }
+
     /// Reads what follows a transform's length.
     pub(crate) fn parse(protocol: ProtocolId, mut reader: Reader<'_>) -> Result<Self, Malformed> {
         let (number, id) = (reader.u8()?, reader.u8()?);

@@ -1,0 +1,520 @@
+//! IKEv1 in the endpoint: whom a message is for, what a step means for other ISAKMP SAs, and what
+//! the host asks of them (RFC 2409 section 5).
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use policy::names::PeerName;
+use policy::pad::Peer;
+use policy::version::IkeVersion;
+use wire::isakmp::{
+    ExchangeType, Flags, Header, Notification, NotifyType, Payload, ProtocolId, decode_header,
+};
+
+use crate::command::Acquire;
+use crate::context::acquire_failed;
+use crate::discard::Discard;
+use crate::endpoint::addresses::released;
+use crate::endpoint::handshake::{failed, failed_initiator};
+use crate::endpoint::slot::Slot;
+use crate::endpoint::tables::Tables;
+use crate::endpoint::way::Way;
+use crate::error::Error;
+use crate::event::{Event, Reason};
+use crate::id::{IkeSaId, Role};
+use crate::limits;
+use crate::output::Output;
+use crate::path::{Nat, first_path};
+use crate::v1::established;
+use crate::v1::main_mode::initiator::Call;
+use crate::v1::main_mode::responder::{Caller, Refusal};
+use crate::v1::main_mode::{Done, MainMode, Outcome};
+use crate::v1::message::{self, Message};
+use crate::v1::sa::{Effect, Sa, Stage, Task};
+use crate::v1::vendor::Situation;
+
+/// Takes a datagram of version 1.
+///
+/// # Errors
+/// Why it was refused.
+pub(crate) fn handle(
+    tables: &mut Tables,
+    bytes: &[u8],
+    way: Way,
+    now: Instant,
+) -> Result<(), Discard> {
+    let (header, body) = decode_header(bytes).map_err(|_| Discard::Malformed)?;
+    let message = Message {
+        header,
+        body,
+        octets: bytes,
+    };
+    if header.initiator_cookie == 0 {
+        return Err(Discard::Malformed);
+    }
+    if header.responder_cookie == 0 {
+        let own = IkeSaId(header.initiator_cookie);
+        // What a peer says in the clear before it has a cookie of its own is about our main mode.
+        return match (header.exchange, tables.slot(own)) {
+            (ExchangeType::INFORMATIONAL, Some(Slot::MainMode(_))) => {
+                main_mode(tables, own, &message, way, now)
+            }
+            (ExchangeType::MAIN_MODE, _) => begun(tables, &message, way, now),
+            _ => Err(Discard::UnexpectedExchange),
+        };
+    }
+    let own = own_cookie(tables, &header).ok_or(Discard::UnknownSpi);
+    match own {
+        Ok(own) => dispatch(tables, own, &message, way, now),
+        Err(_) => unknown(tables, &message, way, now),
+    }
+}
+
+/// Which of the two cookies is ours: no flag says who sent a message.
+fn own_cookie(tables: &Tables, header: &Header) -> Option<IkeSaId> {
+    let (initiator, responder) = (header.initiator_cookie, header.responder_cookie);
+    let fits = |own: u64, theirs: u64, role: Role| {
+        let ike = IkeSaId(own);
+        let fits = match tables.slot(ike)? {
+            Slot::MainMode(state) => {
+                // An initiator learns the other cookie from the first answer.
+                let known = state.peer_cookie == theirs || state.peer_cookie == 0;
+                state.role == role && known
+            }
+            Slot::Isakmp(sa) => {
+                sa.role == role && sa.peer_cookie == theirs && sa.stage != Stage::Gone
+            }
+            _ => false,
+        };
+        fits.then_some(ike)
+    };
+    let begun = fits(initiator, responder, Role::Initiator);
+    begun.or_else(|| fits(responder, initiator, Role::Responder))
+}
+
+fn dispatch(
+    tables: &mut Tables,
+    own: IkeSaId,
+    message: &Message<'_>,
+    way: Way,
+    now: Instant,
+) -> Result<(), Discard> {
+    match tables.slot(own) {
+        Some(Slot::MainMode(_)) => main_mode(tables, own, message, way, now),
+        Some(Slot::Isakmp(_)) => {
+            let Some(mut sa) = tables.take_isakmp(own) else {
+                return Err(Discard::UnknownSpi);
+            };
+            let outcome = established::handle(&mut sa, message, &mut tables.context(now));
+            if outcome.is_ok() && message.header.flags.encryption {
+                follow(tables, &mut sa, way.remote);
+            }
+            settle(tables, sa, now);
+            outcome
+        }
+        _ => Err(Discard::UnknownSpi),
+    }
+}
+
+/// A peer behind a NAT is where its last authentic message came from.
+fn follow(tables: &mut Tables, sa: &mut Sa, remote: SocketAddr) {
+    if !sa.path.nat.remote || sa.path.nat.local || sa.path.remote == remote {
+        return;
+    }
+    sa.path.remote = remote;
+    sa.changed = true;
+    tables.outputs.extend(sa.redirects());
+    let (ike, peer) = (sa.id, sa.peer.name.clone());
+    let moved = Event::PeerMoved { ike, peer, remote };
+    tables.outputs.push_back(Output::Event(moved));
+}
+
+/// The first message of a main mode.
+fn begun(
+    tables: &mut Tables,
+    message: &Message<'_>,
+    way: Way,
+    now: Instant,
+) -> Result<(), Discard> {
+    let (local, from) = (way.local, way.remote.ip());
+    let nearest = tables
+        .config
+        .pad
+        .nearest(from)
+        .ok_or(Discard::UnknownPeer)?;
+    let peer = tables.peers.get(&nearest.name).cloned();
+    let peer = peer.ok_or(Discard::UnknownPeer)?;
+    if peer.ike.version != IkeVersion::V1 {
+        return Err(Discard::WrongVersion);
+    }
+    if tables.addresses.is_leaving(local.ip()) {
+        return Err(Discard::InactiveAddress);
+    }
+    let cookie = message.header.initiator_cookie;
+    if let Some(known) = tables.half_opens.of_request(cookie, from) {
+        return main_mode(tables, known, message, way, now);
+    }
+    if tables.registry.ike_count() >= limits::IKE_SAS {
+        return Err(Discard::SaLimit);
+    }
+    let caller = Caller {
+        situation: situation(tables, &peer, local.ip(), from),
+        path: way.back(Nat::default()),
+        peer: Arc::clone(&peer),
+    };
+    match MainMode::respond(message, caller, &mut tables.context(now)) {
+        Ok(state) => {
+            tables.make_room(from);
+            tables.put(state.id, Slot::MainMode(Box::new(state)));
+            Ok(())
+        }
+        Err(Refusal::Discard(discard)) => Err(discard),
+        Err(Refusal::Error(error)) => {
+            refuse(tables, message, NotifyType::NO_PROPOSAL_CHOSEN, way, now)?;
+            let peer = Some(peer.name.clone());
+            if tables.news.take(now) {
+                failed(tables, peer, Role::Responder, local, way.remote, error, now);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Says in the clear that a message leads to nothing, with no more octets than it had.
+fn refuse(
+    tables: &mut Tables,
+    message: &Message<'_>,
+    kind: NotifyType,
+    way: Way,
+    now: Instant,
+) -> Result<(), Discard> {
+    if !tables.answers.take(now) {
+        return Err(Discard::RateLimited);
+    }
+    let (initiator, responder) = (
+        message.header.initiator_cookie,
+        message.header.responder_cookie,
+    );
+    let exchange = ExchangeType::INFORMATIONAL;
+    let header = Header::new(initiator, responder, exchange, Flags::default(), 0);
+    let one = Notification::new(ProtocolId::ISAKMP, kind, Vec::new());
+    let bytes = message::clear(&header, &[Payload::Notification(one)]);
+    if bytes.len() <= message.octets.len() {
+        let path = way.back(Nat::default());
+        tables.context(now).transmit(&path, bytes);
+    }
+    Ok(())
+}
+
+/// A message of an ISAKMP SA that nobody here knows: a configured peer hears of it, as a hint.
+fn unknown(
+    tables: &mut Tables,
+    message: &Message<'_>,
+    way: Way,
+    now: Instant,
+) -> Result<(), Discard> {
+    let nearest = tables.config.pad.nearest(way.remote.ip());
+    let peer = nearest.ok_or(Discard::UnknownPeer)?;
+    let hints = peer.ike.version == IkeVersion::V1 && peer.ike.hints;
+    if hints && message.header.flags.encryption {
+        refuse(tables, message, NotifyType::INVALID_COOKIE, way, now)?;
+    }
+    Err(Discard::UnknownSpi)
+}
+
+fn main_mode(
+    tables: &mut Tables,
+    ike: IkeSaId,
+    message: &Message<'_>,
+    way: Way,
+    now: Instant,
+) -> Result<(), Discard> {
+    let Some(Slot::MainMode(state)) = tables.take(ike) else {
+        return Err(Discard::UnknownSpi);
+    };
+    let alone = match state.replaces {
+        Some(_) => false,
+        None => is_alone(tables, &state.peer.name, way.local.ip(), way.remote.ip()),
+    };
+    let back = way.back(Nat::default());
+    match state.handle(message, back, alone, &mut tables.context(now)) {
+        Outcome::Waits(state) => tables.put(ike, Slot::MainMode(state)),
+        Outcome::Discarded(state, discard) => {
+            tables.put(ike, Slot::MainMode(state));
+            return Err(discard);
+        }
+        Outcome::Failed(state, error) => fail(tables, *state, error, now),
+        Outcome::Established { sa, done } => establish(tables, sa, done, now),
+    }
+    Ok(())
+}
+
+/// A main mode comes to nothing.
+fn fail(tables: &mut Tables, state: MainMode, error: Error, now: Instant) {
+    let (local, remote) = (state.path.local, state.path.remote);
+    tables.discard(state.id);
+    if state.role == Role::Responder {
+        if tables.news.take(now) {
+            let peer = Some(state.peer.name.clone());
+            failed(tables, peer, Role::Responder, local, remote, error, now);
+        }
+        return;
+    }
+    if let Some(mut old) = state.replaces.and_then(|old| tables.take_isakmp(old)) {
+        // What is there goes on, and tries again half-way to its end.
+        old.renewed = false;
+        let half = old.expire_at.saturating_duration_since(now) / 2;
+        old.rekey_at = (half > limits::HINT_GAP).then_some(now + half);
+        settle(tables, old, now);
+    }
+    match state.pending.is_empty() {
+        true => {
+            let peer = Some(state.peer.name.clone());
+            failed(tables, peer, Role::Initiator, local, remote, error, now);
+        }
+        false => failed_initiator(tables, local, remote, error, state.pending, now),
+    }
+}
+
+/// Both sides know each other: what older ISAKMP SAs had goes on under the new one.
+fn establish(tables: &mut Tables, mut sa: Box<Sa>, done: Done, now: Instant) {
+    for ike in alike(tables, &sa) {
+        let Some(mut old) = tables.take_isakmp(ike) else {
+            continue;
+        };
+        if done.contact && old.birth < done.begun {
+            old.end(Reason::InitialContact, &mut tables.context(now));
+            settle(tables, old, now);
+            continue;
+        }
+        hand_over(tables, &mut old, &mut sa, now);
+        let ours = done.replaces == Some(ike);
+        match old.stage {
+            // Nothing is left of it.
+            Stage::Gone => old.end(Reason::Rekeyed, &mut tables.context(now)),
+            Stage::Live if ours => {
+                old.stage = Stage::Replaced {
+                    until: now + limits::QUICK_REPLACED_LIFE,
+                };
+                let (old, new, peer) = (old.id, sa.id, sa.peer.name.clone());
+                let rekeyed = Event::IkeRekeyed { old, new, peer };
+                tables.context(now).event(rekeyed);
+            }
+            _ => {}
+        }
+        settle(tables, old, now);
+    }
+    let waiting = done.pending.into_iter();
+    sa.tasks
+        .extend(waiting.map(|one| Task::Create(Box::new(one))));
+    settle(tables, sa, now);
+}
+
+/// Pairs and what waits move from one ISAKMP SA to another of the same peer. Where the peer was in
+/// doubt it may have lost them, and each is made anew.
+fn hand_over(tables: &mut Tables, from: &mut Sa, to: &mut Sa, now: Instant) {
+    let in_doubt = from.liveness.is_in_doubt();
+    if in_doubt {
+        // What is under way there may wait for nobody.
+        let orphans = from.abandon(&mut tables.context(now)).into_iter();
+        to.tasks
+            .extend(orphans.map(|one| Task::Create(Box::new(one))));
+    }
+    (from.changed, to.changed) = (true, true);
+    for child in std::mem::take(&mut from.children) {
+        tables.registry.settle(child.id, to.id);
+        if child.is_live() && in_doubt {
+            to.tasks.push_back(Task::Rekey(child.id));
+        }
+        to.children.push(child);
+    }
+    to.tasks.append(&mut from.tasks);
+    to.childless_since = now;
+    from.childless_since = now;
+}
+
+/// Other ISAKMP SAs with the same peer between the same addresses.
+fn alike(tables: &Tables, sa: &Sa) -> Vec<IkeSaId> {
+    let between = tables.between(sa.path.local.ip(), sa.path.remote.ip());
+    let same = |ike: &IkeSaId| {
+        let other = tables.isakmp(*ike);
+        *ike != sa.id && other.is_some_and(|other| other.peer.name == sa.peer.name)
+    };
+    between.into_iter().filter(same).collect()
+}
+
+/// Whether we have no ISAKMP SA with a peer, so that INITIAL-CONTACT is true. Of an address that
+/// other members of a cluster may have it is never said.
+fn is_alone(tables: &Tables, peer: &PeerName, local: IpAddr, remote: IpAddr) -> bool {
+    let holds = |ike: &IkeSaId| {
+        let sa = tables.isakmp(*ike);
+        sa.is_some_and(|sa| sa.peer.name == *peer && sa.stage != Stage::Closing)
+    };
+    let replicated = tables.config.buckets.contains_key(&local);
+    !replicated && !tables.between(local, remote).iter().any(holds)
+}
+
+fn situation(tables: &Tables, peer: &Peer, local: IpAddr, remote: IpAddr) -> Situation {
+    Situation {
+        initial_contact: is_alone(tables, &peer.name, local, remote),
+        in_cluster: tables.config.anchored.contains(&local)
+            || tables.config.buckets.contains_key(&local),
+    }
+}
+
+/// Begins a main mode for what waits, in the place of an ISAKMP SA or of none.
+pub(crate) fn begin(
+    tables: &mut Tables,
+    peer: Arc<Peer>,
+    (local, remote): (IpAddr, IpAddr),
+    pending: Vec<Acquire>,
+    replaces: Option<IkeSaId>,
+    now: Instant,
+) {
+    let call = Call {
+        situation: situation(tables, &peer, local, remote),
+        path: first_path(&peer.ike, local, remote),
+        peer,
+        replaces,
+    };
+    match MainMode::begin(call, pending, &mut tables.context(now)) {
+        Ok(state) => tables.put(state.id, Slot::MainMode(Box::new(state))),
+        Err((error, pending)) => {
+            for acquire in pending {
+                acquire_failed(acquire, error.clone(), &mut tables.context(now));
+            }
+        }
+    }
+}
+
+/// Another ISAKMP SA is needed in the place of one.
+fn renew(tables: &mut Tables, sa: &mut Sa, waiting: Vec<Acquire>, now: Instant) {
+    let (local, remote) = (sa.path.local.ip(), sa.path.remote.ip());
+    let known = tables.peers.get(&sa.peer.name).cloned();
+    let Some(peer) = known.filter(|peer| peer.ike.version == IkeVersion::V1) else {
+        for acquire in waiting {
+            acquire_failed(acquire, Error::NoSuchPeer, &mut tables.context(now));
+        }
+        return;
+    };
+    // One that is under way will do.
+    let ours = |ike: &IkeSaId| match tables.slot(*ike) {
+        Some(Slot::MainMode(state)) => {
+            state.role == Role::Initiator && state.peer.name == peer.name
+        }
+        _ => false,
+    };
+    let under_way = tables.between(local, remote).into_iter().find(ours);
+    match under_way.and_then(|ike| tables.take(ike)) {
+        Some(Slot::MainMode(mut state)) => {
+            state.pending.extend(waiting);
+            tables.put(state.id, Slot::MainMode(state));
+        }
+        _ => begin(tables, peer, (local, remote), waiting, Some(sa.id), now),
+    }
+}
+
+/// Puts an ISAKMP SA back after a step, and sees to what the step means for others.
+pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
+    established::pump(&mut sa, &mut tables.context(now));
+    let (id, local) = (sa.id, sa.path.local.ip());
+    let mut ended = None;
+    for effect in std::mem::take(&mut sa.effects) {
+        match effect {
+            Effect::Renew(waiting) => renew(tables, &mut sa, waiting, now),
+            Effect::InitialContact => initial_contact(tables, &sa, now),
+            Effect::Ended { reason, orphans } => ended = Some((reason, orphans)),
+        }
+    }
+    let Some((reason, orphans)) = ended else {
+        return tables.put(id, Slot::Isakmp(sa));
+    };
+    tables.discard_sa(id, local);
+    if let Some(account) = tables.addresses.gone(local, id) {
+        let event = released(local, &account);
+        tables.outputs.push_back(Output::Event(event));
+    }
+    let ours = matches!(reason, Reason::Requested | Reason::AddressLeft);
+    for orphan in orphans {
+        match ours || !tables.addresses.is_active(orphan.local) {
+            true => acquire_failed(orphan, Error::IkeClosed, &mut tables.context(now)),
+            false => begin_anew(tables, orphan, now),
+        }
+    }
+}
+
+/// What an ISAKMP SA that ended was to protect begins anew: under another one, or with another main
+/// mode.
+fn begin_anew(tables: &mut Tables, wanted: Acquire, now: Instant) {
+    let known = tables.peers.get(&wanted.peer).cloned();
+    let Some(peer) = known.filter(|peer| peer.ike.version == IkeVersion::V1) else {
+        return acquire_failed(wanted, Error::NoSuchPeer, &mut tables.context(now));
+    };
+    let ends = (wanted.local, wanted.remote);
+    let of_peer = |ike: &IkeSaId| match tables.slot(*ike) {
+        Some(Slot::Isakmp(sa)) => sa.is_live() && sa.peer.name == peer.name,
+        Some(Slot::MainMode(state)) => {
+            state.role == Role::Initiator && state.peer.name == peer.name
+        }
+        _ => false,
+    };
+    let found = tables.between(ends.0, ends.1).into_iter().find(of_peer);
+    match found.and_then(|ike| tables.take(ike)) {
+        Some(Slot::Isakmp(mut sa)) => {
+            sa.tasks.push_back(Task::Create(Box::new(wanted)));
+            settle(tables, sa, now);
+        }
+        Some(Slot::MainMode(mut state)) => {
+            state.pending.push(wanted);
+            tables.put(state.id, Slot::MainMode(state));
+        }
+        _ => begin(tables, peer, ends, vec![wanted], None, now),
+    }
+}
+
+/// The peer holds no older SAs with us: neither shall we.
+fn initial_contact(tables: &mut Tables, sa: &Sa, now: Instant) {
+    for ike in alike(tables, sa) {
+        let older = tables
+            .isakmp(ike)
+            .is_some_and(|other| other.birth < sa.birth);
+        if let Some(mut old) = older.then(|| tables.take_isakmp(ike)).flatten() {
+            old.end(Reason::InitialContact, &mut tables.context(now));
+            settle(tables, old, now);
+        }
+    }
+}
+
+/// The time of a slot has come.
+pub(crate) fn fire_main_mode(tables: &mut Tables, mut state: Box<MainMode>, now: Instant) {
+    match state.fire(&mut tables.context(now)) {
+        Ok(()) => tables.put(state.id, Slot::MainMode(state)),
+        Err(error) => fail(tables, *state, error, now),
+    }
+}
+
+/// As [`fire_main_mode`], of an ISAKMP SA.
+pub(crate) fn fire(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
+    established::fire(&mut sa, &mut tables.context(now));
+    settle(tables, sa, now);
+}
+
+/// A request joins an ISAKMP SA; what it has no room for comes back.
+pub(crate) fn join(sa: &mut Sa, wanted: Acquire) -> Option<Acquire> {
+    if sa.serves(&wanted) {
+        return None;
+    }
+    let same = |task: &Task| match task {
+        Task::Create(one) => one.rule == wanted.rule && one.flow == wanted.flow,
+        Task::Rekey(_) => false,
+    };
+    if sa.tasks.iter().any(same) {
+        return None;
+    }
+    if sa.tasks.len() >= limits::QUEUE {
+        return Some(wanted);
+    }
+    sa.tasks.push_back(Task::Create(Box::new(wanted)));
+    None
+}

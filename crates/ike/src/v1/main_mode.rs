@@ -1,0 +1,341 @@
+//! Main mode: two peers agree on algorithms, exchange keys and prove who they are (RFC 2409 section
+//! 5).
+
+pub(crate) mod initiator;
+pub(crate) mod responder;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crypto::{DhKeyPair, Secret};
+use policy::auth::LocalAuth;
+use policy::identity::Identity;
+use policy::pad::Peer;
+use wire::isakmp::{Chain, ExchangeType, Flags, Header, NotifyType, Payload, PayloadType};
+
+use crate::command::Acquire;
+use crate::context::Context;
+use crate::discard::Discard;
+use crate::error::{Error, Misbehaved};
+use crate::event::Event;
+use crate::id::{IkeSaId, Role};
+use crate::path::Path;
+use crate::retransmit::Retransmit;
+use crate::timer::Timer;
+use crate::v1::cipher::Iv;
+use crate::v1::keys::{Cookies, Keys, Nonces, Suite, Transcript};
+use crate::v1::message::{self, Message};
+use crate::v1::quick::missing;
+use crate::v1::sa::{Birth, Concluded, Sa, suite_of};
+use crate::v1::vendor::Vendor;
+
+/// A main mode that is under way.
+pub(crate) struct MainMode {
+    /// Our cookie.
+    pub(crate) id: IkeSaId,
+    /// The peer's, 0 before it is known.
+    pub(crate) peer_cookie: u64,
+    pub(crate) role: Role,
+    pub(crate) path: Path,
+    pub(crate) peer: Arc<Peer>,
+    /// What waits for it; empty for a responder.
+    pub(crate) pending: Vec<Acquire>,
+    /// The ISAKMP SA that it is to replace.
+    pub(crate) replaces: Option<IkeSaId>,
+    pub(crate) birth: u64,
+    /// When a responder gives up.
+    pub(crate) until: Instant,
+    state: State,
+    /// SAi_b.
+    sa_i: Vec<u8>,
+    /// Our last message, and the digest of the peer's.
+    sent: Vec<u8>,
+    retransmit: Option<Retransmit>,
+    heard: Option<[u8; 32]>,
+    vendor: Vendor,
+    /// What an answer that nobody protected says.
+    doubt: Option<NotifyType>,
+    /// A message came that our keys did not open.
+    unopened: bool,
+}
+
+/// How far it is, named by our last message.
+enum State {
+    /// We sent an SA payload as initiator.
+    SaOffered,
+    /// We sent our public value as initiator.
+    KeOffered(Box<KeOffered>),
+    /// We sent our identity as initiator.
+    IdSent(Box<Exchanged>),
+    /// We answered with an SA payload.
+    SaAnswered {
+        suite: Suite,
+        lifetime: Option<Duration>,
+    },
+    /// We answered with our public value.
+    KeAnswered(Box<Exchanged>),
+    /// It is over, or in the middle of a step.
+    Over,
+}
+
+/// What an initiator needs for the answer to its public value.
+struct KeOffered {
+    suite: Suite,
+    lifetime: Option<Duration>,
+    dh: DhKeyPair,
+    nonce: Vec<u8>,
+}
+
+/// Keys have been exchanged.
+struct Exchanged {
+    keys: Keys,
+    iv: Iv,
+    g_xi: Vec<u8>,
+    g_xr: Vec<u8>,
+    lifetime: Option<Duration>,
+}
+
+/// What a message came to.
+pub(crate) enum Outcome {
+    /// It goes on.
+    Waits(Box<MainMode>),
+    /// The message was refused, and nothing has changed.
+    Discarded(Box<MainMode>, Discard),
+    /// Both sides know each other.
+    Established { sa: Box<Sa>, done: Done },
+    /// It comes to nothing.
+    Failed(Box<MainMode>, Error),
+}
+
+/// What is left of a main mode that has succeeded.
+pub(crate) struct Done {
+    pub(crate) pending: Vec<Acquire>,
+    pub(crate) replaces: Option<IkeSaId>,
+    /// When it began, in the endpoint's count of births.
+    pub(crate) begun: u64,
+    /// The peer has no older SAs with us.
+    pub(crate) contact: bool,
+}
+
+impl MainMode {
+    /// Takes a message. `alone`: we have no other SA with the peer.
+    pub(crate) fn handle(
+        mut self: Box<Self>,
+        message: &Message<'_>,
+        back: Path,
+        alone: bool,
+        ctx: &mut Context<'_>,
+    ) -> Outcome {
+        let header = &message.header;
+        if header.exchange == ExchangeType::INFORMATIONAL {
+            let discard = self.doubt(message, ctx);
+            return Outcome::Discarded(self, discard);
+        }
+        if header.exchange != ExchangeType::MAIN_MODE || header.message_id != 0 {
+            return Outcome::Discarded(self, Discard::UnexpectedExchange);
+        }
+        let digest = message.digest();
+        if self.heard == Some(digest) {
+            // Ours was lost. A peer that repeats itself hears no more often than it speaks.
+            ctx.transmit(&self.path, self.sent.clone());
+            return Outcome::Waits(self);
+        }
+        match &self.state {
+            State::SaOffered => self.sa_answered(message, back, ctx),
+            State::KeOffered(_) => self.ke_answered(message, back, alone, ctx),
+            State::IdSent(_) => self.id_answered(message, back, ctx),
+            State::SaAnswered { .. } => self.ke_offered(message, back, ctx),
+            State::KeAnswered(_) => self.id_offered(message, back, ctx),
+            State::Over => Outcome::Discarded(self, Discard::Busy),
+        }
+    }
+
+    /// Somebody says that it goes wrong: a hint, for the sentence with which it ends.
+    fn doubt(&mut self, message: &Message<'_>, ctx: &mut Context<'_>) -> Discard {
+        let Ok(chain) = message.clear() else {
+            return Discard::UnexpectedExchange;
+        };
+        let kind = chain.payloads.iter().find_map(|one| match &one.payload {
+            Payload::Notification(one) if one.kind.is_error() => Some(one.kind),
+            _ => None,
+        });
+        if let Some(notify) = kind.filter(|_| self.doubt.is_none()) {
+            self.doubt = Some(notify);
+            let (ike, peer) = (self.id, self.peer.name.clone());
+            ctx.event(Event::MainModeDoubtful { ike, peer, notify });
+        }
+        Discard::HintIgnored
+    }
+
+    pub(crate) fn cookies(&self) -> Cookies {
+        let (ours, theirs) = (self.id.0.to_be_bytes(), self.peer_cookie.to_be_bytes());
+        match self.role {
+            Role::Initiator => Cookies {
+                initiator: ours,
+                responder: theirs,
+            },
+            Role::Responder => Cookies {
+                initiator: theirs,
+                responder: ours,
+            },
+        }
+    }
+
+    fn header(&self, encrypted: bool) -> Header {
+        let flags = match encrypted {
+            true => Flags::ENCRYPTED,
+            false => Flags::default(),
+        };
+        message::header(self.cookies(), ExchangeType::MAIN_MODE, 0, flags)
+    }
+
+    /// Sends a message and waits for what it is answered with.
+    fn send(&mut self, message: Vec<u8>, ctx: &mut Context<'_>) {
+        ctx.transmit(&self.path, message.clone());
+        self.sent = message;
+        self.retransmit = Some(Retransmit::start(&self.peer.ike.retransmission, ctx.now));
+    }
+
+    /// Both sides' identities are hashed with this.
+    fn transcript<'a>(&'a self, exchanged: &'a Exchanged) -> Transcript<'a> {
+        Transcript {
+            g_xi: &exchanged.g_xi,
+            g_xr: &exchanged.g_xr,
+            cookies: self.cookies(),
+            sa_i: &self.sa_i,
+        }
+    }
+
+    /// SKEYID and what comes of it.
+    fn keys(&self, suite: Suite, shared: &Secret, nonces: Nonces<'_>) -> Result<Keys, Error> {
+        let made = match &self.peer.auth.local {
+            LocalAuth::Psk(psk) => Keys::with_psk(suite, psk, shared, nonces, self.cookies()),
+            _ => Keys::with_signatures(suite, shared, nonces, self.cookies()),
+        };
+        made.map_err(|_| Error::Inexpressible)
+    }
+
+    /// The next thing that time does to it.
+    pub(crate) fn due(&self) -> Option<(Instant, Timer)> {
+        let again = self.retransmit.as_ref().and_then(Retransmit::due);
+        let again = again.map(|at| (at, Timer::Retransmit));
+        let end = (self.role == Role::Responder).then_some((self.until, Timer::Expire));
+        again.into_iter().chain(end).min()
+    }
+
+    /// Does what is due.
+    ///
+    /// # Errors
+    /// There is no answer, and no hope for one.
+    pub(crate) fn fire(&mut self, ctx: &mut Context<'_>) -> Result<(), Error> {
+        if self.role == Role::Responder && self.until <= ctx.now {
+            return Err(self.silence(1));
+        }
+        let ladder = self.peer.ike.retransmission.clone();
+        let Some(retransmit) = &mut self.retransmit else {
+            return Ok(());
+        };
+        if retransmit.due().is_none_or(|at| at > ctx.now) {
+            return Ok(());
+        }
+        let tries = retransmit.tries();
+        if !retransmit.again(&ladder, ctx.now) {
+            return Err(self.silence(tries));
+        }
+        ctx.transmit(&self.path, self.sent.clone());
+        Ok(())
+    }
+
+    /// Why there is no answer, as far as anybody said.
+    fn silence(&self, tries: usize) -> Error {
+        match (self.unopened, self.doubt) {
+            (true, _) => Error::Unopened,
+            (false, Some(notify)) => Error::Notified(notify),
+            (false, None) => Error::Timeout {
+                exchange: wire::ike::ExchangeType(ExchangeType::MAIN_MODE.0),
+                tries,
+            },
+        }
+    }
+
+    /// How a responder's first exchange is known when it comes again: the peer's cookie.
+    pub(crate) fn suite(&self) -> Option<Suite> {
+        match &self.state {
+            State::SaOffered | State::Over => None,
+            State::KeOffered(state) => Some(state.suite),
+            State::SaAnswered { suite, .. } => Some(*suite),
+            State::IdSent(state) | State::KeAnswered(state) => Some(state.keys.suite()),
+        }
+    }
+}
+
+/// The peer has proved who it is.
+struct Proven {
+    /// The IV after the last message.
+    phase_1: Iv,
+    remote_id: Identity,
+    contact: bool,
+    /// A responder's last message, which may have to be said again.
+    concluded: Option<Concluded>,
+}
+
+impl MainMode {
+    /// The ISAKMP SA that has come of it.
+    fn establish(self, exchanged: Exchanged, proven: Proven, ctx: &mut Context<'_>) -> Outcome {
+        ctx.event(Event::IkeEstablished {
+            ike: self.id,
+            peer: self.peer.name.clone(),
+            role: self.role,
+            local: self.path.local,
+            remote: self.path.remote,
+            remote_id: proven.remote_id.clone(),
+            suite: suite_of(exchanged.keys.suite()),
+        });
+        let birth = Birth {
+            id: self.id,
+            peer_cookie: self.peer_cookie,
+            role: self.role,
+            peer: self.peer,
+            remote_id: proven.remote_id,
+            path: self.path,
+            keys: exchanged.keys,
+            phase_1: proven.phase_1,
+            vendor: self.vendor,
+            lifetime: exchanged.lifetime,
+            concluded: proven.concluded,
+        };
+        Outcome::Established {
+            sa: Box::new(Sa::new(birth, ctx)),
+            done: Done {
+                pending: self.pending,
+                replaces: self.replaces,
+                begun: self.birth,
+                contact: proven.contact,
+            },
+        }
+    }
+}
+
+/// What the second pair of messages holds.
+struct Exchange<'a> {
+    ke: &'a [u8],
+    nonce: &'a [u8],
+}
+
+impl<'a> Exchange<'a> {
+    fn of(chain: &'a Chain<'_>) -> Result<Self, Misbehaved> {
+        let mut ke = chain.payloads.iter().filter_map(|one| match &one.payload {
+            Payload::KeyExchange(octets) => Some(octets.as_slice()),
+            _ => None,
+        });
+        let mut nonce = chain.payloads.iter().filter_map(|one| match &one.payload {
+            Payload::Nonce(octets) => Some(octets.as_slice()),
+            _ => None,
+        });
+        match (ke.next(), ke.next(), nonce.next(), nonce.next()) {
+            (Some(ke), None, Some(nonce), None) => Ok(Exchange { ke, nonce }),
+            (None, ..) | (_, Some(_), ..) => Err(missing(PayloadType::KE)),
+            _ => Err(missing(PayloadType::NONCE)),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! IKEv1: main mode, quick mode, informational exchanges (RFC 2409).
+
+mod informational;
+mod main_mode;
+mod quick_mode;
+
+use crate::harness::*;
+use policy::version::IkeVersion;
+
+/// Two hosts that speak IKEv1 with each other.
+pub(crate) fn version_1() -> Setup {
+    let mut setup = Setup::default();
+    for side in [A, B] {
+        setup.ike[side].version = IkeVersion::V1;
+        for proposal in &mut setup.child[side].proposals {
+            proposal.esn = vec![false];
+        }
+    }
+    setup
+}
+
+/// The exchange types of what a host sent, in order.
+pub(crate) fn exchanges(pair: &Pair, host: usize) -> Vec<u8> {
+    let sent = pair.log.iter().filter(|(_, packet)| packet.from == host);
+    sent.map(|(_, packet)| packet.exchange()).collect()
+}

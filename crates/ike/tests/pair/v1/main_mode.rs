@@ -1,0 +1,301 @@
+//! Main mode: six messages, both roles, losses, keys that differ, rekeying.
+
+use crate::harness::*;
+use crate::v1::{exchanges, version_1};
+use ike::{Command, Discard, Error, Event, Incompatible, NotAuthentic, Reason, Role};
+use policy::identity::Identity;
+use policy::sa::Encapsulation;
+use policy::timers::Retransmission;
+use policy::version::{IkeVersion, Legacy};
+
+#[test]
+fn a_pair_comes_up_in_nine_messages() {
+    let mut pair = version_1().pair();
+    pair.acquire(A);
+    pair.run(millis(100));
+    pair.agree(1);
+    assert_eq!(exchanges(&pair, A), [2, 2, 2, 32, 32]);
+    assert_eq!(exchanges(&pair, B), [2, 2, 2, 32]);
+    let spec = pair.spec(A);
+    assert_eq!(spec.encapsulation, Encapsulation::None);
+    assert_eq!(spec.selectors.remote[0].ports.start, 110);
+    assert!(!spec.esn);
+    let established = |event: &Event| {
+        matches!(
+            event,
+            Event::IkeEstablished {
+                role: Role::Responder,
+                ..
+            }
+        )
+    };
+    assert!(pair.event(B, established).is_some());
+}
+
+#[test]
+fn everything_but_the_first_pair_of_messages_is_encrypted_after_the_keys() {
+    let mut pair = version_1().pair();
+    pair.acquire(A);
+    pair.run(millis(100));
+    let encrypted: Vec<bool> = pair
+        .log
+        .iter()
+        .map(|(_, one)| one.bytes[19] & 1 != 0)
+        .collect();
+    assert_eq!(
+        encrypted,
+        [false, false, false, false, true, true, true, true, true]
+    );
+}
+
+#[test]
+fn any_message_may_be_lost_once() {
+    for lost in 0..9 {
+        let mut pair = version_1().pair();
+        let mut sent = 0;
+        pair.filter = Box::new(move |_| {
+            sent += 1;
+            match sent == lost + 1 {
+                true => Verdict::Drop,
+                false => Verdict::Pass,
+            }
+        });
+        pair.acquire(A);
+        pair.run(secs(3));
+        pair.agree(1);
+        assert_eq!(pair.ikes(A).len(), 1, "message {lost}\n{}", pair.story());
+        assert_eq!(pair.ikes(B).len(), 1, "message {lost}");
+    }
+}
+
+#[test]
+fn a_responder_repeats_its_answer_and_does_nothing_twice() {
+    let mut pair = version_1().pair();
+    pair.acquire(A);
+    pair.run(millis(100));
+    let all: Vec<Packet> = pair.log.iter().map(|(_, one)| one.clone()).collect();
+    let before = pair.ikes(B);
+    for packet in &all {
+        pair.deliver(packet);
+    }
+    pair.run(millis(100));
+    pair.agree(1);
+    assert_eq!(pair.ikes(B).len(), before.len());
+}
+
+#[test]
+fn keys_that_differ_are_told_on_both_sides() {
+    let mut setup = version_1();
+    setup.psk[B] = b"another key of more than one hundred and twenty-eight bits".to_vec();
+    let mut pair = setup.pair();
+    pair.acquire(A);
+    pair.run(secs(60));
+    assert!(pair.ikes(A).is_empty() && pair.ikes(B).is_empty());
+    let failed = |event: &Event| matches!(event, Event::HandshakeFailed { .. });
+    let said = pair.event(A, failed).unwrap().to_string();
+    assert!(said.contains("PAYLOAD_MALFORMED"), "{said}");
+    let said = pair.event(B, failed).unwrap().to_string();
+    assert!(said.contains("pre-shared keys differ"), "{said}");
+    let acquire = |event: &Event| matches!(event, Event::AcquireFailed { .. });
+    assert!(pair.event(A, acquire).is_some());
+}
+
+#[test]
+fn an_identity_that_is_not_expected_is_refused() {
+    let mut setup = version_1();
+    setup.expected[B] = Identity::Fqdn("mail.example".into());
+    let mut pair = setup.pair();
+    pair.acquire(A);
+    pair.run(secs(20));
+    let unknown = |event: &Event| {
+        let unknown =
+            |error: &Error| matches!(error, Error::NotAuthentic(NotAuthentic::Unknown(_)));
+        matches!(event, Event::HandshakeFailed { error, .. } if unknown(error))
+    };
+    assert!(pair.event(B, unknown).is_some(), "{}", pair.story());
+    let mut setup = version_1();
+    setup.expected[A] = Identity::Fqdn("mail.example".into());
+    let mut pair = setup.pair();
+    pair.acquire(A);
+    pair.run(secs(20));
+    let wrong = |event: &Event| {
+        let wrong =
+            |error: &Error| matches!(error, Error::NotAuthentic(NotAuthentic::Identity { .. }));
+        matches!(event, Event::HandshakeFailed { error, .. } if wrong(error))
+    };
+    assert!(pair.event(A, wrong).is_some());
+}
+
+#[test]
+fn algorithms_without_anything_in_common_are_shown_on_both_sides() {
+    let mut setup = version_1();
+    setup.ike[A]
+        .proposals
+        .retain(|one| !one.integrity.is_empty());
+    for one in &mut setup.ike[A].proposals {
+        one.groups = vec![crypto::Group::Modp2048];
+    }
+    for one in &mut setup.ike[B].proposals {
+        one.groups = vec![crypto::Group::Modp3072];
+    }
+    let mut pair = setup.pair();
+    pair.acquire(A);
+    pair.run(secs(20));
+    let offers = |event: &Event| {
+        let offer =
+            |error: &Error| matches!(error, Error::Incompatible(Incompatible::Offer { .. }));
+        matches!(event, Event::HandshakeFailed { error, .. } if offer(error))
+    };
+    let said = pair.event(B, offers).unwrap().to_string();
+    assert!(
+        said.contains("modp3072") && said.contains("MODP_2048"),
+        "{said}"
+    );
+    let failed = |event: &Event| matches!(event, Event::HandshakeFailed { .. });
+    let said = pair.event(A, failed).unwrap().to_string();
+    assert!(said.contains("NO_PROPOSAL_CHOSEN"), "{said}");
+}
+
+#[test]
+fn a_peer_of_the_other_version_is_refused_and_nothing_is_kept() {
+    let mut setup = version_1();
+    setup.ike[B].version = IkeVersion::V2;
+    let mut pair = setup.pair();
+    pair.acquire(A);
+    pair.run(secs(1));
+    assert!(pair.hosts[B].endpoint.discards().get(Discard::WrongVersion) > 0);
+    assert_eq!(pair.hosts[B].endpoint.half_open(), 0);
+    let mut setup = version_1();
+    setup.ike[A].version = IkeVersion::V2;
+    let mut pair = setup.pair();
+    pair.acquire(A);
+    pair.run(secs(1));
+    assert!(pair.hosts[B].endpoint.discards().get(Discard::WrongVersion) > 0);
+    assert_eq!(pair.hosts[B].endpoint.half_open(), 0);
+}
+
+#[test]
+fn nobody_answers_and_the_ladder_ends_it() {
+    let mut setup = version_1();
+    setup.ike[A].retransmission = Retransmission::kb821839();
+    let mut pair = setup.pair();
+    pair.filter = Box::new(|_| Verdict::Drop);
+    pair.acquire(A);
+    pair.run(secs(70));
+    let at: Vec<u64> = pair.log.iter().map(|(at, _)| at.as_secs()).collect();
+    assert_eq!(at, [0, 1, 3, 7, 15, 31]);
+    let failed = |event: &Event| matches!(event, Event::AcquireFailed { .. });
+    assert_eq!(pair.when(A, failed), Some(secs(63)));
+}
+
+#[test]
+fn a_responder_of_the_old_kind_sends_again_by_itself() {
+    let mut setup = version_1();
+    for side in [A, B] {
+        setup.ike[side].legacy = Some(Legacy::Windows2003);
+        setup.ike[side].retransmission = Retransmission::kb821839();
+    }
+    let mut pair = setup.pair();
+    pair.filter = Box::new(|packet| match packet.from {
+        B => Verdict::Drop,
+        _ => Verdict::Pass,
+    });
+    let mut first = true;
+    pair.filter = Box::new(move |packet| match packet.from {
+        A if std::mem::take(&mut first) => Verdict::Pass,
+        _ => Verdict::Drop,
+    });
+    pair.acquire(A);
+    pair.run(secs(70));
+    let from_b = pair.log.iter().filter(|(_, packet)| packet.from == B);
+    let at: Vec<u64> = from_b.map(|(at, _)| at.as_secs()).collect();
+    assert_eq!(at, [0, 1, 3, 7, 15, 31]);
+    assert_eq!(pair.hosts[B].endpoint.half_open(), 0);
+}
+
+#[test]
+fn an_isakmp_sa_is_replaced_before_its_life_is_over_and_keeps_its_pair() {
+    let mut pair = version_1().pair();
+    pair.establish();
+    let (first, child) = (pair.ike(A), pair.child(A));
+    pair.run(secs(4 * 3600));
+    pair.agree_on_pairs();
+    let rekeyed = |event: &Event| matches!(event, Event::IkeRekeyed { .. });
+    assert!(pair.event(A, rekeyed).is_some() || pair.event(B, rekeyed).is_some());
+    pair.run(secs(60));
+    assert_ne!(pair.ike(A), first);
+    assert_eq!(pair.ikes(B).len(), 1, "{:#?}", pair.ikes(B));
+    let _ = child;
+}
+
+#[test]
+fn the_host_may_ask_for_another_main_mode() {
+    let mut pair = version_1().pair();
+    pair.establish();
+    let (first, child) = (pair.ike(B), pair.child(B));
+    pair.command(B, Command::RekeyIke(first));
+    pair.run(secs(10));
+    pair.agree(1);
+    assert_eq!(pair.child(B), child);
+    assert_ne!(pair.ike(B), first);
+    // What comes next goes under the new one, whoever begins.
+    for host in [A, B] {
+        let child = pair.child(host);
+        pair.command(host, Command::RekeyChild(child));
+        pair.run(secs(70));
+        pair.agree(1);
+    }
+}
+
+#[test]
+fn behind_a_nat_esp_goes_in_udp_from_port_4500() {
+    let mut pair = version_1().pair();
+    pair.nat = Some((ip("192.0.2.9"), 10_000));
+    // B must know the address that it sees.
+    let mut setup = version_1();
+    setup.expected[B] = Identity::Any;
+    pair = {
+        let mut fresh = setup.pair();
+        fresh.nat = Some((ip("10.0.0.1"), 10_000));
+        std::mem::swap(&mut fresh, &mut pair);
+        drop(fresh);
+        pair
+    };
+    pair.acquire(A);
+    pair.run(millis(100));
+    pair.agree(1);
+    let udp = |host: usize| match pair.spec(host).encapsulation {
+        Encapsulation::Udp {
+            local_port,
+            remote_port,
+        } => (local_port, remote_port),
+        _ => (0, 0),
+    };
+    assert_eq!(udp(A), (4500, 4500));
+    assert_eq!(udp(B), (4500, 14_500));
+}
+
+#[test]
+fn a_peer_that_begins_anew_ends_what_was_there() {
+    let setup = version_1();
+    let mut pair = setup.pair();
+    pair.establish();
+    let fresh = Setup {
+        seed: 77,
+        ..version_1()
+    };
+    pair.crash(A, &fresh);
+    pair.acquire(A);
+    pair.run(secs(1));
+    pair.agree(1);
+    let contact = |event: &Event| {
+        matches!(
+            event,
+            Event::IkeClosed {
+                reason: Reason::InitialContact,
+                ..
+            }
+        )
+    };
+    assert!(pair.event(B, contact).is_some(), "{}", pair.story());
+}

@@ -1,0 +1,239 @@
+//! Quick mode: pairs of both roles, groups of their own, the commit bit, replays, refusals.
+
+use crate::harness::*;
+use crate::v1::{exchanges, version_1};
+use crypto::{Encryption, Group, Integrity};
+use ike::{Command, Discard, Error, Event, Incompatible, Reason, Usage};
+use policy::AdditionalOffer;
+use policy::child::{ChildTemplate, Mode};
+use policy::proposal::EspProposal;
+use policy::range::PortRange;
+
+fn esp(encryption: Encryption, integrity: Option<Integrity>, groups: &[Group]) -> Vec<EspProposal> {
+    vec![EspProposal {
+        encryption: vec![encryption],
+        integrity: integrity.into_iter().collect(),
+        groups: groups.to_vec(),
+        additional: AdditionalOffer::default(),
+        esn: vec![false],
+    }]
+}
+
+#[test]
+fn every_cipher_and_a_group_of_its_own() {
+    let gcm = Encryption::AesGcm16 { key_bits: 128 };
+    let cbc = Encryption::AesCbc { key_bits: 256 };
+    let suites = [
+        (gcm, None),
+        (Encryption::AesGcm16 { key_bits: 256 }, None),
+        (cbc, Some(Integrity::HmacSha2_256_128)),
+        (cbc, Some(Integrity::HmacSha2_384_192)),
+        (
+            Encryption::AesCbc { key_bits: 192 },
+            Some(Integrity::HmacSha2_512_256),
+        ),
+    ];
+    for (encryption, integrity) in suites {
+        for groups in [&[][..], &[Group::Modp2048], &[Group::Ecp256]] {
+            let mut setup = version_1();
+            for side in [A, B] {
+                setup.child[side].proposals = esp(encryption, integrity, groups);
+            }
+            let mut pair = setup.pair();
+            pair.establish();
+            assert_eq!(pair.spec(A).encryption, encryption);
+            let child = pair.child(B);
+            pair.command(B, Command::RekeyChild(child));
+            pair.run(secs(10));
+            pair.agree(1);
+            assert_ne!(pair.child(B), child);
+        }
+    }
+}
+
+#[test]
+fn tunnel_mode() {
+    let mut setup = version_1();
+    for side in [A, B] {
+        let proposals = setup.child[side].proposals.clone();
+        setup.child[side] = ChildTemplate {
+            proposals,
+            ..ChildTemplate::tunnel()
+        };
+    }
+    let mut pair = setup.pair();
+    pair.establish();
+    assert_eq!(pair.spec(B).mode, Mode::Tunnel);
+}
+
+#[test]
+fn rekeyed_from_either_side_and_at_once_from_both() {
+    for hosts in [&[A][..], &[B], &[A, B]] {
+        let mut pair = version_1().pair();
+        pair.establish();
+        let children = [pair.child(A), pair.child(B)];
+        for host in hosts {
+            pair.command(*host, Command::RekeyChild(children[*host]));
+        }
+        pair.run(secs(90));
+        pair.agree_on_pairs();
+        assert!(
+            !pair.hosts[A].sad.contains_key(&children[A]),
+            "{}",
+            pair.story()
+        );
+        pair.agree(1);
+    }
+}
+
+#[test]
+fn a_recorded_quick_mode_cannot_be_played_again() {
+    let mut pair = version_1().pair();
+    pair.establish();
+    let child = pair.child(A);
+    pair.command(A, Command::RekeyChild(child));
+    pair.run(secs(120));
+    let recorded: Vec<Packet> = pair.log.iter().map(|(_, one)| one.clone()).collect();
+    pair.agree(1);
+    let (child, before) = (pair.child(B), pair.hosts[B].events.len());
+    for packet in recorded.iter().filter(|packet| packet.from == A) {
+        pair.deliver(packet);
+    }
+    pair.run(secs(1));
+    pair.agree(1);
+    assert_eq!(pair.child(B), child);
+    assert_eq!(pair.hosts[B].events.len(), before, "{}", pair.story());
+    assert!(pair.hosts[B].endpoint.discards().get(Discard::MessageId) > 0);
+}
+
+#[test]
+fn a_forged_quick_mode_changes_nothing() {
+    let mut pair = version_1().pair();
+    pair.establish();
+    let child = pair.child(A);
+    pair.command(A, Command::RekeyChild(child));
+    let first = pair
+        .log
+        .iter()
+        .find(|(_, one)| one.exchange() == 32)
+        .unwrap()
+        .1
+        .clone();
+    pair.run(secs(90));
+    let child = pair.child(B);
+    for at in 28..first.bytes.len() {
+        let mut forged = first.clone();
+        forged.bytes[20] ^= 0x55;
+        forged.bytes[at] ^= 1;
+        pair.deliver(&forged);
+    }
+    pair.run(secs(1));
+    pair.agree(1);
+    assert_eq!(pair.child(B), child);
+}
+
+#[test]
+fn traffic_that_no_rule_covers_is_refused_with_both_sides() {
+    let mut setup = version_1();
+    setup.ports[B] = PortRange::single(143);
+    let mut pair = setup.pair();
+    pair.acquire(A);
+    pair.run(secs(1));
+    let refused = |event: &Event| {
+        let selectors =
+            |error: &Error| matches!(error, Error::Incompatible(Incompatible::Selectors(_)));
+        matches!(event, Event::ChildFailed { error, .. } if selectors(error))
+    };
+    assert!(pair.event(B, refused).is_some(), "{}", pair.story());
+    let failed = |event: &Event| matches!(event, Event::AcquireFailed { .. });
+    let said = pair.event(A, failed).unwrap().to_string();
+    assert!(said.contains("INVALID_ID_INFORMATION"), "{said}");
+    // The ISAKMP SA stays.
+    assert_eq!((pair.ikes(A).len(), pair.ikes(B).len()), (1, 1));
+}
+
+#[test]
+fn transport_against_tunnel_is_refused() {
+    let mut setup = version_1();
+    setup.child[B].mode = Mode::Tunnel;
+    let mut pair = setup.pair();
+    pair.acquire(A);
+    pair.run(secs(1));
+    let mode = |event: &Event| {
+        let mode = |error: &Error| matches!(error, Error::Incompatible(Incompatible::Mode { .. }));
+        matches!(event, Event::ChildFailed { error, .. } if mode(error))
+    };
+    assert!(pair.event(B, mode).is_some(), "{}", pair.story());
+}
+
+#[test]
+fn one_main_mode_for_each_quick_mode() {
+    let mut setup = version_1();
+    for side in [A, B] {
+        setup.ike[side].quick_modes = 1;
+    }
+    let mut pair = setup.pair();
+    pair.establish();
+    let (ike, child) = (pair.ike(A), pair.child(A));
+    pair.command(A, Command::RekeyChild(child));
+    pair.run(secs(90));
+    pair.agree(1);
+    assert_ne!(pair.ike(A), ike);
+    let main_modes = exchanges(&pair, A)
+        .into_iter()
+        .filter(|one| *one == 2)
+        .count();
+    assert_eq!(main_modes, 3, "{}", pair.story());
+}
+
+#[test]
+fn kb980915_a_quick_mode_that_nobody_answers_ends_the_main_mode() {
+    let setup = version_1();
+    let mut pair = setup.pair();
+    pair.establish();
+    let child = pair.child(A);
+    pair.crash(
+        B,
+        &Setup {
+            seed: 99,
+            ..version_1()
+        },
+    );
+    pair.command(A, Command::RekeyChild(child));
+    pair.run(secs(8));
+    let gone = |event: &Event| {
+        let timeout = |reason: &Reason| {
+            matches!(
+                reason,
+                Reason::Failed(Error::Timeout { .. } | Error::Silent { .. })
+            )
+        };
+        matches!(event, Event::IkeClosed { reason, .. } if timeout(reason))
+    };
+    pair.run(secs(2));
+    pair.agree(1);
+    let replaced = |event: &Event| matches!(event, Event::IkeRekeyed { .. });
+    let over = pair.event(A, gone).or_else(|| pair.event(A, replaced));
+    assert!(over.is_some(), "{}", pair.story());
+}
+
+#[test]
+fn a_pair_that_carried_much_is_rekeyed() {
+    let mut setup = version_1();
+    setup.child[A].lifetime.bytes = Some(100_000_000);
+    let mut pair = setup.pair();
+    pair.establish();
+    let child = pair.child(A);
+    let usage = Usage {
+        inbound_packets: 1,
+        outbound_packets: 1,
+        outbound_bytes: 100_000_000,
+        last_inbound: Some(pair.now),
+        last_outbound: Some(pair.now),
+        ..Usage::default()
+    };
+    pair.command(A, Command::ChildUsage { child, usage });
+    pair.run(secs(90));
+    pair.agree(1);
+    assert_ne!(pair.child(A), child);
+}
