@@ -216,5 +216,8 @@ pub const QUICK_REPLACED_PATIENCE: Duration = Duration::from_secs(60);
 /// How long the answer to an acknowledged delete is remembered: as long as Windows repeats it.
 pub const DELETE_LINGER: Duration = Duration::from_secs(64);
 
+/// How long parts of a message of IKEv1 wait for the others ([MS-IKEE] section 3.3).
+pub const FRAGMENTS_LIFE: Duration = Duration::from_secs(70);
+
 /// How often a Delete is sent that nobody acknowledges.
 pub const PLAIN_DELETES: usize = 2;

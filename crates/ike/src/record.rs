@@ -2,6 +2,8 @@
 
 pub(crate) mod child;
 pub(crate) mod codec;
+pub(crate) mod key_pair;
+pub(crate) mod path;
 
 use std::fmt;
 use std::net::IpAddr;

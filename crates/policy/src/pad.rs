@@ -170,6 +170,12 @@ impl IkeTemplate {
         }
     }
 
+    /// Whether a message in parts is put together.
+    #[must_use]
+    pub fn takes_fragments(&self) -> bool {
+        self.fragment_size.is_some() || self.legacy.is_some()
+    }
+
     /// Our default algorithms and timers.
     #[must_use]
     pub fn modern() -> Self {

@@ -9,7 +9,8 @@ use policy::names::PeerName;
 use policy::pad::Peer;
 use policy::version::IkeVersion;
 use wire::isakmp::{
-    ExchangeType, Flags, Header, Notification, NotifyType, Payload, ProtocolId, decode_header,
+    ExchangeType, Flags, Header, Notification, NotifyType, Payload, PayloadType, ProtocolId,
+    decode_header,
 };
 
 use crate::command::Acquire;
@@ -27,6 +28,7 @@ use crate::limits;
 use crate::output::Output;
 use crate::path::{Nat, first_path};
 use crate::v1::established;
+use crate::v1::fragments;
 use crate::v1::main_mode::initiator::Call;
 use crate::v1::main_mode::responder::{Caller, Refusal};
 use crate::v1::main_mode::{Done, MainMode, Outcome};
@@ -64,11 +66,44 @@ pub(crate) fn handle(
             _ => Err(Discard::UnexpectedExchange),
         };
     }
-    let own = own_cookie(tables, &header).ok_or(Discard::UnknownSpi);
-    match own {
-        Ok(own) => dispatch(tables, own, &message, way, now),
-        Err(_) => unknown(tables, &message, way, now),
+    match own_cookie(tables, &header) {
+        Some(own) if header.next_payload == PayloadType::FRAGMENT && !header.flags.encryption => {
+            part(tables, own, &message, way, now)
+        }
+        Some(own) => dispatch(tables, own, &message, way, now),
+        None => unknown(tables, &message, way, now),
     }
+}
+
+/// A part of a message: with the last of them the whole is there.
+fn part(
+    tables: &mut Tables,
+    own: IkeSaId,
+    message: &Message<'_>,
+    way: Way,
+    now: Instant,
+) -> Result<(), Discard> {
+    let whole = match tables.slot_mut(own) {
+        Some(Slot::MainMode(state)) if state.peer.ike.takes_fragments() => {
+            fragments::add(&mut state.fragments, message, now)?
+        }
+        Some(Slot::Isakmp(sa)) if sa.peer.ike.takes_fragments() => {
+            fragments::add(&mut sa.fragments, message, now)?
+        }
+        _ => return Err(Discard::Fragmented),
+    };
+    let Some(whole) = whole else { return Ok(()) };
+    let (header, body) = decode_header(&whole).map_err(|_| Discard::Malformed)?;
+    let same = own_cookie(tables, &header) == Some(own);
+    if !same || header.next_payload == PayloadType::FRAGMENT {
+        return Err(Discard::Malformed);
+    }
+    let message = Message {
+        header,
+        body,
+        octets: &whole,
+    };
+    dispatch(tables, own, &message, way, now)
 }
 
 /// Which of the two cookies is ours: no flag says who sent a message.
@@ -285,6 +320,11 @@ fn establish(tables: &mut Tables, mut sa: Box<Sa>, done: Done, now: Instant) {
         };
         if done.contact && old.birth < done.begun {
             old.end(Reason::InitialContact, &mut tables.context(now));
+            settle(tables, old, now);
+            continue;
+        }
+        // Another member may go on with what is silent, and must find its pairs there.
+        if old.is_silent() {
             settle(tables, old, now);
             continue;
         }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::command::Acquire;
 use crate::endpoint::acquire::acquire;
 use crate::endpoint::effects::settle;
+use crate::endpoint::isakmp;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::event::Reason;
@@ -17,15 +18,23 @@ use crate::pair::Child;
 use crate::record::{BadRecord, Directory, Record, Recorded, Takeover};
 use crate::silence::Silence;
 use crate::status::Movable;
+use crate::v1::sa as isakmp_sa;
+use crate::v1::snapshot as isakmp_snapshot;
 use crate::v2::mobike;
 use crate::v2::sa::{Sa, Stage};
 use crate::v2::snapshot;
 
 /// What an IKE SA is now, unless it is gone, or forsaken and so nobody else's.
 pub(crate) fn record(tables: &Tables, ike: IkeSaId, now: Instant) -> Option<Record> {
-    let sa = tables.sa(ike);
-    let shared = sa.filter(|sa| sa.silence != Silence::Forsaken);
-    shared.map(|sa| snapshot::write(sa, now))
+    let slot = tables.slot(ike)?;
+    match slot.silence()? {
+        Silence::Forsaken => None,
+        _ => match slot {
+            Slot::Sa(sa) => Some(snapshot::write(sa, now)),
+            Slot::Isakmp(sa) => Some(isakmp_snapshot::write(sa, now)),
+            _ => None,
+        },
+    }
 }
 
 /// What a record says before its IKE SA is needed.
@@ -33,7 +42,10 @@ pub(crate) fn record(tables: &Tables, ike: IkeSaId, now: Instant) -> Option<Reco
 /// # Errors
 /// [`BadRecord`].
 pub(crate) fn inspect(record: &Record, directory: &Directory<'_>) -> Result<Recorded, BadRecord> {
-    snapshot::pairs(record, directory)
+    match isakmp_snapshot::is_one(record) {
+        true => isakmp_snapshot::pairs(record, directory),
+        false => snapshot::pairs(record, directory),
+    }
 }
 
 /// The IKE SAs of local addresses, but for forsaken ones, whose names come after `after`: in order,
@@ -44,9 +56,9 @@ pub(crate) fn following(
     after: Option<IkeSaId>,
     count: usize,
 ) -> Vec<IkeSaId> {
-    let wanted = |slot: &Slot| match slot {
-        Slot::Sa(sa) => local.contains(&sa.path.local.ip()) && sa.silence != Silence::Forsaken,
-        _ => false,
+    let wanted = |slot: &Slot| {
+        let shared = slot.silence().is_some_and(|one| one != Silence::Forsaken);
+        shared && local.contains(&slot.local())
     };
     tables
         .slots_after(after)
@@ -84,7 +96,16 @@ pub(crate) fn adopt(
 ) -> Result<IkeSaId, BadRecord> {
     let peers = std::mem::take(&mut tables.peers);
     let known = |name: &policy::PeerName| peers.get(name).map(Arc::clone);
-    let read = snapshot::read(record, known, directory, takeover, &mut tables.context(now));
+    let ctx = &mut tables.context(now);
+    if isakmp_snapshot::is_one(record) {
+        let read = isakmp_snapshot::read(record, known, directory, takeover, ctx);
+        tables.peers = peers;
+        let sa = read?;
+        let ike = sa.id;
+        isakmp::settle(tables, sa, now);
+        return Ok(ike);
+    }
+    let read = snapshot::read(record, known, directory, takeover, ctx);
     tables.peers = peers;
     let sa = read?;
     let ike = sa.id;
@@ -102,6 +123,10 @@ pub(crate) fn silence(tables: &mut Tables, address: IpAddr, silence: Silence) {
                 sa.changed = true;
             }
             tables.put(ike, Slot::Sa(sa));
+        } else if let Some(mut sa) = tables.take_isakmp(ike) {
+            sa.stage = isakmp_sa::Stage::Live;
+            sa.changed = true;
+            tables.put(ike, Slot::Isakmp(sa));
         }
     }
 }
@@ -119,6 +144,10 @@ fn has_live(tables: &Tables, sa: &Sa) -> bool {
 pub(crate) fn replace_frozen(tables: &mut Tables, address: IpAddr, count: usize, now: Instant) {
     let all = tables.unreplaced(address).into_iter().flatten();
     for ike in all.take(count).copied().collect::<Vec<_>>() {
+        if let Some(sa) = tables.take_isakmp(ike) {
+            replace_isakmp(tables, sa, now);
+            continue;
+        }
         let Some(mut sa) = tables.take_sa(ike) else {
             continue;
         };
@@ -134,6 +163,22 @@ pub(crate) fn replace_frozen(tables: &mut Tables, address: IpAddr, count: usize,
     }
 }
 
+/// As for an IKE SA. What it protects is asked for under another main mode.
+fn replace_isakmp(tables: &mut Tables, mut sa: Box<isakmp_sa::Sa>, now: Instant) {
+    let closing = sa.stage == isakmp_sa::Stage::Closing;
+    let live = sa
+        .children
+        .iter()
+        .filter(|child| child.is_live() && !closing);
+    let again = live.map(|child| child.again(&sa.peer.name, &sa.path));
+    let wanted: Vec<Acquire> = again.collect();
+    sa.stage = isakmp_sa::Stage::Replaced {
+        until: now + limits::SILENT_LIFE,
+    };
+    tables.put(sa.id, Slot::Isakmp(sa));
+    wanted.into_iter().for_each(|one| acquire(tables, one, now));
+}
+
 fn wanted(sa: &Sa) -> Vec<Acquire> {
     let live = sa.children.iter().filter(|child| child.is_live());
     live.map(|child: &Child| child.again(&sa.peer.name, &sa.path))
@@ -145,12 +190,18 @@ pub(crate) fn forget(tables: &mut Tables, ike: IkeSaId, now: Instant) {
     if let Some(mut sa) = tables.take_sa(ike) {
         sa.end(Reason::AddressLeft, false, &mut tables.context(now));
         settle(tables, sa, now);
+    } else if let Some(mut sa) = tables.take_isakmp(ike) {
+        sa.end(Reason::AddressLeft, &mut tables.context(now));
+        isakmp::settle(tables, sa, now);
     }
 }
 
 /// Forgets every silent IKE SA of a local address without a word.
 pub(crate) fn forget_silent(tables: &mut Tables, address: IpAddr, now: Instant) {
-    let silent = |ike: &IkeSaId| tables.sa(*ike).is_some_and(Sa::is_silent);
+    let silent = |ike: &IkeSaId| {
+        let silence = tables.slot(*ike).and_then(Slot::silence);
+        silence.is_some_and(|silence| silence != Silence::None)
+    };
     let all = of_address(tables, address).into_iter();
     let silent: Vec<IkeSaId> = all.filter(silent).collect();
     silent.into_iter().for_each(|ike| forget(tables, ike, now));

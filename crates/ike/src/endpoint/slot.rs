@@ -11,6 +11,7 @@ use crate::silence::Silence;
 use crate::status::{IkeState, IkeStatus};
 use crate::timer::Timer;
 use crate::v1::established;
+use crate::v1::keys::suite_of;
 use crate::v1::main_mode::MainMode;
 use crate::v1::sa as isakmp;
 use crate::v2::auth_sent::{AuthSent, Begun};
@@ -188,7 +189,7 @@ impl Slot {
             Slot::Sa(sa) => sa_status(sa, now),
             Slot::MainMode(state) => Some(IkeStatus {
                 peer_spi: state.peer_cookie,
-                suite: state.suite().map(isakmp::suite_of),
+                suite: state.suite().map(suite_of),
                 queued: state.pending.len(),
                 ..connecting(state.role, local, remote)
             }),

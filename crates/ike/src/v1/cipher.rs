@@ -45,6 +45,12 @@ impl Iv {
         Iv { block, length }
     }
 
+    /// One that another member of the cluster had.
+    pub(crate) fn from_octets(octets: &[u8]) -> Option<Self> {
+        let length = octets.len();
+        matches!(length, 8 | 16).then(|| Iv::first(octets, length))
+    }
+
     /// Its octets: as many as a block of the cipher has.
     pub(crate) fn octets(&self) -> &[u8] {
         self.block.get(..self.length).unwrap_or_default()

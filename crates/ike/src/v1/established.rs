@@ -205,7 +205,11 @@ fn rekey(sa: &mut Sa, id: ChildId, ctx: &mut Context<'_>) {
 pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
     let named = |at: Option<Instant>, timer| at.map(|at| (at, timer));
     if sa.is_silent() {
-        return Some((sa.expire_at, Timer::Lifetime));
+        let end = match sa.stage {
+            Stage::Replaced { until } => until.min(sa.expire_at),
+            _ => sa.expire_at,
+        };
+        return Some((end, Timer::Lifetime));
     }
     let live = Some(()).filter(|()| sa.stage == Stage::Live);
     let replaced = match sa.stage {
@@ -246,6 +250,8 @@ pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
     if sa.is_silent() {
         if sa.expire_at <= now {
             sa.end(Reason::Lifetime, ctx);
+        } else if matches!(sa.stage, Stage::Replaced { until } if until <= now) {
+            sa.end(Reason::Rekeyed, ctx);
         }
         return;
     }

@@ -2,9 +2,11 @@
 
 use crypto::cipher::KeyError;
 use crypto::{Encryption, Group, Prf, Secret};
-use policy::proposal::EspSuite;
+use policy::Additional;
+use policy::proposal::{EspSuite, IkeSuite};
 use policy::sa::KeyMaterial;
 
+use crate::record::codec::{Reader, Writer};
 use crate::v1::cipher::{Cipher, Iv};
 
 /// What phase 1 agreed on.
@@ -16,6 +18,17 @@ pub(crate) struct Suite {
     pub(crate) hash: Prf,
     /// The Diffie-Hellman group.
     pub(crate) group: Group,
+}
+
+/// What phase 1 agreed on, in the words that the policy has.
+pub(crate) fn suite_of(suite: Suite) -> IkeSuite {
+    IkeSuite {
+        encryption: suite.encryption,
+        integrity: None,
+        prf: suite.hash,
+        group: suite.group,
+        additional: Additional::default(),
+    }
 }
 
 /// Ni_b and Nr_b: the bodies of both nonces of an exchange, its initiator's first.
@@ -50,6 +63,8 @@ pub(crate) struct Keys {
     skeyid: Secret,
     skeyid_d: Secret,
     skeyid_a: Secret,
+    /// The cipher's own key.
+    key: Secret,
     cipher: Cipher,
 }
 
@@ -107,8 +122,43 @@ impl Keys {
             skeyid,
             skeyid_d,
             skeyid_a,
+            key,
             cipher,
         })
+    }
+
+    /// Writes down what goes on after phase 1: SKEYID itself is of no more use.
+    pub(crate) fn write(&self, to: &mut Writer) {
+        to.ike_suite(suite_of(self.suite));
+        to.octets(self.skeyid_d.as_bytes());
+        to.octets(self.skeyid_a.as_bytes());
+        to.octets(self.key.as_bytes());
+    }
+
+    /// Reads what [`Keys::write`] wrote.
+    pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let suite = from.ike_suite()?;
+        let suite = Suite {
+            encryption: suite.encryption,
+            hash: suite.prf,
+            group: suite.group,
+        };
+        let mut secret = || from.octets().map(Secret::from_slice);
+        let (skeyid_d, skeyid_a, key) = (secret()?, secret()?, secret()?);
+        let cipher = Cipher::new(suite.encryption, key.as_bytes()).ok()?;
+        Some(Keys {
+            suite,
+            skeyid: Secret::from_slice(&[]),
+            skeyid_d,
+            skeyid_a,
+            key,
+            cipher,
+        })
+    }
+
+    /// The key that encrypts, for a protocol analyser.
+    pub(crate) fn key(&self) -> &Secret {
+        &self.key
     }
 
     /// What was agreed.

@@ -23,10 +23,12 @@ use crate::path::Path;
 use crate::retransmit::Retransmit;
 use crate::timer::Timer;
 use crate::v1::cipher::Iv;
+use crate::v1::fragments::{Fragments, split};
+use crate::v1::keys::suite_of;
 use crate::v1::keys::{Cookies, Keys, Nonces, Suite, Transcript};
 use crate::v1::message::{self, Message};
 use crate::v1::quick::missing;
-use crate::v1::sa::{Birth, Concluded, Sa, suite_of};
+use crate::v1::sa::{Birth, Concluded, Sa};
 use crate::v1::vendor::Vendor;
 
 /// A main mode that is under way.
@@ -48,8 +50,10 @@ pub(crate) struct MainMode {
     state: State,
     /// SAi_b.
     sa_i: Vec<u8>,
+    /// Parts of a message.
+    pub(crate) fragments: Option<Box<Fragments>>,
     /// Our last message, and the digest of the peer's.
-    sent: Vec<u8>,
+    sent: Vec<Vec<u8>>,
     retransmit: Option<Retransmit>,
     heard: Option<[u8; 32]>,
     vendor: Vendor,
@@ -137,7 +141,7 @@ impl MainMode {
         let digest = message.digest();
         if self.heard == Some(digest) {
             // Ours was lost. A peer that repeats itself hears no more often than it speaks.
-            ctx.transmit(&self.path, self.sent.clone());
+            self.repeat(ctx);
             return Outcome::Waits(self);
         }
         match &self.state {
@@ -191,9 +195,19 @@ impl MainMode {
 
     /// Sends a message and waits for what it is answered with.
     fn send(&mut self, message: Vec<u8>, ctx: &mut Context<'_>) {
-        ctx.transmit(&self.path, message.clone());
-        self.sent = message;
+        let encrypted = matches!(self.state, State::IdSent(_));
+        self.sent = match encrypted && self.vendor.fragmentation {
+            true => split(message, &self.header(true), &self.peer, &self.path),
+            false => vec![message],
+        };
+        self.repeat(ctx);
         self.retransmit = Some(Retransmit::start(&self.peer.ike.retransmission, ctx.now));
+    }
+
+    fn repeat(&self, ctx: &mut Context<'_>) {
+        for bytes in &self.sent {
+            ctx.transmit(&self.path, bytes.clone());
+        }
     }
 
     /// Both sides' identities are hashed with this.
@@ -242,7 +256,7 @@ impl MainMode {
         if !retransmit.again(&ladder, ctx.now) {
             return Err(self.silence(tries));
         }
-        ctx.transmit(&self.path, self.sent.clone());
+        self.repeat(ctx);
         Ok(())
     }
 

@@ -219,7 +219,7 @@ fn refusal(peer: &Peer, suites: &[Suite], offered: &SecurityAssociation) -> Erro
     });
     let ours: Vec<String> = suites
         .iter()
-        .map(|suite| format!("{} with {method}", crate::v1::sa::suite_of(*suite)))
+        .map(|suite| format!("{} with {method}", crate::v1::keys::suite_of(*suite)))
         .collect();
     let theirs: Vec<String> = offered
         .proposals

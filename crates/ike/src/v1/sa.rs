@@ -24,7 +24,8 @@ use crate::path::Path;
 use crate::silence::Silence;
 use crate::v1::cipher::Iv;
 use crate::v1::exchange::{Exchange, Kind};
-use crate::v1::keys::{Cookies, Keys, Suite};
+use crate::v1::fragments::Fragments;
+use crate::v1::keys::{Cookies, Keys, suite_of};
 use crate::v1::liveness::Liveness;
 use crate::v1::vendor::Vendor;
 
@@ -79,6 +80,8 @@ pub(crate) struct Sa {
     pub(crate) phase_1: Iv,
     /// What the peer says of itself.
     pub(crate) vendor: Vendor,
+    /// Parts of a message.
+    pub(crate) fragments: Option<Box<Fragments>>,
     /// The last message of phase 1 as it came and our answer, for a peer that has not got it.
     pub(crate) concluded: Option<Concluded>,
     pub(crate) stage: Stage,
@@ -150,6 +153,7 @@ impl Sa {
             phase_1: birth.phase_1,
             liveness: Liveness::new(&birth.vendor, ctx),
             vendor: birth.vendor,
+            fragments: None,
             concluded: birth.concluded,
             stage: Stage::Live,
             birth: ctx.registry.next_birth(),
@@ -451,16 +455,5 @@ impl Sa {
                 }
             }
         }
-    }
-}
-
-/// What phase 1 agreed on, in the words that the policy has.
-pub(crate) fn suite_of(suite: Suite) -> IkeSuite {
-    IkeSuite {
-        encryption: suite.encryption,
-        integrity: None,
-        prf: suite.hash,
-        group: suite.group,
-        additional: policy::Additional::default(),
     }
 }

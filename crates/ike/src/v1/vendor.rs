@@ -5,6 +5,8 @@ use policy::version::Legacy;
 use wire::isakmp::vendor::Vendor as Id;
 use wire::isakmp::{Chain, NatNumbers, Payload};
 
+use crate::record::codec::{Reader, Writer};
+
 /// Who sends this acknowledges deletes as Windows does ([MS-IKEE] section 3.8), without being it:
 /// MD5 of `Holdfast acknowledged delete`.
 const ACKNOWLEDGED_DELETE: [u8; 16] =
@@ -67,6 +69,37 @@ impl Vendor {
             Some(Id::Gssapi | Id::GssMethod | Id::GssMethodLineFeed) => self.gssapi = true,
             _ => {}
         }
+    }
+
+    /// Writes down what a survivor must know of the peer.
+    pub(crate) fn write(&self, to: &mut Writer) {
+        to.option(self.windows, Writer::u32);
+        let flags = [
+            self.acknowledges,
+            self.dead_peer_detection,
+            self.rfc3947,
+            self.draft,
+            self.fragmentation,
+            self.initial_contact,
+            self.nlbs_present,
+            self.gssapi,
+        ];
+        flags.into_iter().for_each(|flag| to.flag(flag));
+    }
+
+    /// Reads what [`Vendor::write`] wrote.
+    pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Vendor {
+            windows: from.option(Reader::u32)?,
+            acknowledges: from.flag()?,
+            dead_peer_detection: from.flag()?,
+            rfc3947: from.flag()?,
+            draft: from.flag()?,
+            fragmentation: from.flag()?,
+            initial_contact: from.flag()?,
+            nlbs_present: from.flag()?,
+            gssapi: from.flag()?,
+        })
     }
 
     /// Which numbers NAT traversal has with this peer, if it knows of it and we let it.

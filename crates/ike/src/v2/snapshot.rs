@@ -7,7 +7,6 @@
 
 mod exchange;
 mod followups;
-mod key_pair;
 mod mobility;
 
 use std::collections::VecDeque;
@@ -25,7 +24,7 @@ use crate::limits;
 use crate::pair::{Child, Stage as ChildStage};
 use crate::path::Path;
 use crate::record::codec::{Reader, Writer};
-use crate::record::{BadRecord, Directory, Pair, Record, Recorded, Takeover, child};
+use crate::record::{BadRecord, Directory, Pair, Record, Recorded, Takeover, child, path};
 use crate::silence::Silence;
 use crate::v2::fragments::Fragments;
 use crate::v2::keys::Keys;
@@ -58,7 +57,7 @@ fn head(to: &mut Writer, sa: &Sa) {
     to.u64(sa.peer_spi);
     to.flag(sa.role == Role::Initiator);
     to.octets(sa.peer.name.as_str().as_bytes());
-    mobility::write_path(to, &sa.path);
+    path::write(to, &sa.path);
     to.option(sa.party, Writer::u64);
     to.option(sa.mobility.as_deref(), mobility::write);
 }
@@ -152,7 +151,7 @@ impl Head {
                 Role::Responder
             };
             let name = from.text()?.to_owned();
-            let path = mobility::read_path(from)?;
+            let path = path::read(from)?;
             let party = from.option(Reader::u64)?;
             let mobility = from.option(mobility::read)?;
             Some((IkeSaId(id), peer_spi, role, name, (path, party, mobility)))

@@ -3,6 +3,7 @@
 mod informational;
 mod main_mode;
 mod quick_mode;
+mod takeover;
 
 use crate::harness::*;
 use policy::version::IkeVersion;

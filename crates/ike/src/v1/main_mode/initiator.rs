@@ -61,6 +61,7 @@ impl MainMode {
             until: ctx.now,
             state: State::SaOffered,
             sa_i,
+            fragments: None,
             sent: Vec::new(),
             retransmit: None,
             heard: None,

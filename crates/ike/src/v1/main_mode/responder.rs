@@ -13,6 +13,7 @@ use crate::error::{Error, Misbehaved, NotAuthentic};
 use crate::id::Role;
 use crate::limits;
 use crate::path::{self, Path};
+use crate::v1::fragments::split;
 use crate::v1::keys::Nonces;
 use crate::v1::main_mode::initiator::says_initial_contact;
 use crate::v1::main_mode::{Exchange, Exchanged, MainMode, Outcome, Proven, State};
@@ -68,6 +69,7 @@ impl MainMode {
                 lifetime: chosen.lifetime,
             },
             sa_i: offer.body.to_vec(),
+            fragments: None,
             sent: Vec::new(),
             retransmit: None,
             heard: Some(message.digest()),
@@ -211,14 +213,20 @@ impl MainMode {
         };
         let payloads: Vec<Payload> = std::iter::once(id).chain(proof).collect();
         let (bytes, phase_1) = message::seal(&exchanged.keys, &iv, &self.header(true), &payloads);
-        ctx.transmit(&self.path, bytes.clone());
+        let answer = match self.vendor.fragmentation {
+            true => split(bytes, &self.header(true), &self.peer, &self.path),
+            false => vec![bytes],
+        };
+        for bytes in &answer {
+            ctx.transmit(&self.path, bytes.clone());
+        }
         let proven = Proven {
             phase_1,
             remote_id,
             contact,
             concluded: Some(Concluded {
                 digest: message.digest(),
-                answer: vec![bytes],
+                answer,
             }),
         };
         self.establish(*exchanged, proven, ctx)

@@ -11,12 +11,12 @@ use crate::command::Acquire;
 use crate::event::Reason;
 use crate::id::IkeSaId;
 use crate::record::codec::{Reader, Writer};
-use crate::record::rule;
 use crate::record::{BadRecord, Directory};
+use crate::record::{key_pair, rule};
 use crate::retransmit::Retransmit;
 use crate::v2::child::ChildOffer;
 use crate::v2::sa::{Exchange, IkeOffer, Kind, Rival, Sa};
-use crate::v2::snapshot::{MAX_EXCHANGES, followups, key_pair};
+use crate::v2::snapshot::{MAX_EXCHANGES, followups};
 
 /// Writes a request down, with the private key of its Diffie-Hellman exchange if it has one.
 pub(crate) fn write(to: &mut Writer, exchange: &Exchange) {

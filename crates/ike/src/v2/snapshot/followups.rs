@@ -8,8 +8,8 @@ use policy::additional::MOST;
 use wire::ike::{PayloadType, decode_payloads, encode_payloads};
 
 use crate::record::codec::{Reader, Writer};
+use crate::record::key_pair;
 use crate::v2::secrets::{Flying, Followups};
-use crate::v2::snapshot::key_pair;
 
 /// Writes down what is done, and what is in flight.
 pub(crate) fn write(to: &mut Writer, followups: &Followups) {

@@ -299,3 +299,77 @@ fn a_peer_that_begins_anew_ends_what_was_there() {
     };
     assert!(pair.event(B, contact).is_some(), "{}", pair.story());
 }
+
+#[test]
+fn large_messages_come_in_parts_in_any_order_and_once() {
+    let mut setup = version_1();
+    setup.ids = [
+        Identity::Fqdn(format!("{}.example", "a".repeat(240))),
+        Identity::Fqdn(format!("{}.example", "b".repeat(240))),
+    ];
+    setup.expected = [setup.ids[1].clone(), setup.ids[0].clone()];
+    setup.ike.iter_mut().for_each(in_fragments);
+    let mut pair = setup.pair();
+    pair.acquire(A);
+    pair.run(millis(100));
+    pair.agree(1);
+    let parts = |host| {
+        let of =
+            |one: &&(std::time::Duration, Packet)| one.1.from == host && one.1.bytes[16] == 132;
+        pair.log.iter().filter(of).count()
+    };
+    assert!(parts(A) > 2 && parts(B) > 2, "{} {}", parts(A), parts(B));
+    let encrypted = |one: &Packet| one.bytes[19] & 1 != 0 && one.exchange() == 2;
+    assert!(pair.log.iter().all(|(_, one)| !encrypted(one)));
+    // Each part may be lost, and all may change places.
+    for seed in 0..20 {
+        setup.seed = seed;
+        let mut pair = setup.pair();
+        pair.chaos = Some(Chaos {
+            random: crypto::SeededRandom::new(seed),
+            loss: 30,
+            duplicate: 30,
+            jitter: millis(5),
+        });
+        pair.acquire(A);
+        pair.run(secs(10));
+        pair.chaos = None;
+        pair.run(secs(80));
+        assert!(
+            !pair.ikes(A).is_empty() || pair.hosts[A].sad.is_empty(),
+            "{}",
+            pair.story()
+        );
+        assert_eq!(pair.hosts[A].sad.is_empty(), pair.hosts[B].sad.is_empty());
+    }
+}
+
+#[test]
+fn parts_that_are_none_are_bounded_and_change_nothing() {
+    let mut pair = version_1().pair();
+    pair.establish();
+    let ike = pair.ike(A);
+    pair.command(A, Command::CheckLiveness(ike));
+    pair.run(millis(10));
+    let mut part = pair.log[0].1.clone();
+    part.bytes.truncate(28);
+    part.bytes[16] = 132;
+    part.bytes[18] = 2;
+    part.bytes[19] = 0;
+    part.bytes[20..24].fill(0);
+    part.bytes.extend([0, 0, 0, 8, 0, 1, 1, 0]);
+    for (id, number) in (0..500_u16).flat_map(|id| [(id, 1), (id, 2), (9, 64), (9, 65)]) {
+        let mut one = part.clone();
+        one.bytes[32..34].copy_from_slice(&id.to_be_bytes());
+        one.bytes[34] = number;
+        one.bytes.extend(vec![7; 1200]);
+        let length = one.bytes.len() as u32;
+        one.bytes[24..28].copy_from_slice(&length.to_be_bytes());
+        one.bytes[30..32].copy_from_slice(&(length as u16 - 28).to_be_bytes());
+        pair.deliver(&one);
+    }
+    pair.run(secs(1));
+    pair.agree(1);
+    assert_eq!(pair.ike(A), ike);
+    assert!(pair.hosts[B].endpoint.discards().get(Discard::Malformed) > 0);
+}
