@@ -1,22 +1,24 @@
-//! Session keys for Wireshark, on request only: `ikev2_decryption_table` and `esp_sa`.
+//! Session keys for Wireshark, on request only: `ikev2_decryption_table`, `ikev1_decryption_table`
+//! and `esp_sa`.
 
 use crate::error::Error;
 use crypto::{Encryption, Integrity, Secret};
-use ike::IkeKeys;
+use ike::{IkeKeys, IsakmpKey};
 use policy::{KeyMaterial, SaSpec};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// The two files. Whoever reads them can decrypt the traffic.
+/// The files. Whoever reads them can decrypt the traffic.
 pub(crate) struct KeyLog {
     ike: File,
+    isakmp: File,
     esp: File,
 }
 
 impl KeyLog {
-    /// Opens both files below `folder`; only root may read them.
+    /// Opens the files below `folder`; only root may read them.
     ///
     /// # Errors
     /// When folder or files cannot be made.
@@ -42,6 +44,7 @@ impl KeyLog {
         };
         Ok(Self {
             ike: open("ikev2_decryption_table")?,
+            isakmp: open("ikev1_decryption_table")?,
             esp: open("esp_sa")?,
         })
     }
@@ -61,6 +64,12 @@ impl KeyLog {
         );
         // A full disk must not stop the traffic.
         let _ = self.ike.write_all(line.as_bytes());
+    }
+
+    /// Writes the key of an ISAKMP SA.
+    pub(crate) fn isakmp(&mut self, one: &IsakmpKey) {
+        let line = format!("{:016x},{}\n", one.initiator_cookie, hex(&one.key));
+        let _ = self.isakmp.write_all(line.as_bytes());
     }
 
     /// Writes the keys of a CHILD SA pair.

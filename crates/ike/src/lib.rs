@@ -43,7 +43,7 @@ pub use error::{
 };
 pub use event::{Doubt, Event, Reason};
 pub use id::{IkeSaId, Role};
-pub use output::{AskStatus, Datagram, IkeKeys, Install, Outbound, Output};
+pub use output::{AskStatus, Datagram, IkeKeys, Install, IsakmpKey, Outbound, Output};
 pub use record::{BadRecord, Directory, FindRule, Pair, Record, Recorded, Takeover};
 pub use status::{ChildState, ChildStatus, IkeState, IkeStatus, Movable};
 pub use ticket_keys::{TicketKey, TicketKeys};

@@ -68,6 +68,14 @@ pub struct IkeKeys {
     pub sk_ar: Secret,
 }
 
+/// The key of an ISAKMP SA of IKEv1, for a protocol analyser.
+pub struct IsakmpKey {
+    /// The initiator's cookie.
+    pub initiator_cookie: u64,
+    /// What encrypts in both directions.
+    pub key: Secret,
+}
+
 /// A question to an OCSP responder (RFC 6960 appendix A).
 pub struct AskStatus {
     /// Comes back with the answer.
@@ -151,6 +159,8 @@ pub enum Output {
     /// The keys of a new IKE SA, before them those that an additional key exchange has replaced
     /// (RFC 9370); only with `Config::export_keys`.
     Keys(Box<IkeKeys>),
+    /// The same of a new ISAKMP SA of IKEv1.
+    IsakmpKey(Box<IsakmpKey>),
     /// Something that a log, a metric or a person wants to know.
     Event(Event),
     /// Nothing more to do before this moment, or before the next input.

@@ -472,6 +472,7 @@ impl Node {
             }
             ike::Output::AskStatus(ask) => Output::AskStatus(ask),
             ike::Output::Keys(keys) => Output::Keys(keys),
+            ike::Output::IsakmpKey(key) => Output::IsakmpKey(key),
             ike::Output::Event(event) => {
                 if let ike::Event::AddressReleased { address, .. } = event {
                     self.address_quiet(address, now);

@@ -179,6 +179,8 @@ pub enum Output {
     AskStatus(Box<ike::AskStatus>),
     /// The keys of an IKE SA, only with `Config::export_keys`.
     Keys(Box<ike::IkeKeys>),
+    /// As [`ike::Output::IsakmpKey`].
+    IsakmpKey(Box<ike::IsakmpKey>),
     /// Something happened.
     Event(Event),
     /// Nothing more before this moment, or before the next input.

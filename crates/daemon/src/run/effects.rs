@@ -80,6 +80,11 @@ impl Daemon {
                     log.ike(&keys);
                 }
             }
+            Output::IsakmpKey(key) => {
+                if let Some(log) = &mut self.keys {
+                    log.isakmp(&key);
+                }
+            }
             Output::Event(event) => self.event(&event),
             Output::Wait(_) => {}
             other => self.replicate(other),

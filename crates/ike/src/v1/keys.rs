@@ -157,6 +157,7 @@ impl Keys {
     }
 
     /// The key that encrypts, for a protocol analyser.
+    /// The key that encrypts, for a protocol analyser.
     pub(crate) fn key(&self) -> &Secret {
         &self.key
     }

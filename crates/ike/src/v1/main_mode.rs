@@ -19,6 +19,7 @@ use crate::discard::Discard;
 use crate::error::{Error, Misbehaved};
 use crate::event::Event;
 use crate::id::{IkeSaId, Role};
+use crate::output::{IsakmpKey, Output};
 use crate::path::Path;
 use crate::retransmit::Retransmit;
 use crate::timer::Timer;
@@ -305,6 +306,13 @@ impl MainMode {
             remote_id: proven.remote_id.clone(),
             suite: suite_of(exchanged.keys.suite()),
         });
+        if ctx.config.export_keys {
+            let cookies = self.cookies();
+            ctx.outputs.push_back(Output::IsakmpKey(Box::new(IsakmpKey {
+                initiator_cookie: u64::from_be_bytes(cookies.initiator),
+                key: exchanged.keys.key().duplicate(),
+            })));
+        }
         let birth = Birth {
             id: self.id,
             peer_cookie: self.peer_cookie,

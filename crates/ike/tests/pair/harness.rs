@@ -541,7 +541,7 @@ impl Pair {
                 host.events.push((elapsed, event));
             }
             Output::AskStatus(ask) => host.asked.push(*ask),
-            Output::Keys(_) => host.keys += 1,
+            Output::Keys(_) | Output::IsakmpKey(_) => host.keys += 1,
             Output::Keepalive { .. } => host.keepalives.push(elapsed),
             Output::Transmit { .. } | Output::OpenStream { .. } | Output::Wait(_) => {
                 unreachable!("handled by drain")

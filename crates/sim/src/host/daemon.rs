@@ -331,6 +331,9 @@ impl Daemon {
                 let keys = [&keys.sk_ei, &keys.sk_er, &keys.sk_ai, &keys.sk_ar];
                 effects.extend(keys.into_iter().filter_map(marker).map(Effect::Key));
             }
+            Output::IsakmpKey(one) => {
+                effects.extend(marker(&one.key).map(Effect::Key));
+            }
             Output::StartGroup { group } => self.start_group(&group, kernel, effects),
             Output::StopServices { group } => self.stop_services(&group, kernel, effects),
             Output::ReleaseAddresses { group } => {
