@@ -311,10 +311,9 @@ fn with_hmac(cipher: &str, spec: &SaSpec, keys: &policy::sa::KeyMaterial) -> Str
         Some(Integrity::HmacMd5_96) => ("md5", 96),
         Some(Integrity::HmacSha2_256_128) | None => ("sha256", 128),
     };
-    // A cipher without a key has an empty word for it.
-    let key = match keys.encryption.is_empty() {
-        true => "\"\"".to_owned(),
-        false => format!("0x{}", hex(keys.encryption.as_bytes())),
+    let key = match keys.encryption.as_bytes() {
+        [] => "''".to_owned(),
+        key => format!("0x{}", hex(key)),
     };
     let integrity_key = hex(keys.integrity.as_bytes());
     format!("enc '{cipher}' {key} auth-trunc 'hmac({hash})' 0x{integrity_key} {bits}")

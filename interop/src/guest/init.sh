@@ -23,7 +23,7 @@ done
 # that the kernel loads none by itself: strongSwan has it look for every algorithm that there is.
 modprobe -d /run/root -aq virtio_net ipv6 esp4 esp6 xfrm_user af_key drbg seqiv echainiv gcm ctr \
     cbc hmac ghash-generic aes_generic sha1_generic sha256_generic sha512_generic authenc \
-    authencesn chacha20poly1305 chacha_generic poly1305_generic \
+    authencesn chacha20poly1305 chacha_generic poly1305_generic des_generic md5 crypto_null \
     nfnetlink nf_tables nft_objref nft_fib_inet nft_xfrm
 echo >/proc/sys/kernel/modprobe
 ip link set lo up
