@@ -149,7 +149,14 @@ fn every_algorithm_carries_both_families() {
         for algorithm in algorithms {
             let sa = pair.sa(algorithm, Lifetimes::NONE);
             // The wait that the first packet has begun makes room for the SA.
-            pair.door.add_sa(&sa).unwrap();
+            match pair.door.add_sa(&sa) {
+                // DES and MD5 are not in every kernel.
+                Err(error) if is_missing(&error) => {
+                    eprintln!("NOT RUN with {algorithm}: {error}");
+                    continue;
+                }
+                added => added.unwrap(),
+            }
             pair.far_door.add_sa(&sa).unwrap();
             assert_eq!(pair.carried(8007, 5), 5, "{algorithm}");
             let ended = pair.door.end_sas(&[(sa.id, sa.source)]).unwrap();
