@@ -1,11 +1,13 @@
 //! Which version of IKE a peer speaks, and how old its algorithms may be.
 
 use std::fmt;
+use std::time::Duration;
 
 use crypto::suite::{Encryption, Group, Integrity, Prf};
 
 use crate::additional::AdditionalOffer;
 use crate::proposal::{self, EspProposal, IkeProposal};
+use crate::timers::IkeLifetime;
 
 /// The version of IKE that a peer speaks. One peer speaks one of them: whoever answers a first
 /// message must know by which rules.
@@ -42,7 +44,20 @@ impl Legacy {
             Legacy::Windows2003 => "windows2003",
         }
     }
+
+    /// How long an IKE SA with it lives: the 480 minutes that Windows has by default.
+    #[must_use]
+    pub fn ike_lifetime(self) -> IkeLifetime {
+        match self {
+            Legacy::Windows2003 => IkeLifetime::of(Duration::from_secs(8 * 3600)),
+        }
+    }
 }
+
+/// After so many bytes a pair is rekeyed whose cipher has blocks of 64 bits, unless the policy says
+/// otherwise: the 100,000 KB that Windows has by default. Above 2^32 blocks some would be alike and
+/// tell of each other (RFC 8221 section 5); this is less than a hundredth of that.
+pub const SHORT_BLOCKS_BYTES: u64 = 100_000 * 1024;
 
 /// What such a peer is offered, and may ask for, where the policy does not say: IKE.
 #[must_use]

@@ -48,6 +48,10 @@ pub(crate) fn settle(read: &mut ReadRule, peers: &[ReadPeer], problems: &mut Pro
             return;
         }
     }
+    let mut ciphers = child.proposals.iter().flat_map(|one| &one.encryption);
+    if child.lifetime.bytes.is_none() && ciphers.any(|one| one.block_length() == 8) {
+        child.lifetime.bytes = Some(version::SHORT_BLOCKS_BYTES);
+    }
     let old = old_words(child.proposals.iter().map(EspProposal::legacy_words));
     if !old.is_empty() {
         let message = format!("the rule `{name}` may protect with what can be broken: {old}");

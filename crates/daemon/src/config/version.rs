@@ -48,6 +48,9 @@ pub(crate) fn read(section: &mut Section<'_>, problems: &mut Problems, ike: &mut
         (wanted, None) => wanted.unwrap_or_default(),
     };
     let (version, legacy) = (ike.version, ike.legacy);
+    if let Some(legacy) = legacy {
+        ike.lifetime = legacy.ike_lifetime();
+    }
     let proposals = section.read(problems, "ike_proposals", |value| {
         ike_proposals(value, version, legacy)
     });
@@ -121,6 +124,7 @@ mod tests {
     use crate::config::{Loaded, parse};
     use policy::pad::{Childless, Mobike};
     use policy::{IkeTemplate, IkeVersion, Legacy};
+    use std::time::Duration;
 
     const KEY: &str = "xT1vVb2cQ4mW0rKpYg7hZs9eLd3nJf5aUo8iRq6tMwE";
 
@@ -195,6 +199,16 @@ mod tests {
         assert_eq!(esp(old, "").unwrap(), quick);
         let named = esp(old, "esp_proposals = \"null-sha1\"").unwrap();
         assert_eq!(named, ["null-sha1-noesn"]);
+        let hours = |line: &str| ike(&format!("{old}\n{line}")).unwrap().lifetime.rekey;
+        assert_eq!(hours(""), Duration::from_secs(8 * 3600));
+        assert_eq!(hours("rekey = \"2h\""), Duration::from_secs(2 * 3600));
+        let bytes = |rule: &str| {
+            let config = self::read(old, rule).unwrap().config;
+            config.rules[0].action.child().unwrap().lifetime.bytes
+        };
+        assert_eq!(bytes(""), Some(102_400_000));
+        assert_eq!(bytes("rekey_bytes = \"1GiB\""), Some(1 << 30));
+        assert_eq!(bytes("esp_proposals = \"aes128-sha1\""), None);
         // It need not use any of it.
         let sound = format!("{old}\nike_proposals = \"aes256-sha256-modp2048\"");
         let read = self::read(&sound, "esp_proposals = \"aes256-sha256\"").unwrap();

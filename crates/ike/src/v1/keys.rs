@@ -72,7 +72,7 @@ impl Keys {
     /// The keys where a pre-shared key authenticates: SKEYID = prf(pre-shared-key, Ni_b | Nr_b).
     ///
     /// # Errors
-    /// [`KeyError`]: the cipher of the suite has no CBC mode.
+    /// [`KeyError`]: the cipher of the suite has no CBC mode, or a weak key came out.
     pub(crate) fn with_psk(
         suite: Suite,
         psk: &Secret,
@@ -88,7 +88,7 @@ impl Keys {
     /// The keys where signatures or tokens of GSS authenticate: SKEYID = prf(Ni_b | Nr_b, g^xy).
     ///
     /// # Errors
-    /// [`KeyError`]: the cipher of the suite has no CBC mode.
+    /// [`KeyError`]: the cipher of the suite has no CBC mode, or a weak key came out.
     pub(crate) fn with_signatures(
         suite: Suite,
         shared: &Secret,
