@@ -14,6 +14,7 @@ mod handshakes;
 mod holdfast;
 mod host;
 mod hostile;
+mod kerberos;
 mod kernel;
 mod kernel_cluster;
 mod moves;
@@ -49,6 +50,7 @@ cargo run --release -p interop -- VERB [--out DIR]
   mobike      a tunnel with strongSwan, or a kernel, goes on while either end moves
   nat         two clients behind nftables and one server, in transport mode
   tcp         two of our daemons with UDP blocked: connections that break, floods, tshark
+  kerberos    hosts that know each other by Kerberos, with Debian's KDC
   hostile     a million bad datagrams, daemons that are killed, a short flood
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
   hybrid      X25519 with ML-KEM between two of ours, as tshark dissects it
@@ -86,12 +88,15 @@ fn main() -> ExitCode {
         // Our end and the guest's of a TCP connection.
         ["echo-server", port] => echo_server(port),
         ["echo-client", address, port, length] => echo_client(address, port, length),
+        // Both ends of a Kerberos context, with a `krb5.conf` in the environment.
+        [kerberos::contexts::VERB, words @ ..] => kerberos::contexts::both_ends(words),
         ["kernel-cluster", words @ ..] => alone(|| kernel_cluster::run(&out, words)),
         ["certificates"] => alone(|| strongswan::certificates::run(&out)),
         ["ocsp"] => alone(|| strongswan::ocsp::run(&out)),
         ["mobike"] => alone(|| moves::run(&out)),
         ["nat"] => alone(|| nat::run(&out)),
         ["tcp"] => alone(|| tcp::run(&out)),
+        ["kerberos"] => alone(|| kerberos::run(&out)),
         ["hostile"] => alone(|| hostile::run(&out)),
         ["tshark"] => alone(|| tshark::run(&out, None)),
         ["tshark", lab] => tshark::run(&out, Some(Path::new(lab))),

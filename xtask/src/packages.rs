@@ -44,6 +44,14 @@ const NEEDED: &[(&str, &str)] = &[
     ("busybox-static", "what runs until a guest has its root"),
     ("xz-utils", "the kernel's image, uncompressed"),
     ("etcd-server", "the witness of a cluster"),
+    (
+        "krb5-kdc",
+        "who vouches for hosts that know each other by Kerberos",
+    ),
+    (
+        "krb5-admin-server",
+        "makes its principals and their keytabs",
+    ),
 ];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";

@@ -1,4 +1,5 @@
-//! Safe doors to the Linux kernel: sockets, TUN, netlink, XFRM, nftables, namespaces, captures.
+//! Safe doors to the Linux kernel: sockets, TUN, netlink, XFRM, nftables, namespaces, captures;
+//! and to Kerberos, whose library is written in C as well.
 //!
 //! Nothing here waits, keeps a clock or owns a loop: sockets are non-blocking and implement
 //! [`AsFd`](std::os::fd::AsFd), so that any loop can wait for them. All `unsafe` code of the
@@ -16,6 +17,7 @@ mod sys;
 mod testing;
 
 pub mod announce;
+pub mod gss;
 pub mod icmp;
 pub mod netlink;
 pub mod netns;
