@@ -17,6 +17,7 @@ mod cluster;
 mod credentials;
 pub mod diagnostic;
 pub mod diff;
+mod kdc;
 mod key;
 mod lint;
 mod node;
@@ -156,6 +157,7 @@ fn read(
         open,
         now,
         own_statuses: Vec::new(),
+        krb5_conf: krb5_conf(),
     };
     let mut peers = Vec::new();
     for table in root.tables(problems, "peer", "[[peer]]") {
@@ -191,6 +193,14 @@ fn read(
         own_statuses,
         cluster,
     })
+}
+
+/// Where MIT Kerberos looks for its configuration.
+fn krb5_conf() -> Vec<String> {
+    let named = std::env::var("KRB5_CONFIG").ok();
+    let named = named.filter(|named| !named.is_empty());
+    let files = named.as_deref().unwrap_or("/etc/krb5.conf");
+    files.split(':').map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use crypto::secret::Secret;
 use crypto::{PrivateKey, PublicKey};
 use x509::{Authorities, Certificate};
 
+use crate::kerberos::{KerberosKey, PrincipalPattern};
+
 /// How both sides prove it. Secrets are shared, not copied, when a peer is cloned.
 #[derive(Clone)]
 pub struct Auth {
@@ -23,6 +25,9 @@ pub enum LocalAuth {
     Psk(Arc<Secret>),
     /// By a signature (RFC 7427).
     Signature(Arc<Credential>),
+    /// By Kerberos, which proves both sides at once: in IKEv1 alone
+    /// (draft-ietf-ipsec-isakmp-gss-auth).
+    Kerberos(Arc<KerberosKey>),
 }
 
 /// How the peer must prove who it is.
@@ -34,6 +39,9 @@ pub enum RemoteAuth {
     Certificate(Arc<Authorities>),
     /// By a signature of one of these keys (RFC 7670).
     PublicKey(Arc<Vec<PublicKey>>),
+    /// By Kerberos, as one of these principals: who it is decides whether it may answer at the
+    /// peer's address, which any other host of the realm could take.
+    Kerberos(Arc<Vec<PrincipalPattern>>),
 }
 
 /// A private key, and what shows its public half to others.
@@ -61,11 +69,11 @@ impl Auth {
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         let local = match &self.local {
             LocalAuth::Psk(key) => Some(&**key),
-            LocalAuth::Signature(_) => None,
+            LocalAuth::Signature(_) | LocalAuth::Kerberos(_) => None,
         };
         let remote = match &self.remote {
             RemoteAuth::Psk(key) => Some(&**key),
-            RemoteAuth::Certificate(_) | RemoteAuth::PublicKey(_) => None,
+            RemoteAuth::Certificate(_) | RemoteAuth::PublicKey(_) | RemoteAuth::Kerberos(_) => None,
         };
         local.into_iter().chain(remote)
     }
@@ -86,6 +94,7 @@ impl LocalAuth {
                     && ours.certificates == theirs.certificates
                     && ours.pkcs1 == theirs.pkcs1
             }
+            (LocalAuth::Kerberos(ours), LocalAuth::Kerberos(theirs)) => ours == theirs,
             _ => false,
         }
     }
@@ -99,13 +108,14 @@ impl RemoteAuth {
             RemoteAuth::Psk(_) => "psk",
             RemoteAuth::Certificate(_) => "certificate",
             RemoteAuth::PublicKey(_) => "public_key",
+            RemoteAuth::Kerberos(_) => "kerberos",
         }
     }
 
     /// Whether the peer signs.
     #[must_use]
     pub fn is_signature(&self) -> bool {
-        !matches!(self, RemoteAuth::Psk(_))
+        matches!(self, RemoteAuth::Certificate(_) | RemoteAuth::PublicKey(_))
     }
 
     fn same(&self, other: &RemoteAuth) -> bool {
@@ -115,6 +125,7 @@ impl RemoteAuth {
                 ours.digest() == theirs.digest()
             }
             (RemoteAuth::PublicKey(ours), RemoteAuth::PublicKey(theirs)) => ours == theirs,
+            (RemoteAuth::Kerberos(ours), RemoteAuth::Kerberos(theirs)) => ours == theirs,
             _ => false,
         }
     }
@@ -132,6 +143,10 @@ impl RemoteAuth {
             RemoteAuth::PublicKey(keys) => {
                 let keys: Vec<[u8; 32]> = keys.iter().map(|key| sha256(&[key.spki()])).collect();
                 sha256(&[b"session ticket, public keys", keys.as_flattened()])
+            }
+            RemoteAuth::Kerberos(members) => {
+                let members: Vec<&str> = members.iter().map(PrincipalPattern::as_str).collect();
+                sha256(&[b"session ticket, principals", members.join(" ").as_bytes()])
             }
         }
     }

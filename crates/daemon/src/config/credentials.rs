@@ -3,9 +3,11 @@
 
 mod certificate;
 mod files;
+mod kerberos;
 mod online;
 mod watch;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use policy::auth::{Auth, LocalAuth, RemoteAuth};
@@ -22,12 +24,14 @@ enum Method {
     Psk,
     Certificate,
     PublicKey,
+    Kerberos,
 }
 
 const METHODS: &[(&str, Method)] = &[
     ("psk", Method::Psk),
     ("certificate", Method::Certificate),
     ("public_key", Method::PublicKey),
+    ("kerberos", Method::Kerberos),
 ];
 
 impl Method {
@@ -57,8 +61,8 @@ const USES: &[Use] = &[
     ("password_file", "certificate", |ours, _| {
         ours == Method::Certificate
     }),
-    ("private_key", "certificate", |ours, _| ours != Method::Psk),
-    ("rsa_padding", "certificate", |ours, _| ours != Method::Psk),
+    ("private_key", "certificate", signs),
+    ("rsa_padding", "certificate", signs),
     ("authorities", "certificate", |_, theirs| {
         theirs == Method::Certificate
     }),
@@ -83,7 +87,19 @@ const USES: &[Use] = &[
     ("public_key", "public_key", |_, theirs| {
         theirs == Method::PublicKey
     }),
+    ("principal", "kerberos", by_kerberos),
+    ("keytab", "kerberos", by_kerberos),
+    ("peer_principals", "kerberos", by_kerberos),
+    ("kdc", "kerberos", by_kerberos),
 ];
+
+fn signs(ours: Method, _: Method) -> bool {
+    matches!(ours, Method::Certificate | Method::PublicKey)
+}
+
+fn by_kerberos(ours: Method, theirs: Method) -> bool {
+    either(ours, theirs, Method::Kerberos)
+}
 
 fn either(ours: Method, theirs: Method, method: Method) -> bool {
     ours == method || theirs == method
@@ -94,6 +110,8 @@ pub(crate) struct ReadAuth {
     pub(crate) auth: Auth,
     pub(crate) local_id: Identity,
     pub(crate) remote_id: Identity,
+    /// KDCs that are known by their addresses.
+    pub(crate) kdcs: Vec<SocketAddr>,
 }
 
 /// Reads it; `None` when something essential is missing, which has been reported.
@@ -116,12 +134,19 @@ pub(crate) fn read(
             .unwrap_or(Identity::Any)
     };
     let (wanted, remote_id) = (identities("local_id"), identities("remote_id"));
+    let tickets = by_kerberos(ours, theirs)
+        .then(|| read_tickets(section, problems, keys, ours == theirs))
+        .flatten();
+    let kdcs = tickets.as_ref().map(|read| read.kdcs.clone());
+    let (by_ticket, of_ticket) = tickets.map(|read| (read.local, read.remote)).unzip();
     let local = match ours {
+        Method::Kerberos => by_ticket.map(|ticket| (ticket, wanted)),
         Method::Psk => psk.clone().map(|psk| (LocalAuth::Psk(psk), wanted)),
         Method::Certificate => certificate::own(section, problems, keys, wanted),
         Method::PublicKey => certificate::own_key(section, problems, keys, wanted),
     };
     let remote = match theirs {
+        Method::Kerberos => of_ticket,
         Method::Psk => psk.map(RemoteAuth::Psk),
         Method::Certificate => certificate::authorities(section, problems, keys),
         Method::PublicKey => certificate::pinned(section, problems, keys),
@@ -132,7 +157,24 @@ pub(crate) fn read(
         auth: Auth { local, remote },
         local_id,
         remote_id,
+        kdcs: kdcs.unwrap_or_default(),
     })
+}
+
+/// Kerberos, which has no half: each side's ticket is made for the other.
+fn read_tickets(
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+    keys: &mut Keys<'_>,
+    both: bool,
+) -> Option<kerberos::ReadKerberos> {
+    if !both {
+        let message = format!("{} has Kerberos on one side only", section.title);
+        let remedy = "write `auth = \"kerberos\"`, or another method on both sides".to_owned();
+        let label = "one exchange of tickets proves both sides".to_owned();
+        problems.error(section.span.clone(), message, label, remedy);
+    }
+    kerberos::read(section, problems, keys)
 }
 
 fn read_psk(

@@ -30,6 +30,8 @@ pub(crate) struct Keys<'a> {
     pub(crate) now: u64,
     /// Files with what responders say of our own certificates, as they are found.
     pub(crate) own_statuses: Vec<OwnStatus>,
+    /// The files that Kerberos is configured in.
+    pub(crate) krb5_conf: Vec<String>,
 }
 
 /// Longest key in bytes; more adds nothing.

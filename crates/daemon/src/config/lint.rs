@@ -10,6 +10,7 @@ use policy::{Action, AddressSpec, Identity, RuleName, Spd, Timers, suggest};
 
 use crate::config::algorithms;
 use crate::config::diagnostic::{Problems, Span};
+use crate::config::kdc;
 use crate::config::peer::ReadPeer;
 use crate::config::rule::ReadRule;
 use crate::config::settings::{ClusterNode, ClusterSettings, NodeSettings};
@@ -31,7 +32,9 @@ pub(crate) fn check(
         check_lockout(read, problems);
         set_idle(read, peers, timers);
     }
-    check_order(rules, problems);
+    let spd = expanded(rules);
+    check_order(rules, &spd, problems);
+    kdc::check(rules, &spd, peers, problems);
     if let Some((cluster, span)) = cluster {
         check_cluster(cluster, &span, node, peers, problems);
     }
@@ -185,19 +188,22 @@ fn set_idle(read: &mut ReadRule, peers: &[ReadPeer], timers: &Timers) {
     }
 }
 
-/// Ties and rules that never decide. What `me` will be is not known here: two addresses of the
-/// documentation's ranges stand for it.
-fn check_order(rules: &[ReadRule], problems: &mut Problems) {
+/// What `me` will be is not known here: two addresses of the documentation's ranges stand for it.
+fn expanded(rules: &[ReadRule]) -> Spd {
     let me = [
         IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
     ];
-    let spd = Spd::build(rules.iter().map(|read| read.rule.clone()).collect(), &me);
+    Spd::build(rules.iter().map(|read| read.rule.clone()).collect(), &me)
+}
+
+/// Ties and rules that never decide.
+fn check_order(rules: &[ReadRule], spd: &Spd, problems: &mut Problems) {
     let span = |name: &RuleName| -> Span {
         let found = rules.iter().find(|read| read.rule.name == *name);
         found.map_or(0..0, |read| read.span.clone())
     };
-    let hidden = shadowed(&spd);
+    let hidden = shadowed(spd);
     for (rule, by) in &hidden {
         let message = format!("the rule `{rule}` never decides anything: `{by}` comes before it");
         let remedy = "remove it, or make it more specific".to_owned();
@@ -207,7 +213,7 @@ fn check_order(rules: &[ReadRule], problems: &mut Problems) {
         first,
         second,
         traffic,
-    } in ties(&spd)
+    } in ties(spd)
     {
         if hidden.iter().any(|(rule, _)| *rule == second) {
             continue;

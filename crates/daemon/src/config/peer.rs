@@ -1,6 +1,6 @@
 //! `[[peer]]`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use policy::pad::{Childless, IkePort, IkeTemplate, KnownGateway, Mobike, Peer};
 use policy::{AddressRange, AddressSpec, IkeLifetime, PeerName, Rule, Tcp, Timers};
@@ -27,6 +27,8 @@ pub(crate) struct ReadPeer {
     pub(crate) peer: Peer,
     pub(crate) span: Span,
     pub(crate) timers: Timers,
+    /// The KDCs without which it cannot be reached.
+    pub(crate) kdcs: Vec<SocketAddr>,
 }
 
 impl ReadPeer {
@@ -89,7 +91,12 @@ pub(crate) fn read(
         auth: auth.auth,
         ike,
     };
-    Some(ReadPeer { peer, span, timers })
+    Some(ReadPeer {
+        peer,
+        span,
+        timers,
+        kdcs: auth.kdcs,
+    })
 }
 
 fn read_ike(

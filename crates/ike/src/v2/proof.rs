@@ -54,6 +54,10 @@ impl Proof<'_> {
             _ if self.resumed => return Ok(mac(Credential::Resumed)),
             LocalAuth::Psk(key) => return Ok(mac(Credential::Psk(key))),
             LocalAuth::Signature(own) => own,
+            LocalAuth::Kerberos(_) => {
+                let why = "Kerberos is a method of IKEv1".to_owned();
+                return Err(Error::NotAuthentic(NotAuthentic::CannotSign { why }));
+            }
         };
         let decoded = wire::ike::decode(theirs).ok();
         let payloads = decoded.map(|decoded| decoded.payloads).unwrap_or_default();
@@ -91,6 +95,7 @@ impl Proof<'_> {
                 return checked.map_err(Error::NotAuthentic);
             }
             RemoteAuth::PublicKey(keys) => self.check_key(keys, signed, contents, &said),
+            RemoteAuth::Kerberos(_) => Err(self.wrong_method(auth.method)),
         };
         checked.map(Checked::Proven).map_err(Error::NotAuthentic)
     }
@@ -261,7 +266,7 @@ pub(crate) fn request(peers: &[&Peer]) -> Vec<Payload> {
                 online |= authorities.online().is_some();
             }
             RemoteAuth::PublicKey(_) => raw = true,
-            RemoteAuth::Psk(_) => {}
+            RemoteAuth::Psk(_) | RemoteAuth::Kerberos(_) => {}
         }
     }
     hashes.sort_unstable();

@@ -1,0 +1,218 @@
+//! Peers with Kerberos, keytabs that are good or not, and rules that would cover the KDC.
+
+use policy::auth::{LocalAuth, RemoteAuth};
+use policy::kerberos::Principal;
+
+use super::principals;
+use crate::config::{Loaded, Secrecy, parse};
+
+const OURS: &str = "host/fe.example@EXAMPLE";
+
+/// A keytab with a key of each: number of parts, realm, parts, name type, time, version and key.
+fn keytab(owners: &[(&str, &[&str])]) -> Vec<u8> {
+    let mut octets = vec![5, 2];
+    for (realm, parts) in owners {
+        let mut entry = u16::try_from(parts.len()).unwrap().to_be_bytes().to_vec();
+        for text in [realm].into_iter().chain(*parts) {
+            entry.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
+            entry.extend(text.as_bytes());
+        }
+        entry.extend([0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 18, 0, 4, 1, 2, 3, 4]);
+        octets.extend(u32::try_from(entry.len()).unwrap().to_be_bytes());
+        octets.extend(entry);
+    }
+    octets
+}
+
+/// A file of one peer and what comes after it, with our keytab and a `krb5.conf` beside it.
+fn load(peer: &str, more: &str) -> Result<Loaded, String> {
+    let text = format!(
+        "[[peer]]\nname = \"be\"\naddress = \"10.20.0.10\"\nauth = \"kerberos\"\n{peer}\n{more}"
+    );
+    let mut files = |file: &str, secrecy: Secrecy| match (file, secrecy) {
+        ("fe.keytab" | "/etc/krb5.keytab", Secrecy::Secret) => Ok(keytab(&[
+            ("EXAMPLE", &["host", "other"]),
+            ("EXAMPLE", &["host", "fe.example"]),
+        ])),
+        ("junk", _) => Ok(b"no keytab".to_vec()),
+        ("/etc/krb5.conf", Secrecy::Public) => {
+            Ok(b"[realms]\nEXAMPLE = {\n kdc = 10.20.0.88\n}\n".to_vec())
+        }
+        _ => Err("it does not exist".to_owned()),
+    };
+    parse("test.toml", &text, &mut files).map_err(|report| report.render(false))
+}
+
+const PEER: &str = "principal = \"host/fe.example@EXAMPLE\"\nkeytab = \"fe.keytab\"\n\
+                    peer_principals = [\"host/be1.example@EXAMPLE\", \"host/be2.*@EXAMPLE\"]\n";
+
+fn rule(more: &str) -> String {
+    format!("[[rule]]\nname = \"all\"\naction = \"require\"\nmode = \"transport\"\n{more}\n")
+}
+
+#[test]
+fn a_peer_with_kerberos() {
+    let loaded = load(PEER, &rule("remote = \"10.20.0.10\"")).unwrap_or_else(|why| panic!("{why}"));
+    let auth = &loaded.config.pad.peers()[0].auth;
+    let (LocalAuth::Kerberos(key), RemoteAuth::Kerberos(members)) = (&auth.local, &auth.remote)
+    else {
+        panic!("it is by Kerberos");
+    };
+    assert_eq!(key.principal.as_str(), OURS);
+    assert_eq!(key.keytab.to_str(), Some("fe.keytab"));
+    let may = |name: &str| {
+        let principal = Principal::parse(name).unwrap();
+        members.iter().any(|member| member.accepts(&principal))
+    };
+    assert!(may("host/be2.anywhere@EXAMPLE"));
+    assert!(!may("host/be3.example@EXAMPLE"));
+    assert_eq!(loaded.report.diagnostics, []);
+    // The keytab that every host has.
+    load(&PEER.replace("keytab = \"fe.keytab\"", ""), "").unwrap_or_else(|why| panic!("{why}"));
+}
+
+#[test]
+fn each_fault_has_its_sentence() {
+    let without = |line: &str| PEER.replace(line, "");
+    for (peer, says) in [
+        (
+            without("principal = \"host/fe.example@EXAMPLE\"\n"),
+            "needs a `principal`",
+        ),
+        (
+            PEER.replace("fe.example", "fe2.example"),
+            "has no key of `host/fe2.example@EXAMPLE`",
+        ),
+        (
+            PEER.replace("fe.keytab", "none"),
+            "cannot be read: it does not exist",
+        ),
+        (PEER.replace("fe.keytab", "junk"), "`junk` is no keytab"),
+        (
+            PEER.replace("host/fe.example@EXAMPLE", "host/*@EXAMPLE"),
+            "a `*` stands only in",
+        ),
+        (PEER.replace("be2.*@EXAMPLE", "be2@*"), "never in the realm"),
+        (
+            PEER.replace("peer_principals", "# "),
+            "needs a `peer_principals`",
+        ),
+        (
+            format!("{PEER}remote_auth = \"psk\"\npsk = \"x\"\n"),
+            "on one side only",
+        ),
+        (
+            format!("{PEER}psk = \"x\"\n"),
+            "`psk` of [[peer]] `be` has no effect",
+        ),
+        (
+            format!("{PEER}kdc = \"kdc.example\"\n"),
+            "`kdc.example` is no address",
+        ),
+    ] {
+        let report = load(&peer, "").err().unwrap_or_default();
+        assert!(report.contains(says), "{says}: {report}");
+    }
+    let other = "[[peer]]\nname = \"x\"\naddress = \"10.20.0.11\"\nkdc = \"10.20.0.88\"\n\
+                 psk = \"xT1vVb2cQ4mW0rKpYg7hZs9eLd3nJf5aUo8iRq6tMwE\"\n";
+    let report = load(PEER, other).err().unwrap_or_default();
+    assert!(
+        report.contains("write `auth = \"kerberos\"`, or remove the key"),
+        "{report}"
+    );
+    let elsewhere = PEER
+        .replace("EXAMPLE\", \"", "A\", \"")
+        .replace("@EXAMPLE", "@B");
+    let report = load(&elsewhere, "").err().unwrap_or_default();
+    assert!(
+        report.contains("it is not known where the KDCs"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_rule_by_kerberos_does_not_cover_the_kdc() {
+    let kdc = "\"10.20.0.88\"";
+    let exempt = |more: &str| {
+        format!("[[rule]]\nname = \"kdc\"\naction = \"permit\"\nremote = {kdc}\n{more}\n")
+    };
+    let psk = "[[peer]]\nname = \"dc\"\naddress = \"10.20.0.88\"\n\
+               psk = \"xT1vVb2cQ4mW0rKpYg7hZs9eLd3nJf5aUo8iRq6tMwE\"\n";
+    let wide = "remote = \"10.20.0.0/24\"";
+    let by_be = "remote = \"10.20.0.0/24\"\npeer = \"be\"";
+    let ports = "protocol = \"udp\"\nremote_ports = 88";
+    for (peer, rules, refused) in [
+        ("", rule(wide), true),
+        ("", rule("remote = \"any\""), true),
+        ("", rule(by_be), true),
+        ("", rule(&format!("{wide}\n{ports}")), true),
+        (
+            "",
+            rule(&format!(
+                "{wide}\nprotocol = \"tcp\"\nremote_ports = [80, 110]"
+            )),
+            false,
+        ),
+        ("", rule("remote = \"10.20.0.10\""), false),
+        // Another KDC that only the policy knows.
+        (
+            "kdc = \"10.20.0.10\"\n",
+            rule("remote = \"10.20.0.10\""),
+            true,
+        ),
+        // What is exempt is exempt, if it is all of it.
+        ("", exempt("") + &rule(wide), false),
+        (
+            "",
+            exempt("protocol = \"tcp\"\nremote_ports = 88") + &rule(wide),
+            true,
+        ),
+        // Who is there proves it otherwise.
+        ("", psk.to_owned() + &rule(wide), false),
+        ("", psk.to_owned() + &rule(by_be), true),
+        // Without protection they talk in clear text, unless the peer there needs Kerberos.
+        ("", rule(wide).replace("require", "request"), false),
+        ("", rule(by_be).replace("require", "request"), true),
+    ] {
+        let report = load(&format!("{PEER}{peer}"), &rules)
+            .err()
+            .unwrap_or_default();
+        assert_eq!(
+            report.contains("KB254949"),
+            refused,
+            "{peer}{rules}: {report}"
+        );
+    }
+    let report = load(PEER, &rule(wide)).err().unwrap_or_default();
+    for part in [
+        "the rule `all` is negotiated by Kerberos and covers the KDC 10.20.0.88 itself",
+        "test.toml:13:10",
+        "use certificates or a pre-shared key for this rule, or let the KDC pass",
+    ] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
+}
+
+#[test]
+fn whose_keys_are_in_a_keytab() {
+    let octets = keytab(&[("R", &["host", "a"]), ("R", &["FE$"])]);
+    let owners = ["host/a@R".to_owned(), "FE$@R".to_owned()];
+    assert_eq!(principals(&octets), Some(owners.to_vec()));
+    // A hole, and room that was never used.
+    let hole = [
+        &octets[..],
+        &[0xff, 0xff, 0xff, 0xfe, 9, 9],
+        &[0, 0, 0, 0, 7],
+    ]
+    .concat();
+    assert_eq!(principals(&hole), Some(owners.to_vec()));
+    assert_eq!(principals(&[5, 2]), Some(Vec::new()));
+    for cut in 3..octets.len() - 1 {
+        // Cut off between two entries it is a keytab with one of them.
+        let found = principals(&octets[..cut]);
+        assert!(
+            found.is_none() || found == Some(owners[..1].to_vec()),
+            "{cut}"
+        );
+    }
+}
