@@ -121,6 +121,11 @@ pub(crate) fn check(
             check_certificate(peer, authorities, said, chain, expected, now)
         }
         RemoteAuth::PublicKey(keys) => check_keys(keys, chain, expected, named),
+        // Nothing is offered for it, so that no peer can come so far.
+        RemoteAuth::Kerberos(_) => Err(NotAuthentic::Method {
+            theirs: 0,
+            ours: peer.auth.remote.word(),
+        }),
     };
     checked.map_err(Error::NotAuthentic)
 }
