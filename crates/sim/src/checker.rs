@@ -133,7 +133,7 @@ impl Checkers {
                 self.note(at, Checker::Unique, found);
             }
             Content::Ike { bytes, .. } => {
-                let found = self.messages.on_wire(bytes);
+                let found = self.messages.on_wire(frame.src, bytes);
                 self.note(at, Checker::Messages, found);
             }
             Content::Heartbeat { .. } => {}

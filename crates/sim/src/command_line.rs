@@ -1,11 +1,12 @@
 //! The simulator's three verbs.
 
+use policy::IkeVersion;
 use sim::scenario::cluster_random::Takeover;
 
 /// How it is used.
 pub(crate) const USAGE: &str = "\
-usage: cargo run --release -p sim -- seeds FROM COUNT [--takeover replicate|witness]
-       cargo run --release -p sim -- seed N [--takeover replicate|witness] [--trace]
+usage: cargo run --release -p sim -- seeds FROM COUNT [--takeover replicate|witness] [--ike v1|v2]
+       cargo run --release -p sim -- seed N [--takeover replicate|witness] [--ike v1|v2] [--trace]
        cargo run --release -p sim -- kb821839";
 
 /// What is to be done.
@@ -19,6 +20,8 @@ pub(crate) enum Order {
         count: u64,
         /// What a takeover means.
         takeover: Takeover,
+        /// Which IKE everybody speaks; it depends on the seed where nobody says.
+        ike: Option<IkeVersion>,
     },
     /// Play one seed again.
     Seed {
@@ -26,6 +29,8 @@ pub(crate) enum Order {
         seed: u64,
         /// What a takeover means.
         takeover: Takeover,
+        /// Which IKE everybody speaks; it depends on the seed where nobody says.
+        ike: Option<IkeVersion>,
         /// Whether to print what happens.
         trace: bool,
     },
@@ -46,20 +51,32 @@ pub(crate) fn parse(words: &[String]) -> Option<Order> {
         };
         words.drain(at..at + 2);
     }
+    let mut ike = None;
+    if let Some(at) = words.iter().position(|word| *word == "--ike") {
+        ike = match *words.get(at + 1)? {
+            "v1" => Some(IkeVersion::V1),
+            "v2" => Some(IkeVersion::V2),
+            _ => return None,
+        };
+        words.drain(at..at + 2);
+    }
     match words[..] {
         ["seeds", from, count] => Some(Order::Seeds {
             from: from.parse().ok()?,
             count: count.parse().ok()?,
             takeover,
+            ike,
         }),
         ["seed", seed] => Some(Order::Seed {
             seed: seed.parse().ok()?,
             takeover,
+            ike,
             trace: false,
         }),
         ["seed", seed, "--trace"] => Some(Order::Seed {
             seed: seed.parse().ok()?,
             takeover,
+            ike,
             trace: true,
         }),
         ["kb821839"] => Some(Order::Kb821839),
@@ -83,6 +100,7 @@ mod tests {
                 from: 1,
                 count: 100,
                 takeover: Takeover::Renegotiate,
+                ike: None,
             })
         );
         assert_eq!(
@@ -90,15 +108,27 @@ mod tests {
             Some(Order::Seed {
                 seed: 7,
                 takeover: Takeover::Replicate,
+                ike: None,
                 trace: false,
             })
         );
+        assert_eq!(
+            parse("seed 7 --ike v1 --takeover witness --trace"),
+            Some(Order::Seed {
+                seed: 7,
+                takeover: Takeover::Witness,
+                ike: Some(IkeVersion::V1),
+                trace: true,
+            })
+        );
         assert_eq!(parse("seed 7 --takeover sometimes"), None);
+        assert_eq!(parse("seed 7 --ike v3"), None);
         assert_eq!(
             parse("seed 7 --trace"),
             Some(Order::Seed {
                 seed: 7,
                 takeover: Takeover::Renegotiate,
+                ike: None,
                 trace: true,
             })
         );

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use cluster::{ClusterKey, GroupConfig, GroupName, NodeName};
 use ike::Cookies;
 use node::{ClusterConfig, Config, GroupAddresses, Recovery};
+use policy::pad::Childless;
 use policy::{
     Action, AddressRange, AddressSpec, Auth, ChildTemplate, Directions, Filter, Identity,
-    IkeTemplate, Negotiate, Pad, Peer, PeerName, PortRange, Rule, RuleName, Secret,
+    IkeTemplate, IkeVersion, Negotiate, Pad, Peer, PeerName, PortRange, Rule, RuleName, Secret,
+    version,
 };
 use std::net::{IpAddr, SocketAddr};
 use wire::ip::protocol;
@@ -143,11 +145,33 @@ fn peer(settings: &Settings, host: HostId) -> Peer {
         local_id,
         remote_id,
         auth: Auth::psk(secret),
-        ike: IkeTemplate {
-            port: settings.port,
-            lifetime: settings.ike,
-            ..IkeTemplate::with_timers(&settings.timers)
-        },
+        ike: ike(settings, host),
+    }
+}
+
+fn ike(settings: &Settings, host: HostId) -> IkeTemplate {
+    let template = IkeTemplate {
+        port: settings.port,
+        lifetime: settings.ike,
+        ..IkeTemplate::with_timers(&settings.timers)
+    };
+    if settings.version == IkeVersion::V2 {
+        return template;
+    }
+    IkeTemplate {
+        version: settings.version,
+        legacy: settings.legacy,
+        proposals: version::default_ike(settings.version, settings.legacy),
+        advertise_fast_failover: settings.fast_failover.advertised,
+        quick_modes: settings.quick_modes,
+        assume_fast_failover: settings.fast_failover.assumed && is_front(host),
+        // As for a peer of a policy: what IKEv1 has not is off.
+        qcd: false,
+        sync: false,
+        resumption: false,
+        fragment_size: None,
+        childless: Childless::Never,
+        ..template
     }
 }
 

@@ -97,6 +97,16 @@ impl fmt::Display for Frame {
         let Frame { src, dst, content } = self;
         write!(f, "{src} -> {dst} ")?;
         match content {
+            Content::Ike { bytes, .. } if wire::isakmp::major_version(bytes) == Some(1) => {
+                match wire::isakmp::decode_header(bytes) {
+                    Ok((header, _)) => {
+                        let (exchange, id) = (header.exchange, header.message_id);
+                        let (one, other) = (header.initiator_cookie, header.responder_cookie);
+                        write!(f, "{exchange:?} {id:08x} of {one:016x}_{other:016x}")
+                    }
+                    Err(_) => write!(f, "ISAKMP? {} octets", bytes.len()),
+                }
+            }
             Content::Ike { bytes, .. } => match wire::ike::Header::parse(bytes) {
                 Ok(header) => {
                     let direction = if header.flags.response {

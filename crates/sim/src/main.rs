@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use command_line::{Order, USAGE};
+use policy::IkeVersion;
 use sim::World;
-use sim::scenario::cluster_random::{self, Played, Takeover};
+use sim::scenario::cluster_random::{self, Kind, Played, Takeover};
 
 /// Every seed that this divides is played twice.
 const AGAIN: u64 = 50;
@@ -28,12 +29,14 @@ fn main() -> ExitCode {
             from,
             count,
             takeover,
-        }) => seeds(from, count, takeover, begun),
+            ike,
+        }) => seeds((from, count), |seed| kind(seed, takeover, ike), begun),
         Some(Order::Seed {
             seed,
             takeover,
+            ike,
             trace,
-        }) => seed_again(seed, takeover, trace, begun),
+        }) => seed_again(seed, kind(seed, takeover, ike), trace, begun),
         Some(Order::Kb821839) => table::print(begun),
         None => {
             eprintln!("{USAGE}");
@@ -42,18 +45,28 @@ fn main() -> ExitCode {
     }
 }
 
+/// What the world of a seed is about, where nobody says which IKE it speaks.
+fn kind(seed: u64, takeover: Takeover, ike: Option<IkeVersion>) -> Kind {
+    let _ = seed;
+    Kind {
+        takeover,
+        version: ike.unwrap_or_default(),
+    }
+}
+
 /// Plays many seeds and says which failed. Some are played twice: nothing but the seed may decide.
-fn seeds(from: u64, count: u64, takeover: Takeover, begun: Instant) -> ExitCode {
+fn seeds((from, count): (u64, u64), of: impl Fn(u64) -> Kind, begun: Instant) -> ExitCode {
     let (mut failed, mut events) = (0, 0);
     let (mut back, mut agreed) = (Vec::new(), Vec::new());
     for seed in from..from.saturating_add(count) {
-        let played = cluster_random::run(seed, takeover, begun, false);
+        let kind = of(seed);
+        let played = cluster_random::run(seed, kind, begun, false);
         events += played.world.trace().events();
         back.push(played.back);
         agreed.push(played.agreed);
         let digest = played.world.trace().digest();
         let again = || {
-            cluster_random::run(seed, takeover, begun, false)
+            cluster_random::run(seed, kind, begun, false)
                 .world
                 .trace()
                 .digest()
@@ -62,7 +75,7 @@ fn seeds(from: u64, count: u64, takeover: Takeover, begun: Instant) -> ExitCode 
         if differs {
             println!("seed {seed}: played again, something else happens");
         }
-        if differs || !report(seed, takeover, &played.world) {
+        if differs || !report(seed, kind, &played.world) {
             failed += 1;
         }
     }
@@ -83,12 +96,12 @@ fn seeds(from: u64, count: u64, takeover: Takeover, begun: Instant) -> ExitCode 
     }
 }
 
-fn seed_again(seed: u64, takeover: Takeover, trace: bool, begun: Instant) -> ExitCode {
+fn seed_again(seed: u64, kind: Kind, trace: bool, begun: Instant) -> ExitCode {
     let Played {
         world,
         back,
         agreed,
-    } = cluster_random::run(seed, takeover, begun, trace);
+    } = cluster_random::run(seed, kind, begun, trace);
     world
         .trace()
         .lines()
@@ -96,7 +109,7 @@ fn seed_again(seed: u64, takeover: Takeover, trace: bool, begun: Instant) -> Exi
         .for_each(|line| println!("{line}"));
     println!("seed {seed}: digest {:016x}", world.trace().digest());
     println!("traffic back after {back:?}, ends agree after {agreed:?}");
-    if report(seed, takeover, &world) {
+    if report(seed, kind, &world) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -104,18 +117,22 @@ fn seed_again(seed: u64, takeover: Takeover, trace: bool, begun: Instant) -> Exi
 }
 
 /// Prints what was broken; true when nothing was.
-fn report(seed: u64, takeover: Takeover, world: &World) -> bool {
+fn report(seed: u64, kind: Kind, world: &World) -> bool {
     for violation in world.violations().iter().take(SHOWN) {
         println!("seed {seed}: {violation}");
     }
     let kept = world.violations().is_empty();
     if !kept {
-        let how = match takeover {
+        let how = match kind.takeover {
             Takeover::Replicate => " --takeover replicate",
             Takeover::Witness => " --takeover witness",
             Takeover::Renegotiate => "",
         };
-        println!("  again: cargo run --release -p sim -- seed {seed}{how} --trace");
+        let ike = match kind.version {
+            IkeVersion::V1 => "v1",
+            IkeVersion::V2 => "v2",
+        };
+        println!("  again: cargo run --release -p sim -- seed {seed}{how} --ike {ike} --trace");
     }
     kept
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use node::Replicate;
 
-use policy::IkePort;
 use policy::proposal::{EspProposal, default_esp};
 use policy::timers::{ChildLifetime, IkeLifetime, Timers};
+use policy::{IkePort, IkeVersion, Legacy, version};
 
 use crate::addresses::{Addresses, CLIENT};
 use crate::frame::{FRONT, HostId, SECOND_FRONT, THIRD, is_front};
@@ -77,6 +77,26 @@ pub struct Limits {
     pub strays: usize,
 }
 
+/// What is made of fast failover in IKEv1 ([MS-IKEE] section 3.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FastFailover {
+    /// The nodes say that they are members of a cluster.
+    pub advertised: bool,
+    /// The front end takes its peer for one, whatever it says.
+    pub assumed: bool,
+}
+
+impl FastFailover {
+    /// What `NLBSFlags` = 1 means, or 0, where both sides have it.
+    #[must_use]
+    pub fn both(nlbs_flags: bool) -> Self {
+        FastFailover {
+            advertised: nlbs_flags,
+            assumed: nlbs_flags,
+        }
+    }
+}
+
 /// Everything that a world is made of, except its seed.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -86,6 +106,14 @@ pub struct Settings {
     pub groups: usize,
     /// Whether rules say `me` for the host's own side, or name the group's address.
     pub me: bool,
+    /// The version of IKE that everybody speaks, and how old its algorithms are.
+    pub version: IkeVersion,
+    /// As [`Settings::version`].
+    pub legacy: Option<Legacy>,
+    /// What is made of fast failover, in IKEv1.
+    pub fast_failover: FastFailover,
+    /// Quick modes that one main mode of IKEv1 may have, 0 for any number.
+    pub quick_modes: u32,
     /// Retransmission, liveness, idle time, hints.
     pub timers: Timers,
     /// Life of CHILD SAs.
@@ -136,6 +164,13 @@ impl Settings {
             ipv6: false,
             groups: 1,
             me: true,
+            version: IkeVersion::V2,
+            legacy: None,
+            fast_failover: FastFailover {
+                advertised: true,
+                assumed: false,
+            },
+            quick_modes: 0,
             timers: Timers::modern(),
             child: ChildLifetime::modern(),
             ike: IkeLifetime::modern(),
@@ -201,6 +236,32 @@ impl Settings {
             },
             settle: Duration::from_secs(30),
             ..Settings::modern()
+        }
+    }
+
+    /// The same, with IKEv1 and its algorithms.
+    #[must_use]
+    pub fn with_ikev1(self, legacy: Option<Legacy>) -> Self {
+        Settings {
+            version: IkeVersion::V1,
+            legacy,
+            esp: version::default_esp(IkeVersion::V1, legacy),
+            ..self
+        }
+    }
+
+    /// [`Settings::kb821839`] with IKEv1 as Windows Server 2003 spoke it: its algorithms and
+    /// lifetimes, and an idle time that fast failover shortens.
+    #[must_use]
+    pub fn windows2003(nlbs_flags: bool) -> Self {
+        Settings {
+            fast_failover: FastFailover::both(nlbs_flags),
+            ike: IkeLifetime::of(Duration::from_secs(28_800)),
+            child: ChildLifetime {
+                bytes: Some(100_000 << 10),
+                ..ChildLifetime::of(Duration::from_secs(3600))
+            },
+            ..Settings::kb821839(false).with_ikev1(Some(Legacy::Windows2003))
         }
     }
 

@@ -6,7 +6,7 @@
 use sim::checker::Checker;
 use sim::network::Link;
 use sim::sabotage::Sabotage;
-use sim::scenario::cluster_random::{self, Takeover};
+use sim::scenario::cluster_random::{self, Kind, Takeover};
 use sim::{Settings, World};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ fn begun() -> Instant {
 
 fn play(seeds: RangeInclusive<u64>) {
     for seed in seeds {
-        let world = cluster_random::run(seed, Takeover::Replicate, begun(), false).world;
+        let world = cluster_random::run(seed, Kind::of(Takeover::Replicate), begun(), false).world;
         let violations: Vec<String> = world.violations().iter().map(ToString::to_string).collect();
         assert!(violations.is_empty(), "seed {seed}: {violations:#?}");
     }

@@ -2,15 +2,15 @@
 //!
 //! These are some of the seeds that `cargo run --release -p sim -- seeds 1 1000` plays.
 
-use sim::scenario::cluster_random::{self, Takeover};
+use sim::scenario::cluster_random::{self, Kind, Takeover};
 use std::ops::RangeInclusive;
 use std::time::Instant;
 
-fn play(seeds: RangeInclusive<u64>) {
+fn play(kind: Kind, seeds: RangeInclusive<u64>) {
     #[expect(clippy::disallowed_methods, reason = "only a place to count from")]
     let begun = Instant::now();
     for seed in seeds {
-        let world = cluster_random::run(seed, Takeover::Renegotiate, begun, false).world;
+        let world = cluster_random::run(seed, kind, begun, false).world;
         let violations: Vec<String> = world.violations().iter().map(ToString::to_string).collect();
         assert!(violations.is_empty(), "seed {seed}: {violations:#?}");
     }
@@ -18,10 +18,15 @@ fn play(seeds: RangeInclusive<u64>) {
 
 #[test]
 fn seeds_1_to_20_break_no_promise() {
-    play(1..=20);
+    play(Kind::of(Takeover::Renegotiate), 1..=20);
 }
 
 #[test]
 fn seeds_21_to_40_break_no_promise() {
-    play(21..=40);
+    play(Kind::of(Takeover::Renegotiate), 21..=40);
+}
+
+#[test]
+fn seeds_1_to_20_break_no_promise_with_ikev1() {
+    play(Kind::of(Takeover::Renegotiate).with_ikev1(), 1..=20);
 }

@@ -3,7 +3,7 @@
 //!
 //! More: `cargo run --release -p sim -- seeds 1 1000 --takeover witness`.
 
-use sim::scenario::cluster_random::{self, Takeover};
+use sim::scenario::cluster_random::{self, Kind, Takeover};
 use sim::{Settings, World};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ fn begun() -> Instant {
 
 fn play(seeds: RangeInclusive<u64>) {
     for seed in seeds {
-        let world = cluster_random::run(seed, Takeover::Witness, begun(), false).world;
+        let world = cluster_random::run(seed, Kind::of(Takeover::Witness), begun(), false).world;
         let violations: Vec<String> = world.violations().iter().map(ToString::to_string).collect();
         assert!(violations.is_empty(), "seed {seed}: {violations:#?}");
     }

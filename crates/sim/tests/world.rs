@@ -1,6 +1,6 @@
 //! The world itself: hosts come up, groups find owners, packets wait, runs repeat.
 
-use sim::scenario::cluster_random::{self, Takeover};
+use sim::scenario::cluster_random::{self, Kind, Takeover};
 use sim::{Settings, World};
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,8 @@ fn a_planned_move_and_a_crash_give_the_group_to_the_other_node() {
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    let play = |seed| cluster_random::run(seed, Takeover::Renegotiate, begun(), true).world;
+    let play =
+        |seed| cluster_random::run(seed, Kind::of(Takeover::Renegotiate), begun(), true).world;
     for seed in [3, 4] {
         let (first, second) = (play(seed), play(seed));
         assert!(first.trace().events() > 1000);

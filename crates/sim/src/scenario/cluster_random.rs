@@ -4,11 +4,11 @@ mod plot;
 
 use std::time::{Duration, Instant};
 
-use crypto::{Encryption, Integrity};
+use crypto::{Encryption, Group, Integrity};
 use node::Replicate;
-use policy::IkePort;
 use policy::proposal::{EspProposal, default_esp};
 use policy::timers::{ChildLifetime, IkeLifetime};
+use policy::{IkePort, IkeVersion, Legacy};
 
 use crate::dice::Dice;
 use crate::network::Link;
@@ -42,6 +42,31 @@ pub enum Takeover {
     Witness,
 }
 
+/// What a random world is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// What a takeover means.
+    pub takeover: Takeover,
+    /// Which IKE everybody speaks.
+    pub version: IkeVersion,
+}
+
+impl Kind {
+    /// With IKEv2.
+    #[must_use]
+    pub fn of(takeover: Takeover) -> Self {
+        let version = IkeVersion::V2;
+        Kind { takeover, version }
+    }
+
+    /// The same with IKEv1.
+    #[must_use]
+    pub fn with_ikev1(self) -> Self {
+        let version = IkeVersion::V1;
+        Kind { version, ..self }
+    }
+}
+
 /// A seed that was played to its end.
 pub struct Played {
     /// The world after it; its violations say whether every promise was kept.
@@ -54,9 +79,9 @@ pub struct Played {
 
 /// Plays one seed.
 #[must_use]
-pub fn run(seed: u64, takeover: Takeover, begun: Instant, with_trace: bool) -> Played {
+pub fn run(seed: u64, kind: Kind, begun: Instant, with_trace: bool) -> Played {
     let mut dice = Dice::new(seed ^ 0x706c_6f74);
-    let mut world = World::new(settings(seed, takeover), seed, begun);
+    let mut world = World::new(settings(seed, kind), seed, begun);
     if with_trace {
         world = world.with_trace();
     }
@@ -112,8 +137,12 @@ fn wait(world: &mut World, limit: Duration, done: impl Fn(&World) -> bool) -> Du
 
 /// What the world of a seed is made of.
 #[must_use]
-pub fn settings(seed: u64, takeover: Takeover) -> Settings {
-    let settings = renegotiated(seed);
+pub fn settings(seed: u64, kind: Kind) -> Settings {
+    let takeover = kind.takeover;
+    let settings = match kind.version {
+        IkeVersion::V1 => version_1(renegotiated(seed), seed),
+        IkeVersion::V2 => renegotiated(seed),
+    };
     if takeover == Takeover::Renegotiate {
         return settings;
     }
@@ -170,6 +199,32 @@ fn renegotiated(seed: u64) -> Settings {
         link: link(&mut dice),
         ..modern
     }
+}
+
+/// With IKEv1: what it can name of the algorithms, or old ones; sometimes with perfect forward
+/// secrecy of the pairs, or of the master key too.
+fn version_1(settings: Settings, seed: u64) -> Settings {
+    let mut dice = Dice::new(seed ^ 0x696b_6531);
+    let legacy = dice.chance(250).then_some(Legacy::Windows2003);
+    let drawn = settings.esp.clone().into_iter();
+    let drawn: Vec<EspProposal> = drawn
+        .filter_map(|one| one.admitted(IkeVersion::V1, legacy).ok())
+        .collect();
+    let mut settings = settings.with_ikev1(legacy);
+    if !drawn.is_empty() && dice.chance(500) {
+        settings.esp = drawn;
+    }
+    if dice.chance(250) {
+        let group = match legacy {
+            Some(_) => Group::Modp1024,
+            None => Group::Ecp256,
+        };
+        for proposal in &mut settings.esp {
+            proposal.groups = vec![group];
+        }
+    }
+    settings.quick_modes = *dice.pick(&[0, 0, 0, 1, 3]);
+    settings
 }
 
 /// A network as it is on an ordinary day.

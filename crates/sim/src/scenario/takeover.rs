@@ -19,6 +19,8 @@ pub enum Fault {
     PlannedMove,
     /// The node's power goes.
     Crash,
+    /// The node's power goes and comes back after a time, and there is no other node.
+    Reboot(Duration),
 }
 
 /// What was noticed.
@@ -30,8 +32,11 @@ pub struct Takeover {
     pub outage: Outage,
     /// Datagrams that the front end sealed for SAs of the node that was gone.
     pub into_the_void: usize,
-    /// When the front end sent an IKE request, counted from the last answer, and in which exchange.
+    /// When the front end sent an IKE request, counted from the last answer, and in which exchange;
+    /// in IKEv1, where no flag tells requests from answers, any message.
     pub requests: Vec<(Duration, ExchangeType)>,
+    /// What the front end's IKE said happened since the last answer, counted from it.
+    pub told: Vec<(Duration, ike::Event)>,
     /// Pings of the cluster, ESP and all: promises that were broken, as sentences.
     pub violations: Vec<String>,
 }
@@ -51,9 +56,18 @@ const PATIENCE: Duration = Duration::from_secs(1000);
 /// addresses come up 1.1 to 2.4 s after they were let go, as such clusters took.
 #[must_use]
 pub fn kb821839(nlbs_flags: bool, seed: u64) -> Settings {
+    resources(Settings::kb821839(nlbs_flags), seed)
+}
+
+/// The same with IKEv1, as Windows Server 2003 spoke it.
+#[must_use]
+pub fn windows2003(nlbs_flags: bool, seed: u64) -> Settings {
+    resources(Settings::windows2003(nlbs_flags), seed)
+}
+
+fn resources(mut settings: Settings, seed: u64) -> Settings {
     let ms = Duration::from_millis;
     let mut dice = Dice::new(seed);
-    let mut settings = Settings::kb821839(nlbs_flags);
     settings.services.services_stop = dice.time(ms(100), ms(2800));
     settings.services.address_up = dice.time(ms(1100), ms(2400));
     settings.services.services_start = dice.time(ms(50), ms(300));
@@ -86,15 +100,8 @@ pub fn run(settings: Settings, fault: Fault, seed: u64, begun: Instant) -> Optio
         .time(Duration::ZERO, Duration::from_millis(1500));
     world.run(moment);
     let at = world.time();
-    match fault {
-        Fault::PlannedMove => world.order_move(OWNER, 0, HEIR)?.ok()?,
-        Fault::Crash => {
-            world.begin_fault();
-            world.crash(OWNER);
-            world.end_fault();
-        }
-    }
-    world.run_until(PATIENCE, |world| world.owner(0) == Some(HEIR));
+    let heir = strike(&mut world, fault)?;
+    world.run_until(PATIENCE, |world| world.owner(0) == Some(heir));
     let answers = world.delivery().answers();
     if !world.run_until(PATIENCE, |world| world.delivery().answers() > answers) {
         return None;
@@ -108,8 +115,47 @@ pub fn run(settings: Settings, fault: Fault, seed: u64, begun: Instant) -> Optio
         outage,
         into_the_void: into_the_void(&world, outage),
         requests: requests(&world, outage),
+        told: told(&world, outage),
         violations: world.violations().iter().map(ToString::to_string).collect(),
     })
+}
+
+/// Lets the fault happen; the host that serves after it.
+fn strike(world: &mut World, fault: Fault) -> Option<HostId> {
+    match fault {
+        Fault::PlannedMove => {
+            world.order_move(OWNER, 0, HEIR)?.ok()?;
+            Some(HEIR)
+        }
+        Fault::Crash => {
+            world.begin_fault();
+            world.crash(OWNER);
+            world.end_fault();
+            Some(HEIR)
+        }
+        Fault::Reboot(after) => {
+            world.begin_fault();
+            world.crash(HEIR);
+            world.crash(OWNER);
+            world.run(after);
+            world.boot(OWNER);
+            world.end_fault();
+            Some(OWNER)
+        }
+    }
+}
+
+/// What the front end's IKE said happened during the outage.
+fn told(world: &World, outage: Outage) -> Vec<(Duration, ike::Event)> {
+    let during = world
+        .events()
+        .iter()
+        .filter(|(at, host, _)| *host == FRONT && *at > outage.from && *at <= outage.to);
+    let told = during.filter_map(|(at, _, event)| match event {
+        node::Event::Ike(event) => Some((*at - outage.from, event.clone())),
+        _ => None,
+    });
+    told.collect()
 }
 
 /// What the front end sealed during the outage for an SA that it had before it.
