@@ -102,6 +102,17 @@ impl<'a> Daemon<'a> {
         rules: &str,
         keys: Option<&Path>,
     ) -> Result<Self, String> {
+        Daemon::start_in(place, &[], node, rules, keys)
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn start_in(
+        place: &Place<'a, '_>,
+        environment: &[(&str, &Path)],
+        node: &str,
+        rules: &str,
+        keys: Option<&Path>,
+    ) -> Result<Self, String> {
         let run_dir = place.scratch.join(place.name);
         let name = place.name;
         let config = place.folder.join(format!("{name}.toml"));
@@ -117,7 +128,8 @@ impl<'a> Daemon<'a> {
             .arg("--config")
             .arg(&config)
             .arg("--socket")
-            .arg(&socket);
+            .arg(&socket)
+            .envs(environment.iter().copied());
         if let Some(keys) = keys {
             std::fs::create_dir_all(keys).map_err(|why| format!("{}: {why}", keys.display()))?;
             command.arg("--wireshark-keys").arg(keys);

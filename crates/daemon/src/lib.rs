@@ -17,6 +17,7 @@ mod groups;
 mod guard;
 mod heartbeat;
 mod history;
+mod kerberos;
 mod key_log;
 mod links;
 mod log;

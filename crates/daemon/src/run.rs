@@ -16,6 +16,7 @@ use crate::groups::{Done, Groups};
 use crate::guard::{Guard, Turn};
 use crate::heartbeat::{Heartbeat, Heartbeats};
 use crate::history::History;
+use crate::kerberos::Kerberos;
 use crate::key_log::KeyLog;
 use crate::links;
 use crate::log::Log;
@@ -69,6 +70,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
             .for_each(|warning| log.event("warning", warning));
         let clustered = config.cluster.is_some();
         let (mut daemon, inputs) = Daemon::start(options, config, log)?;
+        daemon.tell_ready();
         daemon.tell_time(Instant::now());
         daemon.tell_own_statuses(Instant::now());
         if clustered && let Err(error) = linux::process::run_first() {
@@ -111,6 +113,7 @@ pub(crate) struct Daemon {
     recovery: Recovery,
     responders: Responders,
     own_statuses: OwnStatuses,
+    kerberos: Kerberos,
     guard: Option<Guard>,
     guard_ends: Option<mpsc::Sender<String>>,
     log: Log,
@@ -200,6 +203,7 @@ impl Daemon {
             recovery,
             responders,
             own_statuses: OwnStatuses::new(&options.config, &config.own_statuses),
+            kerberos: Kerberos::new(&options.config),
             guard: None,
             guard_ends: None,
             log,
@@ -227,7 +231,6 @@ impl Daemon {
             addresses: watch(monitor).map_err(Error::Runtime)?,
             signals: Signals::listen()?,
         };
-        daemon.tell_ready();
         Ok((daemon, inputs))
     }
 
@@ -281,6 +284,7 @@ impl Daemon {
                 Some(news) = inputs.streams.recv() => self.stream_news(news),
                 Some(done) = inputs.services.recv() => self.service_done(done),
                 Some(told) = inputs.statuses.recv() => self.status_answered(told),
+                Some(told) = self.kerberos.answered() => self.gss_answered(told),
                 Some(text) = inputs.guards.recv() => self.guard_ended(&text),
                 Some(applied) = inputs.filter.recv() => self.filter_applied(&applied),
                 changed = inputs.addresses.readable_mut() => self.addresses_changed(changed),

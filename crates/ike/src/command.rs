@@ -14,6 +14,7 @@ use policy::selector::Selectors;
 use wire::ip::Flow;
 
 use crate::config::{ChildRule, Puzzles};
+use crate::gss::{GssAnswer, GssContext};
 use crate::id::IkeSaId;
 use crate::ticket_keys::TicketKeys;
 
@@ -208,6 +209,14 @@ pub enum Command {
         question: u64,
         /// What the responder answered, or why it did not.
         answer: Result<Vec<u8>, String>,
+    },
+    /// The answer to [`Output::AskGss`](crate::Output::AskGss). The context of a step that failed
+    /// is of no use any more.
+    GssAnswer {
+        /// About which context.
+        context: GssContext,
+        /// What came of the step, or why nothing did, as a sentence.
+        answer: Result<GssAnswer, String>,
     },
     /// What a responder says of a certificate of ours, for peers that ask for it (RFC 4806), or
     /// nothing any more. It is not judged here.

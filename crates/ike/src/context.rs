@@ -12,6 +12,7 @@ use crate::command::Acquire;
 use crate::config::Config;
 use crate::error::Error;
 use crate::event::Event;
+use crate::gss::GssContexts;
 use crate::id::IkeSaId;
 use crate::limits;
 use crate::output::Output;
@@ -122,6 +123,7 @@ pub(crate) struct Context<'a> {
     pub(crate) statuses: &'a Statuses,
     pub(crate) outputs: &'a mut VecDeque<Output>,
     pub(crate) registry: &'a mut Registry,
+    pub(crate) contexts: &'a mut GssContexts,
 }
 
 impl Context<'_> {

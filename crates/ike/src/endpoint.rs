@@ -85,7 +85,11 @@ impl Endpoint {
                 return output;
             }
         }
-        Output::Wait(clock::due(&self.tables))
+        // What a handshake had, however it ended.
+        match self.tables.unneeded_context() {
+            Some(context) => Output::EndGss(context),
+            None => Output::Wait(clock::due(&self.tables)),
+        }
     }
 
     /// IKE SAs of addresses that move between members ([`Config::buckets`]) which have changed

@@ -164,11 +164,44 @@ pub enum NotAuthentic {
         /// Why.
         why: String,
     },
+    /// The peer's principal may not answer for the peer.
+    Principal(Box<PrincipalRefusal>),
+    /// Kerberos did not prove who the peer is, or who we are.
+    Kerberos {
+        /// Why, as a sentence.
+        why: String,
+    },
     /// The AUTH value is wrong: most often the two pre-shared keys differ.
     Auth {
         /// Who the peer said it is.
         said: String,
     },
+}
+
+/// A principal that may not answer for a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrincipalRefusal {
+    /// The peer.
+    pub peer: PeerName,
+    /// Who it is, or says it is.
+    pub said: String,
+    /// Who may.
+    pub members: String,
+}
+
+impl fmt::Display for PrincipalRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PrincipalRefusal {
+            peer,
+            said,
+            members,
+        } = self;
+        write!(
+            f,
+            "the principal `{said}` may not answer for the peer `{peer}`: `peer_principals` has \
+             {members}"
+        )
+    }
 }
 
 /// An exchange or an SA ended.
@@ -422,6 +455,8 @@ impl fmt::Display for NotAuthentic {
                  `public_key`"
             ),
             NotAuthentic::CannotSign { why } => write!(f, "we cannot prove who we are: {why}"),
+            NotAuthentic::Principal(refusal) => refusal.fmt(f),
+            NotAuthentic::Kerberos { why } => write!(f, "Kerberos does not prove it: {why}"),
             NotAuthentic::Auth { said } => write!(
                 f,
                 "{said} failed to authenticate: compare the pre-shared keys of both sides"

@@ -160,6 +160,16 @@ pub enum Event {
         /// What the answer says.
         notify: wire::isakmp::NotifyType,
     },
+    /// An answer names a principal that may not answer for the peer. Anybody may have sent it: who
+    /// must answer may do so still.
+    PrincipalRefused {
+        /// The ISAKMP SA to be.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// Who it is, and who may.
+        error: Error,
+    },
     /// A peer that began a handshake was sent to another gateway.
     HandshakeRedirected {
         /// The peer, as far as its address tells.

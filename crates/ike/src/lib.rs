@@ -19,6 +19,7 @@ mod discard;
 mod endpoint;
 mod error;
 mod event;
+mod gss;
 mod id;
 pub mod limits;
 mod output;
@@ -39,9 +40,10 @@ pub use discard::{Discard, Discards};
 pub use endpoint::Endpoint;
 pub use error::{
     ApiMisuse, Difference, Error, Incompatible, Misbehaved, NotAuthentic, PpkRefusal,
-    ProposalRefusal, RedirectRefusal, SelectorRefusal,
+    PrincipalRefusal, ProposalRefusal, RedirectRefusal, SelectorRefusal,
 };
 pub use event::{Doubt, Event, Reason};
+pub use gss::{AskGss, GssAnswer, GssContext, GssStep};
 pub use id::{IkeSaId, Role};
 pub use output::{AskStatus, Datagram, IkeKeys, Install, IsakmpKey, Outbound, Output};
 pub use record::{BadRecord, Directory, FindRule, Pair, Record, Recorded, Takeover};

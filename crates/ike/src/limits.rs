@@ -179,6 +179,20 @@ pub const STATUS_AGAIN: u64 = 10;
 /// OCSP responses of one message that are looked at: one counts.
 pub const STAPLED: usize = 2;
 
+/// Security contexts that handshakes may have at once: each is a few kilobytes outside of this
+/// crate, and whoever has a ticket can make one.
+pub const GSS_CONTEXTS: usize = 256;
+
+/// How long a handshake waits for a step of its security context: the library asks a KDC that is
+/// silent for 18 s, and then says so.
+pub const GSS_WAIT: Duration = Duration::from_secs(30);
+
+/// When a security context is forgotten that nobody has ended: longer than any handshake.
+pub const GSS_LIFE: Duration = Duration::from_secs(120);
+
+/// Tokens of one side in one handshake: Kerberos needs one.
+pub const GSS_TOKENS: usize = 8;
+
 /// Octets of a datagram that this crate reads: no PSK exchange comes near it.
 pub const DATAGRAM: usize = 65_535;
 

@@ -9,6 +9,7 @@ use policy::proposal::IkeSuite;
 use policy::sa::{Bucket, ChildId, Encapsulation, SaSpec, Transport};
 
 use crate::event::Event;
+use crate::gss::{AskGss, GssContext};
 use crate::id::IkeSaId;
 use crate::timer::Timer;
 
@@ -156,6 +157,11 @@ pub enum Output {
     /// Ask a responder; the answer is
     /// [`Command::CertificateStatus`](crate::Command::CertificateStatus).
     AskStatus(Box<AskStatus>),
+    /// Take a step of a security context; the answer is
+    /// [`Command::GssAnswer`](crate::Command::GssAnswer).
+    AskGss(Box<AskGss>),
+    /// A security context is not needed any more, nor the answer to what was asked about it.
+    EndGss(GssContext),
     /// The keys of a new IKE SA, before them those that an additional key exchange has replaced
     /// (RFC 9370); only with `Config::export_keys`.
     Keys(Box<IkeKeys>),

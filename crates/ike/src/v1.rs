@@ -6,6 +6,7 @@ pub(crate) mod dpd;
 pub(crate) mod established;
 pub(crate) mod exchange;
 pub(crate) mod fragments;
+pub(crate) mod gss;
 pub(crate) mod informational;
 pub(crate) mod keys;
 pub(crate) mod liveness;

@@ -42,11 +42,16 @@ struct Inner {
     raw: RawCredential,
     usage: Usage,
     principal: String,
+    /// Where an initiator's tickets are.
+    cache: Option<CString>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         sys::release_credential(&self.library, &mut self.raw);
+        if let Some(cache) = &self.cache {
+            sys::destroy_cache(&self.library, cache);
+        }
     }
 }
 
@@ -79,7 +84,7 @@ impl Gss {
         let cache = text(&format!("MEMORY:holdfast-{number}"))?;
         let file = file(keytab)?;
         let store = [(c"client_keytab", &*file), (c"ccache", &*cache)];
-        self.acquire(principal, Usage::Initiate, &store)
+        self.acquire(principal, Usage::Initiate, &store, Some(&cache))
             .map_err(|why| {
                 let keytab = keytab.display();
                 let what = format!("log in as {principal} with its key in {keytab}");
@@ -100,7 +105,7 @@ impl Gss {
         // Whatever the reason, the library would say that there are no credentials.
         let readable = File::open(keytab).map_err(|why| why.to_string());
         readable
-            .and_then(|_| self.acquire(principal, Usage::Accept, &store))
+            .and_then(|_| self.acquire(principal, Usage::Accept, &store, None))
             .map_err(|why| {
                 let keytab = keytab.display();
                 let what = format!("use the key of {principal} in {keytab}");
@@ -114,14 +119,19 @@ impl Gss {
         principal: &str,
         usage: Usage,
         store: &[(&CStr, &CStr)],
+        cache: Option<&CStr>,
     ) -> Result<Credentials, String> {
         let name = import(&self.library, principal).map_err(|why| why.to_string())?;
-        let raw = sys::acquire(&self.library, &name, usage, store)?;
+        let raw = sys::acquire(&self.library, &name, usage, store);
+        let raw = raw.inspect_err(|_| {
+            cache.inspect(|cache| sys::destroy_cache(&self.library, cache));
+        })?;
         let inner = Arc::new(Inner {
             library: Arc::clone(&self.library),
             raw,
             usage,
             principal: principal.to_owned(),
+            cache: cache.map(CStr::to_owned),
         });
         Ok(Credentials { inner })
     }

@@ -123,6 +123,13 @@ pub enum Command {
         /// What the responder answered, or why it did not.
         answer: Result<Vec<u8>, String>,
     },
+    /// The answer to [`Output::AskGss`](crate::Output::AskGss).
+    GssAnswer {
+        /// About which context.
+        context: ike::GssContext,
+        /// What came of the step, or why nothing did.
+        answer: Result<ike::GssAnswer, String>,
+    },
     /// What a responder says of a certificate of ours, or nothing any more (RFC 4806).
     SetOwnStatus {
         /// SHA-256 of the certificate.

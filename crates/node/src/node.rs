@@ -471,17 +471,21 @@ impl Node {
                 Output::Remove { child, inbound_spi }
             }
             ike::Output::AskStatus(ask) => Output::AskStatus(ask),
+            ike::Output::AskGss(ask) => Output::AskGss(ask),
+            ike::Output::EndGss(context) => Output::EndGss(context),
             ike::Output::Keys(keys) => Output::Keys(keys),
             ike::Output::IsakmpKey(key) => Output::IsakmpKey(key),
-            ike::Output::Event(event) => {
-                if let ike::Event::AddressReleased { address, .. } = event {
-                    self.address_quiet(address, now);
-                }
-                Output::Event(Event::Ike(event))
-            }
+            ike::Output::Event(event) => self.ike_event(event, now),
         };
         self.outputs.push_back(output);
         true
+    }
+
+    fn ike_event(&mut self, event: ike::Event, now: Instant) -> Output {
+        if let ike::Event::AddressReleased { address, .. } = event {
+            self.address_quiet(address, now);
+        }
+        Output::Event(Event::Ike(event))
     }
 
     fn drain_cluster(&mut self, now: Instant) -> bool {

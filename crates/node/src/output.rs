@@ -177,6 +177,11 @@ pub enum Output {
     /// Ask an OCSP responder (RFC 6960); the answer is
     /// [`Command::CertificateStatus`](crate::Command::CertificateStatus).
     AskStatus(Box<ike::AskStatus>),
+    /// Take a step of a security context; the answer is
+    /// [`Command::GssAnswer`](crate::Command::GssAnswer).
+    AskGss(Box<ike::AskGss>),
+    /// A security context is not needed any more.
+    EndGss(ike::GssContext),
     /// The keys of an IKE SA, only with `Config::export_keys`.
     Keys(Box<ike::IkeKeys>),
     /// As [`ike::Output::IsakmpKey`].

@@ -28,6 +28,16 @@ pub(crate) enum Side {
 }
 
 impl Side {
+    pub(crate) const ALL: [Side; 2] = [Side::Front, Side::Back];
+
+    /// The other one.
+    pub(crate) fn other(self) -> Side {
+        match self {
+            Side::Front => Side::Back,
+            Side::Back => Side::Front,
+        }
+    }
+
     /// As names of interfaces and files have it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -57,8 +67,7 @@ impl Side {
 pub(crate) struct Realm<'a> {
     kdc: Space,
     pub(crate) front: Space,
-    /// The other end of its cables.
-    _back: Space,
+    pub(crate) back: Space,
     files: PathBuf,
     folder: &'a Path,
     running: Option<Program>,
@@ -89,7 +98,7 @@ impl<'a> Realm<'a> {
         let mut realm = Realm {
             kdc,
             front,
-            _back: back,
+            back,
             files,
             folder,
             running: None,
@@ -131,6 +140,14 @@ impl<'a> Realm<'a> {
     /// The `krb5.conf` of a host, or of the KDC.
     pub(crate) fn config(&self, side: Option<Side>) -> PathBuf {
         self.path(&format!("krb5-{}.conf", side.map_or("kdc", Side::name)))
+    }
+
+    /// A host's namespace.
+    pub(crate) fn space(&self, side: Side) -> &Space {
+        match side {
+            Side::Front => &self.front,
+            Side::Back => &self.back,
+        }
     }
 
     /// Starts the KDC, if it does not run.

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use policy::auth::{Auth, LocalAuth, RemoteAuth};
-use policy::{Identity, Secret};
+use policy::{Identity, IkeVersion, Secret};
 
 use crate::config::diagnostic::Problems;
 use crate::config::key::{self, Keys};
@@ -175,6 +175,21 @@ fn read_tickets(
         problems.error(section.span.clone(), message, label, remedy);
     }
     kerberos::read(section, problems, keys)
+}
+
+/// What a version of IKE has no method for.
+pub(crate) fn check_version(
+    section: &Section<'_>,
+    problems: &mut Problems,
+    auth: &Auth,
+    version: IkeVersion,
+) {
+    if version == IkeVersion::V2 && matches!(auth.local, LocalAuth::Kerberos(_)) {
+        let message = format!("{} has Kerberos, and IKEv2 has not", section.title);
+        let remedy = "add `version = \"ikev1\"`, or use certificates".to_owned();
+        let label = "a method of IKEv1".to_owned();
+        problems.error(section.span_of("auth"), message, label, remedy);
+    }
 }
 
 fn read_psk(

@@ -80,6 +80,9 @@ pub(crate) fn read(
     ike.mobike = mobike(&mut section, problems, addresses.as_deref(), &timers);
     ike.tcp = read_tcp(&mut section, problems);
     version::finish(&section, problems, &mut ike);
+    if let Some(auth) = &auth {
+        credentials::check_version(&section, problems, &auth.auth, ike.version);
+    }
     let span = section.span.clone();
     section.finish(problems);
     let auth = auth?;

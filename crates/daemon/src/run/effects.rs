@@ -75,6 +75,8 @@ impl Daemon {
                 self.read_addresses();
             }
             Output::AskStatus(ask) => self.responders.ask(*ask),
+            Output::AskGss(ask) => self.kerberos.ask(*ask),
+            Output::EndGss(context) => self.kerberos.end(context),
             Output::Keys(keys) => {
                 if let Some(log) = &mut self.keys {
                     log.ike(&keys);

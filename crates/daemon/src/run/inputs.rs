@@ -5,6 +5,7 @@ use crate::clock;
 use crate::error::Error;
 use crate::groups::{Done, Groups, What};
 use crate::heartbeat::Heartbeat;
+use crate::kerberos;
 use crate::ocsp;
 use crate::plane::{Closed, Report};
 use crate::recovery::Recovery;
@@ -291,6 +292,16 @@ impl Daemon {
         self.responders.done();
         let ocsp::Told { question, answer } = told;
         let command = Command::CertificateStatus { question, answer };
+        let _ = self.node.handle_command(command, Instant::now());
+    }
+
+    /// A step of a security context was taken, or failed.
+    pub(crate) fn gss_answered(&mut self, mut told: kerberos::Told) {
+        self.kerberos.done(&mut told);
+        let kerberos::Told {
+            context, answer, ..
+        } = told;
+        let command = Command::GssAnswer { context, answer };
         let _ = self.node.handle_command(command, Instant::now());
     }
 

@@ -17,7 +17,7 @@ use crate::endpoint::clock::release;
 use crate::endpoint::effects::settle;
 use crate::endpoint::handshake::{abandon, failed_initiator};
 use crate::endpoint::inquiries::answered;
-use crate::endpoint::isakmp;
+use crate::endpoint::isakmp::{self, gss_answered};
 use crate::endpoint::isakmp_commands;
 use crate::endpoint::members;
 use crate::endpoint::reload::reload;
@@ -91,6 +91,7 @@ pub(crate) fn handle(tables: &mut Tables, command: Command, now: Instant) -> Res
         Command::ShowTokens { address, allowed } => {
             tables.addresses.show_tokens(address, allowed);
         }
+        Command::GssAnswer { context, answer } => gss_answered(tables, context, answer, now),
         Command::CertificateStatus { question, answer } => answered(tables, question, answer, now),
         Command::DeleteLocalAddress { address } => leave(tables, address, now),
         Command::ForgetLocalAddress { address } => forget(tables, address, now),

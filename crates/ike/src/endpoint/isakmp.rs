@@ -23,6 +23,7 @@ use crate::endpoint::tables::Tables;
 use crate::endpoint::way::Way;
 use crate::error::Error;
 use crate::event::{Event, Reason};
+use crate::gss::{GssAnswer, GssContext};
 use crate::id::{IkeSaId, Role};
 use crate::limits;
 use crate::output::Output;
@@ -206,7 +207,11 @@ fn begun(
         }
         Err(Refusal::Discard(discard)) => Err(discard),
         Err(Refusal::Error(error)) => {
-            refuse(tables, message, NotifyType::NO_PROPOSAL_CHOSEN, way, now)?;
+            let kind = match error {
+                Error::NotAuthentic(_) => NotifyType::AUTHENTICATION_FAILED,
+                _ => NotifyType::NO_PROPOSAL_CHOSEN,
+            };
+            refuse(tables, message, kind, way, now)?;
             let peer = Some(peer.name.clone());
             if tables.news.take(now) {
                 failed(tables, peer, Role::Responder, local, way.remote, error, now);
@@ -273,7 +278,39 @@ fn main_mode(
         None => is_alone(tables, &state.peer.name, way.local.ip(), way.remote.ip()),
     };
     let back = way.back(Nat::default());
-    match state.handle(message, back, alone, &mut tables.context(now)) {
+    let outcome = state.handle(message, back, alone, &mut tables.context(now));
+    conclude(tables, ike, outcome, now)
+}
+
+/// A step of a security context was taken, or failed: its main mode goes on, if it still waits.
+pub(crate) fn gss_answered(
+    tables: &mut Tables,
+    context: GssContext,
+    answer: Result<GssAnswer, String>,
+    now: Instant,
+) {
+    let Some(ike) = tables.contexts.owner(context) else {
+        return;
+    };
+    let state = match tables.take(ike) {
+        Some(Slot::MainMode(state)) => state,
+        Some(other) => return tables.put(ike, other),
+        None => return,
+    };
+    let outcome = state.gss_answered(answer, &mut tables.context(now));
+    if let Err(discard) = conclude(tables, ike, outcome, now) {
+        tables.discards.count(discard);
+    }
+}
+
+/// What a step of a main mode came to.
+fn conclude(
+    tables: &mut Tables,
+    ike: IkeSaId,
+    outcome: Outcome,
+    now: Instant,
+) -> Result<(), Discard> {
+    match outcome {
         Outcome::Waits(state) => tables.put(ike, Slot::MainMode(state)),
         Outcome::Discarded(state, discard) => {
             tables.put(ike, Slot::MainMode(state));

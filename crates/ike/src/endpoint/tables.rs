@@ -21,6 +21,7 @@ use crate::endpoint::half_opens::HalfOpens;
 use crate::endpoint::redirects::Redirects;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tickets::Tickets;
+use crate::gss::{GssContext, GssContexts};
 use crate::id::{IkeSaId, Role};
 use crate::limits;
 use crate::output::Output;
@@ -48,6 +49,8 @@ pub(crate) struct Tables {
     pub(crate) unsolved: Bucket,
     pub(crate) tickets: Tickets,
     pub(crate) statuses: Statuses,
+    /// Security contexts of Kerberos, which are kept outside.
+    pub(crate) contexts: GssContexts,
     pub(crate) redirects: Redirects,
     /// Answers to messages of unknown IKE SAs.
     pub(crate) answers: Bucket,
@@ -89,6 +92,7 @@ impl Tables {
             unsolved: Bucket::per_second(limits::UNSOLVED),
             tickets: Tickets::default(),
             statuses: Statuses::default(),
+            contexts: GssContexts::default(),
             redirects: Redirects::default(),
             answers: Bucket::per_second(limits::UNKNOWN_SPI_ANSWERS),
             hints: Bucket::per_second(limits::HINTS),
@@ -112,6 +116,7 @@ impl Tables {
             statuses: &self.statuses,
             outputs: &mut self.outputs,
             registry: &mut self.registry,
+            contexts: &mut self.contexts,
         }
     }
 
@@ -133,6 +138,13 @@ impl Tables {
 
     pub(crate) fn slots(&self) -> impl Iterator<Item = (IkeSaId, &Slot)> {
         self.slots.iter().map(|(ike, slot)| (*ike, slot))
+    }
+
+    /// A security context whose handshake is not under way any more.
+    pub(crate) fn unneeded_context(&mut self) -> Option<GssContext> {
+        let slots = &self.slots;
+        let under_way = |ike| matches!(slots.get(&ike), Some(Slot::MainMode(_)));
+        self.contexts.take_unneeded(under_way)
     }
 
     /// The slots behind one, in the order of their names.

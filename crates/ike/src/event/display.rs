@@ -98,6 +98,10 @@ impl fmt::Display for Event {
             }
             Event::HandshakeDoubtful { ike, peer, notify } => doubtful(f, *ike, peer, notify),
             Event::MainModeDoubtful { ike, peer, notify } => doubtful(f, *ike, peer, notify),
+            Event::PrincipalRefused { ike, peer, error } => write!(
+                f,
+                "IKE SA {ike} with {peer}: an answer is not taken, and another may come: {error}"
+            ),
             Event::HandshakeRedirected { .. }
             | Event::PeerRedirected { .. }
             | Event::Redirected { .. }

@@ -2,7 +2,9 @@
 //! 5).
 
 pub(crate) mod initiator;
+mod kerberos;
 pub(crate) mod responder;
+pub(crate) mod round;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,8 +27,10 @@ use crate::retransmit::Retransmit;
 use crate::timer::Timer;
 use crate::v1::cipher::Iv;
 use crate::v1::fragments::{Fragments, split};
+use crate::v1::gss::Tickets;
 use crate::v1::keys::suite_of;
 use crate::v1::keys::{Cookies, Keys, Nonces, Suite, Transcript};
+use crate::v1::main_mode::round::{Asking, Exchanged, Round};
 use crate::v1::message::{self, Message};
 use crate::v1::quick::missing;
 use crate::v1::sa::{Birth, Concluded, Sa};
@@ -62,6 +66,10 @@ pub(crate) struct MainMode {
     doubt: Option<NotifyType>,
     /// A message came that our keys did not open.
     unopened: bool,
+    /// What Kerberos proves, where it is to.
+    tickets: Option<Box<Tickets>>,
+    /// Why an answer was refused that anybody may have sent.
+    refused: Option<Error>,
 }
 
 /// How far it is, named by our last message.
@@ -79,6 +87,10 @@ enum State {
     },
     /// We answered with our public value.
     KeAnswered(Box<Exchanged>),
+    /// A step of a security context is under way outside.
+    Asking(Box<Asking>),
+    /// We sent what Kerberos has for the peer, by messages 5 and later.
+    Round(Box<Round>),
     /// It is over, or in the middle of a step.
     Over,
 }
@@ -89,15 +101,6 @@ struct KeOffered {
     lifetime: Option<Duration>,
     dh: DhKeyPair,
     nonce: Vec<u8>,
-}
-
-/// Keys have been exchanged.
-struct Exchanged {
-    keys: Keys,
-    iv: Iv,
-    g_xi: Vec<u8>,
-    g_xr: Vec<u8>,
-    lifetime: Option<Duration>,
 }
 
 /// What a message came to.
@@ -140,6 +143,9 @@ impl MainMode {
             return Outcome::Discarded(self, Discard::UnexpectedExchange);
         }
         let digest = message.digest();
+        if matches!(self.state, State::Asking(_)) {
+            return Outcome::Discarded(self, Discard::GssAwaited);
+        }
         if self.heard == Some(digest) {
             // Ours was lost. A peer that repeats itself hears no more often than it speaks.
             self.repeat(ctx);
@@ -151,7 +157,8 @@ impl MainMode {
             State::IdSent(_) => self.id_answered(message, back, ctx),
             State::SaAnswered { .. } => self.ke_offered(message, back, ctx),
             State::KeAnswered(_) => self.id_offered(message, back, ctx),
-            State::Over => Outcome::Discarded(self, Discard::Busy),
+            State::Round(_) => self.next_round(message, back, ctx),
+            State::Asking(_) | State::Over => Outcome::Discarded(self, Discard::Busy),
         }
     }
 
@@ -196,13 +203,24 @@ impl MainMode {
 
     /// Sends a message and waits for what it is answered with.
     fn send(&mut self, message: Vec<u8>, ctx: &mut Context<'_>) {
-        let encrypted = matches!(self.state, State::IdSent(_));
-        self.sent = match encrypted && self.vendor.fragmentation {
-            true => split(message, &self.header(true), &self.peer, &self.path),
+        let encrypted = match &self.state {
+            State::Round(round) => round.identified,
+            state => matches!(state, State::IdSent(_)),
+        };
+        self.sent = match encrypted {
+            true => self.parts(message),
             false => vec![message],
         };
         self.repeat(ctx);
         self.retransmit = Some(Retransmit::start(&self.peer.ike.retransmission, ctx.now));
+    }
+
+    /// An encrypted message as it is sent: in parts, if the peer puts them together.
+    fn parts(&self, message: Vec<u8>) -> Vec<Vec<u8>> {
+        match self.vendor.fragmentation {
+            true => split(message, &self.header(true), &self.peer, &self.path),
+            false => vec![message],
+        }
     }
 
     fn repeat(&self, ctx: &mut Context<'_>) {
@@ -235,7 +253,8 @@ impl MainMode {
         let again = self.retransmit.as_ref().and_then(Retransmit::due);
         let again = again.map(|at| (at, Timer::Retransmit));
         let end = (self.role == Role::Responder).then_some((self.until, Timer::Expire));
-        again.into_iter().chain(end).min()
+        let asking = self.asking_until().map(|at| (at, Timer::Expire));
+        again.into_iter().chain(end).chain(asking).min()
     }
 
     /// Does what is due.
@@ -245,6 +264,9 @@ impl MainMode {
     pub(crate) fn fire(&mut self, ctx: &mut Context<'_>) -> Result<(), Error> {
         if self.role == Role::Responder && self.until <= ctx.now {
             return Err(self.silence(1));
+        }
+        if self.asking_until().is_some_and(|at| at <= ctx.now) {
+            return Err(round::silence());
         }
         let ladder = self.peer.ike.retransmission.clone();
         let Some(retransmit) = &mut self.retransmit else {
@@ -263,6 +285,9 @@ impl MainMode {
 
     /// Why there is no answer, as far as anybody said.
     fn silence(&self, tries: usize) -> Error {
+        if let Some(refused) = &self.refused {
+            return refused.clone();
+        }
         match (self.unopened, self.doubt) {
             (true, _) => Error::Unopened,
             (false, Some(notify)) => Error::Notified(notify),
@@ -277,6 +302,8 @@ impl MainMode {
     pub(crate) fn suite(&self) -> Option<Suite> {
         match &self.state {
             State::SaOffered | State::Over => None,
+            State::Asking(asking) => Some(asking.suite()),
+            State::Round(round) => Some(round.suite()),
             State::KeOffered(state) => Some(state.suite),
             State::SaAnswered { suite, .. } => Some(*suite),
             State::IdSent(state) | State::KeAnswered(state) => Some(state.keys.suite()),

@@ -9,14 +9,15 @@ use policy::pad::Peer;
 use policy::proposal::IkeProposal;
 use wire::isakmp::numbers::{
     KEY_IKE, LIFE_SECONDS, OAKLEY_3DES_CBC, OAKLEY_AES_CBC, OAKLEY_AUTHENTICATION, OAKLEY_DES_CBC,
-    OAKLEY_ENCRYPTION, OAKLEY_GROUP, OAKLEY_HASH, OAKLEY_KEY_LENGTH, OAKLEY_LIFE_DURATION,
-    OAKLEY_LIFE_TYPE, OAKLEY_MD5, OAKLEY_PRESHARED_KEY, OAKLEY_RSA_SIGNATURE, OAKLEY_SHA1,
-    OAKLEY_SHA2_256, OAKLEY_SHA2_384, OAKLEY_SHA2_512, group_name, oakley_authentication_name,
-    oakley_encryption_name, oakley_hash_name,
+    OAKLEY_ENCRYPTION, OAKLEY_GROUP, OAKLEY_GSS_IDENTITY, OAKLEY_GSS_KERBEROS, OAKLEY_HASH,
+    OAKLEY_KEY_LENGTH, OAKLEY_LIFE_DURATION, OAKLEY_LIFE_TYPE, OAKLEY_MD5, OAKLEY_PRESHARED_KEY,
+    OAKLEY_RSA_SIGNATURE, OAKLEY_SHA1, OAKLEY_SHA2_256, OAKLEY_SHA2_384, OAKLEY_SHA2_512,
+    group_name, oakley_authentication_name, oakley_encryption_name, oakley_hash_name,
 };
 use wire::isakmp::{Attribute, Proposal, ProtocolId, SecurityAssociation, Transform};
 
 use crate::error::{Error, Incompatible, Misbehaved};
+use crate::v1::gss;
 use crate::v1::keys::Suite;
 
 /// What one transform says, as far as it is known here.
@@ -29,6 +30,8 @@ struct Said {
 /// What a transform of a peer came to.
 pub(crate) struct Chosen {
     pub(crate) suite: Suite,
+    /// The peer's name in GSS, if it says one.
+    pub(crate) identity: Option<Vec<u8>>,
     /// How long the ISAKMP SA may live, if the peer says so.
     pub(crate) lifetime: Option<Duration>,
     /// The proposal with this transform alone, as it is answered.
@@ -42,6 +45,7 @@ pub(crate) fn method(peer: &Peer) -> Option<u16> {
         (LocalAuth::Signature(_), RemoteAuth::Certificate(_) | RemoteAuth::PublicKey(_)) => {
             Some(OAKLEY_RSA_SIGNATURE)
         }
+        (LocalAuth::Kerberos(_), RemoteAuth::Kerberos(_)) => Some(OAKLEY_GSS_KERBEROS),
         _ => None,
     }
 }
@@ -80,7 +84,11 @@ pub(crate) fn offer(peer: &Peer) -> Option<SecurityAssociation> {
     let seconds = u32::try_from(peer.ike.lifetime.hard.as_secs()).unwrap_or(u32::MAX);
     let numbered = (1..=u8::MAX).zip(suites(&peer.ike.proposals));
     let transforms: Vec<Transform> = numbered
-        .map(|(number, suite)| transform(number, suite, method, seconds))
+        .map(|(number, suite)| {
+            let mut one = transform(number, suite, method, seconds);
+            name(&mut one, peer);
+            one
+        })
         .collect();
     (!transforms.is_empty()).then(|| SecurityAssociation {
         proposals: vec![Proposal {
@@ -110,6 +118,18 @@ fn transform(number: u8, suite: Suite, method: u16, seconds: u32) -> Transform {
         number,
         id: KEY_IKE,
         attributes,
+    }
+}
+
+/// Puts our own name in GSS into a transform, in the place of another.
+fn name(transform: &mut Transform, peer: &Peer) {
+    if let Some((own, _)) = gss::of(peer) {
+        let of_gss = |one: &Attribute| one.kind() == OAKLEY_GSS_IDENTITY;
+        transform.attributes.retain(|one| !of_gss(one));
+        let own = gss::identity(&own.principal);
+        transform
+            .attributes
+            .push(Attribute::Long(OAKLEY_GSS_IDENTITY, own));
     }
 }
 
@@ -186,12 +206,19 @@ pub(crate) fn choose(peer: &Peer, offered: &SecurityAssociation) -> Result<Chose
     });
     let best = good.min_by_key(|(rank, ..)| *rank);
     let (_, said, proposal, transform) = best.ok_or_else(|| refusal(peer, &suites, offered))?;
+    let identity = match transform.attribute(OAKLEY_GSS_IDENTITY) {
+        Some(Attribute::Long(_, value)) => Some(value.clone()),
+        _ => None,
+    };
+    let mut chosen = transform.clone();
+    name(&mut chosen, peer);
     Ok(Chosen {
         suite: said.suite,
+        identity,
         lifetime: lifetime(transform),
         answer: SecurityAssociation {
             proposals: vec![Proposal {
-                transforms: vec![transform.clone()],
+                transforms: vec![chosen],
                 ..proposal.clone()
             }],
         },

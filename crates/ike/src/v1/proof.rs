@@ -121,11 +121,8 @@ pub(crate) fn check(
             check_certificate(peer, authorities, said, chain, expected, now)
         }
         RemoteAuth::PublicKey(keys) => check_keys(keys, chain, expected, named),
-        // Nothing is offered for it, so that no peer can come so far.
-        RemoteAuth::Kerberos(_) => Err(NotAuthentic::Method {
-            theirs: 0,
-            ours: peer.auth.remote.word(),
-        }),
+        // Its hash is wrapped: it is checked when it has been opened.
+        RemoteAuth::Kerberos(_) => Err(NotAuthentic::Auth { said: named }),
     };
     checked.map_err(Error::NotAuthentic)
 }

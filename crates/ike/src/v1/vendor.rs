@@ -6,6 +6,7 @@ use wire::isakmp::vendor::Vendor as Id;
 use wire::isakmp::{Chain, NatNumbers, Payload};
 
 use crate::record::codec::{Reader, Writer};
+use crate::v1::gss;
 
 /// Who sends this acknowledges deletes as Windows does ([MS-IKEE] section 3.8), without being it:
 /// MD5 of `Holdfast acknowledged delete`.
@@ -137,6 +138,9 @@ pub(crate) fn announce(peer: &Peer, situation: Situation) -> Vec<Payload> {
                 say(Id::Fragmentation);
             }
         }
+    }
+    if gss::of(peer).is_some() {
+        say(Id::Gssapi);
     }
     if peer.ike.liveness.is_some() {
         say(Id::DeadPeerDetection);

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use crypto::{Random, Secret, SeededRandom};
 use ike::{
-    Acquire, AskStatus, ChildRule, Command, Config, Datagram, Directory, Endpoint, Event, IkeSaId,
-    IkeState, IkeStatus, Outbound, Output, Record, Stream, Takeover, Timer, Usage,
+    Acquire, AskGss, AskStatus, ChildRule, Command, Config, Datagram, Directory, Endpoint, Event,
+    GssContext, IkeSaId, IkeState, IkeStatus, Outbound, Output, Record, Stream, Takeover, Timer,
+    Usage,
 };
 use policy::auth::Auth;
 use policy::child::ChildTemplate;
@@ -135,6 +136,8 @@ impl Setup {
             keepalives: Vec::new(),
             skips: Vec::new(),
             asked: Vec::new(),
+            gss: Vec::new(),
+            ended: Vec::new(),
             wait: None,
         }
     }
@@ -194,6 +197,9 @@ pub(crate) struct Host {
     pub(crate) skips: Vec<(ChildId, u64)>,
     /// Questions to OCSP responders, which nobody has answered yet.
     pub(crate) asked: Vec<AskStatus>,
+    /// Steps of security contexts, which nobody has taken yet, and contexts that have ended.
+    pub(crate) gss: Vec<AskGss>,
+    pub(crate) ended: Vec<GssContext>,
     pub(crate) wait: Option<(Instant, Timer)>,
 }
 
@@ -541,6 +547,8 @@ impl Pair {
                 host.events.push((elapsed, event));
             }
             Output::AskStatus(ask) => host.asked.push(*ask),
+            Output::AskGss(ask) => host.gss.push(*ask),
+            Output::EndGss(context) => host.ended.push(context),
             Output::Keys(_) | Output::IsakmpKey(_) => host.keys += 1,
             Output::Keepalive { .. } => host.keepalives.push(elapsed),
             Output::Transmit { .. } | Output::OpenStream { .. } | Output::Wait(_) => {

@@ -1,6 +1,7 @@
 //! IKEv1: main mode, quick mode, informational exchanges (RFC 2409).
 
 mod informational;
+mod kerberos;
 mod main_mode;
 mod quick_mode;
 mod takeover;

@@ -127,6 +127,10 @@ type Unwrap = unsafe extern "C" fn(Minor, Handle, In, Out, *mut c_int, *mut u32)
 type DisplayStatus = unsafe extern "C" fn(Minor, u32, c_int, Oid, *mut u32, Out) -> u32;
 type ReleaseBuffer = unsafe extern "C" fn(Minor, Out) -> u32;
 type Release = unsafe extern "C" fn(Minor, *mut Handle) -> u32;
+type InitContext = unsafe extern "C" fn(*mut Handle) -> i32;
+type FreeContext = unsafe extern "C" fn(Handle);
+type CcResolve = unsafe extern "C" fn(Handle, *const c_char, *mut Handle) -> i32;
+type CcDestroy = unsafe extern "C" fn(Handle, Handle) -> i32;
 type DeleteSecContext = unsafe extern "C" fn(Minor, *mut Handle, Out) -> u32;
 
 /// The functions that are used. They stay valid: the library is never unloaded.
@@ -144,6 +148,10 @@ pub(crate) struct Library {
     unwrap: Unwrap,
     display_status: DisplayStatus,
     release_buffer: ReleaseBuffer,
+    krb5_init_context: InitContext,
+    krb5_free_context: FreeContext,
+    krb5_cc_resolve: CcResolve,
+    krb5_cc_destroy: CcDestroy,
 }
 
 impl Library {
@@ -156,8 +164,8 @@ impl Library {
         let library = unsafe { Opened::open(Some(FILE), flags) }.map_err(|why| why.to_string())?;
         macro_rules! find {
             ($name:literal) => {{
-                // SAFETY: the function has this type in MIT's <gssapi/gssapi.h> and
-                // <gssapi/gssapi_ext.h>; it stays where it is, as RTLD_NODELETE says.
+                // SAFETY: the function has this type in MIT's <gssapi/gssapi.h>,
+                // <gssapi/gssapi_ext.h> or <krb5.h>; it stays where it is, as RTLD_NODELETE says.
                 let found = unsafe { library.get(concat!($name, "\0").as_bytes()) };
                 *found.map_err(|why| why.to_string())?
             }};
@@ -176,6 +184,11 @@ impl Library {
             unwrap: find!("gss_unwrap"),
             display_status: find!("gss_display_status"),
             release_buffer: find!("gss_release_buffer"),
+            // Of libkrb5, which it brings along.
+            krb5_init_context: find!("krb5_init_context"),
+            krb5_free_context: find!("krb5_free_context"),
+            krb5_cc_resolve: find!("krb5_cc_resolve"),
+            krb5_cc_destroy: find!("krb5_cc_destroy"),
         })
     }
 
@@ -364,6 +377,23 @@ pub(crate) fn release_credential(library: &Library, credential: &mut RawCredenti
     let mut minor = 0;
     // SAFETY: the credential is none or from the library, and only its owner has it mutably.
     unsafe { (library.release_cred)(&mut minor, &mut credential.0) };
+}
+
+/// Forgets the tickets of a cache, which in memory would stay as long as the process.
+pub(crate) fn destroy_cache(library: &Library, name: &CStr) {
+    let (mut context, mut cache) = (null_mut(), null_mut());
+    // SAFETY: the library writes to the local; 0 is success.
+    if unsafe { (library.krb5_init_context)(&mut context) } != 0 {
+        return;
+    }
+    // SAFETY: the context is whole, the name outlives the call, and the cache is written to the
+    // local.
+    if unsafe { (library.krb5_cc_resolve)(context, name.as_ptr(), &mut cache) } == 0 {
+        // SAFETY: both are from the library, and the cache is not used again.
+        unsafe { (library.krb5_cc_destroy)(context, cache) };
+    }
+    // SAFETY: the context is from the library, and not used again.
+    unsafe { (library.krb5_free_context)(context) };
 }
 
 /// A context's handle; its owner gives it back with [`delete_context`].

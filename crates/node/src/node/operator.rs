@@ -27,6 +27,10 @@ impl Node {
                 self.tell_ike(ike::Command::SetClock(seconds), now);
                 Ok(())
             }
+            Command::GssAnswer { context, answer } => {
+                self.tell_ike(ike::Command::GssAnswer { context, answer }, now);
+                Ok(())
+            }
             Command::CertificateStatus { question, answer } => {
                 self.tell_ike(ike::Command::CertificateStatus { question, answer }, now);
                 Ok(())

@@ -1,6 +1,7 @@
 //! The initiator of main mode (RFC 2409 section 5).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crypto::DhKeyPair;
 use policy::pad::Peer;
@@ -13,8 +14,10 @@ use crate::error::{Error, Misbehaved, NotAuthentic};
 use crate::event::Event;
 use crate::id::{IkeSaId, Role};
 use crate::path::{self, Path};
-use crate::v1::keys::Nonces;
-use crate::v1::main_mode::{Exchange, Exchanged, KeOffered, MainMode, Outcome, Proven, State};
+use crate::v1::gss;
+use crate::v1::keys::{Nonces, Suite};
+use crate::v1::main_mode::round::{Exchanged, Round};
+use crate::v1::main_mode::{Exchange, KeOffered, MainMode, Outcome, Proven, State};
 use crate::v1::message::{self, Message};
 use crate::v1::vendor::{self, Situation, Vendor};
 use crate::v1::{nat, phase1, proof};
@@ -68,6 +71,8 @@ impl MainMode {
             vendor: Vendor::default(),
             doubt: None,
             unopened: false,
+            tickets: None,
+            refused: None,
             peer,
         };
         let mut payloads = vec![offer];
@@ -106,22 +111,42 @@ impl MainMode {
         let Ok(chosen) = phase1::accept(&self.peer, answer) else {
             return Outcome::Discarded(self, Discard::UnexpectedPayloads);
         };
-        let Ok(dh) = DhKeyPair::generate(chosen.suite.group, ctx.random) else {
-            return Outcome::Discarded(self, Discard::KeyExchange);
+        let vendor = Vendor::of(&chain);
+        let claimed = match gss::claim(&self.peer, chosen.identity.as_deref(), vendor.gssapi) {
+            Ok(claimed) => claimed,
+            Err(error) => return self.doubted(error, message, ctx),
         };
         self.peer_cookie = message.header.responder_cookie;
-        self.vendor = Vendor::of(&chain);
+        self.vendor = vendor;
         self.heard = Some(message.digest());
+        match claimed {
+            Some(claimed) => self.begin_context(chosen, claimed, ctx),
+            None => self.offer_ke(chosen.suite, chosen.lifetime, None, ctx),
+        }
+    }
+
+    /// Message 3: our public value, and a token of GSS where there is one.
+    pub(crate) fn offer_ke(
+        mut self: Box<Self>,
+        suite: Suite,
+        lifetime: Option<Duration>,
+        token: Option<Payload>,
+        ctx: &mut Context<'_>,
+    ) -> Outcome {
+        let Ok(dh) = DhKeyPair::generate(suite.group, ctx.random) else {
+            return Outcome::Discarded(self, Discard::KeyExchange);
+        };
         let nonce = ctx.nonce();
         let mut payloads = vec![
             Payload::KeyExchange(dh.public().to_vec()),
             Payload::Nonce(nonce.clone()),
         ];
+        payloads.extend(token);
         payloads.extend(proof::request(&self.peer));
-        payloads.extend(self.nat_payloads(chosen.suite.hash, ctx));
+        payloads.extend(self.nat_payloads(suite.hash, ctx));
         self.state = State::KeOffered(Box::new(KeOffered {
-            suite: chosen.suite,
-            lifetime: chosen.lifetime,
+            suite,
+            lifetime,
             dh,
             nonce,
         }));
@@ -156,6 +181,10 @@ impl MainMode {
         let Ok(theirs) = Exchange::of(&chain) else {
             return Outcome::Discarded(self, Discard::UnexpectedPayloads);
         };
+        let token = gss::token(&chain);
+        if self.tickets.is_some() != token.is_some() {
+            return Outcome::Discarded(self, Discard::UnexpectedPayloads);
+        }
         let State::KeOffered(state) = std::mem::replace(&mut self.state, State::Over) else {
             return Outcome::Discarded(self, Discard::UnexpectedExchange);
         };
@@ -193,7 +222,10 @@ impl MainMode {
             lifetime,
         };
         self.heard = Some(message.digest());
-        self.identify(exchanged, alone, ctx)
+        match token {
+            Some(token) => self.continue_context(Round::new(exchanged, alone, back), token, ctx),
+            None => self.identify(exchanged, alone, ctx),
+        }
     }
 
     /// Message 5.

@@ -13,10 +13,11 @@ use crate::error::{Error, Misbehaved, NotAuthentic};
 use crate::id::Role;
 use crate::limits;
 use crate::path::{self, Path};
-use crate::v1::fragments::split;
+use crate::v1::gss;
 use crate::v1::keys::Nonces;
 use crate::v1::main_mode::initiator::says_initial_contact;
-use crate::v1::main_mode::{Exchange, Exchanged, MainMode, Outcome, Proven, State};
+use crate::v1::main_mode::round::{Exchanged, Round};
+use crate::v1::main_mode::{Exchange, MainMode, Outcome, Proven, State};
 use crate::v1::message::{self, Message};
 use crate::v1::sa::Concluded;
 use crate::v1::vendor::{self, Situation, Vendor};
@@ -55,6 +56,8 @@ impl MainMode {
         } = caller;
         let vendor = Vendor::of(&chain);
         let chosen = phase1::choose(&peer, offered).map_err(Refusal::Error)?;
+        let claimed = gss::claim(&peer, chosen.identity.as_deref(), vendor.gssapi);
+        let claimed = claimed.map_err(Refusal::Error)?;
         let mut begun = MainMode {
             id: ctx.reserve_ike(),
             peer_cookie: message.header.initiator_cookie,
@@ -76,10 +79,15 @@ impl MainMode {
             vendor,
             doubt: None,
             unopened: false,
+            tickets: None,
+            refused: None,
             peer,
         };
         let mut payloads = vec![Payload::SecurityAssociation(chosen.answer)];
         payloads.extend(vendor::announce(&begun.peer, situation));
+        if let Some(claimed) = claimed {
+            begun.expect_token(claimed, chosen.identity.unwrap_or_default());
+        }
         let bytes = message::clear(&begun.header(false), &payloads);
         begun.send(bytes, ctx);
         // Whoever forges addresses must not make us send to them again and again. Windows did.
@@ -106,6 +114,10 @@ impl MainMode {
         let Ok(theirs) = Exchange::of(&chain) else {
             return Outcome::Discarded(self, Discard::UnexpectedPayloads);
         };
+        let token = gss::token(&chain);
+        if self.tickets.is_some() != token.is_some() {
+            return Outcome::Discarded(self, Discard::UnexpectedPayloads);
+        }
         let Ok(dh) = DhKeyPair::generate(suite.group, ctx.random) else {
             return Outcome::Discarded(self, Discard::KeyExchange);
         };
@@ -140,6 +152,9 @@ impl MainMode {
             lifetime,
         };
         self.heard = Some(message.digest());
+        if let Some(token) = token {
+            return self.accept_context(Round::new(exchanged, false, back), payloads, token, ctx);
+        }
         self.state = State::KeAnswered(Box::new(exchanged));
         let bytes = message::clear(&self.header(false), &payloads);
         self.send(bytes, ctx);
@@ -213,10 +228,7 @@ impl MainMode {
         };
         let payloads: Vec<Payload> = std::iter::once(id).chain(proof).collect();
         let (bytes, phase_1) = message::seal(&exchanged.keys, &iv, &self.header(true), &payloads);
-        let answer = match self.vendor.fragmentation {
-            true => split(bytes, &self.header(true), &self.peer, &self.path),
-            false => vec![bytes],
-        };
+        let answer = self.parts(bytes);
         for bytes in &answer {
             ctx.transmit(&self.path, bytes.clone());
         }
@@ -234,7 +246,7 @@ impl MainMode {
 
     /// Our keys do not open what the peer sent: most often the two pre-shared keys differ. Anybody
     /// may have sent it, so nothing ends; but a peer that means it should hear.
-    fn unopened(mut self: Box<Self>, back: Path, ctx: &mut Context<'_>) -> Outcome {
+    pub(crate) fn unopened(mut self: Box<Self>, back: Path, ctx: &mut Context<'_>) -> Outcome {
         if !std::mem::replace(&mut self.unopened, true) {
             self.refuse(&Error::Unopened, back, ctx);
         }
@@ -242,7 +254,7 @@ impl MainMode {
     }
 
     /// Tells the peer in the clear why it is refused: there are no keys that both have.
-    fn refuse(&self, error: &Error, back: Path, ctx: &mut Context<'_>) {
+    pub(crate) fn refuse(&self, error: &Error, back: Path, ctx: &mut Context<'_>) {
         let kind = match error {
             Error::Unopened => NotifyType::PAYLOAD_MALFORMED,
             Error::NotAuthentic(NotAuthentic::Unknown(_)) => NotifyType::INVALID_ID_INFORMATION,
@@ -260,7 +272,12 @@ impl MainMode {
 
     /// Who of those that the policy knows the peer is. The keys are those of the peer whose address
     /// it came from: another one must have the same.
-    fn find(&self, said: &Identity, back: Path, ctx: &Context<'_>) -> Result<Arc<Peer>, Error> {
+    pub(crate) fn find(
+        &self,
+        said: &Identity,
+        back: Path,
+        ctx: &Context<'_>,
+    ) -> Result<Arc<Peer>, Error> {
         let (local, remote) = (back.local.ip(), back.remote.ip());
         let found = ctx.config.pad.find(&Claim {
             local,

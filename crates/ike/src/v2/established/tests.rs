@@ -25,6 +25,7 @@ use super::*;
 use crate::config::Config;
 use crate::context::Registry;
 use crate::event::Event;
+use crate::gss::GssContexts;
 use crate::id::{IkeSaId, Role};
 use crate::output::{Outbound, Output};
 use crate::pair::Agreed;
@@ -108,6 +109,7 @@ impl Bench {
             config: &config,
             random: &mut random,
             statuses: &Statuses::default(),
+            contexts: &mut GssContexts::default(),
             outputs: &mut outputs,
             registry: &mut registry,
         };
@@ -130,6 +132,7 @@ impl Bench {
             config: &self.config,
             random: &mut self.random,
             statuses: &Statuses::default(),
+            contexts: &mut GssContexts::default(),
             outputs: &mut self.outputs,
             registry: &mut self.registry,
         };

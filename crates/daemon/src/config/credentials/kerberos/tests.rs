@@ -27,7 +27,8 @@ fn keytab(owners: &[(&str, &[&str])]) -> Vec<u8> {
 /// A file of one peer and what comes after it, with our keytab and a `krb5.conf` beside it.
 fn load(peer: &str, more: &str) -> Result<Loaded, String> {
     let text = format!(
-        "[[peer]]\nname = \"be\"\naddress = \"10.20.0.10\"\nauth = \"kerberos\"\n{peer}\n{more}"
+        "[[peer]]\nname = \"be\"\naddress = \"10.20.0.10\"\nauth = \"kerberos\"\n\
+         version = \"ikev1\"\n{peer}\n{more}"
     );
     let mut files = |file: &str, secrecy: Secrecy| match (file, secrecy) {
         ("fe.keytab" | "/etc/krb5.keytab", Secrecy::Secret) => Ok(keytab(&[
@@ -41,6 +42,23 @@ fn load(peer: &str, more: &str) -> Result<Loaded, String> {
         _ => Err("it does not exist".to_owned()),
     };
     parse("test.toml", &text, &mut files).map_err(|report| report.render(false))
+}
+
+#[test]
+fn it_is_a_method_of_version_1() {
+    let peer = "[[peer]]\nname = \"be\"\naddress = \"10.20.0.10\"\nauth = \"kerberos\"\n";
+    let text = format!("{peer}{PEER}");
+    let mut files = |_: &str, secrecy: Secrecy| match secrecy {
+        Secrecy::Secret => Ok(keytab(&[("EXAMPLE", &["host", "fe.example"])])),
+        Secrecy::Public => Err("it does not exist".to_owned()),
+    };
+    let report = parse("test.toml", &text, &mut files).err().unwrap();
+    let report = report.render(false);
+    assert!(
+        report.contains("has Kerberos, and IKEv2 has not"),
+        "{report}"
+    );
+    assert!(report.contains("test.toml:4:8"), "{report}");
 }
 
 const PEER: &str = "principal = \"host/fe.example@EXAMPLE\"\nkeytab = \"fe.keytab\"\n\
@@ -186,7 +204,7 @@ fn a_rule_by_kerberos_does_not_cover_the_kdc() {
     let report = load(PEER, &rule(wide)).err().unwrap_or_default();
     for part in [
         "the rule `all` is negotiated by Kerberos and covers the KDC 10.20.0.88 itself",
-        "test.toml:13:10",
+        "test.toml:14:10",
         "use certificates or a pre-shared key for this rule, or let the KDC pass",
     ] {
         assert!(report.contains(part), "{part}: {report}");
