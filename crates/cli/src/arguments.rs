@@ -239,6 +239,10 @@ pub(crate) struct LabOptions {
     #[arg(long, value_name = "PROGRAM", default_value = lab::FrontEnd::Holdfast.name(),
         conflicts_with = "plain")]
     pub(crate) front_end: lab::FrontEnd,
+    /// The version of IKE between front end and nodes: ikev2 or ikev1
+    #[arg(long, value_name = "VERSION", default_value = lab::Ike::V2.name(),
+        conflicts_with = "plain")]
+    pub(crate) ike: lab::Ike,
     /// Have the nodes leave something out, which the wire oracle must notice: reservation
     #[arg(long, value_name = "WHAT", conflicts_with = "plain")]
     pub(crate) sabotage: Option<lab::Sabotage>,

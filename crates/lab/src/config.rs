@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::addresses::*;
 use crate::etcd;
-use crate::kinds::{FrontEnd, Plane, Takeover};
+use crate::kinds::{FrontEnd, Ike, Plane, Takeover};
 use crate::shape::Shape;
 use crate::topology::short;
 
@@ -28,6 +28,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) esp: Option<&'a str>,
     /// Whose IKE and ESP the front end has.
     pub(crate) front_end: FrontEnd,
+    /// The version of IKE.
+    pub(crate) ike: Ike,
     /// Where the nodes' ESP runs.
     pub(crate) plane: Plane,
     /// How SAs survive their node.
@@ -44,7 +46,10 @@ pub(crate) struct Settings<'a> {
 
 /// The front end's file: it is the client of the virtual address.
 pub(crate) fn front_end(settings: Settings<'_>) -> String {
-    let peers = peers(&[("mail", VIP.to_string()), ("mail6", VIP6.to_string())]);
+    let peers = peers(
+        settings.ike,
+        &[("mail", VIP.to_string()), ("mail6", VIP6.to_string())],
+    );
     let rules = rules(
         |what, vip, _| format!("remote = \"{vip}\"\n{what}"),
         ("remote_ports", ""),
@@ -55,7 +60,10 @@ pub(crate) fn front_end(settings: Settings<'_>) -> String {
 
 /// A node's file: it serves the virtual address while it has it.
 pub(crate) fn node(name: &str, settings: Settings<'_>) -> String {
-    let peers = peers(&[("fe", FE_BACK.to_string()), ("fe6", FE_BACK6.to_string())]);
+    let peers = peers(
+        settings.ike,
+        &[("fe", FE_BACK.to_string()), ("fe6", FE_BACK6.to_string())],
+    );
     let rules = match settings.front_end {
         FrontEnd::Holdfast => served(settings),
         FrontEnd::Strongswan => tunnel(),
@@ -130,11 +138,15 @@ fn head(name: &str, plane: Plane, settings: Settings<'_>) -> String {
     )
 }
 
-fn peers(peers: &[(&str, String)]) -> String {
+fn peers(ike: Ike, peers: &[(&str, String)]) -> String {
     peers
         .iter()
         .map(|(name, address)| {
-            format!("[[peer]]\nname = \"{name}\"\naddress = \"{address}\"\npsk = \"{PSK}\"\n\n")
+            format!(
+                "[[peer]]\nname = \"{name}\"\naddress = \"{address}\"\nversion = \"{}\"\n\
+                 psk = \"{PSK}\"\n\n",
+                ike.name()
+            )
         })
         .collect()
 }
@@ -193,6 +205,7 @@ mod tests {
             shape: Shape::Pair,
             esp: Some("aes256-sha256"),
             front_end: FrontEnd::Holdfast,
+            ike: Ike::V1,
             plane: Plane::Kernel,
             takeover: Takeover::Replicate,
             heartbeat: Some(Duration::from_millis(10)),
@@ -206,6 +219,7 @@ mod tests {
             "name = \"more-20001\"",
             "encapsulation = \"udp\"",
             "profile = \"passwords\"",
+            "version = \"ikev1\"",
             "esp_proposals = [\"aes256-sha256\"]",
         ] {
             assert!(fe.contains(text) && be.contains(text), "{text}\n{fe}\n{be}");

@@ -196,7 +196,7 @@ impl Hosts {
         let state = run_dir("fe");
         let mut why = Ok(Ok(()));
         let done = self.until(stop, START, "the foreign front end", || {
-            why = strongswan::connect(plan.logs, &state);
+            why = strongswan::connect(plan.logs, &state, plan.options.ike);
             !matches!(why, Ok(Err(_)))
         });
         match (why?, done) {
@@ -316,6 +316,7 @@ impl Hosts {
             shape: plan.options.shape(),
             esp: plan.options.esp.as_deref(),
             front_end: plan.options.front_end,
+            ike: plan.options.ike,
             plane: plan.options.plane,
             takeover: plan.options.takeover,
             heartbeat: plan.options.heartbeat,

@@ -275,6 +275,36 @@ impl FromStr for FrontEnd {
     }
 }
 
+/// The version of IKE that front end and nodes speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ike {
+    /// RFC 7296.
+    V2,
+    /// RFC 2409.
+    V1,
+}
+
+impl Ike {
+    /// Both.
+    pub const ALL: [Ike; 2] = [Ike::V2, Ike::V1];
+
+    /// The word in the daemon's configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Ike::V2 => "ikev2",
+            Ike::V1 => "ikev1",
+        }
+    }
+}
+
+impl FromStr for Ike {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        named(text, "version of IKE", &Self::ALL, Ike::name)
+    }
+}
+
 /// What the nodes' daemons do wrong on purpose, so that the lab proves that it would find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {

@@ -55,7 +55,7 @@ mod verdict;
 pub use chaos::{Chaos, ChaosReport, FaultReport, KindReport, chaos};
 pub use error::Error;
 pub use options::{
-    Beside, FrontEnd, MOST_SAS, Options, PLANE, Plane, Sabotage, Scenario, TAKEOVER, Takeover,
+    Beside, FrontEnd, Ike, MOST_SAS, Options, PLANE, Plane, Sabotage, Scenario, TAKEOVER, Takeover,
 };
 pub use oracle::Findings;
 pub use report::{Event, Host, KB_FIGURES, KbFigure, Outcome, Report};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use crate::kinds::{Beside, FrontEnd, Plane, Sabotage, Scenario, Takeover};
+pub use crate::kinds::{Beside, FrontEnd, Ike, Plane, Sabotage, Scenario, Takeover};
 use crate::shape::Shape;
 
 /// Where the nodes' ESP runs unless the caller says otherwise.
@@ -50,6 +50,8 @@ pub struct Options {
     pub witness: bool,
     /// Whose IKE and ESP the front end has.
     pub front_end: FrontEnd,
+    /// The version of IKE that it speaks with the nodes.
+    pub ike: Ike,
     /// What the nodes' daemons do wrong on purpose.
     pub sabotage: Option<Sabotage>,
     /// Time between two probes; above zero.
@@ -95,6 +97,7 @@ impl Default for Options {
             missed: None,
             witness: false,
             front_end: FrontEnd::Holdfast,
+            ike: Ike::V2,
             sabotage: None,
             probe_interval: PROBE_INTERVAL,
             more_sas: 0,

@@ -28,6 +28,7 @@ pub(crate) fn new(name: &str, options: &Options, mail: &Mail) -> Outcome {
         name: name.to_owned(),
         takeover: takeover.to_owned(),
         front_end: options.front_end.name().to_owned(),
+        ike: options.ike.name().to_owned(),
         service: service.to_owned(),
         proxy: proxy.to_owned(),
         transport: transport.to_owned(),
@@ -47,8 +48,9 @@ pub(crate) fn note(options: &Options) -> String {
     match options.plain {
         true => format!("no IPsec; {probe}"),
         false => format!(
-            "front end {}, takeover {}, {} more SAs; {probe}",
+            "front end {} with {}, takeover {}, {} more SAs; {probe}",
             options.front_end.name(),
+            options.ike.name(),
             options.takeover.name(),
             options.more_sas
         ),

@@ -79,6 +79,8 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// Whose IKE and ESP the front end had: `holdfast` or `strongswan`.
     pub front_end: String,
+    /// The version of IKE: `ikev2` or `ikev1`.
+    pub ike: String,
     /// SAs besides those of mail and probe.
     pub more_sas: u16,
     /// Time between two probes, in milliseconds.

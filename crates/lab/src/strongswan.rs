@@ -10,6 +10,7 @@ use linux::netns;
 use crate::addresses::*;
 use crate::config::PSK;
 use crate::error::{Error, file, kernel};
+use crate::kinds::Ike;
 use crate::program::find;
 
 /// The IKE daemon.
@@ -48,10 +49,10 @@ pub(crate) fn charon(folder: &Path) -> Result<Command, Error> {
 ///
 /// # Errors
 /// When files cannot be written or programs not be started.
-pub(crate) fn connect(folder: &Path, state: &Path) -> Result<Result<(), String>, Error> {
+pub(crate) fn connect(folder: &Path, state: &Path, ike: Ike) -> Result<Result<(), String>, Error> {
     let home = state.join("swanctl");
     fs::create_dir_all(home.join("conf.d")).map_err(file(&home))?;
-    write(&home.join("swanctl.conf"), &swanctl_conf())?;
+    write(&home.join("swanctl.conf"), &swanctl_conf(ike))?;
     let steps: [&[&str]; 2] = [
         &["--load-all"],
         &["--initiate", "--child", NAME, "--timeout", "2"],
@@ -105,14 +106,18 @@ fn strongswan_conf() -> String {
 }
 
 /// One tunnel between the front end's address and the virtual one, never asked whether it lives.
-fn swanctl_conf() -> String {
+fn swanctl_conf(ike: Ike) -> String {
+    let (version, proposal) = match ike {
+        Ike::V2 => (2, "aes128gcm16-prfsha256-x25519"),
+        Ike::V1 => (1, "aes128-sha256-ecp256"),
+    };
     format!(
         "connections {{ {NAME} {{
-  version = 2
+  version = {version}
   mobike = no
   local_addrs = {FE_BACK}
   remote_addrs = {VIP}
-  proposals = aes128gcm16-prfsha256-x25519
+  proposals = {proposal}
   local {{ auth = psk
     id = {FE_BACK} }}
   remote {{ auth = psk

@@ -56,9 +56,10 @@ impl fmt::Display for Report {
         if let Some(s) = self.scenarios.first() {
             writeln!(
                 f,
-                "front end {}, takeover {}, ESP {}, {} more SAs, mail by {}, front-end proxy {}; \
+                "front end {} with {}, takeover {}, ESP {}, {} more SAs, mail by {}, front-end proxy {}; \
                  holdfast {} on Linux {}, {} cores",
                 s.front_end,
+                s.ike,
                 s.takeover,
                 s.transport,
                 s.more_sas,

@@ -31,6 +31,7 @@ pub(crate) fn run(options: &LabOptions, json: bool) -> Result<(), Failure> {
         missed: options.missed,
         witness: options.witness,
         front_end: options.front_end,
+        ike: options.ike,
         sabotage: options.sabotage,
         probe_interval: options.probe_interval,
         more_sas: options.sas,
