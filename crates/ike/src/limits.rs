@@ -220,6 +220,10 @@ pub const EARLY_MAIN_MODE: usize = 3;
 /// last message, and for CONNECTED.
 pub const QUICK_LINGER: Duration = Duration::from_secs(30);
 
+/// How long a new pair waits before it sends to a peer that makes its SAs when it reads our
+/// confirmation: strongSwan takes some milliseconds for it, and what comes before is lost.
+pub const QUICK_SETTLES: Duration = Duration::from_millis(20);
+
 /// How long a pair that we have replaced still receives before we delete it: the peer sends on the
 /// new one once it has our confirmation, which may have to be sent again.
 pub const QUICK_REPLACED_LIFE: Duration = Duration::from_secs(5);

@@ -104,7 +104,7 @@ fn quick(
             Ok(())
         }
         Kind::Answered(_) => asked::confirmed(sa, index, message, ctx),
-        Kind::Confirmed(_) => confirmed_by_peer(sa, index, message, ctx),
+        Kind::Confirmed { .. } => confirmed_by_peer(sa, index, message, ctx),
         _ => Err(Discard::NoMatchingRequest),
     }
 }
@@ -306,8 +306,14 @@ fn expire(sa: &mut Sa, ctx: &mut Context<'_>) {
 /// The peer does not answer: the ISAKMP SA is as dead as the quick mode (KB980915).
 fn exchanges(sa: &mut Sa, ctx: &mut Context<'_>) -> Result<(), Reason> {
     let (ladder, deletes) = (sa.peer.ike.retransmission.clone(), deletion::deletes_by(sa));
-    let mut over = Vec::new();
+    let (mut over, mut settled) = (Vec::new(), Vec::new());
     for exchange in &mut sa.exchanges {
+        if let Kind::Confirmed { child, settles } = &mut exchange.kind
+            && settles.is_some_and(|at| at <= ctx.now)
+        {
+            *settles = None;
+            settled.push(*child);
+        }
         if exchange.until.is_some_and(|at| at <= ctx.now) {
             over.push(exchange.message_id);
         }
@@ -331,6 +337,9 @@ fn exchanges(sa: &mut Sa, ctx: &mut Context<'_>) -> Result<(), Reason> {
             over.push(exchange.message_id);
         }
     }
+    settled
+        .into_iter()
+        .for_each(|child| sa.activate(child, ctx));
     for message_id in over {
         let Some(at) = sa
             .exchanges
@@ -347,7 +356,7 @@ fn exchanges(sa: &mut Sa, ctx: &mut Context<'_>) -> Result<(), Reason> {
                 close_child(sa, answered.child, why, ctx);
             }
             // CONNECTED may have got lost; the peer has had time enough.
-            Kind::Confirmed(child) => sa.activate(child, ctx),
+            Kind::Confirmed { child, .. } => sa.activate(child, ctx),
             _ => {}
         }
     }

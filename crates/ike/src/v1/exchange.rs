@@ -31,7 +31,11 @@ pub(crate) enum Kind {
     /// We asked for a pair and wait for the answer.
     Asked(Box<Offer>),
     /// We have confirmed the pair, and wait for nothing, or for CONNECTED.
-    Confirmed(ChildId),
+    Confirmed {
+        child: ChildId,
+        /// When it sends, where the peer must have its SAs first.
+        settles: Option<Instant>,
+    },
     /// We answered to a peer that asked for a pair, and wait for its confirmation.
     Answered(Box<Answered>),
     /// We deleted SAs, and wait for the peer's word that it knows.
@@ -73,7 +77,11 @@ impl Exchange {
         let again = self.retransmit.as_ref().and_then(Retransmit::due);
         let again = again.map(|at| (at, Timer::Retransmit));
         let end = self.until.map(|at| (at, Timer::Expire));
-        again.into_iter().chain(end).min()
+        let settles = match self.kind {
+            Kind::Confirmed { settles, .. } => settles.map(|at| (at, Timer::Retry)),
+            _ => None,
+        };
+        again.into_iter().chain(end).chain(settles).min()
     }
 
     /// Whether it is a quick mode of ours that is under way.

@@ -100,7 +100,7 @@ fn notified(sa: &mut Sa, one: &Notification, message_id: u32, ctx: &mut Context<
 /// The peer that set the commit bit has its SAs: ours may send.
 pub(crate) fn connected(sa: &mut Sa, message_id: u32, spi: Option<u32>, ctx: &mut Context<'_>) {
     let waiting = sa.exchanges.iter().find_map(|one| match one.kind {
-        Kind::Confirmed(child) if one.message_id == message_id => Some(child),
+        Kind::Confirmed { child, .. } if one.message_id == message_id => Some(child),
         _ => None,
     });
     let named = spi.and_then(|spi| sa.child_by_outbound(spi).map(|child| child.id));

@@ -1,9 +1,9 @@
 //! SKEYID and what comes of it: the hashes that authenticate, and KEYMAT (RFC 2409 section 5).
 
 use crypto::cipher::KeyError;
-use crypto::{Encryption, Group, Prf, Secret};
+use crypto::{Encryption, Group, Integrity, Prf, Secret};
 use policy::Additional;
-use policy::proposal::{EspSuite, IkeSuite};
+use policy::proposal::{EspSuite, IkeSuite, prf_of};
 use policy::sa::KeyMaterial;
 
 use crate::record::codec::{Reader, Writer};
@@ -24,7 +24,10 @@ pub(crate) struct Suite {
 pub(crate) fn suite_of(suite: Suite) -> IkeSuite {
     IkeSuite {
         encryption: suite.encryption,
-        integrity: None,
+        // The hash that was negotiated is both.
+        integrity: Integrity::ALL
+            .into_iter()
+            .find(|one| prf_of(*one) == suite.hash),
         prf: suite.hash,
         group: suite.group,
         additional: Additional::default(),

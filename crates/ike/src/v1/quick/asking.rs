@@ -112,10 +112,14 @@ pub(crate) fn answered(
         Err(error) => return sa.give_up(*offer, error, ctx),
     };
     let Made { keys, nonce, life } = made;
-    let outbound = match commit {
-        true => Outbound::Later,
-        false => Outbound::Now,
+    // Who acknowledges deletes without being Windows is of our kind, and has had its SAs since it
+    // answered. Others make them when they read our confirmation, or when they say so.
+    let ready = !commit && sa.vendor.acknowledges && sa.vendor.windows.is_none();
+    let outbound = match ready {
+        true => Outbound::Now,
+        false => Outbound::Later,
     };
+    let settles = (!ready && !commit).then(|| ctx.after(limits::QUICK_SETTLES));
     let replaces = offer.replaces;
     let child = sa.install(agreed, keys, outbound, replaces, ctx);
     sa.shorten(child, life, ctx.now);
@@ -134,7 +138,7 @@ pub(crate) fn answered(
     sa.exchanges.push(Exchange {
         message_id,
         iv,
-        kind: Kind::Confirmed(child),
+        kind: Kind::Confirmed { child, settles },
         sent,
         retransmit: None,
         heard: Some(digest),

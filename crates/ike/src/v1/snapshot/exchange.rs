@@ -31,9 +31,10 @@ pub(crate) fn write(to: &mut Writer, exchange: &Exchange, now: Instant) {
             to.u8(0);
             write_offer(to, offer);
         }
-        Kind::Confirmed(child) => {
+        Kind::Confirmed { child, settles } => {
             to.u8(1);
             to.u64(child.0);
+            to.flag(settles.is_some());
         }
         Kind::Answered(answered) => {
             to.u8(2);
@@ -90,7 +91,7 @@ pub(crate) fn read_all(
             retransmit: repeats.then(|| Retransmit::at_once(now)),
             heard,
             until,
-            kind: kind(from, sa, directory, &mut unknown)?,
+            kind: kind(from, sa, (directory, now), &mut unknown)?,
         })
     });
     exchanges.ok_or_else(|| unknown.unwrap_or(BadRecord::Malformed))
@@ -99,12 +100,15 @@ pub(crate) fn read_all(
 fn kind(
     from: &mut Reader<'_>,
     sa: &Sa,
-    directory: &Directory<'_>,
+    (directory, now): (&Directory<'_>, Instant),
     unknown: &mut Option<BadRecord>,
 ) -> Option<Kind> {
     Some(match from.u8()? {
         0 => Kind::Asked(Box::new(read_offer(from, sa, directory, unknown)?)),
-        1 => Kind::Confirmed(ChildId(from.u64()?)),
+        1 => Kind::Confirmed {
+            child: ChildId(from.u64()?),
+            settles: from.flag()?.then_some(now),
+        },
         2 => Kind::Answered(Box::new(Answered {
             child: ChildId(from.u64()?),
             initiator_nonce: from.octets()?.to_vec(),
