@@ -18,6 +18,13 @@ const NOTIFY: u8 = 41;
 /// The payload of an encrypted fragment (RFC 7383 §2.5).
 const FRAGMENT: u8 = 53;
 
+/// The version octet of IKEv1, its payload that says something in clear, and its exchanges that
+/// have several messages of one ID (RFC 2408 §3.1, RFC 2409 appendix A).
+const VERSION_1: u8 = 0x10;
+const NOTIFICATION: u8 = 11;
+const MAIN_MODE: u8 = 2;
+const QUICK_MODE: u8 = 32;
+
 /// What makes a message that may go out as often as wanted, and always the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
@@ -28,6 +35,8 @@ pub(crate) struct Name {
     pub(crate) response: bool,
     /// Number and total of a fragment; zero of a message in one piece.
     fragment: (u16, u16),
+    /// Which message of an exchange of IKEv1: its first payload and its length tell.
+    step: (u8, u32),
     source: IpAddr,
 }
 
@@ -105,19 +114,22 @@ impl Ike {
 /// Whether it says in clear that an IKE SA is not here: that is no message of the IKE SA, and
 /// whoever has it may answer the same request (RFC 7296 §2.21.4).
 fn is_hint(message: &[u8]) -> bool {
-    let Some(&[next, _version, exchange, _flags]) = message.get(16..20) else {
+    let Some(&[next, version, exchange, _flags]) = message.get(16..20) else {
         return false;
     };
-    next == NOTIFY && exchange != IKE_SA_INIT
+    match version {
+        VERSION_1 => next == NOTIFICATION,
+        _ => next == NOTIFY && exchange != IKE_SA_INIT,
+    }
 }
 
 /// Reads the header (RFC 7296 §3.1), and that of a fragment behind it (RFC 7383 §2.5).
 fn name(source: IpAddr, message: &[u8]) -> Option<Name> {
     let (initiator, rest) = message.split_first_chunk()?;
     let (responder, rest) = rest.split_first_chunk()?;
-    let (&[next, _version, exchange, flags], rest) = rest.split_first_chunk()?;
+    let (&[next, version, exchange, flags], rest) = rest.split_first_chunk()?;
     let (id, rest) = rest.split_first_chunk()?;
-    let (_length, payload) = rest.split_first_chunk::<4>()?;
+    let (length, payload) = rest.split_first_chunk::<4>()?;
     let fragment = match (next, payload.get(4..8)) {
         (FRAGMENT, Some(&[n0, n1, t0, t1])) => {
             (u16::from_be_bytes([n0, n1]), u16::from_be_bytes([t0, t1]))
@@ -131,6 +143,10 @@ fn name(source: IpAddr, message: &[u8]) -> Option<Name> {
         exchange,
         response: flags & RESPONSE != 0,
         fragment,
+        step: match (version, exchange) {
+            (VERSION_1, MAIN_MODE | QUICK_MODE) => (next, u32::from_be_bytes(*length)),
+            _ => (0, 0),
+        },
         source,
     })
 }
@@ -198,6 +214,21 @@ mod tests {
             assert_eq!(ike.message("be1", 0, VIP, message), None);
         }
         assert_eq!((ike.messages(), ike.unwatched), (1, 0));
+    }
+
+    #[test]
+    fn the_messages_of_main_mode_have_one_id_and_each_one_content() {
+        let mut ike = Ike::default();
+        let mut send = |next: u8, payload: &[u8]| {
+            let mut message = message(2, MAIN_MODE, 0, 0, payload);
+            (message[16], message[17]) = (next, VERSION_1);
+            ike.message("be1", 0, VIP, &message)
+        };
+        for (next, payload) in [(1, &b"sa"[..]), (4, b"ke"), (5, b"identity"), (4, b"ke")] {
+            assert_eq!(send(next, payload), None);
+        }
+        assert!(send(4, b"KE").is_some());
+        assert_eq!(send(NOTIFICATION, b"no"), None);
     }
 
     #[test]
