@@ -228,8 +228,11 @@ pub const QUICK_SETTLES: Duration = Duration::from_millis(20);
 /// new one once it has our confirmation, which may have to be sent again.
 pub const QUICK_REPLACED_LIFE: Duration = Duration::from_secs(5);
 
-/// How long a pair that the peer has replaced waits for its Delete.
+/// How long a pair that the peer has replaced waits at most for its Delete.
 pub const QUICK_REPLACED_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How much longer than the peer's Delete can take it waits: the peer's clock began later.
+pub const QUICK_REPLACED_SLACK: Duration = Duration::from_secs(2);
 
 /// How long the answer to an acknowledged delete is remembered: as long as Windows repeats it.
 pub const DELETE_LINGER: Duration = Duration::from_secs(64);

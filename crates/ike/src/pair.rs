@@ -230,7 +230,7 @@ impl Child {
                     .min()
             }
             Stage::Rekeying => [Some(expire), self.idle_at()].into_iter().flatten().min(),
-            Stage::Replaced { until, .. } => Some((until, Timer::Expire)),
+            Stage::Replaced { until, .. } => Some((until.min(self.expire_at), Timer::Expire)),
             // The ladder of the Delete ends it.
             Stage::Deleting => None,
         }

@@ -1,6 +1,6 @@
 //! Deletes, which Windows acknowledges and repeats until they are ([MS-IKEE] section 3.8).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use policy::timers::Retransmission;
 use wire::isakmp::{Chain, Delete, Payload, decode_payloads, encode_payloads};
@@ -54,6 +54,13 @@ pub(crate) fn deletes_by(sa: &Sa) -> Retransmission {
         Some(_) => Retransmission::kb_deletes(),
         None => sa.peer.ike.retransmission.clone(),
     }
+}
+
+/// How long a pair that the peer has replaced waits for its Delete: as long as the peer may take
+/// for it and for all its repetitions, as far as we know its ladder.
+pub(crate) fn patience(sa: &Sa) -> Duration {
+    let repetitions = deletes_by(sa).total() + limits::QUICK_REPLACED_LIFE;
+    limits::QUICK_REPLACED_PATIENCE.min(repetitions + limits::QUICK_REPLACED_SLACK)
 }
 
 /// The peer deletes, and wants to know that we know: it is told, now and whenever it asks again.

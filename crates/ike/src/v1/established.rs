@@ -237,10 +237,7 @@ pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
 
 /// When an ISAKMP SA without a pair has been so for too long.
 pub(crate) fn childless_due(sa: &Sa, most: Duration) -> Option<Instant> {
-    let quiet = sa.is_live()
-        && sa.children.is_empty()
-        && sa.tasks.is_empty()
-        && !sa.exchanges.iter().any(|one| one.is_asked());
+    let quiet = sa.is_live() && !sa.is_of_use();
     quiet.then(|| sa.childless_since + most.min(limits::FOREVER))
 }
 
@@ -279,7 +276,11 @@ pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
         return deletion::close(sa, Reason::Childless, ctx);
     }
     if sa.rekey_at.is_some_and(|at| at <= now) {
-        sa.renew(Vec::new());
+        match sa.is_of_use() {
+            true => sa.renew(Vec::new()),
+            // Another has taken over what there was, and is renewed in its turn.
+            false => sa.rekey_at = None,
+        }
     }
     if let Err(reason) = dpd::fire(sa, ctx) {
         return sa.lose(reason, ctx);

@@ -116,7 +116,7 @@ fn invalid_spi(sa: &mut Sa, one: &Notification, ctx: &mut Context<'_>) {
     let spi = one.spi_u32().or_else(data);
     let child = spi.and_then(|spi| sa.child_by_outbound(spi));
     let old = |born| ctx.now.saturating_duration_since(born) >= limits::HINT_GAP;
-    if let Some(child) = child.filter(|child| child.is_live() && old(child.born)) {
+    if let Some(child) = child.filter(|child| old(child.born)) {
         let why = Reason::Failed(Error::Notified(NotifyType::INVALID_SPI));
         close_child(sa, child.id, why, ctx);
     }

@@ -19,7 +19,7 @@ use crate::event::{Event, Reason};
 use crate::id::{IkeSaId, Role};
 use crate::limits;
 use crate::output::{Outbound, Output};
-use crate::pair::{Agreed, Child, PairKeys};
+use crate::pair::{Agreed, Child, PairKeys, Stage as ChildStage};
 use crate::path::Path;
 use crate::silence::Silence;
 use crate::v1::cipher::Iv;
@@ -214,6 +214,13 @@ impl Sa {
         self.stage == Stage::Live && !self.is_silent()
     }
 
+    /// Whether it has a pair, or makes one.
+    pub(crate) fn is_of_use(&self) -> bool {
+        !self.children.is_empty()
+            || !self.tasks.is_empty()
+            || self.exchanges.iter().any(|one| one.is_asked())
+    }
+
     /// Whether it says nothing, and what it protects is to be protected by another.
     pub(crate) fn is_unreplaced(&self) -> bool {
         let in_use = matches!(self.stage, Stage::Live | Stage::Gone) && !self.children.is_empty();
@@ -303,6 +310,14 @@ impl Sa {
         }
         self.changed = true;
         ctx.registry.forget(id, child.inbound_spi);
+        // What it took the place of has nothing to wait for any more, and must not carry on.
+        for child in &mut self.children {
+            if let ChildStage::Replaced { by, until } = &mut child.stage
+                && *by == id
+            {
+                *until = ctx.now;
+            }
+        }
         if self.children.is_empty() {
             self.childless_since = ctx.now;
         }

@@ -19,6 +19,7 @@ use crate::limits;
 use crate::output::Outbound;
 use crate::pair::{Agreed, Stage as ChildStage};
 use crate::retransmit::Retransmit;
+use crate::v1::deletion;
 use crate::v1::exchange::{Answered, Exchange, Kind};
 use crate::v1::keys::Nonces;
 use crate::v1::message::{self, Message, authenticate};
@@ -133,7 +134,7 @@ pub(crate) fn confirm(sa: &mut Sa, child: ChildId, ctx: &mut Context<'_>) {
     sa.activate(child, ctx);
     let Some(new) = sa.child(child) else { return };
     let (selectors, rule) = (new.spec.selectors.clone(), new.rule.clone());
-    let until = ctx.now + limits::QUICK_REPLACED_PATIENCE;
+    let until = ctx.now + deletion::patience(sa);
     for other in alike(sa, &selectors, &rule) {
         // Who began the new one deletes the old one, and may wait for its last packets. Where both
         // ends began at once, both find the same one of the two to be too many.

@@ -5,7 +5,7 @@ use crate::v1::{exchanges, version_1};
 use ike::{Command, Discard, Error, Event, Incompatible, NotAuthentic, Reason, Role};
 use policy::identity::Identity;
 use policy::sa::Encapsulation;
-use policy::timers::Retransmission;
+use policy::timers::{IkeLifetime, Retransmission};
 use policy::version::{IkeVersion, Legacy};
 
 #[test]
@@ -372,4 +372,22 @@ fn parts_that_are_none_are_bounded_and_change_nothing() {
     pair.agree(1);
     assert_eq!(pair.ike(A), ike);
     assert!(pair.hosts[B].endpoint.discards().get(Discard::Malformed) > 0);
+}
+
+#[test]
+fn an_isakmp_sa_that_others_have_taken_over_is_not_renewed() {
+    let mut setup = version_1();
+    for side in [A, B] {
+        setup.ike[side].lifetime = IkeLifetime::of(secs(20));
+    }
+    let mut pair = setup.pair();
+    pair.acquire(A);
+    pair.acquire(B);
+    pair.run(secs(100));
+    pair.agree_on_pairs();
+    let established = |event: &Event| matches!(event, Event::IkeEstablished { .. });
+    let told = pair.hosts[A].events.iter();
+    let count = told.filter(|(_, event)| established(event)).count();
+    // Both began at once, and from then on there is one after 18 to 20 s.
+    assert!((6..=8).contains(&count), "{count}");
 }

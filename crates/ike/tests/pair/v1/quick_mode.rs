@@ -237,3 +237,60 @@ fn a_pair_that_carried_much_is_rekeyed() {
     pair.agree(1);
     assert_ne!(pair.child(A), child);
 }
+
+#[test]
+fn a_replaced_pair_goes_with_what_took_its_place() {
+    let mut pair = version_1().pair();
+    pair.establish();
+    let child = pair.child(A);
+    pair.command(A, Command::RekeyChild(child));
+    pair.run(millis(100));
+    assert_eq!(pair.hosts[B].sad.len(), 2);
+    // A deletes the old one after a while, and B waits for that: not when there is nothing new.
+    pair.filter = Box::new(|_| Verdict::Drop);
+    let new = pair.hosts[B].sad.keys().max().copied().unwrap();
+    pair.command(B, Command::DeleteChild(new));
+    pair.run(millis(100));
+    assert!(pair.hosts[B].sad.is_empty(), "{}", pair.story());
+}
+
+#[test]
+fn a_replaced_pair_whose_delete_is_lost_waits_no_longer_than_its_repetitions() {
+    let mut pair = version_1().pair();
+    pair.establish();
+    let child = pair.child(A);
+    pair.command(A, Command::RekeyChild(child));
+    pair.run(millis(100));
+    pair.filter = Box::new(|_| Verdict::Drop);
+    pair.run(secs(14));
+    assert_eq!(pair.hosts[B].sad.len(), 2);
+    pair.filter = Box::new(|_| Verdict::Pass);
+    pair.run(secs(2));
+    pair.agree(1);
+}
+
+#[test]
+fn a_peer_that_does_not_know_a_replaced_pair_ends_it() {
+    let mut pair = version_1().pair();
+    pair.establish();
+    let child = pair.child(A);
+    let spi = pair.spec(A).inbound_spi;
+    pair.command(A, Command::RekeyChild(child));
+    pair.run(millis(100));
+    // Nobody repeats a Delete for ever.
+    pair.filter = Box::new(|_| Verdict::Drop);
+    pair.run(secs(14));
+    assert_eq!((pair.hosts[A].sad.len(), pair.hosts[B].sad.len()), (1, 2));
+    pair.filter = Box::new(|_| Verdict::Pass);
+    let (local, remote) = (ip(ADDRESSES[A]), ip(ADDRESSES[B]));
+    let acquire = Some(Box::new(pair.acquire_of(A)));
+    let unknown = Command::InvalidSpi {
+        local,
+        remote,
+        spi,
+        acquire,
+    };
+    pair.command(A, unknown);
+    pair.run(millis(100));
+    pair.agree(1);
+}
