@@ -65,9 +65,9 @@ impl Messages {
         })
     }
 
-    /// A host sends a message of IKEv2. Only what an IKE SA protects counts: an IKE_SA_INIT request may
-    /// come again with a cookie or another group (RFC 7296 section 2.6), and who does not know an
-    /// IKE SA answers in clear with its numbers (section 2.21.4).
+    /// A host sends a message of IKEv2. Only what an IKE SA protects counts: an IKE_SA_INIT request
+    /// may come again with a cookie or another group (RFC 7296 section 2.6), and who does not know
+    /// an IKE SA answers in clear with its numbers (section 2.21.4).
     fn version_2(&mut self, bytes: &[u8]) -> Option<String> {
         let header = match Header::parse(bytes) {
             Ok(header) => header,

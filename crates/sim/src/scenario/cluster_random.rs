@@ -21,7 +21,8 @@ const BACK: Duration = Duration::from_secs(12);
 /// about after 2 s, and given up after 8 s without an answer.
 const AGREE: Duration = Duration::from_millis(10_500);
 /// The same where SAs are replicated: an owner whose SAs were lost leaves those of its peer to the
-/// peer's own liveness checks, one after another.
+/// peer's own liveness checks, one after another. And with IKEv1: a pair whose Delete got lost with
+/// all its repetitions waits for it, beside the one that took its place.
 const AGREE_LATE: Duration = Duration::from_secs(30);
 /// How long a cluster with a witness may take to settle: clients notice that it is back, a question
 /// that was not answered is asked again, and who begins without SAs waits for signs of life.
@@ -109,9 +110,9 @@ fn peace(mut world: World) -> Played {
     };
     let back = wait(&mut world, BACK, all_answer);
     let agree = |world: &World| world.differences().is_empty();
-    let patience = match world.settings().replicate {
-        Some(_) => AGREE_LATE,
-        None => AGREE,
+    let patience = match (world.settings().replicate, world.settings().version) {
+        (None, IkeVersion::V2) => AGREE,
+        _ => AGREE_LATE,
     };
     let agreed = back + wait(&mut world, patience, agree);
     world.check_pairs();
