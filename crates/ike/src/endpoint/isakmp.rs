@@ -365,7 +365,8 @@ fn establish(tables: &mut Tables, mut sa: Box<Sa>, done: Done, now: Instant) {
             settle(tables, old, now);
             continue;
         }
-        hand_over(tables, &mut old, &mut sa, now);
+        let forgotten = sa.vendor.initial_contact && old.birth < done.begun;
+        hand_over(tables, &mut old, &mut sa, forgotten, now);
         let ours = done.replaces == Some(ike);
         match old.stage {
             // Nothing is left of it.
@@ -389,9 +390,11 @@ fn establish(tables: &mut Tables, mut sa: Box<Sa>, done: Done, now: Instant) {
 }
 
 /// Pairs and what waits move from one ISAKMP SA to another of the same peer. Where the peer was in
-/// doubt it may have lost them, and each is made anew.
-fn hand_over(tables: &mut Tables, from: &mut Sa, to: &mut Sa, now: Instant) {
-    let in_doubt = from.liveness.is_in_doubt();
+/// doubt it may have lost them, and each is made anew. So too where it said Vid-Initial-Contact
+/// ([MS-IKEE] section 3.5): that it had no main mode with us, and perhaps no pair. Nothing
+/// authenticates a vendor ID, so that it ends nothing.
+fn hand_over(tables: &mut Tables, from: &mut Sa, to: &mut Sa, forgotten: bool, now: Instant) {
+    let in_doubt = from.liveness.is_in_doubt() || forgotten;
     if in_doubt {
         // What is under way there may wait for nobody.
         let orphans = from.abandon(&mut tables.context(now)).into_iter();
@@ -449,8 +452,10 @@ pub(crate) fn begin(
     replaces: Option<IkeSaId>,
     now: Instant,
 ) {
+    let mut situation = situation(tables, &peer, local, remote);
+    situation.initial_contact &= replaces.is_none();
     let call = Call {
-        situation: situation(tables, &peer, local, remote),
+        situation,
         path: first_path(&peer.ike, local, remote),
         peer,
         replaces,

@@ -192,13 +192,16 @@ impl Sa {
 
     /// What the peer said of itself that changes how we deal with it, for people.
     pub(crate) fn extensions(&self) -> Vec<&'static str> {
+        let assumed = self.is_fast() && !self.vendor.nlbs_present;
         let known = [
             (true, "ikev1"),
             (self.vendor.windows.is_some(), "windows"),
             (self.vendor.dead_peer_detection, "dpd"),
             (self.vendor.fragmentation, "fragmentation"),
             (self.vendor.acknowledges, "acknowledged_delete"),
-            (self.is_fast(), "fast_failover"),
+            (self.vendor.nlbs_present, "fast_failover"),
+            (assumed, "fast_failover_assumed"),
+            (self.vendor.initial_contact, "initial_contact"),
         ];
         let said = known.into_iter().filter(|(is_said, _)| *is_said);
         said.map(|(_, word)| word).collect()

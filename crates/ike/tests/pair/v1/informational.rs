@@ -289,3 +289,44 @@ fn an_address_that_leaves_is_released_when_the_peer_has_acknowledged() {
     // It was said more than once.
     assert!(pair.sent(A) > 6);
 }
+
+/// A planned move whose Deletes arrive, and whose acknowledgements do not: the leaving node repeats
+/// itself while there is time, and the peer is free to call the next one all the same.
+#[test]
+fn kb821839_a_move_does_not_wait_for_a_lost_acknowledgement() {
+    let mut pair = version_1().pair();
+    pair.establish();
+    pair.filter = Box::new(|packet| match packet.from {
+        B => Verdict::Drop,
+        _ => Verdict::Pass,
+    });
+    let address = ip(ADDRESSES[A]);
+    let from = pair.elapsed();
+    pair.command(A, Command::DeleteLocalAddress { address });
+    pair.run(millis(10));
+    assert!(pair.hosts[B].sad.is_empty() && pair.ikes(B).is_empty());
+    pair.run(millis(140));
+    let released = |event: &Event| {
+        matches!(
+            event,
+            Event::AddressReleased {
+                acknowledged: 0,
+                unanswered: 1,
+                ..
+            }
+        )
+    };
+    assert_eq!(
+        pair.when(A, released).map(|at| at - from),
+        Some(millis(100))
+    );
+    assert!(pair.hosts[A].sad.is_empty() && pair.ikes(A).is_empty());
+    // The next node is there, and knows nothing.
+    pair.crash(A, &version_1());
+    pair.filter = Box::new(|_| Verdict::Pass);
+    pair.log.clear();
+    pair.acquire(B);
+    pair.run(millis(200));
+    pair.agree(1);
+    assert_eq!(exchanges(&pair, B).first(), Some(&2));
+}

@@ -7,6 +7,8 @@ use policy::identity::Identity;
 use policy::sa::Encapsulation;
 use policy::timers::{IkeLifetime, Retransmission};
 use policy::version::{IkeVersion, Legacy};
+use wire::isakmp::vendor::Vendor;
+use wire::isakmp::{Payload, decode_header, decode_payloads, encode};
 
 #[test]
 fn a_pair_comes_up_in_nine_messages() {
@@ -390,4 +392,63 @@ fn an_isakmp_sa_that_others_have_taken_over_is_not_renewed() {
     let count = told.filter(|(_, event)| established(event)).count();
     // Both began at once, and from then on there is one after 18 to 20 s.
     assert!((6..=8).contains(&count), "{count}");
+}
+
+/// Anybody can add a vendor ID to the first message, and Windows says this one when all it has lost
+/// is its main mode. The pairs are made anew, and none is missed meanwhile.
+#[test]
+fn vid_initial_contact_is_a_hint_and_is_shown() {
+    let mut pair = version_1().pair();
+    pair.establish();
+    let (ike, children) = (pair.ike(A), [pair.child(A), pair.child(B)]);
+    pair.filter = Box::new(|packet| match decode_header(&packet.bytes) {
+        Ok((header, body)) if header.responder_cookie == 0 => {
+            let chain = decode_payloads(header.next_payload, body, false).unwrap();
+            let contact = [Payload::VendorId(Vendor::InitialContact.octets())];
+            let payloads = chain.payloads.into_iter().map(|one| one.payload);
+            let payloads: Vec<Payload> = payloads.chain(contact).collect();
+            Verdict::Replace(encode(&header, &payloads).unwrap())
+        }
+        _ => Verdict::Pass,
+    });
+    pair.command(A, Command::RekeyIke(ike));
+    pair.run(millis(100));
+    assert!(!pair.hosts[A].sad.is_empty() && !pair.hosts[B].sad.is_empty());
+    pair.run(secs(30));
+    pair.agree(1);
+    assert!(pair.child(A) != children[0] && pair.child(B) != children[1]);
+    let closed = |event: &Event| match event {
+        Event::ChildClosed { reason, .. } => *reason != Reason::Rekeyed,
+        _ => false,
+    };
+    assert_eq!(pair.event(B, closed), None);
+    let of = |host: usize| pair.ikes(host).remove(0).extensions;
+    assert!(of(B).contains(&"initial_contact"));
+    assert!(!of(A).contains(&"initial_contact"));
+}
+
+#[test]
+fn a_cluster_says_so_and_who_only_assumes_it_is_told_apart() {
+    let shown = |advertise: bool, assume: bool| {
+        let mut setup = version_1();
+        setup.ike[B].advertise_fast_failover = advertise;
+        setup.ike[A].assume_fast_failover = assume;
+        setup.child[A].idle = Some(secs(300));
+        let mut pair = setup.pair();
+        let (address, active) = (ip(ADDRESSES[B]), true);
+        pair.command(B, Command::SetActive { address, active });
+        pair.establish();
+        let extensions = pair.ikes(A).remove(0).extensions;
+        let idle = |event: &Event| matches!(event, Event::ChildClosed { reason, .. } if *reason == Reason::Idle);
+        let from = pair.elapsed();
+        pair.run(secs(301));
+        let after = pair.when(A, idle).map(|at| (at - from).as_secs());
+        let words = ["fast_failover", "fast_failover_assumed"];
+        (words.map(|word| extensions.contains(&word)), after)
+    };
+    // The pair is a second old when the clock is read.
+    assert_eq!(shown(false, false), ([false, false], Some(299)));
+    assert_eq!(shown(true, false), ([true, false], Some(59)));
+    assert_eq!(shown(false, true), ([false, true], Some(59)));
+    assert_eq!(shown(true, true), ([true, false], Some(59)));
 }
