@@ -17,6 +17,7 @@ mod cluster;
 mod credentials;
 pub mod diagnostic;
 pub mod diff;
+mod failover;
 mod kdc;
 mod key;
 mod lint;

@@ -11,6 +11,7 @@ const SEEDS: u64 = 20;
 
 /// One line: what is played, and what the KB says of it.
 struct Line {
+    ike: &'static str,
     profile: &'static str,
     event: &'static str,
     stated: &'static str,
@@ -20,8 +21,9 @@ struct Line {
     settings: fn(u64) -> Settings,
 }
 
-const LINES: [Line; 5] = [
+const LINES: [Line; 10] = [
     Line {
+        ike: "IKEv2",
         profile: "kb821839",
         event: "planned move",
         stated: "3 to 6 s",
@@ -30,6 +32,7 @@ const LINES: [Line; 5] = [
         settings: |seed| takeover::kb821839(false, seed),
     },
     Line {
+        ike: "IKEv2",
         profile: "kb821839",
         event: "crash",
         stated: "6 min",
@@ -38,6 +41,7 @@ const LINES: [Line; 5] = [
         settings: |seed| takeover::kb821839(false, seed),
     },
     Line {
+        ike: "IKEv2",
         profile: "kb821839",
         event: "crash, NLBSFlags=1",
         stated: "2 min",
@@ -46,6 +50,7 @@ const LINES: [Line; 5] = [
         settings: |seed| takeover::kb821839(true, seed),
     },
     Line {
+        ike: "IKEv2",
         profile: "modern",
         event: "planned move",
         stated: "-",
@@ -54,6 +59,7 @@ const LINES: [Line; 5] = [
         settings: takeover::modern,
     },
     Line {
+        ike: "IKEv2",
         profile: "modern",
         event: "crash",
         stated: "-",
@@ -61,14 +67,59 @@ const LINES: [Line; 5] = [
         fault: Fault::Crash,
         settings: takeover::modern,
     },
+    Line {
+        ike: "IKEv1",
+        profile: "kb821839",
+        event: "planned move",
+        stated: "3 to 6 s",
+        bounds: (3000, 6000),
+        fault: Fault::PlannedMove,
+        settings: |seed| takeover::windows2003(false, seed),
+    },
+    Line {
+        ike: "IKEv1",
+        profile: "kb821839",
+        event: "crash",
+        stated: "6 min",
+        bounds: (363000, 363500),
+        fault: Fault::Crash,
+        settings: |seed| takeover::windows2003(false, seed),
+    },
+    Line {
+        ike: "IKEv1",
+        profile: "kb821839",
+        event: "crash, NLBSFlags=1",
+        stated: "2 min",
+        bounds: (123000, 123500),
+        fault: Fault::Crash,
+        settings: |seed| takeover::windows2003(true, seed),
+    },
+    Line {
+        ike: "IKEv1",
+        profile: "modern",
+        event: "planned move",
+        stated: "-",
+        bounds: (0, 200),
+        fault: Fault::PlannedMove,
+        settings: |seed| takeover::modern(seed).with_ikev1(None),
+    },
+    Line {
+        ike: "IKEv1",
+        profile: "modern",
+        event: "crash",
+        stated: "-",
+        bounds: (0, 1000),
+        fault: Fault::Crash,
+        settings: |seed| takeover::modern(seed).with_ikev1(None),
+    },
 ];
 
 /// Plays every line and prints it.
 pub(crate) fn print(begun: Instant) -> ExitCode {
     println!("Outage in virtual time, shortest to longest of {SEEDS} worlds:");
     println!(
-        "{:10} {:20} {:10} simulated",
-        "profile", "event", "KB821839"
+        "{:5} {:10} {:20} {:10} simulated",
+        "IKE", "profile", "event", "KB821839"
     );
     let mut outcome = ExitCode::SUCCESS;
     for line in LINES {
@@ -91,7 +142,8 @@ pub(crate) fn print(begun: Instant) -> ExitCode {
             None => "traffic does not flow again".to_owned(),
         };
         println!(
-            "{:10} {:20} {:10} {simulated}{}",
+            "{:5} {:10} {:20} {:10} {simulated}{}",
+            line.ike,
             line.profile,
             line.event,
             line.stated,

@@ -10,6 +10,7 @@ use policy::{Action, AddressSpec, Identity, RuleName, Spd, Timers, suggest};
 
 use crate::config::algorithms;
 use crate::config::diagnostic::{Problems, Span};
+use crate::config::failover;
 use crate::config::kdc;
 use crate::config::peer::ReadPeer;
 use crate::config::rule::ReadRule;
@@ -272,9 +273,10 @@ fn check_cluster(
             seen.push((*address, name));
         }
     }
-    peers
-        .iter()
-        .for_each(|read| check_cluster_peer(cluster, read, problems));
+    for read in peers {
+        check_cluster_peer(cluster, read, problems);
+        failover::check(cluster, (&read.peer, &read.timers), &read.span, problems);
+    }
 }
 
 fn is_at(node: &ClusterNode, address: IpAddr) -> bool {

@@ -7,6 +7,7 @@ use policy::{AddressRange, AddressSpec, IkeLifetime, PeerName, Rule, Tcp, Timers
 
 use crate::config::credentials;
 use crate::config::diagnostic::{Problems, Span};
+use crate::config::failover;
 use crate::config::key::Keys;
 use crate::config::node::encapsulation;
 use crate::config::ppk;
@@ -74,6 +75,7 @@ pub(crate) fn read(
     let addresses = section.require(problems, "address", "\"10.20.0.10\"", addresses);
     let auth = credentials::read(&mut section, problems, keys);
     let mut ike = read_ike(&mut section, problems, &timers, force_udp);
+    failover::read(&mut section, problems, &timers, &mut ike);
     ike.ppk = ppk::read(&mut section, problems, keys);
     check_gateways(&section, problems, &ike.follow, addresses.as_deref());
     ike.clones = clones(&mut section, problems);

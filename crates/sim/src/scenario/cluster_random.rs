@@ -225,6 +225,9 @@ fn version_1(settings: Settings, seed: u64) -> Settings {
         }
     }
     settings.quick_modes = *dice.pick(&[0, 0, 0, 1, 3]);
+    // Where a main mode has one quick mode, every new pair leaves one that waits for its Delete,
+    // and that of Windows is repeated for a minute.
+    settings.limits.ike_sas = 64;
     settings
 }
 
