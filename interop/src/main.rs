@@ -55,7 +55,7 @@ cargo run --release -p interop -- VERB [--out DIR]
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
   hybrid      X25519 with ML-KEM between two of ours, as tshark dissects it
   all         scapy, kernel, plane, strongswan, certificates, ocsp, mobike, peers, nat, tcp,
-              hostile, tshark, hybrid, that 200 pairs survive a takeover, front-end and
+              kerberos, hostile, tshark, hybrid, that 200 pairs survive a takeover, front-end and
               kernel-cluster in short
   front-end [MOVES [CUTS]]  the guest's strongSwan before a replicated cluster: gaps
   kernel-cluster [MOVES [CUTS]]  two nodes with ESP in their guests' kernels, before us: gaps
@@ -148,7 +148,7 @@ fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 /// Every verb that judges, one after the other: each has the machine for itself.
 fn all(out: &Path) -> Result<(), String> {
     type Verb = fn(&Path) -> Result<(), String>;
-    let verbs: [Verb; 16] = [
+    let verbs: [Verb; 17] = [
         scapy::run,
         kernel::run,
         plane::run,
@@ -159,6 +159,7 @@ fn all(out: &Path) -> Result<(), String> {
         |out| peers::run(out, &[]),
         nat::run,
         tcp::run,
+        kerberos::run,
         |out| front::run(out, &["2", "1"]),
         |out| kernel_cluster::run(out, &["2", "1"]),
         hostile::run,
