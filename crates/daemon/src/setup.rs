@@ -5,8 +5,10 @@ use crate::config::{self, ClusterSettings, Config, Takeover};
 use crate::error::Error;
 use crate::groups::{Command, Group};
 use crate::plane;
+use linux::gss::Gss;
 use linux::{Family, Prefix};
 use node::{ClusterConfig, GroupAddresses, Replicate};
+use policy::{LocalAuth, Peer};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,10 +21,16 @@ pub(crate) fn read(path: &Path) -> Result<(Config, Vec<String>), Error> {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let loaded =
         config::load(path).map_err(|report| Error::Configuration(report.render(colour)))?;
-    let warnings = match loaded.report.diagnostics.is_empty() {
+    let mut warnings = match loaded.report.diagnostics.is_empty() {
         true => Vec::new(),
         false => vec![loaded.report.render(colour)],
     };
+    let by_kerberos = |peer: &Peer| matches!(peer.auth.local, LocalAuth::Kerberos(_));
+    if loaded.config.pad.peers().iter().any(by_kerberos)
+        && let Err(why) = Gss::load()
+    {
+        warnings.push(format!("no peer can be reached by Kerberos: {why}"));
+    }
     Ok((loaded.config, warnings))
 }
 

@@ -60,7 +60,6 @@ discards! {
     Ticket: "the session ticket is unknown, expired or used up",
     HintIgnored: "an unprotected notification that we do not act upon",
     StatusAwaited: "the message is here already, and waits for what OCSP says of a certificate",
-    GssContexts: "too many handshakes have a security context of Kerberos",
     GssAwaited: "the message is here already, and waits for Kerberos",
     StatusQuestions: "too many OCSP responders were asked and have not answered",
     Redirect: "the redirection was not asked for, or does not repeat our nonce",

@@ -160,6 +160,15 @@ pub enum Event {
         /// What the answer says.
         notify: wire::isakmp::NotifyType,
     },
+    /// The peer has proven by Kerberos who it is: which of those that may answer for it.
+    PrincipalProven {
+        /// The ISAKMP SA to be.
+        ike: IkeSaId,
+        /// The peer.
+        peer: PeerName,
+        /// Who it is.
+        principal: String,
+    },
     /// An answer names a principal that may not answer for the peer. Anybody may have sent it: who
     /// must answer may do so still.
     PrincipalRefused {

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use policy::kerberos::{KerberosKey, Principal};
 
-use crate::discard::Discard;
 use crate::id::IkeSaId;
 use crate::limits;
 
@@ -75,20 +74,17 @@ struct Handshake {
 }
 
 impl GssContexts {
-    /// A context for a handshake.
-    ///
-    /// # Errors
-    /// There are too many.
-    pub(crate) fn begin(&mut self, ike: IkeSaId, now: Instant) -> Result<GssContext, Discard> {
+    /// A context for a handshake; `None` when there are too many.
+    pub(crate) fn begin(&mut self, ike: IkeSaId, now: Instant) -> Option<GssContext> {
         self.of.retain(|_, one| one.until > now);
         if self.of.len() >= limits::GSS_CONTEXTS {
-            return Err(Discard::GssContexts);
+            return None;
         }
         self.count += 1;
         let until = now + limits::GSS_LIFE;
         self.of
             .insert(GssContext(self.count), Handshake { ike, until });
-        Ok(GssContext(self.count))
+        Some(GssContext(self.count))
     }
 
     /// Whose context it is.
@@ -106,5 +102,32 @@ impl GssContexts {
         let context = *context;
         self.of.remove(&context);
         Some(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contexts_have_a_bound_and_end_with_their_handshakes() {
+        #[allow(clippy::disallowed_methods)]
+        let now = Instant::now();
+        let mut contexts = GssContexts::default();
+        for number in 0..limits::GSS_CONTEXTS as u64 {
+            let context = contexts.begin(IkeSaId(number), now).unwrap();
+            assert_eq!(contexts.owner(context), Some(IkeSaId(number)));
+        }
+        assert_eq!(contexts.begin(IkeSaId(1000), now), None);
+        assert_eq!(contexts.take_unneeded(|_| true), None);
+        let ended = contexts.take_unneeded(|ike| ike != IkeSaId(3)).unwrap();
+        assert_eq!((ended.0, contexts.owner(ended)), (4, None));
+        assert!(contexts.begin(IkeSaId(1000), now).is_some());
+        // What nobody has ended makes room in the end.
+        assert_eq!(contexts.begin(IkeSaId(1001), now), None);
+        let later = now + limits::GSS_LIFE;
+        let context = contexts.begin(IkeSaId(1001), later).unwrap();
+        assert_eq!(contexts.owner(context), Some(IkeSaId(1001)));
+        assert_eq!(contexts.of.len(), 1);
     }
 }

@@ -98,10 +98,7 @@ impl fmt::Display for Event {
             }
             Event::HandshakeDoubtful { ike, peer, notify } => doubtful(f, *ike, peer, notify),
             Event::MainModeDoubtful { ike, peer, notify } => doubtful(f, *ike, peer, notify),
-            Event::PrincipalRefused { ike, peer, error } => write!(
-                f,
-                "IKE SA {ike} with {peer}: an answer is not taken, and another may come: {error}"
-            ),
+            Event::PrincipalProven { .. } | Event::PrincipalRefused { .. } => self.fmt_principal(f),
             Event::HandshakeRedirected { .. }
             | Event::PeerRedirected { .. }
             | Event::Redirected { .. }
@@ -124,6 +121,21 @@ fn doubtful(
 }
 
 impl Event {
+    fn fmt_principal(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::PrincipalProven {
+                ike,
+                peer,
+                principal,
+            } => write!(f, "IKE SA {ike} with {peer}: by Kerberos it is {principal}"),
+            Event::PrincipalRefused { ike, peer, error } => write!(
+                f,
+                "IKE SA {ike} with {peer}: an answer is not taken, and another may come: {error}"
+            ),
+            _ => Ok(()),
+        }
+    }
+
     fn fmt_redirect(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Event::HandshakeRedirected {

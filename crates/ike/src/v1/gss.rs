@@ -130,6 +130,11 @@ impl Tickets {
         }
     }
 
+    /// Who the peer says it is.
+    pub(crate) fn claimed(&self) -> &Principal {
+        &self.claimed
+    }
+
     /// Whether the peer has proven who it is.
     pub(crate) fn is_proven(&self) -> bool {
         self.proven

@@ -125,12 +125,9 @@ impl MainMode {
     /// Has a step taken. Nothing is sent again meanwhile: the peer waits for us.
     fn ask(mut self: Box<Self>, step: GssStep, next: Next, ctx: &mut Context<'_>) -> Outcome {
         let known = self.tickets.as_ref().and_then(|tickets| tickets.context);
-        let context = match known {
-            Some(context) => context,
-            None => match ctx.contexts.begin(self.id, ctx.now) {
-                Ok(context) => context,
-                Err(_) => return Outcome::Failed(self, Error::Limit("security contexts")),
-            },
+        let context = known.or_else(|| ctx.contexts.begin(self.id, ctx.now));
+        let Some(context) = context else {
+            return Outcome::Failed(self, Error::Limit("security contexts"));
         };
         if let Some(tickets) = &mut self.tickets {
             tickets.context = Some(context);
@@ -372,6 +369,13 @@ impl MainMode {
         let Some((remote_id, _)) = round.said else {
             return Outcome::Failed(self, Error::Inexpressible);
         };
+        if let Some(tickets) = &self.tickets {
+            ctx.event(Event::PrincipalProven {
+                ike: self.id,
+                peer: self.peer.name.clone(),
+                principal: tickets.claimed().to_string(),
+            });
+        }
         let concluded = last.zip(self.heard);
         let concluded = concluded.map(|(answer, digest)| Concluded { digest, answer });
         let proven = Proven {
