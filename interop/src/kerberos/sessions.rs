@@ -75,6 +75,10 @@ pub(crate) fn run(
         realm,
         &good.begun_by("main mode with Kerberos, the back end begins", Side::Back),
     );
+    let mut second = good.begun_by("another node has the address, and may", Side::Front);
+    second.back.principal = OTHER;
+    second.back.keytab = &keytabs.other;
+    add(realm, &second);
     small_links(realm, true)?;
     let before = fragments(realm)?;
     add(
@@ -146,8 +150,7 @@ impl Keytabs {
 
     fn refusals<'a>(&'a self, good: &Trial<'a>) -> Vec<Trial<'a>> {
         let only_first: &[&str] = &[BACK];
-        let mut stranger =
-            good.begun_by("another host of the realm is at the address", Side::Front);
+        let mut stranger = good.begun_by("another host has the address, and may not", Side::Front);
         stranger.front.members = only_first;
         stranger.back.principal = OTHER;
         stranger.back.keytab = &self.other;
@@ -202,6 +205,11 @@ impl Stage<'_> {
         let Some(says) = trial.says else {
             said?;
             begins.only_sa()?;
+            for side in Side::ALL {
+                let principal = trial.host(side.other()).principal;
+                let proven = format!("by Kerberos it is {principal}@{REALM}");
+                self.says(side, number, &proven)?;
+            }
             let (from, to) = (trial.begins, trial.begins.other());
             let pinged = ping(realm.space(from), from.address(), to.address())?;
             return Ok(format!("{took} ms, {pinged}"));
@@ -211,17 +219,7 @@ impl Stage<'_> {
             Err(why) => why,
         };
         for (side, wanted) in [trial.begins, trial.begins.other()].into_iter().zip(says) {
-            let path = self
-                .folder
-                .join(format!("{}-daemon.log", name(side, number)));
-            let log = || std::fs::read_to_string(&path).unwrap_or_default();
-            if wait_for(SOON, || log().contains(wanted)).is_none() {
-                return Err(format!(
-                    "{} does not say `{wanted}`: {}",
-                    side.name(),
-                    log()
-                ));
-            }
+            self.says(side, number, wanted)?;
         }
         match other
             .status()?
@@ -231,6 +229,20 @@ impl Stage<'_> {
         {
             true => Err("the other side holds it established".to_owned()),
             false => Ok(format!("{took} ms: {refused}")),
+        }
+    }
+
+    /// Whether a side's log says so, or does soon.
+    fn says(&self, side: Side, number: usize, wanted: &str) -> Result<(), String> {
+        let file = format!("{}-daemon.log", name(side, number));
+        let log = || std::fs::read_to_string(self.folder.join(&file)).unwrap_or_default();
+        match wait_for(SOON, || log().contains(wanted)) {
+            Some(_) => Ok(()),
+            None => Err(format!(
+                "{} does not say `{wanted}`: {}",
+                side.name(),
+                log()
+            )),
         }
     }
 
