@@ -36,10 +36,7 @@ impl Host {
         let rule = Rule {
             name: RuleName::new(RULE),
             filters: vec![Filter::between(address(spec.local), address(spec.remote))],
-            action: Action::Negotiate(Negotiate {
-                required: true,
-                child: ChildTemplate::transport().into(),
-            }),
+            action: Action::Negotiate(Negotiate::require(ChildTemplate::transport().into())),
             peer: None,
         };
         let spd = Arc::new(Spd::build(vec![rule], &[spec.local]));

@@ -1,5 +1,6 @@
 //! The verbs and their options: one definition for parsing, help and errors.
 
+mod interchange;
 mod pki;
 
 use clap::{Args, Parser, Subcommand};
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub(crate) use interchange::{ExportTo, ImportFrom, ImportNetsh};
 pub(crate) use pki::{CertificateOptions, PkiAction};
 
 /// IPsec that holds when a node lets go.
@@ -37,6 +39,12 @@ pub(crate) enum Verb {
     Status(StatusOptions),
     /// Say what happens to a packet, and why
     Explain(ExplainOptions),
+    /// Make a configuration file of another system's policy
+    #[command(subcommand)]
+    Import(ImportFrom),
+    /// Write a configuration file as another system's policy
+    #[command(subcommand)]
+    Export(ExportTo),
     /// Read the configuration file again: all of it is applied, or nothing
     Reload,
     /// Negotiate, rekey or delete security associations by hand

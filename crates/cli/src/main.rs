@@ -29,6 +29,8 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Check(options) => verb::check::run(options, arguments.json),
         Verb::Status(options) => verb::status::run(options, &ask, arguments.json),
         Verb::Explain(options) => verb::explain::run(options, &ask, arguments.json),
+        Verb::Import(from) => verb::import::run(from, arguments.json),
+        Verb::Export(to) => verb::export::run(to, arguments.json),
         Verb::Reload => verb::sa::reload(&ask, arguments.json),
         Verb::Sa(action) => verb::sa::run(action, &ask, arguments.json),
         Verb::Cluster(action) => verb::cluster::run(action, &ask, arguments.json),

@@ -4,6 +4,8 @@ pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod daemon;
 pub(crate) mod explain;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod lab;
 pub(crate) mod output;
 pub(crate) mod pki;

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use netsh::filters::Resolve;
+use netsh::model::Address;
 use policy::{Pad, Timers};
 use toml::de::DeTable;
 
@@ -12,6 +14,7 @@ use crate::config::diagnostic::Problems;
 use crate::config::key::Keys;
 use crate::config::section::Section;
 
+mod action;
 mod algorithms;
 mod cluster;
 mod credentials;
@@ -21,7 +24,10 @@ mod failover;
 mod kdc;
 mod key;
 mod lint;
+mod lookup;
+pub mod named;
 mod node;
+mod objects;
 mod peer;
 mod ppk;
 mod rule;
@@ -79,7 +85,7 @@ pub fn load(path: &Path) -> Result<Loaded, Box<Report>> {
         }
     };
     let open = is_open(path);
-    parse_checked(&name, &text, &mut read_file, open)
+    parse_checked(&name, &text, &mut read_file, &mut lookup::addresses, open)
 }
 
 fn read_bounded(path: &Path, most: usize) -> Result<Vec<u8>, String> {
@@ -104,18 +110,21 @@ fn unreadable(file: &str, reason: &str) -> Box<Report> {
     Box::new(problems.into_report(file, ""))
 }
 
-/// Reads and checks a policy's text. `read_file` gives the bytes of the files it names.
+/// Reads and checks a policy's text. `read_file` gives the bytes of the files it names; names are
+/// not looked up.
 ///
 /// # Errors
 /// The [`Report`] with every error that was found.
 pub fn parse(file: &str, text: &str, read_file: ReadFile<'_>) -> Result<Loaded, Box<Report>> {
-    parse_checked(file, text, read_file, false)
+    let mut nobody = |address: &Address| Err(format!("`{address}` is not looked up"));
+    parse_checked(file, text, read_file, &mut nobody, false)
 }
 
 fn parse_checked(
     file: &str,
     text: &str,
     read_file: ReadFile<'_>,
+    resolve: Resolve<'_>,
     open: bool,
 ) -> Result<Loaded, Box<Report>> {
     let mut problems = Problems::new();
@@ -134,7 +143,7 @@ fn parse_checked(
         return Err(Box::new(problems.into_report(file, text)));
     }
     let root = Section::new("the policy", 0..0, document.get_ref());
-    let config = read(root, &mut problems, read_file, open);
+    let config = read(root, &mut problems, read_file, resolve, open);
     let failed = problems.has_errors();
     let report = problems.into_report(file, text);
     match config {
@@ -147,6 +156,7 @@ fn read(
     mut root: Section<'_>,
     problems: &mut Problems,
     read_file: ReadFile<'_>,
+    resolve: Resolve<'_>,
     open: bool,
 ) -> Option<Config> {
     let timers = timing::profile(&mut root, problems, &Timers::modern());
@@ -160,21 +170,23 @@ fn read(
         own_statuses: Vec::new(),
         krb5_conf: krb5_conf(),
     };
+    let policy = objects::read_policy(&mut root, problems);
+    let inherited = peer::Inherited {
+        timers: &timers,
+        force_udp: plane.force_udp,
+        policy: &policy,
+    };
     let mut peers = Vec::new();
     for table in root.tables(problems, "peer", "[[peer]]") {
-        peers.extend(peer::read(
-            table,
-            problems,
-            &mut keys,
-            &timers,
-            plane.force_udp,
-        ));
+        peers.extend(peer::read(table, problems, &mut keys, &inherited));
     }
-    let tables = root.tables(problems, "rule", "[[rule]]");
-    let mut rules: Vec<rule::ReadRule> = tables
-        .into_iter()
-        .filter_map(|table| rule::read(table, problems))
-        .collect();
+    let mut objects = objects::read(&mut root, problems, policy);
+    let mut rules = Vec::new();
+    for table in root.tables(problems, "rule", "[[rule]]") {
+        rules.extend(rule::read(table, problems, &mut objects, resolve));
+    }
+    rules.extend(rule::read_default(&mut root, problems, &mut objects));
+    objects.peers = peers.iter().map(|read| read.object.clone()).collect();
     let cluster = cluster::read(&mut root, problems, &mut keys);
     let wants_cluster = root.has("cluster");
     let in_cluster = cluster.as_ref().map(|read| (read, root.span_of("cluster")));
@@ -193,6 +205,7 @@ fn read(
         rules,
         own_statuses,
         cluster,
+        objects,
     })
 }
 

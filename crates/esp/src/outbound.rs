@@ -24,7 +24,7 @@ use policy::child::Mode;
 use policy::entry::Entry;
 use policy::names::RuleName;
 use policy::range::AddressRange;
-use policy::rule::{Action, Negotiate};
+use policy::rule::Action;
 use policy::sa::{Bucket, ChildId, Encapsulation};
 use policy::selector::{Direction, TrafficSelector};
 use policy::spd::{Spd, Verdict};
@@ -525,7 +525,9 @@ impl Outbound {
             Action::Negotiate(negotiate) => match self.select(name, flow, now) {
                 Choice::Sa(place) => Ok(Decision::Seal(place)),
                 Choice::Nobody => Ok(Decision::Nobody),
-                Choice::None if negotiate.required => Err(name.clone()),
+                // Only the peer begins, and until it does nothing changes.
+                Choice::None if negotiate.passive => Ok(Decision::Clear),
+                Choice::None if !negotiate.may_fall_back() => Err(name.clone()),
                 Choice::None => match self.fall_back.standing(name, flow.dst) {
                     Some(Standing::Settled) => Ok(Decision::Clear),
                     _ => Err(name.clone()),
@@ -576,13 +578,7 @@ impl Outbound {
     fn is_optional(&self, name: &RuleName) -> bool {
         let rule = self.spd.rules().iter().find(|rule| rule.name == *name);
         rule.is_some_and(|rule| {
-            matches!(
-                rule.action,
-                Action::Negotiate(Negotiate {
-                    required: false,
-                    ..
-                })
-            )
+            matches!(&rule.action, Action::Negotiate(negotiate) if negotiate.may_fall_back())
         })
     }
 

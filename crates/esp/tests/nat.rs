@@ -39,10 +39,7 @@ impl Host {
         let rule = Rule {
             name: "mail".into(),
             filters: vec![Filter::between(AddressSpec::Any, AddressSpec::Any)],
-            action: Action::Negotiate(Negotiate {
-                required: true,
-                child: ChildTemplate::transport().into(),
-            }),
+            action: Action::Negotiate(Negotiate::require(ChildTemplate::transport().into())),
             peer: None,
         };
         let counts = Arc::new(Counts::new());

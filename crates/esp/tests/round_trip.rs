@@ -31,10 +31,7 @@ impl Ends {
         let rule = Rule {
             name: "mail".into(),
             filters: vec![Filter::between(AddressSpec::Any, AddressSpec::Any)],
-            action: Action::Negotiate(Negotiate {
-                required: true,
-                child: ChildTemplate::tunnel().into(),
-            }),
+            action: Action::Negotiate(Negotiate::require(ChildTemplate::tunnel().into())),
             peer: None,
         };
         let counts = Arc::new(Counts::new());

@@ -186,10 +186,7 @@ fn policy(pair: Pair) -> Arc<Spd> {
     let rule = Rule {
         name: "mail".into(),
         filters: vec![Filter::between(AddressSpec::Any, AddressSpec::Any)],
-        action: Action::Negotiate(Negotiate {
-            required: true,
-            child: ChildTemplate::tunnel().into(),
-        }),
+        action: Action::Negotiate(Negotiate::require(ChildTemplate::tunnel().into())),
         peer: None,
     };
     Arc::new(Spd::build(vec![rule], &[pair.here()]))

@@ -2,7 +2,7 @@
 
 use ike::Acquire;
 use policy::explain::select_peer;
-use policy::{Action, Direction, Mode, Pad, Rule, RuleName, Spd, Verdict};
+use policy::{Action, ChildTemplate, Direction, Mode, Pad, Rule, RuleName, Spd, Verdict};
 use std::net::IpAddr;
 use std::sync::Arc;
 use wire::ip::Flow;
@@ -27,7 +27,7 @@ pub(crate) fn for_flow(
     let Verdict::Rule(found) = spd.lookup(flow, Direction::Outbound) else {
         return Err(NoAcquire::NotNegotiated);
     };
-    let child = found.rule.action.child().ok_or(NoAcquire::NotNegotiated)?;
+    let child = begun(&found.rule.action).ok_or(NoAcquire::NotNegotiated)?;
     let (peer, remote) =
         select_peer(pad, found.rule, flow, Direction::Outbound).map_err(|_| NoAcquire::NoPeer)?;
     let local = match child.mode {
@@ -45,10 +45,18 @@ pub(crate) fn for_flow(
     })
 }
 
+/// What is negotiated, if it is ever begun from here.
+fn begun(action: &Action) -> Option<&Arc<ChildTemplate>> {
+    match action {
+        Action::Negotiate(negotiate) if !negotiate.passive => Some(&negotiate.child),
+        _ => None,
+    }
+}
+
 /// The negotiation that a peer needs whose SA this host does not have: for the most specific rule
 /// between the two hosts. There is no packet, so the rule's whole selectors are offered.
 pub(crate) fn for_hosts(spd: &Spd, pad: &Pad, local: IpAddr, remote: IpAddr) -> Option<Acquire> {
-    let between = |rule: &&Rule| matches!(rule.action, Action::Negotiate(_));
+    let between = |rule: &&Rule| begun(&rule.action).is_some();
     let mut flows = spd.entries().iter().filter_map(|entry| {
         spd.rule_of(entry).filter(between)?;
         let fits = entry.pair.local.addresses.contains(local)

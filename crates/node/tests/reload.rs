@@ -47,10 +47,7 @@ fn rule(host: usize, name: &str, port: u16, child: ChildTemplate) -> Rule {
     Rule {
         name: RuleName::new(name),
         filters: vec![filter],
-        action: Action::Negotiate(Negotiate {
-            required: true,
-            child: Arc::new(child),
-        }),
+        action: Action::Negotiate(Negotiate::require(Arc::new(child))),
         peer: None,
     }
 }

@@ -277,11 +277,32 @@ impl fmt::Display for Decision {
                      local address at the moment, so nothing can be negotiated."
                 );
             }
+            Action::Negotiate(negotiate) if negotiate.passive => write!(
+                f,
+                "passes in clear text until the peer begins to protect it: the rule `{rule}` \
+                 answers, and begins nothing."
+            )?,
             Action::Negotiate(negotiate) if negotiate.required => {
                 write!(
                     f,
                     "leaves protected or not at all: the rule `{rule}` requires it."
                 )?;
+                if let Some(soft) = negotiate.soft {
+                    let silence = soft.after.as_secs_f32();
+                    let refused = if soft.despite_answer {
+                        " or refuses"
+                    } else {
+                        ""
+                    };
+                    write!(
+                        f,
+                        " It leaves in clear text to a peer that says nothing for {silence} \
+                         s{refused}: `soft`."
+                    )?;
+                }
+                if negotiate.inpass {
+                    f.write_str(" What comes in clear text is taken: `inpass`.")?;
+                }
             }
             Action::Negotiate(_) => write!(
                 f,

@@ -123,10 +123,7 @@ mod tests {
     fn covered(profile: Profile, protocol: u8, port: u16) -> bool {
         let filters = profile.filters(&[AddressSpec::Any], &[AddressSpec::Any], Side::Server);
         let child = Arc::new(ChildTemplate::transport());
-        let action = Action::Negotiate(Negotiate {
-            required: true,
-            child,
-        });
+        let action = Action::Negotiate(Negotiate::require(child));
         let rule = Rule {
             name: RuleName::new("profile"),
             filters,

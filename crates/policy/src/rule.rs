@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::child::ChildTemplate;
 use crate::names::{PeerName, RuleName};
@@ -80,8 +81,78 @@ pub struct Negotiate {
     /// `require`: never in clear text. Otherwise `request`: in clear text if the peer turns out
     /// not to speak IPsec.
     pub required: bool,
+    /// Clear text from the network is taken as before, and the answer to it leaves protected:
+    /// what Windows calls `inpass`.
+    pub inpass: bool,
+    /// When traffic passes in clear text although protection is required, if ever.
+    pub soft: Option<Soft>,
+    /// Never begun from here: only peers begin, and until one does nothing changes. What Windows
+    /// calls the default response rule.
+    pub passive: bool,
     /// What to negotiate, shared with everything that is negotiated by it.
     pub child: Arc<ChildTemplate>,
+}
+
+impl Negotiate {
+    /// Protected, or not at all.
+    #[must_use]
+    pub fn require(child: Arc<ChildTemplate>) -> Self {
+        Negotiate {
+            required: true,
+            inpass: false,
+            soft: None,
+            passive: false,
+            child,
+        }
+    }
+
+    /// Protected if the peer speaks IPsec, else in clear text.
+    #[must_use]
+    pub fn request(child: Arc<ChildTemplate>) -> Self {
+        Negotiate {
+            required: false,
+            ..Negotiate::require(child)
+        }
+    }
+
+    /// Whether traffic may leave in clear text when there is no protection to be had.
+    #[must_use]
+    pub fn may_fall_back(&self) -> bool {
+        !self.required || self.soft.is_some()
+    }
+
+    /// Whether clear text from the network is taken.
+    #[must_use]
+    pub fn takes_clear(&self) -> bool {
+        !self.required || self.inpass
+    }
+}
+
+/// When Windows gives up on protection: what it calls a soft SA, which protects nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Soft {
+    /// So long nothing at all comes from the peer.
+    pub after: Duration,
+    /// Also when the peer answers, and the negotiation fails.
+    pub despite_answer: bool,
+    /// After this the peer is asked again.
+    pub lasts: Duration,
+}
+
+impl Soft {
+    /// As Windows 2003: nothing within 3 s. A peer that answers and is refused gets nothing.
+    pub const WINDOWS: Soft = Soft {
+        after: Duration::from_secs(3),
+        despite_answer: false,
+        lasts: Duration::from_secs(300),
+    };
+
+    /// As Windows 2003 with the simple policy of KB914841: half a second, or any failure.
+    pub const SIMPLE: Soft = Soft {
+        after: Duration::from_millis(500),
+        despite_answer: true,
+        lasts: Duration::from_secs(300),
+    };
 }
 
 /// What a rule does (RFC 4301 section 4.4.1: BYPASS, DISCARD, PROTECT).

@@ -118,10 +118,7 @@ fn rule(settings: &Settings, host: HostId) -> Rule {
     Rule {
         name: RuleName::new(RULE),
         filters: vec![filter],
-        action: Action::Negotiate(Negotiate {
-            required: true,
-            child: Arc::new(child),
-        }),
+        action: Action::Negotiate(Negotiate::require(Arc::new(child))),
         peer: Some(peer_name(host)),
     }
 }

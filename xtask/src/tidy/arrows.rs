@@ -8,8 +8,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "node", "esp", "link", "linux", "policy", "cluster", "api", "crypto", "ike", "wire",
-            "witness", "x509",
+            "node", "esp", "link", "linux", "netsh", "policy", "cluster", "api", "crypto", "ike",
+            "wire", "witness", "x509",
         ],
     ),
     ("lab", &["link", "linux", "api", "wire", "witness"]),
@@ -27,6 +27,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("ike", &["policy", "x509", "crypto", "wire"]),
     ("esp", &["policy", "crypto", "wire"]),
     ("linux", &["policy", "wire"]),
+    ("netsh", &["policy"]),
     ("policy", &["x509", "crypto", "wire"]),
     ("cluster", &["crypto"]),
     ("x509", &["crypto", "wire"]),

@@ -19,9 +19,32 @@ pub(crate) fn ruleset(spd: &Spd, settings: &Settings) -> Ruleset {
         tcp_port: settings.tcp.listens,
         tcp_by_mark: settings.tcp.calls,
         guards: lines
-            .filter_map(|(place, entry)| guard(spd, entry, place))
+            .flat_map(|(place, entry)| guards_of(spd, entry, place))
             .collect(),
     }
+}
+
+/// What holds for one line: two guards where what comes and what goes are treated differently.
+fn guards_of(spd: &Spd, entry: &Entry, place: usize) -> Vec<Guard> {
+    let action = spd.rule_of(entry).map(|rule| &rule.action);
+    let inpass = match action {
+        Some(Action::Negotiate(negotiate)) => negotiate.required && negotiate.inpass,
+        _ => false,
+    };
+    if !inpass || entry.dormant {
+        return guard(spd, entry, place).into_iter().collect();
+    }
+    let one_way = |directions| Entry {
+        directions,
+        ..entry.clone()
+    };
+    let out = guard(spd, &one_way(Directions::Outbound), place);
+    let back = guard(spd, &one_way(Directions::Inbound), place).map(|guard| Guard {
+        name: format!("{}-in", guard.name),
+        action: Fate::Permit,
+        ..guard
+    });
+    out.into_iter().chain(back).collect()
 }
 
 fn guard(spd: &Spd, entry: &Entry, place: usize) -> Option<Guard> {

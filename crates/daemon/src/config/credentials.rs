@@ -10,6 +10,7 @@ mod watch;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use netsh::authentication::{Authentication, RootCa};
 use policy::auth::{Auth, LocalAuth, RemoteAuth};
 use policy::{Identity, IkeVersion, Secret};
 
@@ -17,6 +18,9 @@ use crate::config::diagnostic::Problems;
 use crate::config::key::{self, Keys};
 use crate::config::section::{Bad, Section, Value};
 use crate::config::value;
+
+/// Most ways of one peer.
+const MAX_METHODS: usize = 16;
 
 /// A way to prove something.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,6 +76,9 @@ const USES: &[Use] = &[
     ("revocation", "certificate", |_, theirs| {
         theirs == Method::Certificate
     }),
+    ("root_ca", "certificate", |_, theirs| {
+        theirs == Method::Certificate
+    }),
     ("tls_certificates", "certificate", |_, theirs| {
         theirs == Method::Certificate
     }),
@@ -112,6 +119,8 @@ pub(crate) struct ReadAuth {
     pub(crate) remote_id: Identity,
     /// KDCs that are known by their addresses.
     pub(crate) kdcs: Vec<SocketAddr>,
+    /// How both sides prove it, in the words of Windows.
+    pub(crate) authentication: Option<Vec<Authentication>>,
 }
 
 /// Reads it; `None` when something essential is missing, which has been reported.
@@ -121,11 +130,17 @@ pub(crate) fn read(
     keys: &mut Keys<'_>,
 ) -> Option<ReadAuth> {
     let word = |value: &Value<'_>| value::word(value, METHODS);
-    let both = section.read(problems, "auth", word);
-    let both = both.unwrap_or(Method::Psk);
+    let order = section.read(problems, "auth", |value| {
+        value::list(value, MAX_METHODS, word)
+    });
+    let order = order.unwrap_or(vec![Method::Psk]);
+    let both = order.first().copied().unwrap_or(Method::Psk);
+    if order.len() > 1 {
+        report_order(section, problems, both);
+    }
     let ours = section.read(problems, "local_auth", word).unwrap_or(both);
     let theirs = section.read(problems, "remote_auth", word).unwrap_or(both);
-    let psk = either(ours, theirs, Method::Psk)
+    let psk = (either(ours, theirs, Method::Psk) || order.contains(&Method::Psk))
         .then(|| read_psk(section, problems, keys))
         .flatten();
     let mut identities = |key| {
@@ -139,6 +154,10 @@ pub(crate) fn read(
         .flatten();
     let kdcs = tickets.as_ref().map(|read| read.kdcs.clone());
     let (by_ticket, of_ticket) = tickets.map(|read| (read.local, read.remote)).unzip();
+    let roots = section.read(problems, "root_ca", |value| {
+        value::list(value, MAX_METHODS, root_ca)
+    });
+    let authentication = authentication(&order, psk.as_ref(), &roots.unwrap_or_default());
     let local = match ours {
         Method::Kerberos => by_ticket.map(|ticket| (ticket, wanted)),
         Method::Psk => psk.clone().map(|psk| (LocalAuth::Psk(psk), wanted)),
@@ -151,13 +170,14 @@ pub(crate) fn read(
         Method::Certificate => certificate::authorities(section, problems, keys),
         Method::PublicKey => certificate::pinned(section, problems, keys),
     };
-    report_unused(section, problems, ours, theirs);
+    report_unused(section, problems, &order, ours, theirs);
     let ((local, local_id), remote) = (local?, remote?);
     Some(ReadAuth {
         auth: Auth { local, remote },
         local_id,
         remote_id,
         kdcs: kdcs.unwrap_or_default(),
+        authentication: authentication.filter(|_| ours == theirs),
     })
 }
 
@@ -192,6 +212,40 @@ pub(crate) fn check_version(
     }
 }
 
+/// Only the first way is used: what the others are kept for is a peer that is given other words.
+fn report_order(section: &Section<'_>, problems: &mut Problems, first: Method) {
+    let message = format!("of the ways of {} only the first is used", section.title);
+    let label = format!("`{}` both ways", first.word());
+    let remedy = "put the one that the peer has first".to_owned();
+    problems.warn(section.span_of("auth"), message, label, remedy);
+}
+
+/// The list in the words of Windows; `None` if it does not know one of them.
+fn authentication(
+    order: &[Method],
+    psk: Option<&Arc<Secret>>,
+    roots: &[RootCa],
+) -> Option<Vec<Authentication>> {
+    let mut list = Vec::new();
+    for method in order {
+        match method {
+            Method::Kerberos => list.push(Authentication::Kerberos),
+            Method::Psk => list.push(Authentication::Psk(Arc::clone(psk?).into())),
+            Method::Certificate if !roots.is_empty() => {
+                list.extend(roots.iter().cloned().map(Authentication::RootCa));
+            }
+            Method::Certificate | Method::PublicKey => return None,
+        }
+    }
+    Some(list)
+}
+
+/// `root_ca`: an authority as Windows names it.
+fn root_ca(value: &Value<'_>) -> Result<RootCa, Bad> {
+    RootCa::parse(value::text(value)?)
+        .map_err(|reason| Bad::new(reason, "write `C=US, O=Corp, CN=Root certmap:no`"))
+}
+
 fn read_psk(
     section: &mut Section<'_>,
     problems: &mut Problems,
@@ -205,9 +259,19 @@ fn read_psk(
 }
 
 /// A key that nobody looks at: somebody thinks that it protects something.
-fn report_unused(section: &mut Section<'_>, problems: &mut Problems, ours: Method, theirs: Method) {
+fn report_unused(
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+    order: &[Method],
+    ours: Method,
+    theirs: Method,
+) {
     for (key, method, used) in USES {
-        if used(ours, theirs) || section.take(key).is_none() {
+        let listed = order.iter().any(|method| used(*method, *method));
+        if listed {
+            let _ = section.take(key);
+        }
+        if listed || used(ours, theirs) || section.take(key).is_none() {
             continue;
         }
         if *key == "psk" {

@@ -9,6 +9,7 @@ use crate::config::credentials;
 use crate::config::diagnostic::{Problems, Span};
 use crate::config::failover;
 use crate::config::key::Keys;
+use crate::config::named::{PeerObject, PolicyObject};
 use crate::config::node::encapsulation;
 use crate::config::ppk;
 use crate::config::section::{Bad, Section, Value};
@@ -28,8 +29,16 @@ pub(crate) struct ReadPeer {
     pub(crate) peer: Peer,
     pub(crate) span: Span,
     pub(crate) timers: Timers,
+    pub(crate) object: PeerObject,
     /// The KDCs without which it cannot be reached.
     pub(crate) kdcs: Vec<SocketAddr>,
+}
+
+/// What a peer has that says nothing else.
+pub(crate) struct Inherited<'a> {
+    pub(crate) timers: &'a Timers,
+    pub(crate) force_udp: bool,
+    pub(crate) policy: &'a PolicyObject,
 }
 
 impl ReadPeer {
@@ -62,8 +71,7 @@ pub(crate) fn read(
     mut section: Section<'_>,
     problems: &mut Problems,
     keys: &mut Keys<'_>,
-    inherited: &Timers,
-    force_udp: bool,
+    inherited: &Inherited<'_>,
 ) -> Option<ReadPeer> {
     let name = section.require(problems, "name", "\"mail\"", |value| {
         value::short_text(value, MAX_NAME)
@@ -71,10 +79,10 @@ pub(crate) fn read(
     if let Some(name) = &name {
         section.title = format!("[[peer]] `{name}`");
     }
-    let timers = timing::profile(&mut section, problems, inherited);
+    let timers = timing::profile(&mut section, problems, inherited.timers);
     let addresses = section.require(problems, "address", "\"10.20.0.10\"", addresses);
     let auth = credentials::read(&mut section, problems, keys);
-    let mut ike = read_ike(&mut section, problems, &timers, force_udp);
+    let mut ike = read_ike(&mut section, problems, &timers, inherited);
     failover::read(&mut section, problems, &timers, &mut ike);
     ike.ppk = ppk::read(&mut section, problems, keys);
     check_gateways(&section, problems, &ike.follow, addresses.as_deref());
@@ -88,8 +96,13 @@ pub(crate) fn read(
     let span = section.span.clone();
     section.finish(problems);
     let auth = auth?;
+    let name = PeerName::new(&name?);
+    let object = PeerObject {
+        name: name.clone(),
+        authentication: auth.authentication,
+    };
     let peer = Peer {
-        name: PeerName::new(&name?),
+        name,
         addresses: addresses?,
         local_id: auth.local_id,
         remote_id: auth.remote_id,
@@ -101,6 +114,7 @@ pub(crate) fn read(
         span,
         timers,
         kdcs: auth.kdcs,
+        object,
     })
 }
 
@@ -108,13 +122,13 @@ fn read_ike(
     section: &mut Section<'_>,
     problems: &mut Problems,
     timers: &Timers,
-    force_udp: bool,
+    inherited: &Inherited<'_>,
 ) -> IkeTemplate {
     let mut ike = IkeTemplate {
-        force_udp,
+        force_udp: inherited.force_udp,
         ..IkeTemplate::with_timers(timers)
     };
-    version::read(section, problems, &mut ike);
+    version::read(section, problems, &mut ike, inherited.policy);
     let ports = [
         ("standard", IkePort::Standard500),
         ("4500", IkePort::Only4500),
@@ -130,7 +144,7 @@ fn read_ike(
     let rekey = section.read(problems, "rekey", |value| {
         value::duration(value, MINUTE..=30 * DAY)
     });
-    if let Some(rekey) = rekey {
+    if let Some(rekey) = rekey.or(inherited.policy.rekey) {
         ike.lifetime = IkeLifetime::of(rekey);
     }
     if let Some(ladder) = section.read(problems, "retransmission", timing::ladder) {
@@ -151,17 +165,7 @@ fn read_ike(
             *setting = wanted;
         }
     }
-    let childless = [
-        ("never", Childless::Never),
-        ("accept", Childless::Accept),
-        ("prefer", Childless::Prefer),
-    ];
-    let childless = section.read(problems, "childless", |value| {
-        value::word(value, &childless)
-    });
-    if let Some(childless) = childless {
-        ike.childless = childless;
-    }
+    ike.childless = childless(section, problems).unwrap_or(ike.childless);
     if let Some(size) = section.read(problems, "fragment_size", fragment_size) {
         ike.fragment_size = size;
     }
@@ -175,6 +179,16 @@ fn read_ike(
         ike.nat_keepalive = keepalive;
     }
     ike
+}
+
+/// `childless`: whether an IKE SA begins without a pair.
+fn childless(section: &mut Section<'_>, problems: &mut Problems) -> Option<Childless> {
+    let words = [
+        ("never", Childless::Never),
+        ("accept", Childless::Accept),
+        ("prefer", Childless::Prefer),
+    ];
+    section.read(problems, "childless", |value| value::word(value, &words))
 }
 
 /// `clones`: how many an IKE SA may have.

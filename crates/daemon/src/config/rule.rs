@@ -1,20 +1,24 @@
 //! `[[rule]]` and `[[rule.filter]]`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use policy::child::{ChildTemplate, DontFragment, Mode, OuterHeader};
+use netsh::filters::Resolve;
+use netsh::model::Connections;
+use policy::child::Mode;
 use policy::profile::{Profile, Side};
 use policy::{
-    Action, AddressSpec, ChildLifetime, Directions, EspProposal, Filter, Negotiate, PeerName,
-    PortRange, Rule, RuleName, protocol,
+    Action, AddressSpec, Directions, EspProposal, Filter, Negotiate, PeerName, PortRange, Rule,
+    RuleName, protocol,
 };
 
+use crate::config::action::{self, ActionWord, CHILD_KEYS};
 use crate::config::diagnostic::{Problems, Span};
+use crate::config::named::{DefaultResponse, Objects, RuleObject};
+use crate::config::objects;
 use crate::config::peer::{MAX_ITEMS, MAX_NAME};
-use crate::config::section::{Bad, Section, Value, quoted};
-use crate::config::timing::{DAY, SECOND};
+use crate::config::section::{Bad, Section, quoted};
 use crate::config::value;
-use crate::config::version::MAX_PROPOSALS;
 
 /// Most entries that one rule may become: every combination of its lists is one.
 const MAX_ENTRIES: usize = 4096;
@@ -45,34 +49,31 @@ pub(crate) struct ReadRule {
     pub(crate) has_idle: bool,
 }
 
-/// Reads one `[[rule]]`; `None` when something essential is missing, which has been reported.
-pub(crate) fn read(mut section: Section<'_>, problems: &mut Problems) -> Option<ReadRule> {
-    let name = section.require(problems, "name", "\"mail-passwords\"", |value| {
-        value::short_text(value, MAX_NAME)
-    });
-    if let Some(name) = &name {
-        section.title = format!("[[rule]] `{name}`");
-    }
-    let words = [
-        ("permit", ActionWord::Permit),
-        ("block", ActionWord::Block),
-        ("require", ActionWord::Require),
-        ("request", ActionWord::Request),
-    ];
-    let action = section.require(problems, "action", "\"require\"", |value| {
-        value::word(value, &words)
-    });
-    let filters = read_filters(&mut section, problems);
+/// Reads one `[[rule]]`; `None` when it does not hold, or when something essential is missing,
+/// which has been reported.
+pub(crate) fn read(
+    mut section: Section<'_>,
+    problems: &mut Problems,
+    objects: &mut Objects,
+    resolve: Resolve<'_>,
+) -> Option<ReadRule> {
+    let (name, description) = objects::head(&mut section, problems, "\"mail-passwords\"");
+    let tunnel = read_tunnel(&mut section, problems);
+    let filters = choose_filters(&mut section, problems, objects, tunnel.is_some(), resolve);
     let peer = section.read(problems, "peer", |value| value::short_text(value, MAX_NAME));
-    let has_idle = section.has("idle");
-    let proposals_span = section.span_of("esp_proposals");
-    let proposals = section.read(problems, "esp_proposals", esp_proposals);
-    let proposals = proposals.map(|proposals| (proposals, proposals_span));
-    let child = read_child(&mut section, problems, action);
-    let (remote_span, peer_span) = (section.span_of("remote"), section.span_of("peer"));
+    let chosen = choose_action(&mut section, problems, objects);
+    let connections = read_connections(&mut section, problems);
+    let active = section.read(problems, "active", value::boolean);
+    let listed = section.has("filter_list");
+    let remote_span = section.span_of(if listed { "filter_list" } else { "remote" });
+    let peer_span = section.span_of("peer");
     let (title, span) = (section.title.clone(), section.span.clone());
     section.finish(problems);
-    let (action, filters) = (action?.with(child), filters?);
+    let (chosen, (filter_list, filters)) = (chosen?, filters?);
+    let action = match tunnel {
+        Some(_) => in_tunnel(chosen.action),
+        None => chosen.action,
+    };
     check_filters(&title, &span, &action, &filters, problems)?;
     let peer = peer.map(|peer| PeerName::new(&peer));
     let rule = Rule {
@@ -81,39 +82,185 @@ pub(crate) fn read(mut section: Section<'_>, problems: &mut Problems) -> Option<
         action,
         peer,
     };
-    Some(ReadRule {
+    let active = active.unwrap_or(true);
+    objects.rules.push(RuleObject {
+        rule: rule.clone(),
+        description,
+        filter_list,
+        filter_action: chosen.name,
+        tunnel,
+        connections,
+        active,
+    });
+    active.then_some(ReadRule {
         rule,
         span,
         remote_span,
+        peer_span,
+        proposals: chosen.proposals,
+        has_idle: chosen.has_idle,
+    })
+}
+
+/// Reads `[default_response]`: what answers peers that no other rule is about.
+pub(crate) fn read_default(
+    root: &mut Section<'_>,
+    problems: &mut Problems,
+    objects: &mut Objects,
+) -> Option<ReadRule> {
+    let title = "[default_response]";
+    let mut section = root.table(problems, "default_response", title)?;
+    let active = section.read(problems, "active", value::boolean);
+    let peer = section.read(problems, "peer", |value| value::short_text(value, MAX_NAME));
+    let has_idle = section.has("idle");
+    let proposals = action::read_proposals(&mut section, problems);
+    let child = action::read_child(&mut section, problems, Some(ActionWord::Request));
+    let (span, peer_span) = (section.span.clone(), section.span_of("peer"));
+    section.finish(problems);
+    let rule = Rule {
+        name: RuleName::new(DEFAULT_RESPONSE),
+        filters: vec![Filter::between(AddressSpec::Me, AddressSpec::Any)],
+        action: Action::Negotiate(Negotiate {
+            passive: true,
+            ..Negotiate::request(child)
+        }),
+        peer: peer.map(|peer| PeerName::new(&peer)),
+    };
+    let active = active.unwrap_or(true);
+    objects.default_response = Some(DefaultResponse {
+        active,
+        proposals: proposals.as_ref().map(|(proposals, _)| proposals.clone()),
+        rule: rule.clone(),
+    });
+    active.then_some(ReadRule {
+        rule,
+        remote_span: span.clone(),
+        span,
         peer_span,
         proposals,
         has_idle,
     })
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ActionWord {
-    Permit,
-    Block,
-    Require,
-    Request,
+/// The name of the rule of `[default_response]`.
+const DEFAULT_RESPONSE: &str = "default-response";
+
+/// `tunnel`: the other end, which is what makes the rule a tunnel.
+fn read_tunnel(section: &mut Section<'_>, problems: &mut Problems) -> Option<IpAddr> {
+    let tunnel = section.read(problems, "tunnel", |value| {
+        let remedy = "write the address of the gateway at the other end";
+        let address = value::text(value)?.parse();
+        address.map_err(|_| Bad::new("this is not an IP address", remedy))
+    });
+    if tunnel.is_some() && !section.has("filter_list") {
+        let message = format!("{} has a `tunnel` and no `filter_list`", section.title);
+        let remedy = "write `mode = \"tunnel\"` and a `peer` instead".to_owned();
+        let span = section.span_of("tunnel");
+        problems.error(span, message, "not for this rule".to_owned(), remedy);
+    }
+    tunnel
 }
 
-impl ActionWord {
-    fn with(self, child: Arc<ChildTemplate>) -> Action {
-        match self {
-            ActionWord::Permit => Action::Permit,
-            ActionWord::Block => Action::Block,
-            ActionWord::Require => Action::Negotiate(Negotiate {
-                required: true,
-                child,
-            }),
-            ActionWord::Request => Action::Negotiate(Negotiate {
-                required: false,
-                child,
-            }),
+fn in_tunnel(action: Action) -> Action {
+    match action {
+        Action::Negotiate(mut negotiate) => {
+            Arc::make_mut(&mut negotiate.child).mode = Mode::Tunnel;
+            Action::Negotiate(negotiate)
         }
+        other => other,
     }
+}
+
+fn read_connections(section: &mut Section<'_>, problems: &mut Problems) -> Connections {
+    let words = [("all", Connections::All), ("lan", Connections::Lan)];
+    let read = section.read(problems, "connections", |value| value::word(value, &words));
+    if read == Some(Connections::Lan) {
+        let message = format!("{} holds on every connection", section.title);
+        let remedy = "write `connections = \"all\"`, or leave it out".to_owned();
+        let span = section.span_of("connections");
+        problems.warn(span, message, "kept for Windows".to_owned(), remedy);
+    }
+    read.unwrap_or(Connections::All)
+}
+
+/// What a rule does, and the filter action that says so, if one does.
+struct Chosen {
+    name: Option<String>,
+    action: Action,
+    proposals: Option<(Vec<EspProposal>, Span)>,
+    has_idle: bool,
+}
+
+fn choose_action(
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+    objects: &Objects,
+) -> Option<Chosen> {
+    if !section.has("filter_action") {
+        let _ = section.take("filter_action");
+        let has_idle = section.has("idle");
+        let proposals = action::read_proposals(section, problems);
+        let action = action::read(section, problems)?;
+        return Some(Chosen {
+            name: None,
+            action,
+            proposals,
+            has_idle,
+        });
+    }
+    let keys = CHILD_KEYS.into_iter().filter(|key| *key != "peer");
+    let keys: Vec<&'static str> = keys.chain(["action", "inpass", "soft"]).collect();
+    refuse_beside(section, problems, "filter_action", &keys);
+    let named = objects::action_of(section, problems, objects)?;
+    if named.action.child().is_none() && section.has("peer") {
+        action::report_needless(section, problems, &["peer"]);
+    }
+    Some(Chosen {
+        has_idle: named.has_idle,
+        proposals: named.proposals,
+        action: named.action,
+        name: Some(named.name),
+    })
+}
+
+/// The filters of a rule, and the filter list that has them, if one does.
+fn choose_filters(
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+    objects: &Objects,
+    tunnel: bool,
+    resolve: Resolve<'_>,
+) -> Option<(Option<String>, Vec<Filter>)> {
+    if !section.has("filter_list") {
+        let _ = section.take("filter_list");
+        return read_filters(section, problems).map(|filters| (None, filters));
+    }
+    let keys: Vec<&'static str> = FILTER_KEYS.into_iter().chain(["filter"]).collect();
+    refuse_beside(section, problems, "filter_list", &keys);
+    let (name, filters) = objects::filters_of(section, problems, objects, tunnel, resolve)?;
+    Some((Some(name), filters))
+}
+
+/// Reports keys that say once more what `of` says.
+fn refuse_beside(
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+    of: &'static str,
+    keys: &[&'static str],
+) {
+    let here: Vec<&str> = keys
+        .iter()
+        .copied()
+        .filter(|key| section.has(key))
+        .collect();
+    for key in keys {
+        let _ = section.take(key);
+    }
+    let Some(first) = here.first() else { return };
+    let message = format!("{} has `{of}` and {} too", section.title, quoted(&here));
+    let remedy = format!("move them to where `{of}` points, or leave it out");
+    let label = format!("not beside `{of}`");
+    problems.error(section.span_of(first), message, label, remedy);
 }
 
 /// Refuses rules that become too many entries, and those that protect one way only.
@@ -227,7 +374,7 @@ fn read_filter(section: &mut Section<'_>, problems: &mut Problems) -> Option<Vec
         value::list(value, MAX_ITEMS, value::address_spec)
     });
     let local_given = section.has("local");
-    let named = section.read(problems, "protocol", protocol_number);
+    let named = section.read(problems, "protocol", value::protocol);
     let port_list = |value| value::list(value, MAX_ITEMS, value::ports);
     let remote_ports = section
         .read(problems, "remote_ports", port_list)
@@ -311,19 +458,6 @@ fn report_mixed_families(
         "the other family".to_owned(),
         remedy,
     );
-}
-
-fn protocol_number(value: &Value<'_>) -> Result<u8, Bad> {
-    let remedy = "write `tcp`, `udp`, `icmp`, `icmpv6`, `sctp`, `any` or a number from 1 to 255";
-    if let Ok(number) = value::number(value, 1..=255) {
-        return Ok(u8::try_from(number).unwrap_or_default());
-    }
-    let name = value::text(value).map_err(|bad| Bad {
-        remedy: remedy.to_owned(),
-        ..bad
-    })?;
-    let shown = name.escape_debug();
-    protocol::parse(name).ok_or_else(|| Bad::new(format!("`{shown}` is no protocol"), remedy))
 }
 
 /// `profile` and `side`. The outer `None` means that something was wrong with them.
@@ -411,124 +545,4 @@ fn read_directions(section: &mut Section<'_>, problems: &mut Problems) -> Direct
         true => Directions::Both,
         false => direction.unwrap_or(Directions::Outbound),
     }
-}
-
-const CHILD_KEYS: [&str; 11] = [
-    "peer",
-    "mode",
-    "esp_proposals",
-    "rekey",
-    "rekey_bytes",
-    "rekey_packets",
-    "idle",
-    "replay_window",
-    "dscp",
-    "df",
-    "per_resource",
-];
-
-fn read_child(
-    section: &mut Section<'_>,
-    problems: &mut Problems,
-    action: Option<ActionWord>,
-) -> Arc<ChildTemplate> {
-    if matches!(action, Some(ActionWord::Permit | ActionWord::Block)) {
-        let given: Vec<&str> = CHILD_KEYS
-            .into_iter()
-            .filter(|key| section.has(key))
-            .collect();
-        if let Some(first) = given.first() {
-            let message = format!("{} negotiates nothing", section.title);
-            let remedy = format!("leave {} out", quoted(&given));
-            problems.error(
-                section.span_of(first),
-                message,
-                "without meaning".into(),
-                remedy,
-            );
-        }
-    }
-    let mut child = ChildTemplate::transport();
-    let modes = [("transport", Mode::Transport), ("tunnel", Mode::Tunnel)];
-    if let Some(mode) = section.read(problems, "mode", |value| value::word(value, &modes)) {
-        child.mode = mode;
-    }
-    let bounds = 30 * SECOND..=7 * DAY;
-    if let Some(rekey) = section.read(problems, "rekey", |value| value::duration(value, bounds)) {
-        child.lifetime = ChildLifetime::of(rekey);
-    }
-    child.lifetime.bytes =
-        section.read(problems, "rekey_bytes", |value| value::size(value, 1 << 20));
-    let most = ChildLifetime::PACKETS_WITH_ESN;
-    let packets = section.read(problems, "rekey_packets", |value| {
-        value::number(value, 10_000..=most)
-    });
-    if let Some(packets) = packets {
-        child.lifetime.packets = packets;
-    }
-    let idle = section.read(problems, "idle", |value| {
-        value::duration_or_off(value, 10 * SECOND..=7 * DAY)
-    });
-    child.idle = idle.flatten();
-    let window = section.read(problems, "replay_window", |value| {
-        let window = value::number32(value, 64..=65_536)?;
-        match window.is_multiple_of(64) {
-            true => Ok(window),
-            false => Err(Bad::new(
-                format!("{window} is no multiple of 64"),
-                format!("write {}", window.next_multiple_of(64)),
-            )),
-        }
-    });
-    child.replay_window = window.unwrap_or(child.replay_window);
-    child.outer = read_outer(section, problems, child.mode);
-    child.per_resource = section
-        .read(problems, "per_resource", per_resource)
-        .unwrap_or(0);
-    Arc::new(child)
-}
-
-/// `dscp` and `df`: what the outer header of a tunnel says.
-fn read_outer(section: &mut Section<'_>, problems: &mut Problems, mode: Mode) -> OuterHeader {
-    let given = ["dscp", "df"].into_iter().filter(|key| section.has(key));
-    let given: Vec<&str> = given.collect();
-    let dscp = section.read(problems, "dscp", |value| {
-        if value::text(value).is_ok_and(|text| text == "copy") {
-            return Ok(None);
-        }
-        let number = value::number(value, 0..=63).map_err(|bad| Bad {
-            remedy: "write \"copy\" or a number from 0 to 63".to_owned(),
-            ..bad
-        })?;
-        Ok(u8::try_from(number).ok())
-    });
-    let words = [
-        ("copy", DontFragment::Copy),
-        ("set", DontFragment::Set),
-        ("clear", DontFragment::Clear),
-    ];
-    let df = section.read(problems, "df", |value| value::word(value, &words));
-    if let Some(first) = given.first().filter(|_| mode == Mode::Transport) {
-        let message = format!("{} has {} in transport mode", section.title, quoted(&given));
-        let remedy = "leave it out, or write `mode = \"tunnel\"`".to_owned();
-        let label = "the packet's own header is the outer one".to_owned();
-        problems.error(section.span_of(first), message, label, remedy);
-    }
-    OuterHeader {
-        dscp: dscp.flatten(),
-        dont_fragment: df.unwrap_or_default(),
-    }
-}
-
-/// `per_resource`: as many as one IKE SA can have, with room for the rekeying of all.
-fn per_resource(value: &Value<'_>) -> Result<u8, Bad> {
-    let number = value::number(value, 0..=127)?;
-    Ok(u8::try_from(number).unwrap_or(u8::MAX))
-}
-
-fn esp_proposals(value: &Value<'_>) -> Result<Vec<EspProposal>, Bad> {
-    value::list(value, MAX_PROPOSALS, |item| {
-        let remedy = "for example `aes128gcm16` or `aes256-sha256`";
-        EspProposal::read(value::text(item)?).map_err(|bad| Bad::new(format!("{bad}"), remedy))
-    })
 }

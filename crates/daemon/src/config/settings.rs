@@ -8,6 +8,8 @@ use std::time::Duration;
 use cluster::{Failback, GroupName, NodeName};
 use policy::{Pad, Rule, Secret, Tcp};
 
+use crate::config::named::Objects;
+
 /// Everything that a policy file says. Holds keys, so it has no `Debug`.
 #[derive(Clone)]
 pub struct Config {
@@ -23,6 +25,8 @@ pub struct Config {
     pub own_statuses: Vec<OwnStatus>,
     /// The cluster that this node is in, if it is in one.
     pub cluster: Option<ClusterSettings>,
+    /// What has a name of its own in the file, for `holdfast export`.
+    pub objects: Objects,
 }
 
 /// The file with an OCSP response for a certificate of ours.

@@ -131,6 +131,27 @@ fn the_book_has_every_key() {
         ("## `[plane]`", "[plane]\n".to_owned(), front_end()),
         ("## `[[peer]]`", "[[peer]]\n".to_owned(), String::new()),
         ("## `[[rule]]`", "[[rule]]\n".to_owned(), String::new()),
+        ("### `[policy]`", "[policy]\n".to_owned(), front_end()),
+        (
+            "### `[[filter_list]]`",
+            "[[filter_list]]\n".to_owned(),
+            front_end(),
+        ),
+        (
+            "### `[[filter_list.filter]]`",
+            "[[filter_list.filter]]\n".to_owned(),
+            format!("{}\n[[filter_list]]\nname = \"a\"", front_end()),
+        ),
+        (
+            "### `[[filter_action]]`",
+            "[[filter_action]]\n".to_owned(),
+            front_end(),
+        ),
+        (
+            "### `[default_response]`",
+            "[default_response]\n".to_owned(),
+            front_end(),
+        ),
         ("## `[cluster]`", "[cluster]\n".to_owned(), String::new()),
         (
             "### `[cluster.witness]`",
@@ -169,9 +190,22 @@ fn the_book_has_every_key() {
         let remedy = &report.diagnostics.iter().find(unknown).unwrap().remedy;
         let mut read: Vec<&str> = remedy.split('`').skip(1).step_by(2).collect();
         let tables = [
-            "node", "plane", "peer", "rule", "cluster", "group", "witness",
+            "node",
+            "plane",
+            "peer",
+            "rule",
+            "cluster",
+            "group",
+            "witness",
+            "policy",
+            "filter_list",
+            "filter_action",
+            "default_response",
         ];
-        if !heading.contains("rule") {
+        if !["rule", "default"]
+            .iter()
+            .any(|word| heading.contains(word))
+        {
             read.retain(|key| !tables.contains(key));
         }
         let mut book = book;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use policy::{AddressRange, AddressSpec, PortRange, suggest};
+use policy::{AddressRange, AddressSpec, PortRange, protocol, suggest};
 use toml::de::{DeInteger, DeValue};
 
 use crate::config::section::{Bad, Value, quoted};
@@ -42,6 +42,9 @@ pub(crate) fn short_text(value: &Value<'_>, longest: usize) -> Result<String, Ba
     }
     Ok(text.to_owned())
 }
+
+/// Longest description, in bytes.
+pub(crate) const MAX_TEXT: usize = 255;
 
 /// `true` or `false`.
 pub(crate) fn boolean(value: &Value<'_>) -> Result<bool, Bad> {
@@ -306,6 +309,20 @@ pub(crate) fn address_spec(value: &Value<'_>) -> Result<AddressSpec, Bad> {
                 ..bad
             }),
     }
+}
+
+/// A protocol, by name or number.
+pub(crate) fn protocol(value: &Value<'_>) -> Result<u8, Bad> {
+    let remedy = "write `tcp`, `udp`, `icmp`, `icmpv6`, `sctp`, `any` or a number from 1 to 255";
+    if let Ok(number) = number(value, 1..=255) {
+        return Ok(u8::try_from(number).unwrap_or_default());
+    }
+    let name = text(value).map_err(|bad| Bad {
+        remedy: remedy.to_owned(),
+        ..bad
+    })?;
+    let shown = name.escape_debug();
+    protocol::parse(name).ok_or_else(|| Bad::new(format!("`{shown}` is no protocol"), remedy))
 }
 
 /// One port, or a range in a text.

@@ -4,6 +4,7 @@ use policy::pad::{Childless, Mobike};
 use policy::{IkeProposal, IkeTemplate, IkeVersion, Legacy, Tcp, version};
 
 use crate::config::diagnostic::Problems;
+use crate::config::named::PolicyObject;
 use crate::config::section::{Bad, Section, Value, quoted};
 use crate::config::value;
 
@@ -28,8 +29,14 @@ const IKEV2_KEYS: [&str; 14] = [
     "ppk_required",
 ];
 
-/// Reads `version`, `legacy` and `ike_proposals` into the template.
-pub(crate) fn read(section: &mut Section<'_>, problems: &mut Problems, ike: &mut IkeTemplate) {
+/// Reads `version`, `legacy` and `ike_proposals` into the template. A peer that names no proposals
+/// has those of `[policy]`, if there are any.
+pub(crate) fn read(
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+    ike: &mut IkeTemplate,
+    policy: &PolicyObject,
+) {
     let versions = [("ikev1", IkeVersion::V1), ("ikev2", IkeVersion::V2)];
     let wanted = section.read(problems, "version", |value| value::word(value, &versions));
     let ages = [(Legacy::Windows2003.word(), Legacy::Windows2003)];
@@ -54,7 +61,39 @@ pub(crate) fn read(section: &mut Section<'_>, problems: &mut Problems, ike: &mut
     let proposals = section.read(problems, "ike_proposals", |value| {
         ike_proposals(value, version, legacy)
     });
+    let inherited = || inherited(section, problems, policy, (version, legacy));
+    let proposals = proposals.or_else(inherited);
     ike.proposals = proposals.unwrap_or_else(|| version::default_ike(version, legacy));
+}
+
+/// What `[policy]` names, if this peer may have it.
+fn inherited(
+    section: &Section<'_>,
+    problems: &mut Problems,
+    policy: &PolicyObject,
+    (version, legacy): (IkeVersion, Option<Legacy>),
+) -> Option<Vec<IkeProposal>> {
+    let (proposals, span) = policy.ike_proposals.clone()?;
+    let admitted = proposals
+        .into_iter()
+        .map(|one| one.admitted(version, legacy));
+    match admitted.collect() {
+        Ok(proposals) => Some(proposals),
+        Err(bad) => {
+            let label = format!("{} would have it", section.title);
+            let remedy = "give the peer `ike_proposals` of its own".to_owned();
+            problems.error(span, bad.to_string(), label, remedy);
+            None
+        }
+    }
+}
+
+/// Proposals of which it is not known yet who is to have them.
+pub(crate) fn any_ike_proposals(value: &Value<'_>) -> Result<Vec<IkeProposal>, Bad> {
+    value::list(value, MAX_PROPOSALS, |item| {
+        let remedy = "for example `aes128gcm16-prfsha256-x25519`";
+        IkeProposal::read(value::text(item)?).map_err(|bad| Bad::new(format!("{bad}"), remedy))
+    })
 }
 
 /// What a peer of IKEv1 cannot have, once everything is read: it is refused where it was asked for,

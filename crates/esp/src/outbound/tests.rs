@@ -11,6 +11,7 @@ use wire::ip::protocol;
 use super::*;
 use crate::fixtures::{Pair, TcpPacket, address, tcp_port};
 use crate::offload::Segmentation;
+use policy::rule::Negotiate;
 
 const NOW: u64 = 1_000_000_000;
 
@@ -30,7 +31,7 @@ fn rule(name: &str, port: u16, action: Action) -> Rule {
 fn negotiate(required: bool) -> Action {
     Action::Negotiate(Negotiate {
         required,
-        child: ChildTemplate::transport().into(),
+        ..Negotiate::require(ChildTemplate::transport().into())
     })
 }
 

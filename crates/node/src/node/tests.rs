@@ -27,10 +27,7 @@ fn config(with_group: bool) -> Config {
     let rule = Rule {
         name: RuleName::new("mail"),
         filters: vec![Filter::between(AddressSpec::Me, AddressSpec::Any)],
-        action: Action::Negotiate(Negotiate {
-            required: true,
-            child,
-        }),
+        action: Action::Negotiate(Negotiate::require(child)),
         peer: None,
     };
     let name = NodeName::new("a").unwrap();

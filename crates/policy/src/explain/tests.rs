@@ -30,10 +30,7 @@ fn peer(name: &str, addresses: Vec<AddressRange>) -> Peer {
 
 fn spd() -> Spd {
     let vip = AddressSpec::Range(range("10.20.0.10"));
-    let require = Action::Negotiate(Negotiate {
-        required: true,
-        child: Arc::new(ChildTemplate::transport()),
-    });
+    let require = Action::Negotiate(Negotiate::require(Arc::new(ChildTemplate::transport())));
     let mail = Rule {
         name: "mail".into(),
         filters: Profile::Passwords.filters(&[AddressSpec::Me], &[vip], Side::Client),
@@ -129,10 +126,7 @@ fn nobody_to_negotiate_with() {
         mode: Mode::Tunnel,
         ..ChildTemplate::transport()
     };
-    rule.action = Action::Negotiate(Negotiate {
-        required: true,
-        child: Arc::new(child),
-    });
+    rule.action = Action::Negotiate(Negotiate::require(Arc::new(child)));
     assert_eq!(wanted(&rule), None, "a tunnel's end is not the packet's");
     let anywhere = Pad::new(vec![peer("other", Vec::new())]);
     let found = select_peer(&anywhere, &rule, &flow(110), Direction::Outbound).err();

@@ -68,10 +68,7 @@ fn negotiate(mode: Mode) -> Action {
         mode,
         ..ChildTemplate::transport()
     });
-    Action::Negotiate(Negotiate {
-        required: true,
-        child,
-    })
+    Action::Negotiate(Negotiate::require(child))
 }
 
 fn action() -> impl Strategy<Value = Action> {

@@ -114,6 +114,10 @@ pub(crate) fn of_line(spd: &Spd, entry: &Entry, place: usize) -> Vec<(Place, Cla
         Action::Block => (PolicyAction::Block, PolicyAction::Block),
         // It protects an address that is elsewhere: nothing of it passes here.
         Action::Negotiate(_) if entry.dormant => (PolicyAction::Block, PolicyAction::Block),
+        // The kernel asks for nothing: the SAs bring policies of their own.
+        Action::Negotiate(negotiate) if negotiate.passive => {
+            (PolicyAction::Allow, PolicyAction::Allow)
+        }
         Action::Negotiate(negotiate) => {
             let template = Template {
                 reqid: number::of_line(place),
@@ -121,9 +125,9 @@ pub(crate) fn of_line(spd: &Spd, entry: &Entry, place: usize) -> Vec<(Place, Cla
                 outer: None,
                 optional: !negotiate.required,
             };
-            let back = match negotiate.required {
-                true => PolicyAction::Block,
-                false => PolicyAction::Allow,
+            let back = match negotiate.takes_clear() {
+                true => PolicyAction::Allow,
+                false => PolicyAction::Block,
             };
             (PolicyAction::Protect(template), back)
         }

@@ -224,7 +224,7 @@ impl Slot {
                 mode: wrapping(mode),
                 outer: self.common.tunnel.then_some(outer),
                 // Where protection is only requested, clear text is taken as before.
-                optional: !outward && !negotiate.required,
+                optional: !outward && negotiate.takes_clear(),
             };
             let claim = Claim {
                 owner: u32::try_from(number).unwrap_or(u32::MAX),

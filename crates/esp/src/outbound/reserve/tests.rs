@@ -106,10 +106,7 @@ fn policy(name: &str) -> Arc<Spd> {
     let rule = Rule {
         name: RuleName::new(name),
         filters: vec![filter],
-        action: Action::Negotiate(Negotiate {
-            required: true,
-            child: ChildTemplate::transport().into(),
-        }),
+        action: Action::Negotiate(Negotiate::require(ChildTemplate::transport().into())),
         peer: None,
     };
     Arc::new(Spd::build(vec![rule], &[Pair::PLAIN.here()]))

@@ -1,0 +1,338 @@
+//! Scripts become policy files that are checked and explained, and what cannot is refused.
+
+use std::net::IpAddr;
+
+use policy::explain::{Outcome, explain};
+use policy::{Direction, Flow, Spd};
+
+use super::*;
+use crate::config::{self, Loaded, Secrecy};
+
+const MAIL: &str = include_str!("../../../netsh/tests/data/mail.cmd");
+
+fn imported(text: &str, modern: bool) -> String {
+    let options = Options {
+        modern,
+        ..Options::default()
+    };
+    match import("mail.cmd", text, &options) {
+        Ok(imported) => imported.text,
+        Err(report) => panic!("{}", report.render(false)),
+    }
+}
+
+fn refused(text: &str) -> String {
+    match import("mail.cmd", text, &Options::default()) {
+        Ok(imported) => panic!("this was accepted:\n{}", imported.text),
+        Err(report) => report.render(false),
+    }
+}
+
+fn loaded(text: &str) -> Loaded {
+    let mut no_files = |_: &str, _: Secrecy| Err("there are no files in this test".to_owned());
+    match config::parse("holdfast.toml", text, &mut no_files) {
+        Ok(loaded) => loaded,
+        Err(report) => panic!("{text}\n{}", report.render(false)),
+    }
+}
+
+/// What happens to a packet at a node that has the virtual address: the rule and the sentence.
+fn packet(policy: &Loaded, protocol: u8, source: &str, destination: &str) -> (String, String) {
+    let own: Vec<IpAddr> = ["10.20.0.10", "10.30.0.1", "192.0.2.10"]
+        .map(|text| text.parse().unwrap())
+        .to_vec();
+    let side = |text: &str| -> (IpAddr, u16) {
+        let (address, port) = text.split_once(':').unwrap_or((text, "0"));
+        (address.parse().unwrap(), port.parse().unwrap())
+    };
+    let ((src, src_port), (dst, dst_port)) = (side(source), side(destination));
+    let flow = Flow {
+        src,
+        dst,
+        protocol,
+        src_port,
+        dst_port,
+    };
+    let direction = match own.contains(&dst) {
+        true => Direction::Inbound,
+        false => Direction::Outbound,
+    };
+    let spd = Spd::build(policy.config.rules.clone(), &own);
+    let found = explain(&spd, &policy.config.pad, &flow, direction);
+    let rule = match &found.outcome {
+        Outcome::Rule(decision) => decision.rule.to_string(),
+        _ => String::new(),
+    };
+    (rule, found.to_string())
+}
+
+#[test]
+fn the_script_is_explained_packet_by_packet() {
+    for modern in [false, true] {
+        explained(&loaded(&imported(MAIL, modern)));
+    }
+}
+
+fn explained(policy: &Loaded) {
+    let (tcp, udp, icmp) = (6, 17, 1);
+    for (protocol, source, destination, rule, says) in [
+        (
+            tcp,
+            "10.20.0.7:4000",
+            "10.20.0.10:110",
+            "passwords",
+            "protected or not at all",
+        ),
+        (
+            tcp,
+            "10.20.0.10:143",
+            "10.20.0.7:4000",
+            "passwords",
+            "with the peer `passwords`",
+        ),
+        (
+            tcp,
+            "10.20.0.7:4000",
+            "10.20.0.10:80",
+            "http",
+            "What comes in clear text is taken",
+        ),
+        (
+            tcp,
+            "10.20.0.10:80",
+            "10.20.0.7:4000",
+            "http",
+            "says nothing for 3 s",
+        ),
+        (
+            tcp,
+            "10.30.0.1:4000",
+            "10.30.0.20:873",
+            "backup",
+            "protected or not at all",
+        ),
+        (
+            tcp,
+            "10.30.0.1:4000",
+            "10.30.0.30:873",
+            "",
+            "no rule is about it",
+        ),
+        (
+            tcp,
+            "10.30.0.1:4000",
+            "10.40.0.5:389",
+            "directory",
+            "permits it",
+        ),
+        (
+            udp,
+            "10.40.0.5:389",
+            "10.30.0.1:4000",
+            "directory",
+            "permits it",
+        ),
+        (
+            tcp,
+            "10.20.0.7:4000",
+            "10.99.3.4:22",
+            "branch out",
+            "in tunnel mode",
+        ),
+        (
+            tcp,
+            "172.16.0.1:4000",
+            "10.20.0.10:445",
+            "shield",
+            "blocks it",
+        ),
+        (
+            udp,
+            "172.16.0.1:4000",
+            "10.20.0.10:137",
+            "shield",
+            "blocks it",
+        ),
+        (
+            udp,
+            "172.16.0.1:4000",
+            "10.20.0.10:138",
+            "",
+            "no rule is about it",
+        ),
+        // A host is more specific than a port.
+        (
+            tcp,
+            "10.50.0.7:4000",
+            "10.20.0.10:445",
+            "administration",
+            "permits it",
+        ),
+        (icmp, "172.16.0.1", "10.20.0.10", "echo", "permits it"),
+        (
+            tcp,
+            "10.30.0.1:4000",
+            "172.16.0.1:23",
+            "telnet",
+            "blocks it",
+        ),
+        // Only packets from here are meant.
+        (
+            tcp,
+            "172.16.0.1:23",
+            "10.30.0.1:4000",
+            "",
+            "no rule is about it",
+        ),
+        // The rule is there, and does not hold.
+        (47, "172.16.0.1", "10.20.0.10", "", "no rule is about it"),
+        // A source port of 88 opens nothing.
+        (
+            tcp,
+            "172.16.0.1:88",
+            "10.20.0.10:445",
+            "shield",
+            "blocks it",
+        ),
+    ] {
+        let (found, text) = packet(policy, protocol, source, destination);
+        assert_eq!(found, rule, "{source} -> {destination}\n{text}");
+        assert!(text.contains(says), "{source} -> {destination}\n{text}");
+    }
+}
+
+#[test]
+fn imported_exported_and_imported_again_it_is_the_same_policy() {
+    let script = parse::script(MAIL).unwrap();
+    let before = script.store(Location::Local);
+    let before = before.only(before.assigned().unwrap());
+    let first = imported(MAIL, false);
+    let (store, driver) = store(&loaded(&first).config).unwrap();
+    assert_eq!(store, before);
+    assert_eq!(driver, script.driver);
+    let text = netsh::export::script(&store, Location::Local, &driver).unwrap();
+    assert_eq!(imported(&text, false), first);
+    assert_eq!(parse::script(&text).unwrap().store(Location::Local), before);
+}
+
+#[test]
+fn every_object_of_the_script_is_in_the_file() {
+    let script = parse::script(MAIL).unwrap();
+    let store = script.store(Location::Local);
+    let policy = store.assigned().unwrap();
+    let objects = loaded(&imported(MAIL, true)).config.objects;
+    assert_eq!(objects.filter_lists, store.filter_lists);
+    let actions = objects
+        .filter_actions
+        .iter()
+        .map(|one| (&one.name, &one.description));
+    let expected = store
+        .filter_actions
+        .iter()
+        .map(|one| (&one.name, &one.description));
+    assert!(actions.eq(expected));
+    assert_eq!(objects.policy.name, policy.name);
+    assert_eq!(objects.policy.exemptions, script.driver.exemptions);
+    assert_eq!(objects.policy.boot_mode, script.driver.boot_mode);
+    assert_eq!(objects.rules.len(), policy.rules.len());
+    for (object, rule) in objects.rules.iter().zip(&policy.rules) {
+        assert_eq!(object.rule.name.as_str(), rule.name);
+        assert_eq!(object.filter_list.as_ref(), Some(&rule.filter_list));
+        assert_eq!(object.filter_action.as_ref(), Some(&rule.filter_action));
+        assert_eq!(object.tunnel.map(|end| end.to_string()), rule.tunnel);
+        assert_eq!(
+            (object.active, object.connections),
+            (rule.active, rule.connections)
+        );
+        assert_eq!(object.description, rule.description);
+        let peer = object.rule.peer.as_ref();
+        let peer = peer.map(|name| {
+            objects
+                .peers
+                .iter()
+                .find(|peer| peer.name == *name)
+                .unwrap()
+        });
+        if let Some(peer) = peer {
+            assert_eq!(peer.authentication.as_ref(), Some(&rule.authentication));
+        }
+    }
+}
+
+#[test]
+fn a_script_that_cannot_be_used_shows_its_places_and_no_key() {
+    let key = "Zk9wQ2x7Lr4TnV1sYb8mHc3eJd6fGa5uPo0iRq2tMwE";
+    let text = format!(
+        "netsh ipsec static add filterlist name=l\n\
+         netsh ipsec static add filteraction name=a action=negotiate\n\
+         netsh ipsec static add policy name=p\n\
+         netsh ipsec static add rule r p l filteraction=b psk={key} activ=y\n"
+    );
+    let report = refused(&text);
+    assert!(report.contains("mail.cmd:4:"), "{report}");
+    assert!(report.contains("there is no filter action `b`"), "{report}");
+    assert!(report.contains("did you mean `a`?"), "{report}");
+    assert!(!report.contains("Zk9wQ2x7"), "{report}");
+}
+
+#[test]
+fn what_has_no_meaning_here_is_refused_and_not_left_out() {
+    let script = |rules: &str| {
+        format!(
+            "pushd ipsec static\n\
+             add filter filterlist=l srcaddr=me dstaddr=10.0.0.1\n\
+             add filteraction name=a\nadd filteraction name=ah qmsecmethods=AH[SHA1]\n\
+             add policy name=p activatedefaultrule=no\n{rules}"
+        )
+    };
+    for (rules, says) in [
+        (
+            "add rule r p l ah psk=k",
+            "AH or ESP without authentication",
+        ),
+        (
+            "add rule r p l a psk=k\nadd rule s p l a psk=j",
+            "prove itself in two ways",
+        ),
+        (
+            "add rule r p l a conntype=dialup psk=k",
+            "for dial-up connections only",
+        ),
+        (
+            "add policy q\ndelete policy p\nadd policy s",
+            "assigns none",
+        ),
+    ] {
+        let text = script(rules).replace(
+            "action name=ah",
+            match says.starts_with("AH") {
+                true => "action name=ah",
+                false => "action action=block name=ah",
+            },
+        );
+        let text = match says.starts_with("AH") {
+            true => text,
+            false => text.replace(" qmsecmethods=AH[SHA1]", ""),
+        };
+        let report = refused(&text);
+        assert!(report.contains(says), "{rules}\n{report}");
+    }
+}
+
+#[test]
+fn scripts_are_read_as_windows_writes_them() {
+    let text = "add policy name=\u{e4}\r\n";
+    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    assert_eq!(decode(text.as_bytes()).as_deref(), Some(text));
+    assert_eq!(
+        decode(&[&[0xff, 0xfe][..], &little].concat()).as_deref(),
+        Some(text)
+    );
+    assert_eq!(
+        decode(&[&[0xfe, 0xff][..], &big].concat()).as_deref(),
+        Some(text)
+    );
+    assert_eq!(decode(&[0xff, 0xfe, 0x41]), None);
+    assert_eq!(decode(&[0xc3]), None);
+}
