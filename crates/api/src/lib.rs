@@ -15,4 +15,4 @@ pub use cluster::{ClusterStatus, GroupStatus, LinkStatus, NodeStatus, Replicatio
 pub use explain::{Explanation, Passed};
 pub use history::{History, Move, Phases};
 pub use request::{ErrorCode, Failure, Reply, Request, SCHEMA};
-pub use status::{ChildSa, Counter, IkeSa, PathMtu, Plane, RuleStatus, Status};
+pub use status::{ChildSa, Counter, IkeSa, PathMtu, Plane, RuleStatus, SoftSa, Status};

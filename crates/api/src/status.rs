@@ -16,6 +16,9 @@ pub struct Status {
     pub plane: Plane,
     /// The rules, most specific first: the order in which they are tried.
     pub rules: Vec<RuleStatus>,
+    /// Hosts that are spoken to in clear text, although their rule wants protection.
+    #[serde(default)]
+    pub soft_sas: Vec<SoftSa>,
     /// The IKE SAs, each with its CHILD_SAs.
     pub ike_sas: Vec<IkeSa>,
     /// Why negotiations failed lately: sentences, newest first, at most a few.
@@ -24,6 +27,17 @@ pub struct Status {
     pub cluster: Option<ClusterStatus>,
     /// Datagrams and packets that were refused, by reason; zeros are left out.
     pub discards: Vec<Counter>,
+}
+
+/// What Windows calls a soft SA: it protects nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoftSa {
+    /// The rule that allows it by `soft`.
+    pub rule: String,
+    /// The host.
+    pub remote: String,
+    /// Seconds until it is asked again.
+    pub asked_in_s: u64,
 }
 
 /// The data plane in use.

@@ -10,9 +10,9 @@ mod prefixes;
 use filter::Filter;
 use linux::netlink::{Netlink, Route, Rule, RuleAction};
 use linux::{Error, Family, Prefix};
-use policy::{Action, Direction, Entry, Spd};
+use policy::{Action, Direction, Entry, RuleName, Spd};
 pub(crate) use prefixes::prefixes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -69,6 +69,8 @@ pub(crate) struct Capture {
     routes: Vec<Route>,
     /// Hosts to which less passes than to others, with the largest packet.
     narrow: BTreeMap<IpAddr, u16>,
+    /// Hosts that are spoken to in clear text although their rule requires protection.
+    soft: BTreeSet<(RuleName, IpAddr)>,
     failed: Option<Instant>,
 }
 
@@ -82,7 +84,8 @@ impl Capture {
         settings: Settings,
         first: &Spd,
     ) -> Result<(Self, mpsc::UnboundedReceiver<Applied>), Error> {
-        let (filter, applied) = Filter::begin(guards::ruleset(first, &settings))?;
+        let soft = BTreeSet::new();
+        let (filter, applied) = Filter::begin(guards::ruleset(first, &settings, &soft))?;
         let mut netlink = Netlink::open()?;
         for family in Family::BOTH {
             let ours = |rule: &Rule| {
@@ -101,6 +104,7 @@ impl Capture {
                 rules: Vec::new(),
                 routes: Vec::new(),
                 narrow: BTreeMap::new(),
+                soft,
                 failed: None,
             },
             applied,
@@ -113,7 +117,8 @@ impl Capture {
     /// # Errors
     /// When the kernel refuses.
     pub(crate) fn apply(&mut self, spd: &Spd) -> Result<(), Error> {
-        self.filter.want(guards::ruleset(spd, &self.settings));
+        let ruleset = guards::ruleset(spd, &self.settings, &self.soft);
+        self.filter.want(ruleset);
         let (rules, routes) = self.wanted(spd);
         let outcome = self.follow(&rules, &routes);
         if outcome.is_err() {
@@ -133,6 +138,14 @@ impl Capture {
     pub(crate) fn narrow(&mut self, hosts: BTreeMap<IpAddr, u16>) -> bool {
         let is_news = hosts != self.narrow;
         self.narrow = hosts;
+        is_news
+    }
+
+    /// Takes note of who is spoken to in clear text, for the next time that a policy is put into
+    /// force. Says whether that is news.
+    pub(crate) fn soften(&mut self, soft: BTreeSet<(RuleName, IpAddr)>) -> bool {
+        let is_news = soft != self.soft;
+        self.soft = soft;
         is_news
     }
 
@@ -241,7 +254,7 @@ impl Capture {
                 continue;
             }
             let table = match rule.action {
-                Action::Permit => MAIN,
+                Action::Exempt | Action::Permit => MAIN,
                 Action::Block => continue,
                 Action::Negotiate(_) => self.settings.table,
             };

@@ -186,6 +186,7 @@ fn read(
         rules.extend(rule::read(table, problems, &mut objects, resolve));
     }
     rules.extend(rule::read_default(&mut root, problems, &mut objects));
+    rules.extend(rule::exempt(&objects.policy));
     objects.peers = peers.iter().map(|read| read.object.clone()).collect();
     let cluster = cluster::read(&mut root, problems, &mut keys);
     let wants_cluster = root.has("cluster");

@@ -8,7 +8,7 @@ use crate::plane;
 use linux::gss::Gss;
 use linux::{Family, Prefix};
 use node::{ClusterConfig, GroupAddresses, Replicate};
-use policy::{LocalAuth, Peer};
+use policy::{Action, LocalAuth, Peer};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -135,6 +135,10 @@ pub(crate) fn heartbeat_paths(config: &Config) -> Option<(u16, Vec<Family>)> {
     Some((port, families))
 }
 
+fn is_soft(rule: &policy::Rule) -> bool {
+    matches!(&rule.action, Action::Negotiate(negotiate) if negotiate.soft.is_some())
+}
+
 /// The plane that this host gets, for what its configuration needs.
 ///
 /// # Errors
@@ -146,6 +150,7 @@ pub(crate) fn choose_plane(config: &Config, sabotage: bool) -> Result<plane::Cho
         tcp: config.wants_tcp(),
         replicate: cluster.is_some_and(|one| one.takeover == Takeover::Replicate),
         offload: config.plane.offload,
+        soft: config.rules.iter().any(is_soft),
         sabotage,
     };
     plane::choose(config.plane.kind, needs).map_err(Error::Kernel)

@@ -3,7 +3,7 @@
 mod cluster;
 
 use crate::plane::DataPlane;
-use api::{ChildSa, Counter, IkeSa, RuleStatus};
+use api::{ChildSa, Counter, IkeSa, RuleStatus, SoftSa};
 use ike::{ChildState, IkeState, IkeStatus, Role};
 use node::Node;
 use policy::Spd;
@@ -46,6 +46,17 @@ pub(crate) fn rules(spd: &Spd) -> Vec<RuleStatus> {
         }
     }
     found
+}
+
+/// The hosts that are spoken to in clear text although their rule wants protection.
+pub(crate) fn soft_sas(node: &Node, now: Instant) -> Vec<SoftSa> {
+    let all = node.soft_sas(now);
+    all.map(|(rule, remote, left)| SoftSa {
+        rule: rule.to_string(),
+        remote: remote.to_string(),
+        asked_in_s: left.as_secs(),
+    })
+    .collect()
 }
 
 /// The IKE SAs and their children.

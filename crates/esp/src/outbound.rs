@@ -465,9 +465,9 @@ impl Outbound {
     }
 
     /// A negotiation came to nothing; it was for what goes to `remote`, whether that is the peer
-    /// itself or lies behind it. Under a rule that requests IPsec this goes in clear text; from
-    /// `until` on packets ask for an SA again, and do not wait for it. Under one that requires
-    /// IPsec, what waits is dropped.
+    /// itself or lies behind it. Under a rule that may fall back this goes in clear text; from
+    /// `until` on packets ask for an SA again, and do not wait for it. Under one that may not, and
+    /// where `until` is over, what waits is dropped, and nothing more goes in clear text.
     pub fn negotiation_failed(
         &mut self,
         rule: &RuleName,
@@ -480,13 +480,17 @@ impl Outbound {
         let waiting = self
             .pending
             .take(|key| key.rule == *rule && goes_there(key.destination));
-        if self.is_optional(rule) {
+        if self.is_optional(rule) && until > now {
             for range in remote {
                 self.fall_back.insert(rule, *range, until);
             }
             self.flows.invalidate();
             self.resend(waiting, now, batch);
         } else {
+            for range in remote {
+                self.fall_back.remove(rule, *range);
+            }
+            self.flows.invalidate();
             self.counts
                 .add_many(Discard::PendingRefused, waiting.len() as u64);
         }
@@ -519,7 +523,7 @@ impl Outbound {
         };
         let name = &found.rule.name;
         match &found.rule.action {
-            Action::Permit => Ok(Decision::Clear),
+            Action::Exempt | Action::Permit => Ok(Decision::Clear),
             Action::Block => Ok(Decision::Block),
             Action::Negotiate(_) if found.entry.dormant => Ok(Decision::Block),
             Action::Negotiate(negotiate) => match self.select(name, flow, now) {
@@ -555,7 +559,7 @@ impl Outbound {
                 && self
                     .spd
                     .rule_of(entry)
-                    .is_some_and(|rule| rule.action != Action::Permit)
+                    .is_some_and(|rule| !matches!(rule.action, Action::Exempt | Action::Permit))
         };
         match decision {
             Decision::Clear if self.spd.entries().iter().any(could_be) => Ok(Decision::Block),

@@ -1,9 +1,11 @@
 //! What happened, told once: the events of IKE and cluster, and the node's own.
 
+use crate::soft::SoftEnd;
 use cluster::{GroupName, NodeName, Standing};
 use policy::{Direction, RuleName};
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// One event; its `Display` is the sentence for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,25 @@ pub enum Event {
         rule: RuleName,
         /// The host that the packet is for.
         remote: IpAddr,
+    },
+    /// A peer says nothing, and its traffic passes in clear text although a rule wants it
+    /// protected.
+    SoftBegan {
+        /// The rule.
+        rule: RuleName,
+        /// The peer.
+        remote: IpAddr,
+        /// After this it is asked again.
+        lasts: Duration,
+    },
+    /// That is over.
+    SoftEnded {
+        /// The rule.
+        rule: RuleName,
+        /// The peer.
+        remote: IpAddr,
+        /// Why.
+        why: SoftEnd,
     },
     /// The owner of a group gives it away, and has told where it stopped: its gate is closed.
     LastWord {
@@ -147,12 +168,46 @@ impl fmt::Display for Event {
                 "{group}: the owner sends what this version does not read: run the same version \
                  on all members"
             ),
+            Self::SoftBegan { .. } | Self::SoftEnded { .. } => self.fmt_soft(f),
             other => other.fmt_move(f),
         }
     }
 }
 
 impl Event {
+    /// The sentences about clear text where protection is wanted.
+    fn fmt_soft(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SoftBegan {
+                rule,
+                remote,
+                lasts,
+            } => write!(
+                f,
+                "NOT PROTECTED: traffic with {remote} passes in clear text by rule {rule}, whose \
+                 `soft` allows it, because there is no protection to be had; it is asked again in \
+                 {} s",
+                lasts.as_secs()
+            ),
+            Self::SoftEnded { rule, remote, why } => {
+                let why = match why {
+                    SoftEnd::Protected => "it is protected",
+                    SoftEnd::Refused => {
+                        "it speaks IPsec, and cannot be agreed with: its traffic is dropped"
+                    }
+                    SoftEnd::Over => "nobody has spoken with it for a while",
+                    SoftEnd::Policy => "the policy is another",
+                };
+                write!(
+                    f,
+                    "traffic with {remote} does not pass in clear text by rule {rule} any more: \
+                     {why}"
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The sentences about a group that comes or goes.
     fn fmt_move(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

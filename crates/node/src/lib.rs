@@ -15,6 +15,7 @@ mod node;
 mod output;
 mod replication;
 mod rules;
+mod soft;
 mod status;
 
 pub use command::{ApiMisuse, Command, Datagram};
@@ -23,4 +24,5 @@ pub use event::Event;
 pub use node::Node;
 pub use output::{Output, Timer};
 pub use replication::parcel::Stray;
+pub use soft::SoftEnd;
 pub use status::ReplicationStatus;

@@ -5,6 +5,7 @@ mod group_work;
 mod hand_over;
 mod operator;
 mod replicate;
+mod softly;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use crate::output::{Output, Timer};
 use crate::replication::parcel::{News, Stray};
 use crate::replication::{Loss, Replication};
 use crate::rules::child_rules;
+use crate::soft::Softs;
 use cluster::{GroupName, Member, NodeName, Replicator};
 use crypto::Random;
 use ike::Endpoint;
@@ -49,6 +51,8 @@ pub struct Node {
     departures: BTreeMap<GroupName, Departure>,
     /// Whether crash tokens may be shown for a group, as IKE was told.
     tokens: BTreeMap<GroupName, bool>,
+    /// Peers that may come to be spoken to in clear text.
+    softs: Softs,
     outputs: VecDeque<Output>,
     ike_wait: Option<(Instant, ike::Timer)>,
     cluster_wait: Option<(Instant, cluster::Timer)>,
@@ -110,6 +114,7 @@ impl Node {
             claimed: BTreeSet::new(),
             departures: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            softs: Softs::default(),
             outputs: VecDeque::new(),
             ike_wait: None,
             cluster_wait: None,
@@ -164,6 +169,9 @@ impl Node {
                 bytes,
             } => {
                 self.adopt_for(local.ip(), remote.ip(), now);
+                if !self.softs.is_empty() {
+                    self.softs.heard(local.ip(), remote.ip());
+                }
                 self.ike.handle_datagram(
                     ike::Datagram {
                         transport,
@@ -250,6 +258,7 @@ impl Node {
         }
         self.replication_due(now);
         self.drain(now);
+        self.soft_due(now);
     }
 
     /// The next effect; [`Output::Wait`] when there is none.
@@ -263,7 +272,12 @@ impl Node {
             .map(|(at, timer)| (at, Timer::Cluster(timer)));
         let replication = self.replication.as_ref().and_then(Replication::deadline);
         let replication = replication.map(|at| (at, Timer::Replication));
-        let all = ike.into_iter().chain(cluster).chain(replication);
+        let soft = self.softs.deadline().map(|at| (at, Timer::Soft));
+        let all = ike
+            .into_iter()
+            .chain(cluster)
+            .chain(replication)
+            .chain(soft);
         Output::Wait(all.min_by_key(|(at, _)| *at))
     }
 
@@ -331,6 +345,7 @@ impl Node {
         match acquire::for_flow(&self.spd, &self.pad, flow, outer) {
             Ok(acquire) => {
                 self.adopt_for(acquire.local, acquire.remote, now);
+                self.watch(&acquire, now);
                 self.tell_ike(ike::Command::Acquire(Box::new(acquire)), now);
             }
             // The policy changed while the packet waited: the data plane judges it again.
@@ -384,6 +399,7 @@ impl Node {
         self.spd = Arc::new(spd);
         self.outputs
             .push_back(Output::Policy(Arc::clone(&self.spd)));
+        self.soft_policy();
         let (pad, rules) = (Arc::clone(&self.pad), child_rules(&self.spd));
         self.tell_ike(ike::Command::Reload { pad, rules }, now);
     }
@@ -475,17 +491,22 @@ impl Node {
             ike::Output::EndGss(context) => Output::EndGss(context),
             ike::Output::Keys(keys) => Output::Keys(keys),
             ike::Output::IsakmpKey(key) => Output::IsakmpKey(key),
-            ike::Output::Event(event) => self.ike_event(event, now),
+            ike::Output::Event(event) => {
+                self.ike_event(event, now);
+                return true;
+            }
         };
         self.outputs.push_back(output);
         true
     }
 
-    fn ike_event(&mut self, event: ike::Event, now: Instant) -> Output {
+    fn ike_event(&mut self, event: ike::Event, now: Instant) {
         if let ike::Event::AddressReleased { address, .. } = event {
             self.address_quiet(address, now);
         }
-        Output::Event(Event::Ike(event))
+        let news = event.clone();
+        self.event(Event::Ike(event));
+        self.soft_news(&news, now);
     }
 
     fn drain_cluster(&mut self, now: Instant) -> bool {

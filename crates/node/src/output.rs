@@ -201,4 +201,6 @@ pub enum Timer {
     Cluster(cluster::Timer),
     /// Replication: inherited SAs to take over, a copy that is lost, a handover that ends.
     Replication,
+    /// A peer that has not answered yet, or whose time in clear text is over.
+    Soft,
 }

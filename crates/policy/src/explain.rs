@@ -5,7 +5,7 @@ use std::fmt;
 use wire::ip::Flow;
 
 use crate::difference::Difference;
-use crate::exemption::Exemption;
+use crate::exemption::{self, Exemption};
 use crate::names::{PeerName, RuleName};
 use crate::pad::{Pad, Peer};
 use crate::protocol::{ProtocolName, has_ports, is_icmp};
@@ -266,6 +266,14 @@ impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Decision { rule, action, .. } = self;
         match action {
+            Action::Exempt => {
+                return write!(
+                    f,
+                    "passes in clear text, whatever other rules say: `{rule}` is a default \
+                     exemption, {}.",
+                    exemption::why(rule)
+                );
+            }
             Action::Permit => {
                 return write!(f, "passes in clear text: the rule `{rule}` permits it.");
             }

@@ -48,7 +48,7 @@ pub use auth::{Auth, Credential, LocalAuth, RemoteAuth};
 pub use child::{ChildTemplate, Mode};
 pub use crypto::secret::Secret;
 pub use entry::Entry;
-pub use exemption::Exemption;
+pub use exemption::{Exemption, Exemptions};
 pub use identity::Identity;
 pub use kerberos::{KerberosKey, Principal, PrincipalPattern};
 pub use names::{PeerName, RuleName};

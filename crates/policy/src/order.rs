@@ -1,9 +1,10 @@
 //! The order of the rules: most specific first, computed, never written by hand.
 //!
-//! Compared in turn: tunnel before transport; the addresses of both sides (an exact host counts
-//! 3, a subnet 2, a range 1, any 0, then the longer prefixes); a named protocol before any; named
-//! ports of the remote side, then of the local side (one port before a range). Between equals
-//! block comes before permit before negotiate, then the name decides.
+//! Compared in turn: what is exempt before all else; tunnel before transport; the addresses of
+//! both sides (an exact host counts 3, a subnet 2, a range 1, any 0, then the longer prefixes); a
+//! named protocol before any; named ports of the remote side, then of the local side (one port
+//! before a range). Between equals block comes before permit before negotiate, then the name
+//! decides.
 
 use std::fmt;
 
@@ -15,6 +16,8 @@ use crate::selector::SelectorPair;
 /// How specific an entry is; the greater goes first. The fields are compared from top to bottom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Weight {
+    /// Whether it is exempt, and so comes before everything.
+    pub exempt: bool,
     /// Whether it is a tunnel.
     pub tunnel: bool,
     /// Kinds of address of both sides: 3 for a host, 2 for a subnet, 1 for a range, 0 for any.
@@ -35,6 +38,7 @@ impl Weight {
     pub fn of(action: &Action, pair: &SelectorPair) -> Self {
         let (local, remote) = (&pair.local, &pair.remote);
         Weight {
+            exempt: *action == Action::Exempt,
             tunnel: action
                 .child()
                 .is_some_and(|child| child.mode == Mode::Tunnel),
@@ -50,6 +54,7 @@ impl Weight {
     #[must_use]
     pub fn number(&self) -> u32 {
         let fields = [
+            (u32::from(self.exempt), 1),
             (u32::from(self.tunnel), 1),
             (u32::from(self.addresses), 3),
             (u32::from(self.prefixes), 9),
@@ -94,7 +99,7 @@ fn port_kind(ports: PortRange) -> u8 {
 pub(crate) fn action_rank(action: &Action) -> u8 {
     match action {
         Action::Block => 0,
-        Action::Permit => 1,
+        Action::Exempt | Action::Permit => 1,
         Action::Negotiate(_) => 2,
     }
 }

@@ -158,6 +158,8 @@ impl Soft {
 /// What a rule does (RFC 4301 section 4.4.1: BYPASS, DISCARD, PROTECT).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// Passes in clear text, whatever other rules say: a default exemption of Windows.
+    Exempt,
     /// Passes in clear text.
     Permit,
     /// Is dropped.
@@ -171,6 +173,7 @@ impl Action {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
+            Action::Exempt => "exempt",
             Action::Permit => "permit",
             Action::Block => "block",
             Action::Negotiate(Negotiate { required: true, .. }) => "require",

@@ -56,6 +56,14 @@ fn print(status: &Status) {
         count(status.ike_sas.len(), "IKE SA"),
         count(children, "CHILD_SA"),
     );
+    for soft in &status.soft_sas {
+        say!(
+            "NOT PROTECTED: {} is spoken to in clear text by the rule {} (soft), asked again in {}",
+            soft.remote,
+            soft.rule,
+            duration(soft.asked_in_s)
+        );
+    }
     let plane = &status.plane;
     say!(
         "plane: {}, in {} packets / {}, out {} packets / {}",

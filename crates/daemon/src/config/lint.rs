@@ -151,7 +151,7 @@ fn check_lockout(read: &ReadRule, problems: &mut Problems) {
         Action::Negotiate(negotiate) => {
             negotiate.required && negotiate.child.mode == Mode::Transport
         }
-        Action::Permit => false,
+        Action::Exempt | Action::Permit => false,
     };
     let total = read.rule.filters.iter().any(|filter| {
         filter.protocol == 0

@@ -23,6 +23,8 @@ pub struct PolicyObject {
     pub polling_interval: Duration,
     /// The level of default exemptions; `None` when the file says nothing.
     pub exemptions: Option<u8>,
+    /// Where that stands.
+    pub(crate) exemptions_span: Range<usize>,
     /// What holds before the policy does; `None` when the file says nothing.
     pub boot_mode: Option<BootMode>,
     /// Algorithms of IKE for peers that name none.
@@ -40,6 +42,7 @@ impl Default for PolicyObject {
             session_limit: 0,
             polling_interval: Duration::from_secs(180 * 60),
             exemptions: None,
+            exemptions_span: 0..0,
             boot_mode: None,
             ike_proposals: None,
             rekey: None,

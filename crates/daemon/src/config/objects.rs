@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use netsh::filters::{Resolve, expand};
 use netsh::model::{Address, BootMode, Filter, FilterList};
-use policy::{PortRange, protocol};
+use policy::{Exemptions, PortRange, protocol};
 
 use crate::config::action;
 use crate::config::diagnostic::{Problems, Span};
@@ -45,6 +45,14 @@ pub(crate) fn read_policy(root: &mut Section<'_>, problems: &mut Problems) -> Po
     policy.exemptions = section
         .read(problems, "exemptions", |value| value::number(value, 0..=3))
         .and_then(|level| u8::try_from(level).ok());
+    policy.exemptions_span = section.span_of("exemptions");
+    let exempt = policy.exemptions.and_then(Exemptions::of_level);
+    if exempt.is_some_and(Exemptions::has_kerberos) {
+        let message = "whoever sends from port 88 goes past every rule".to_owned();
+        let label = "Kerberos is exempt, by either port".to_owned();
+        let remedy = "write 3, and `permit` rules for what must pass".to_owned();
+        problems.warn(policy.exemptions_span.clone(), message, label, remedy);
+    }
     let modes = [BootMode::Permit, BootMode::Stateful, BootMode::Block];
     let modes = modes.map(|mode| (mode.word(), mode));
     policy.boot_mode = section.read(problems, "boot_mode", |value| value::word(value, &modes));

@@ -8,13 +8,13 @@ use netsh::model::Connections;
 use policy::child::Mode;
 use policy::profile::{Profile, Side};
 use policy::{
-    Action, AddressSpec, Directions, EspProposal, Filter, Negotiate, PeerName, PortRange, Rule,
-    RuleName, protocol,
+    Action, AddressSpec, Directions, EspProposal, Exemptions, Filter, Negotiate, PeerName,
+    PortRange, Rule, RuleName, protocol,
 };
 
 use crate::config::action::{self, ActionWord, CHILD_KEYS};
 use crate::config::diagnostic::{Problems, Span};
-use crate::config::named::{DefaultResponse, Objects, RuleObject};
+use crate::config::named::{DefaultResponse, Objects, PolicyObject, RuleObject};
 use crate::config::objects;
 use crate::config::peer::{MAX_ITEMS, MAX_NAME};
 use crate::config::section::{Bad, Section, quoted};
@@ -75,6 +75,7 @@ pub(crate) fn read(
         None => chosen.action,
     };
     check_filters(&title, &span, &action, &filters, problems)?;
+    check_soft(&title, &span, &action, problems);
     let peer = peer.map(|peer| PeerName::new(&peer));
     let rule = Rule {
         name: RuleName::new(&name?),
@@ -142,6 +143,21 @@ pub(crate) fn read_default(
     })
 }
 
+/// What passes whatever the rules say, as rules.
+pub(crate) fn exempt(policy: &PolicyObject) -> Vec<ReadRule> {
+    let level = policy.exemptions.and_then(Exemptions::of_level);
+    let rules = level.unwrap_or_default().rules().into_iter();
+    let read = |rule| ReadRule {
+        rule,
+        span: policy.exemptions_span.clone(),
+        remote_span: policy.exemptions_span.clone(),
+        peer_span: policy.exemptions_span.clone(),
+        proposals: None,
+        has_idle: false,
+    };
+    rules.map(read).collect()
+}
+
 /// The name of the rule of `[default_response]`.
 const DEFAULT_RESPONSE: &str = "default-response";
 
@@ -159,6 +175,18 @@ fn read_tunnel(section: &mut Section<'_>, problems: &mut Problems) -> Option<IpA
         problems.error(span, message, "not for this rule".to_owned(), remedy);
     }
     tunnel
+}
+
+/// Clear text where there is no protection to be had is a matter of hosts.
+fn check_soft(title: &str, span: &Span, action: &Action, problems: &mut Problems) {
+    if let Action::Negotiate(negotiate) = action
+        && negotiate.soft.is_some()
+        && negotiate.child.mode == Mode::Tunnel
+    {
+        let message = format!("{title} is a tunnel, and `soft`");
+        let remedy = "leave `soft` out: what belongs into a tunnel has no other way".to_owned();
+        problems.error(span.clone(), message, "not both".to_owned(), remedy);
+    }
 }
 
 fn in_tunnel(action: Action) -> Action {

@@ -145,7 +145,7 @@ fn kind(
     name: &str,
 ) -> Result<ActionKind, String> {
     let negotiate = match action {
-        Action::Permit => return Ok(ActionKind::Permit),
+        Action::Exempt | Action::Permit => return Ok(ActionKind::Permit),
         Action::Block => return Ok(ActionKind::Block),
         Action::Negotiate(negotiate) => negotiate,
     };

@@ -62,6 +62,8 @@ pub(crate) struct Needs {
     pub(crate) replicate: bool,
     /// Devices may do ESP.
     pub(crate) offload: bool,
+    /// A rule gives up on protection for peers that say nothing.
+    pub(crate) soft: bool,
     /// A control experiment that the kernel does not take part in.
     pub(crate) sabotage: bool,
 }
@@ -110,6 +112,11 @@ fn unfit(needs: Needs) -> Option<String> {
                    replicated counts packets before they are cut: remove one of the two";
         return Some(why.to_owned());
     }
+    if needs.soft {
+        let why = "`soft` lets traffic pass in clear text for single hosts and for a time, which \
+                   the daemon does in user space";
+        return Some(why.to_owned());
+    }
     if needs.tcp {
         let why = "`tcp` and `tcp_listen` put ESP into TCP, which the daemon does in user space";
         return Some(why.to_owned());
@@ -139,6 +146,7 @@ mod tests {
         tcp: false,
         replicate: false,
         offload: false,
+        soft: false,
         sabotage: false,
     };
 
@@ -167,6 +175,8 @@ mod tests {
         let refusal = choose(PlaneKind::Kernel, tcp).unwrap_err().to_string();
         assert!(refusal.contains("`tcp_listen`"), "{refusal}");
         assert!(!choose(PlaneKind::Auto, tcp).unwrap().kernel);
+        let soft = Needs { soft: true, ..NONE };
+        assert!(!choose(PlaneKind::Auto, soft).unwrap().kernel);
         assert!(!choose(PlaneKind::User, NONE).unwrap().kernel);
     }
 }

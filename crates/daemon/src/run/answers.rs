@@ -159,6 +159,7 @@ impl Daemon {
                 paths: paths.collect(),
             },
             rules: status::rules(self.node.spd()),
+            soft_sas: status::soft_sas(&self.node, now),
             ike_sas: status::ike_sas(&self.node, self.plane.as_ref(), now),
             recent_failures: self.log.failures(),
             cluster: self.cluster_view(),

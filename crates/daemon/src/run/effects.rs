@@ -203,6 +203,11 @@ impl Daemon {
                 self.not_protected(rule, remote.collect());
                 self.log.failure("ike", &event.to_string());
             }
+            Event::SoftBegan { rule, remote, .. } | Event::SoftEnded { rule, remote, .. } => {
+                self.not_protected(rule, vec![AddressRange::host(*remote)]);
+                self.soften();
+                self.log.failure("policy", &event.to_string());
+            }
             Event::NoPeer { rule, remote } => {
                 self.not_protected(rule, vec![AddressRange::host(*remote)]);
                 self.log.failure("ike", &event.to_string());
@@ -249,12 +254,31 @@ impl Daemon {
 
     /// What goes to these addresses waits for no SA any more.
     fn not_protected(&mut self, rule: &RuleName, remote: Vec<AddressRange>) {
-        let clear = if self.only_requested(rule) {
-            CLEAR
-        } else {
-            Duration::ZERO
+        let clear = match self.only_requested(rule) {
+            true => CLEAR,
+            false => self.softly(rule, &remote),
         };
         self.plane.negotiation_failed(rule.clone(), remote, clear);
+    }
+
+    /// How long a host is spoken to in clear text yet, although its rule requires protection.
+    fn softly(&self, rule: &RuleName, remote: &[AddressRange]) -> Duration {
+        let [range] = remote else {
+            return Duration::ZERO;
+        };
+        let mut soft = self.node.soft_sas(Instant::now());
+        let found = soft.find(|(of, host, _)| *of == rule && range.as_host() == Some(*host));
+        found.map_or(Duration::ZERO, |(_, _, left)| left)
+    }
+
+    /// Lets the packet filter know who is spoken to in clear text.
+    fn soften(&mut self) {
+        let soft = self.node.soft_sas(Instant::now());
+        let soft = soft.map(|(rule, host, _)| (rule.clone(), host)).collect();
+        if self.capture.soften(soft) {
+            let spd = Arc::clone(self.node.spd());
+            self.enforce(&spd);
+        }
     }
 
     fn only_requested(&self, name: &RuleName) -> bool {

@@ -49,6 +49,18 @@ impl FallBack {
         }
     }
 
+    /// Forgets a peer, or what lies behind it.
+    pub(crate) fn remove(&mut self, rule: &RuleName, remote: AddressRange) {
+        match remote.as_host() {
+            Some(host) => {
+                self.hosts.remove(&(rule.clone(), host));
+            }
+            None => self
+                .networks
+                .retain(|(known, range, _)| known != rule || *range != remote),
+        }
+    }
+
     fn insert_network(&mut self, rule: &RuleName, remote: AddressRange, state: State) {
         self.networks
             .retain(|(known, range, _)| known != rule || *range != remote);

@@ -428,6 +428,49 @@ fn a_failed_tunnel_that_was_required_drops_what_waits_at_once() {
     assert_eq!(way.send(110), Sent::Queued);
 }
 
+/// A rule with `soft` requires protection until the host is told that there is none to be had, and
+/// again when it is told that the peer refuses.
+#[test]
+fn a_soft_rule_passes_in_clear_text_only_while_it_is_told_to() {
+    let mut way = Way::new();
+    let mut rules = way.outbound.spd.rules().to_vec();
+    for rule in &mut rules {
+        if let Action::Negotiate(negotiate) = &mut rule.action {
+            negotiate.required = true;
+            negotiate.soft = Some(policy::Soft::WINDOWS);
+        }
+    }
+    let spd = Arc::new(Spd::build(rules, way.outbound.spd.local_addresses()));
+    way.outbound.set_policy(spd, NOW, &mut way.batch);
+    assert_eq!(way.send(110), Sent::Queued);
+    let (remote, mail) = (
+        [AddressRange::host(address(false, 2))],
+        RuleName::new("mail"),
+    );
+    way.outbound
+        .negotiation_failed(&mail, &remote, NOW + 1, NOW, &mut way.batch);
+    assert_eq!(way.send(110), Sent::Clear(1));
+    way.outbound
+        .negotiation_failed(&mail, &remote, NOW, NOW, &mut way.batch);
+    assert_eq!(way.send(110), Sent::Queued);
+}
+
+/// A rule of peers alone leaves traffic as it is, and asks for nothing.
+#[test]
+fn a_passive_rule_asks_for_nothing() {
+    let mut way = Way::new();
+    let mut rules = way.outbound.spd.rules().to_vec();
+    for rule in &mut rules {
+        if let Action::Negotiate(negotiate) = &mut rule.action {
+            negotiate.passive = true;
+        }
+    }
+    let spd = Arc::new(Spd::build(rules, way.outbound.spd.local_addresses()));
+    way.outbound.set_policy(spd, NOW, &mut way.batch);
+    assert_eq!(way.send(143), Sent::Clear(1));
+    assert_eq!(way.outbound.poll_acquire(), None);
+}
+
 /// Clear text was allowed under the old policy and is not under the new one.
 #[test]
 fn what_was_requested_and_is_now_required_waits() {

@@ -175,7 +175,7 @@ fn reference(rules: &[Rule], flow: &Flow, direction: Direction) -> Option<String
                             };
                             let rank = match rule.action {
                                 Action::Block => 0,
-                                Action::Permit => 1,
+                                Action::Exempt | Action::Permit => 1,
                                 Action::Negotiate(_) => 2,
                             };
                             let weight = Reverse(Weight::of(&rule.action, &pair).number());

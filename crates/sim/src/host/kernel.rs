@@ -38,7 +38,7 @@ impl Kernel {
         match spd.lookup(flow, direction) {
             Verdict::Exempt(_) | Verdict::NoRule => Fate::Pass,
             Verdict::Rule(found) => match found.rule.action {
-                Action::Permit => Fate::Pass,
+                Action::Exempt | Action::Permit => Fate::Pass,
                 Action::Block => Fate::Drop,
                 Action::Negotiate(_) => Fate::Protect,
             },

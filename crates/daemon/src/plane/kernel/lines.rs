@@ -110,7 +110,7 @@ pub(crate) fn of_line(spd: &Spd, entry: &Entry, place: usize) -> Vec<(Place, Cla
         return Vec::new();
     };
     let (out, back) = match &rule.action {
-        Action::Permit => (PolicyAction::Allow, PolicyAction::Allow),
+        Action::Exempt | Action::Permit => (PolicyAction::Allow, PolicyAction::Allow),
         Action::Block => (PolicyAction::Block, PolicyAction::Block),
         // It protects an address that is elsewhere: nothing of it passes here.
         Action::Negotiate(_) if entry.dormant => (PolicyAction::Block, PolicyAction::Block),
