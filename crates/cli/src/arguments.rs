@@ -33,6 +33,8 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 the daemon is not running, 4 no permiss
 pub(crate) enum Verb {
     /// Run the daemon in the foreground
     Daemon(DaemonOptions),
+    /// Hold packets back until the daemon runs, as the configuration file says
+    Boot(BootOptions),
     /// Read a configuration file, say what is wrong with it, change nothing
     Check(CheckOptions),
     /// Show SAs, rules, the data plane and counters of the running daemon
@@ -77,6 +79,13 @@ pub(crate) struct DaemonOptions {
         default_value = "/etc/holdfast/holdfast.toml"
     )]
     pub(crate) config: PathBuf,
+    /// The persistent policy, if there is such a file: it holds when the other cannot be used
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/holdfast/persistent.toml"
+    )]
+    pub(crate) persistent: PathBuf,
     /// Write session keys for Wireshark to this folder: whoever reads it can read the traffic
     #[arg(long, value_name = "DIR")]
     pub(crate) wireshark_keys: Option<PathBuf>,
@@ -86,6 +95,20 @@ pub(crate) struct DaemonOptions {
     /// Write events as lines of JSON
     #[arg(long)]
     pub(crate) log_json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct BootOptions {
+    /// The configuration file, of which only `[policy]` is looked at
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/holdfast/holdfast.toml"
+    )]
+    pub(crate) config: PathBuf,
+    /// Whatever the file says
+    #[arg(long, value_name = "MODE", value_parser = daemon::BOOT_MODES)]
+    pub(crate) mode: Option<String>,
 }
 
 #[derive(Args)]

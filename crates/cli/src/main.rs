@@ -26,6 +26,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
     let ask = client::Client::new(arguments.socket.as_deref());
     match &arguments.verb {
         Verb::Daemon(options) => verb::daemon::run(options, arguments.socket.as_deref()),
+        Verb::Boot(options) => verb::boot::run(options, arguments.json),
         Verb::Check(options) => verb::check::run(options, arguments.json),
         Verb::Status(options) => verb::status::run(options, &ask, arguments.json),
         Verb::Explain(options) => verb::explain::run(options, &ask, arguments.json),

@@ -1,5 +1,6 @@
 //! One file per verb.
 
+pub(crate) mod boot;
 pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod daemon;

@@ -5,8 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use netsh::filters::Resolve;
-use netsh::model::Address;
+use netsh::model::{Address, BootMode};
 use policy::{Pad, Timers};
+use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::clock;
@@ -110,6 +111,38 @@ fn unreadable(file: &str, reason: &str) -> Box<Report> {
     Box::new(problems.into_report(file, ""))
 }
 
+/// What the policy file at `path` wants to hold before the policy does. Only `[policy]` is looked
+/// at: when a host starts no name can be looked up yet.
+///
+/// # Errors
+/// The [`Report`], when the file cannot be read, is no TOML, or `[policy]` is wrong.
+pub fn boot_mode(path: &Path) -> Result<BootMode, Box<Report>> {
+    let name = path.display().to_string();
+    let bytes = read_bounded(path, MAX_FILE)
+        .map_err(|reason| unreadable(&name, &format!("cannot be read: {reason}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable(&name, "is no UTF-8 text"))?;
+    let mut problems = Problems::new();
+    let document = read_toml(&text, &mut problems);
+    let mut root = Section::new("the policy", 0..0, document.get_ref());
+    let policy = objects::read_policy(&mut root, &mut problems);
+    match problems.has_errors() {
+        true => Err(Box::new(problems.into_report(&name, &text))),
+        false => Ok(policy.boot_mode.unwrap_or(BootMode::Permit)),
+    }
+}
+
+/// The tables of a file; faults of their form are reported.
+fn read_toml<'a>(text: &'a str, problems: &mut Problems) -> Spanned<DeTable<'a>> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let message = format!("this is no TOML: {}", error.message());
+        let remedy = "texts need double quotes, lists brackets, tables `[name]`".to_owned();
+        let span = error.span().unwrap_or(0..0);
+        problems.error(span, message, "here".to_owned(), remedy);
+    }
+    document
+}
+
 /// Reads and checks a policy's text. `read_file` gives the bytes of the files it names; names are
 /// not looked up.
 ///
@@ -131,15 +164,9 @@ fn parse_checked(
     if text.len() > MAX_FILE {
         return Err(unreadable(file, &format!("has more than {MAX_FILE} bytes")));
     }
-    let (document, errors) = DeTable::parse_recoverable(text);
-    for error in &errors {
-        let message = format!("this is no TOML: {}", error.message());
-        let remedy = "texts need double quotes, lists brackets, tables `[name]`".to_owned();
-        let span = error.span().unwrap_or(0..0);
-        problems.error(span, message, "here".to_owned(), remedy);
-    }
+    let document = read_toml(text, &mut problems);
     // Half a file must not lead to half a policy, nor to complaints about the other half.
-    if !errors.is_empty() {
+    if problems.has_errors() {
         return Err(Box::new(problems.into_report(file, text)));
     }
     let root = Section::new("the policy", 0..0, document.get_ref());
@@ -182,8 +209,16 @@ fn read(
     }
     let mut objects = objects::read(&mut root, problems, policy);
     let mut rules = Vec::new();
+    let clustered = root.has("cluster");
+    let mut resolve = |address: &Address| match address {
+        // A reload is read where heartbeats wait, and DNS may take seconds.
+        Address::Name(name) if clustered => Err(format!(
+            "`{name}` is not looked up in a cluster, whose heartbeats would wait"
+        )),
+        _ => resolve(address),
+    };
     for table in root.tables(problems, "rule", "[[rule]]") {
-        rules.extend(rule::read(table, problems, &mut objects, resolve));
+        rules.extend(rule::read(table, problems, &mut objects, &mut resolve));
     }
     rules.extend(rule::read_default(&mut root, problems, &mut objects));
     rules.extend(rule::exempt(&objects.policy));

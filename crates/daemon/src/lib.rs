@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods)] // The daemon has the clock: that is its trade.
 
+mod boot;
 mod capture;
 mod check;
 mod clock;
@@ -24,6 +25,7 @@ mod links;
 mod log;
 mod ocsp;
 mod options;
+mod persistent;
 mod plane;
 mod random;
 mod recovery;
@@ -35,6 +37,7 @@ mod url;
 mod watch;
 mod witnesses;
 
+pub use boot::{BOOT_MODES, boot};
 pub use check::{Checked, check, explain};
 pub use error::Error;
 pub use guard::{GUARD_VERB, guard};

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 pub struct Options {
     /// The configuration file.
     pub config: PathBuf,
+    /// The persistent policy, if there is such a file: it is read first, and holds when the
+    /// configuration file cannot be used.
+    pub persistent: PathBuf,
     /// The control socket, instead of the configured one.
     pub socket: Option<PathBuf>,
     /// A folder for Wireshark key tables. Whoever reads it can read the traffic.

@@ -22,6 +22,7 @@ use crate::links;
 use crate::log::Log;
 use crate::ocsp::{OwnStatuses, Responders, Told};
 use crate::options::Options;
+use crate::persistent;
 use crate::plane::{self, Choice, DataPlane, Mailbox, Opened, Report};
 use crate::random::OsRandom;
 use crate::recovery::Recovery;
@@ -64,7 +65,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         .map_err(Error::Runtime)?;
     runtime.block_on(async {
         let mut log = Log::new(options.log_json);
-        let (config, warnings) = setup::read(&options.config)?;
+        let (config, warnings) = persistent::read(options, true)?;
         warnings
             .iter()
             .for_each(|warning| log.event("warning", warning));

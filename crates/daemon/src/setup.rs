@@ -135,7 +135,8 @@ pub(crate) fn heartbeat_paths(config: &Config) -> Option<(u16, Vec<Family>)> {
     Some((port, families))
 }
 
-fn is_soft(rule: &policy::Rule) -> bool {
+/// Whether the rule gives up on protection for peers that say nothing.
+pub(crate) fn is_soft(rule: &policy::Rule) -> bool {
     matches!(&rule.action, Action::Negotiate(negotiate) if negotiate.soft.is_some())
 }
 

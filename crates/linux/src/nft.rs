@@ -24,9 +24,11 @@ use serde_json::Value;
 
 use crate::error::Error;
 
+mod boot;
 mod document;
 mod model;
 
+pub use boot::{Boot, boot};
 pub use model::{Action, Addresses, Counter, Direction, Guard, Protection, Ruleset, Selector};
 
 /// Replaces the whole table by these rules, in one transaction: no packet meets half of them.
@@ -128,6 +130,8 @@ fn run_nft(
     let words = String::from_utf8_lossy(&output.stderr);
     let kind = if words.contains("No such file or directory") {
         io::ErrorKind::NotFound
+    } else if words.contains("File exists") {
+        io::ErrorKind::AlreadyExists
     } else if words.contains("Operation not permitted") {
         io::ErrorKind::PermissionDenied
     } else {

@@ -12,6 +12,7 @@ use std::path::Path;
 pub(crate) fn run(options: &DaemonOptions, socket: Option<&Path>) -> Result<(), Failure> {
     let options = daemon::Options {
         config: options.config.clone(),
+        persistent: options.persistent.clone(),
         socket: socket.map(Path::to_owned),
         wireshark_keys: options.wireshark_keys.clone(),
         sabotage_reservation: options.sabotage_reservation,

@@ -336,3 +336,72 @@ fn scripts_are_read_as_windows_writes_them() {
     assert_eq!(decode(&[0xff, 0xfe, 0x41]), None);
     assert_eq!(decode(&[0xc3]), None);
 }
+
+/// A filter for the cluster's address, and one for `me`: asleep on a standby, and awake as soon as
+/// the address is there.
+#[test]
+fn rules_of_a_virtual_address_sleep_where_it_is_not() {
+    let script = "pushd ipsec static\n\
+                  add filter l srca=10.20.0.0 srcm=24 dsta=10.20.0.10 prot=tcp dstport=110\n\
+                  add filter m srca=10.20.0.0 srcm=24 dsta=me prot=tcp dstport=143\n\
+                  add filteraction a\nadd policy p activatedefaultrule=no\n\
+                  add rule l p l a psk=kT9wQ2x7Lr4TnV1sYb8mHc3eJd6fGa5uPo0iRq2tMwE\n\
+                  add rule m p m a psk=kT9wQ2x7Lr4TnV1sYb8mHc3eJd6fGa5uPo0iRq2tMwE\n";
+    let policy = loaded(&imported(script, true)).config;
+    let own: IpAddr = "10.30.0.1".parse().unwrap();
+    let virtual_address: IpAddr = "10.20.0.10".parse().unwrap();
+    let mut spd = Spd::build(policy.rules, &[own]);
+    let says = |spd: &Spd, port| {
+        let flow = Flow {
+            src: virtual_address,
+            dst: "10.20.0.7".parse().unwrap(),
+            protocol: 6,
+            src_port: port,
+            dst_port: 4000,
+        };
+        explain(spd, &policy.pad, &flow, Direction::Outbound).to_string()
+    };
+    assert!(
+        says(&spd, 110).contains("does not have the local address"),
+        "{}",
+        says(&spd, 110)
+    );
+    assert!(
+        says(&spd, 143).contains("no rule is about it"),
+        "{}",
+        says(&spd, 143)
+    );
+    assert!(spd.set_local_addresses(&[own, virtual_address]));
+    for port in [110, 143] {
+        assert!(
+            says(&spd, port).contains("negotiated with the peer"),
+            "{}",
+            says(&spd, port)
+        );
+    }
+    assert!(spd.set_local_addresses(&[own]));
+    assert!(says(&spd, 110).contains("does not have the local address"));
+}
+
+#[test]
+fn names_and_servers_are_looked_up_when_the_file_is_read() {
+    let text = "[[filter_list]]\nname = \"l\"\n[[filter_list.filter]]\nsource = \"me\"\n\
+                destination = \"WHERE\"\n[[rule]]\nname = \"r\"\nfilter_list = \"l\"\n\
+                action = \"block\"\n";
+    let mut no_files = |_: &str, _: Secrecy| Err("there are no files in this test".to_owned());
+    for (place, says) in [
+        ("mail.example", "`mail.example` is not looked up"),
+        ("gateway", "`gateway` is not looked up"),
+        ("10.0.0.300", "is no address"),
+    ] {
+        let text = text.replace("WHERE", place);
+        let report = config::parse("test.toml", &text, &mut no_files)
+            .err()
+            .unwrap();
+        assert!(
+            report.render(false).contains(says),
+            "{}",
+            report.render(false)
+        );
+    }
+}

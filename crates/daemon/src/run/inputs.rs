@@ -7,6 +7,7 @@ use crate::groups::{Done, Groups, What};
 use crate::heartbeat::Heartbeat;
 use crate::kerberos;
 use crate::ocsp;
+use crate::persistent;
 use crate::plane::{Closed, Report};
 use crate::recovery::Recovery;
 use crate::run::Daemon;
@@ -365,11 +366,18 @@ impl Daemon {
 
     fn try_reload(&mut self) -> Result<(), String> {
         let (config, warnings) =
-            setup::read(&self.options.config).map_err(|error| error.to_string())?;
+            persistent::read(&self.options, false).map_err(|error| error.to_string())?;
         if config.node != self.config.node || config.plane != self.config.plane {
             return Err(
                 "[node] and [plane] cannot change while the daemon runs; restart it, or \
                         take the change back"
+                    .to_owned(),
+            );
+        }
+        if self.choice.kernel && config.rules.iter().any(setup::is_soft) {
+            return Err(
+                "a rule is `soft`, which needs ESP in user space, and it runs in the \
+                        kernel; restart the daemon, or take the change back"
                     .to_owned(),
             );
         }

@@ -19,7 +19,7 @@ const FILTER_PRIORITY: i32 = 0;
 const ESP: u8 = 50;
 /// ICMPv6 without which no IPv6 neighbour is found: multicast listener messages (130 to 132,
 /// RFC 2710), neighbour discovery (133 to 137, RFC 4861) and MLDv2 reports (143, RFC 3810).
-const NEIGHBOUR_TYPES: [(u16, u16); 2] = [(130, 137), (143, 143)];
+pub(crate) const NEIGHBOUR_TYPES: [(u16, u16); 2] = [(130, 137), (143, 143)];
 
 /// The transaction that replaces the table.
 pub(crate) fn ruleset(ruleset: &Ruleset, before: &[Counter]) -> Result<Value, String> {
@@ -79,7 +79,7 @@ pub(crate) fn counters(document: &Value) -> Vec<Counter> {
 }
 
 /// Names go into rules and counters and must read back from `nft list`.
-fn check_name(name: &str) -> Result<(), String> {
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let letter_first = name
         .bytes()
@@ -282,7 +282,7 @@ fn protected(protection: &Protection, direction: Direction) -> Vec<Value> {
     }
 }
 
-fn accept() -> Value {
+pub(crate) fn accept() -> Value {
     json!({"accept": null})
 }
 
@@ -372,7 +372,7 @@ fn address_set(family: Family, addresses: Addresses) -> Result<Option<Value>, St
 }
 
 /// Matches the device by which a packet came (`iifname`) or goes (`oifname`).
-fn device(key: &str, name: &str) -> Value {
+pub(crate) fn device(key: &str, name: &str) -> Value {
     is(meta(key), json!(name))
 }
 
@@ -384,15 +384,15 @@ fn of_family(family: Family) -> Value {
     is(meta("nfproto"), json!(name))
 }
 
-fn meta(key: &str) -> Value {
+pub(crate) fn meta(key: &str) -> Value {
     json!({"meta": {"key": key}})
 }
 
-fn transport(field: &str) -> Value {
+pub(crate) fn transport(field: &str) -> Value {
     json!({"payload": {"protocol": "th", "field": field}})
 }
 
-fn range(first: u16, last: u16) -> Value {
+pub(crate) fn range(first: u16, last: u16) -> Value {
     if first == last {
         json!(first)
     } else {
@@ -404,6 +404,6 @@ fn is_not(left: Value, right: Value) -> Value {
     json!({"match": {"op": "!=", "left": left, "right": right}})
 }
 
-fn is(left: Value, right: Value) -> Value {
+pub(crate) fn is(left: Value, right: Value) -> Value {
     json!({"match": {"op": "==", "left": left, "right": right}})
 }

@@ -515,3 +515,32 @@ fn a_refusal_is_nfts_own_words() {
         "{text}"
     );
 }
+
+#[test]
+fn before_the_policy_answers_come_in_and_nothing_else() {
+    if !root_or_say_so("the packet filter of the start") {
+        return;
+    }
+    let (a, b) = two("nft-boot");
+    let (a53, b110) = (bind(&a, "0.0.0.0:53"), bind(&b, "0.0.0.0:110"));
+    let b53 = bind(&b, "0.0.0.0:53");
+    assert!(b.run(|| boot("holdfast", Boot::Stateful)).unwrap());
+    assert!(dropped(&a53, &b110, "192.0.2.2"));
+    assert!(passes(&b110, &a53, "192.0.2.1"), "what goes out");
+    assert!(passes(&a53, &b110, "192.0.2.2"), "the answer to it");
+    assert!(dropped(&a53, &b53, "192.0.2.2"), "no answer to anything");
+    assert!(passes(&b53, &b110, "192.0.2.2"), "loopback");
+    // A policy takes its place at once, and is not undone.
+    b.run(|| apply(&ruleset(Vec::new()))).unwrap();
+    assert!(passes(&a53, &b53, "192.0.2.2"));
+    assert!(!b.run(|| boot("holdfast", Boot::Block)).unwrap());
+    assert!(passes(&a53, &b53, "192.0.2.2"));
+    assert!(b.run(|| delete("holdfast")).unwrap());
+    assert!(b.run(|| boot("holdfast", Boot::Block)).unwrap());
+    assert!(dropped(&b110, &a53, "192.0.2.1"));
+    assert!(dropped(&a53, &b53, "192.0.2.2"));
+    let (server, client) = (bind(&a, "0.0.0.0:67"), bind(&b, "0.0.0.0:68"));
+    assert!(passes(&client, &server, "192.0.2.1"), "DHCP");
+    assert!(passes(&server, &client, "192.0.2.2"));
+    assert!(b.run(|| boot("no name", Boot::Block)).is_err());
+}
