@@ -215,6 +215,92 @@ fn the_book_has_every_key() {
     }
 }
 
+/// The three files of the book about Windows: nothing to warn of, and each protects what it says at
+/// either end.
+#[test]
+fn the_three_policies_of_kb821839() {
+    const FILES: [(&str, &str); 3] = [
+        (
+            "passwords",
+            include_str!("../../../../docs/policies/passwords.toml"),
+        ),
+        (
+            "messages",
+            include_str!("../../../../docs/policies/messages.toml"),
+        ),
+        (
+            "everything",
+            include_str!("../../../../docs/policies/everything.toml"),
+        ),
+    ];
+    let mut keys = |_: &str, _| Ok(KEY.as_bytes().to_vec());
+    let (front_end, mail, directory) = ("10.10.0.7", "10.20.0.10", "10.40.0.1");
+    let action = |spd: &Spd, me: &str, to: &str, protocol, port| {
+        let flow = Flow {
+            src: address(me),
+            dst: address(to),
+            protocol,
+            src_port: 40_000,
+            dst_port: port,
+        };
+        let own = spd.local_addresses().contains(&flow.src);
+        let direction = if own {
+            Direction::Outbound
+        } else {
+            Direction::Inbound
+        };
+        let found = spd.lookup(&flow, direction).rule();
+        found.map_or("clear", |found| {
+            assert!(!found.entry.dormant);
+            found.rule.action.word()
+        })
+    };
+    for (name, text) in FILES {
+        let loaded = match parse(name, text, &mut keys) {
+            Ok(loaded) => loaded,
+            Err(report) => panic!("{}", report.render(false)),
+        };
+        assert!(
+            loaded.report.diagnostics.is_empty(),
+            "{}",
+            loaded.report.render(false)
+        );
+        assert_eq!(loaded.config.objects.policy.name, name);
+        let here = Spd::build(loaded.config.rules.clone(), &[address(front_end)]);
+        let there = Spd::build(loaded.config.rules, &[address(mail)]);
+        let (messages, everything) = (name != "passwords", name == "everything");
+        for (protocol, port, protected) in [
+            (6, 110, true),
+            (6, 143, true),
+            (6, 80, messages),
+            (6, 25, everything),
+            (17, 110, everything),
+        ] {
+            let expected = if protected { "require" } else { "clear" };
+            let found = action(&here, front_end, mail, protocol, port);
+            assert_eq!(found, expected, "{name} {protocol} {port}");
+            if !everything {
+                let found = action(&there, front_end, mail, protocol, port);
+                assert_eq!(found, expected, "{name} {protocol} {port} at the cluster");
+            }
+        }
+        for (protocol, port, with) in [
+            (6, 389, "require"),
+            (17, 389, "require"),
+            (6, 3268, "require"),
+            (6, 135, "require"),
+            (6, 445, "require"),
+            (6, 88, "permit"),
+            (17, 88, "permit"),
+            (17, 53, "permit"),
+        ] {
+            let expected = if everything { with } else { "clear" };
+            let found = action(&here, front_end, directory, protocol, port);
+            assert_eq!(found, expected, "{name} {protocol} {port}");
+        }
+    }
+}
+
 #[test]
 fn every_error_is_reported_with_place_and_remedy() {
     let report = bad(r#"
