@@ -56,8 +56,8 @@ impl fmt::Display for Report {
         if let Some(s) = self.scenarios.first() {
             writeln!(
                 f,
-                "front end {} with {}, takeover {}, ESP {}, {} more SAs, mail by {}, front-end proxy {}; \
-                 holdfast {} on Linux {}, {} cores",
+                "front end {} with {}, takeover {}, ESP {}, {} more SAs, mail by {}, \
+                 front-end proxy {}; holdfast {} on Linux {}, {} cores",
                 s.front_end,
                 s.ike,
                 s.takeover,
