@@ -1,4 +1,5 @@
-//! IKEv2 (RFC 7296) as a state machine that owns its state and none of its surroundings.
+//! IKEv2 (RFC 7296) and IKEv1 (RFC 2409) as a state machine that owns its state and none of its
+//! surroundings.
 //!
 //! An [`Endpoint`] has four verbs: [`Endpoint::handle_datagram`], [`Endpoint::handle_command`],
 //! [`Endpoint::handle_timeout`] and [`Endpoint::poll_output`]. After each input the caller drains
