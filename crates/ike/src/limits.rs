@@ -1,5 +1,6 @@
 //! Every bound of this crate, each with its reason.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Half-open responders kept at once; beyond it the oldest gives way (RFC 7296 section 2.6).
@@ -221,8 +222,10 @@ pub const EARLY_MAIN_MODE: usize = 3;
 pub const QUICK_LINGER: Duration = Duration::from_secs(30);
 
 /// How long a new pair waits before it sends to a peer that makes its SAs when it reads our
-/// confirmation: strongSwan takes some milliseconds for it, and what comes before is lost.
-pub const QUICK_SETTLES: Duration = Duration::from_millis(20);
+/// confirmation: strongSwan takes some milliseconds for it, and what comes before is lost. Twice as
+/// long as the peer took for its answer, within this.
+pub const QUICK_SETTLES: RangeInclusive<Duration> =
+    Duration::from_millis(20)..=Duration::from_millis(250);
 
 /// How long a pair that we have replaced still receives before we delete it: the peer sends on the
 /// new one once it has our confirmation, which may have to be sent again.

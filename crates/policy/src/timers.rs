@@ -44,6 +44,16 @@ impl Retransmission {
         }
     }
 
+    /// As a responder of Windows 2000, XP and 2003 repeats its first answer while nothing comes
+    /// back: after 1, 2, 4, 8, 16 and 32 s, seven times in all, and then it forgets. The last gap
+    /// was seen by nobody, for nothing follows it.
+    #[must_use]
+    pub fn kb_answers() -> Self {
+        Self {
+            gaps: [1, 2, 4, 8, 16, 32, 1].map(Duration::from_secs).to_vec(),
+        }
+    }
+
     /// As Windows repeats a Delete that is not acknowledged ([MS-IKEE] section 3.8): after 1, 2, 4,
     /// 8, 16 and 16 s, and given up 16 s after that.
     #[must_use]

@@ -401,6 +401,7 @@ fn hand_over(tables: &mut Tables, from: &mut Sa, to: &mut Sa, forgotten: bool, n
         to.tasks
             .extend(orphans.map(|one| Task::Create(Box::new(one))));
     }
+    to.liveness.doubted |= in_doubt;
     (from.changed, to.changed) = (true, true);
     for child in std::mem::take(&mut from.children) {
         tables.registry.settle(child.id, to.id);

@@ -44,28 +44,39 @@ pub(crate) fn used(sa: &mut Sa, id: ChildId, usage: &Usage, ctx: &mut Context<'_
 
 /// When to ask the peer, because it has been silent while we sent, or to ask it again.
 pub(crate) fn due(sa: &Sa) -> Option<Instant> {
+    if !is_asked_about(sa) {
+        return None;
+    }
     if let Some(asked) = &sa.liveness.asked {
         return asked.retransmit.due();
     }
     let liveness = sa.peer.ike.liveness?;
     let since = sa.liveness.unanswered_since;
-    let idle = sa.stage == Stage::Live && !sa.exchanges.iter().any(|one| one.is_asked());
+    let idle = !sa.exchanges.iter().any(|one| one.is_asked());
     since
         .filter(|_| idle)
         .map(|since| since + liveness.one_way_silence.min(limits::FOREVER))
 }
 
-/// Asks the peer. One that does not know the question is called anew instead: an IKE SA beside
-/// this one, which does no harm if the peer is there.
+/// Whether anything hangs on the peer's being there: pairs whose ISAKMP SA was deleted go on, and
+/// the peer may have lost them.
+fn is_asked_about(sa: &Sa) -> bool {
+    !sa.is_silent() && matches!(sa.stage, Stage::Live | Stage::Gone)
+}
+
+/// Asks the peer. One that does not know the question, or has deleted the ISAKMP SA, is called anew
+/// instead: an ISAKMP SA beside this one, which does no harm if the peer is there.
 pub(crate) fn ask(sa: &mut Sa, doubt: Doubt, ctx: &mut Context<'_>) {
-    if sa.liveness.asked.is_some() || !sa.is_live() {
+    if sa.liveness.asked.is_some() || !is_asked_about(sa) {
         return;
     }
     let (ike, peer) = (sa.id, sa.peer.name.clone());
     ctx.event(Event::LivenessCheck { ike, peer, doubt });
-    if !sa.liveness.supported {
+    if !sa.liveness.supported || sa.stage == Stage::Gone {
         sa.liveness.unanswered_since = None;
         sa.liveness.doubted = true;
+        // Nothing else would bring another one.
+        sa.renewed &= sa.stage != Stage::Gone;
         return sa.renew(Vec::new());
     }
     sa.liveness.sequence = sa.liveness.sequence.wrapping_add(1);

@@ -224,7 +224,7 @@ pub(crate) fn due(sa: &Sa) -> Option<(Instant, Timer)> {
         ),
         named(live.map(|()| sa.expire_at), Timer::Lifetime),
         named(live.and(sa.keepalive_at), Timer::NatKeepalive),
-        named(live.and_then(|()| dpd::due(sa)), Timer::Liveness),
+        named(dpd::due(sa), Timer::Liveness),
     ];
     let exchanges = sa.exchanges.iter().filter_map(Exchange::due);
     let children = sa.children.iter().filter_map(|child| child.due());
@@ -267,6 +267,11 @@ pub(crate) fn fire(sa: &mut Sa, ctx: &mut Context<'_>) {
         }
         // Nothing is left that somebody could take over.
         Stage::Gone if sa.children.is_empty() => return sa.end(Reason::ByPeer, ctx),
+        Stage::Gone => {
+            // Nobody is asked any more, so that nothing can have failed.
+            let _ = dpd::fire(sa, ctx);
+            return;
+        }
         _ => return,
     }
     if sa.expire_at <= now {

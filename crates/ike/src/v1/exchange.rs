@@ -54,6 +54,9 @@ pub(crate) struct Offer {
     pub(crate) dh: Option<DhKeyPair>,
     /// The pair whose place it takes.
     pub(crate) replaces: Option<ChildId>,
+    /// The peer may have lost what it had with us.
+    pub(crate) doubted: bool,
+    pub(crate) asked_at: Instant,
 }
 
 /// A pair that the peer asked for, and we agreed to.

@@ -13,6 +13,8 @@ use crypto::{DhKeyPair, Secret};
 use policy::auth::LocalAuth;
 use policy::identity::Identity;
 use policy::pad::Peer;
+use policy::timers::Retransmission;
+use policy::version::Legacy;
 use wire::isakmp::{Chain, ExchangeType, Flags, Header, NotifyType, Payload, PayloadType};
 
 use crate::command::Acquire;
@@ -212,7 +214,7 @@ impl MainMode {
             false => vec![message],
         };
         self.repeat(ctx);
-        self.retransmit = Some(Retransmit::start(&self.peer.ike.retransmission, ctx.now));
+        self.retransmit = Some(Retransmit::start(&self.ladder(), ctx.now));
     }
 
     /// An encrypted message as it is sent: in parts, if the peer puts them together.
@@ -226,6 +228,15 @@ impl MainMode {
     fn repeat(&self, ctx: &mut Context<'_>) {
         for bytes in &self.sent {
             ctx.transmit(&self.path, bytes.clone());
+        }
+    }
+
+    /// When our last message is sent again.
+    fn ladder(&self) -> Retransmission {
+        match (&self.state, self.peer.ike.legacy) {
+            // Who asks whether we are Windows counts these.
+            (State::SaAnswered { .. }, Some(Legacy::Windows2003)) => Retransmission::kb_answers(),
+            _ => self.peer.ike.retransmission.clone(),
         }
     }
 
@@ -268,7 +279,7 @@ impl MainMode {
         if self.asking_until().is_some_and(|at| at <= ctx.now) {
             return Err(round::silence());
         }
-        let ladder = self.peer.ike.retransmission.clone();
+        let ladder = self.ladder();
         let Some(retransmit) = &mut self.retransmit else {
             return Ok(());
         };

@@ -384,6 +384,7 @@ impl Sa {
         }
         let orphans = self.abandon(ctx);
         self.stage = Stage::Gone;
+        self.liveness.asked = None;
         self.changed = true;
         self.closed(reason, ctx);
         if !orphans.is_empty() {

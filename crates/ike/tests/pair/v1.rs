@@ -26,3 +26,8 @@ pub(crate) fn exchanges(pair: &Pair, host: usize) -> Vec<u8> {
     let sent = pair.log.iter().filter(|(_, packet)| packet.from == host);
     sent.map(|(_, packet)| packet.exchange()).collect()
 }
+
+/// Whether a host sends on its newest pair.
+pub(crate) fn sends_on_the_new_one(pair: &Pair, host: usize) -> bool {
+    pair.hosts[host].sad.values().next_back().unwrap().active
+}

@@ -66,7 +66,7 @@ impl MainMode {
             pending: Vec::new(),
             replaces: None,
             birth: ctx.registry.next_birth(),
-            until: ctx.after(limits::HALF_OPEN_LIFE.max(peer.ike.retransmission.total())),
+            until: ctx.now,
             state: State::SaAnswered {
                 suite: chosen.suite,
                 lifetime: chosen.lifetime,
@@ -89,6 +89,7 @@ impl MainMode {
             begun.expect_token(claimed, chosen.identity.unwrap_or_default());
         }
         let bytes = message::clear(&begun.header(false), &payloads);
+        begun.until = ctx.after(limits::HALF_OPEN_LIFE.max(begun.ladder().total()));
         begun.send(bytes, ctx);
         // Whoever forges addresses must not make us send to them again and again. Windows did.
         if begun.peer.ike.legacy.is_none() {

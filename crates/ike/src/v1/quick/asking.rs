@@ -44,6 +44,8 @@ pub(crate) fn ask(sa: &mut Sa, acquire: Acquire, replaces: Option<ChildId>, ctx:
         nonce: ctx.nonce(),
         dh,
         replaces,
+        doubted: sa.liveness.doubted || sa.liveness.asked.is_some(),
+        asked_at: ctx.now,
     };
     let numbers = sa
         .vendor
@@ -119,8 +121,11 @@ pub(crate) fn answered(
         true => Outbound::Now,
         false => Outbound::Later,
     };
-    let settles = (!ready && !commit).then(|| ctx.after(limits::QUICK_SETTLES));
     let replaces = offer.replaces;
+    // An old pair that the peer has too sends until the peer sends on the new one, or the old one
+    // is deleted: our confirmation may get lost.
+    let kept = replaces.is_some() && !offer.doubted;
+    let settles = (!ready && !commit && !kept).then(|| settles(ctx.now, offer.asked_at));
     let child = sa.install(agreed, keys, outbound, replaces, ctx);
     sa.shorten(child, life, ctx.now);
     let nonces = Nonces {
@@ -144,6 +149,13 @@ pub(crate) fn answered(
         heard: Some(digest),
         until: Some(ctx.after(limits::QUICK_LINGER)),
     });
+}
+
+/// When a peer that makes its SAs late has them, to all appearance.
+fn settles(now: Instant, asked_at: Instant) -> Instant {
+    let took = now.saturating_duration_since(asked_at);
+    let (least, most) = limits::QUICK_SETTLES.into_inner();
+    now + took.saturating_mul(2).clamp(least, most)
 }
 
 /// Another pair took the place of this one, which is deleted after a while.

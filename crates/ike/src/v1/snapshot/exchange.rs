@@ -104,7 +104,7 @@ fn kind(
     unknown: &mut Option<BadRecord>,
 ) -> Option<Kind> {
     Some(match from.u8()? {
-        0 => Kind::Asked(Box::new(read_offer(from, sa, directory, unknown)?)),
+        0 => Kind::Asked(Box::new(read_offer(from, sa, (directory, now), unknown)?)),
         1 => Kind::Confirmed {
             child: ChildId(from.u64()?),
             settles: from.flag()?.then_some(now),
@@ -126,7 +126,7 @@ fn kind(
 fn read_offer(
     from: &mut Reader<'_>,
     sa: &Sa,
-    directory: &Directory<'_>,
+    (directory, now): (&Directory<'_>, Instant),
     unknown: &mut Option<BadRecord>,
 ) -> Option<Offer> {
     let found = rule(from.text()?, directory);
@@ -147,5 +147,7 @@ fn read_offer(
         nonce: from.octets()?.to_vec(),
         dh: from.option(key_pair::read)?,
         replaces: from.option(Reader::u64)?.map(ChildId),
+        doubted: false,
+        asked_at: now,
     })
 }

@@ -1,7 +1,7 @@
 //! Deletes, their ladder, R-U-THERE, hints, and the end of an address.
 
 use crate::harness::*;
-use crate::v1::{exchanges, version_1};
+use crate::v1::{exchanges, sends_on_the_new_one, version_1};
 use ike::{Command, Discard, Event, Reason, Usage};
 use policy::timers::{Retransmission, Timers};
 use policy::version::Legacy;
@@ -55,6 +55,35 @@ fn an_isakmp_sa_is_deleted_with_its_pairs() {
     assert!(pair.ikes(A).is_empty() && pair.ikes(B).is_empty());
     assert!(pair.hosts[A].endpoint.status(pair.now).is_empty());
     assert!(pair.hosts[B].endpoint.status(pair.now).is_empty());
+}
+
+#[test]
+fn pairs_of_an_isakmp_sa_that_is_gone_are_not_believed_in_for_long() {
+    let mut pair = version_1().pair();
+    pair.establish();
+    let (ike, child) = (pair.ike(B), pair.child(A));
+    // A hears of the end of the ISAKMP SA, and not of the end of its pair.
+    let mut lost = None;
+    pair.filter = Box::new(move |packet| {
+        let id = packet.bytes[20..24].to_vec();
+        let of_pair = packet.from == B && *lost.get_or_insert(id.clone()) == id;
+        if of_pair {
+            Verdict::Drop
+        } else {
+            Verdict::Pass
+        }
+    });
+    pair.command(B, Command::DeleteIke(ike));
+    pair.run(secs(1));
+    assert!(pair.hosts[B].sad.is_empty());
+    assert!(pair.hosts[A].sad.contains_key(&child), "{}", pair.story());
+    pair.run(secs(60));
+    assert!(pair.hosts[A].sad.contains_key(&child), "{}", pair.story());
+    pair.filter = Box::new(|_| Verdict::Pass);
+    silent(&mut pair, A);
+    pair.run(secs(15));
+    pair.agree(1);
+    assert_ne!(pair.child(A), child);
 }
 
 #[test]
@@ -139,7 +168,10 @@ fn one_way_silence_makes_it_ask_and_begin_anew_at_once() {
     );
     silent(&mut pair, A);
     let from = pair.elapsed();
-    pair.run(secs(10));
+    pair.run(millis(2_200));
+    // Nothing is sent on a pair that the peer may not have.
+    assert!(sends_on_the_new_one(&pair, A), "{}", pair.story());
+    pair.run(secs(8));
     pair.agree(1);
     let asked = |event: &Event| matches!(event, Event::LivenessCheck { .. });
     assert_eq!(pair.when(A, asked).map(|at| at - from), Some(secs(2)));

@@ -1,7 +1,7 @@
 //! Quick mode: pairs of both roles, groups of their own, the commit bit, replays, refusals.
 
 use crate::harness::*;
-use crate::v1::{exchanges, version_1};
+use crate::v1::{exchanges, sends_on_the_new_one, version_1};
 use crypto::{Encryption, Group, Integrity};
 use ike::{Command, Discard, Error, Event, Incompatible, Reason, Usage};
 use policy::AdditionalOffer;
@@ -82,6 +82,74 @@ fn rekeyed_from_either_side_and_at_once_from_both() {
             "{}",
             pair.story()
         );
+        pair.agree(1);
+    }
+}
+
+/// What we say of ourselves, and no other software does.
+const ACKNOWLEDGED_DELETE: [u8; 16] =
+    *b"\x5e\x92\x8d\xb9\xd5\x8e\xd6\x2f\xce\x10\xc2\x40\x9a\x1b\x71\x10";
+
+/// Has each side take the other for other software.
+fn unlike_us(packet: &Packet) -> Verdict {
+    let mut bytes = packet.bytes.clone();
+    let said = |part: &[u8]| part == ACKNOWLEDGED_DELETE;
+    match bytes.windows(16).position(said) {
+        Some(at) => {
+            bytes[at] ^= 1;
+            Verdict::Replace(bytes)
+        }
+        None => Verdict::Pass,
+    }
+}
+
+#[test]
+fn the_old_pair_sends_until_the_peer_is_known_to_have_the_new_one() {
+    for heard in [true, false] {
+        let mut pair = version_1().pair();
+        pair.filter = Box::new(unlike_us);
+        pair.establish();
+        let child = pair.child(A);
+        pair.command(A, Command::RekeyChild(child));
+        pair.run(secs(1));
+        let new = *pair.hosts[A].sad.keys().next_back().unwrap();
+        assert_ne!(new, child);
+        // Who answered knows from the confirmation that both sides have it.
+        assert!(sends_on_the_new_one(&pair, B));
+        assert!(!sends_on_the_new_one(&pair, A), "{}", pair.story());
+        match heard {
+            true => {
+                let usage = Usage {
+                    inbound_packets: 1,
+                    last_inbound: Some(pair.now),
+                    ..Usage::default()
+                };
+                pair.command(A, Command::ChildUsage { child: new, usage });
+            }
+            // Nothing comes back: it is time.
+            false => pair.run(secs(5)),
+        }
+        assert!(sends_on_the_new_one(&pair, A), "{}", pair.story());
+        pair.run(secs(5));
+        pair.agree(1);
+    }
+}
+
+#[test]
+fn the_confirmation_goes_ahead_of_the_first_packet_to_other_software() {
+    for other in [false, true] {
+        let mut pair = version_1().pair();
+        if other {
+            pair.filter = Box::new(unlike_us);
+        }
+        pair.acquire(A);
+        while pair.hosts[A].sad.is_empty() {
+            pair.run(millis(1));
+        }
+        assert_eq!(sends_on_the_new_one(&pair, A), !other, "{}", pair.story());
+        pair.run(millis(18));
+        assert_eq!(sends_on_the_new_one(&pair, A), !other, "{}", pair.story());
+        pair.run(millis(3));
         pair.agree(1);
     }
 }
