@@ -45,6 +45,7 @@ cargo run --release -p interop -- VERB [--out DIR]
   strongswan  IKE and ESP with Debian's strongSwan, both roles, rekeys, deletes, refusals
   peers       strongSwan, Libreswan and OpenIKED with a kernel's ESP in a guest, and ike-scan;
               compares with docs/interop.md (peers write: writes it; peers only TEXT: some of it)
+  ikev1       IKEv1 with strongSwan and Libreswan in the guest, and ike-scan: as peers does
   certificates  strongSwan with certificates of every kind, raw public keys, refusals of each
   ocsp        certificates of strongSwan, of which `openssl ocsp` says whether they still hold
   mobike      a tunnel with strongSwan, or a kernel, goes on while either end moves
@@ -54,7 +55,7 @@ cargo run --release -p interop -- VERB [--out DIR]
   hostile     a million bad datagrams, daemons that are killed, a short flood
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
   hybrid      X25519 with ML-KEM between two of ours, as tshark dissects it
-  all         scapy, kernel, plane, strongswan, certificates, ocsp, mobike, peers, nat, tcp,
+  all         scapy, kernel, plane, strongswan, certificates, ocsp, mobike, peers, ikev1, nat, tcp,
               kerberos, hostile, tshark, hybrid, that 200 pairs survive a takeover, front-end and
               kernel-cluster in short
   front-end [MOVES [CUTS]]  the guest's strongSwan before a replicated cluster: gaps
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
         ["plane"] => alone(|| plane::run(&out)),
         ["strongswan"] => alone(|| strongswan::run(&out)),
         ["peers", words @ ..] => alone(|| peers::run(&out, words)),
+        ["ikev1", words @ ..] => alone(|| peers::run_ikev1(&out, words)),
         ["front-end", words @ ..] => alone(|| front::run(&out, words)),
         // Our end and the guest's of a TCP connection.
         ["echo-server", port] => echo_server(port),
@@ -148,7 +150,7 @@ fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 /// Every verb that judges, one after the other: each has the machine for itself.
 fn all(out: &Path) -> Result<(), String> {
     type Verb = fn(&Path) -> Result<(), String>;
-    let verbs: [Verb; 17] = [
+    let verbs: [Verb; 18] = [
         scapy::run,
         kernel::run,
         plane::run,
@@ -157,6 +159,7 @@ fn all(out: &Path) -> Result<(), String> {
         strongswan::ocsp::run,
         moves::run,
         |out| peers::run(out, &[]),
+        |out| peers::run_ikev1(out, &[]),
         nat::run,
         tcp::run,
         kerberos::run,

@@ -1,57 +1,82 @@
-//! `peers`: foreign IKE daemons with a kernel's ESP in a guest, in both roles (RFC 7296, RFC 4303).
+//! `peers` and `ikev1`: foreign IKE daemons with a kernel's ESP in a guest, in both roles (RFC
+//! 7296, RFC 2409, RFC 4303).
 
 mod case;
+mod fingerprint;
 mod foreign;
 mod ground;
+mod ikev1;
+mod isakmp;
 mod libreswan;
 mod lives;
 mod matrix;
 mod openiked;
 mod page;
 mod papers;
+mod plan;
 mod scan;
 mod strongswan;
 mod trial;
 mod wire;
 
 use std::path::Path;
+use std::thread;
 use std::time::Instant;
 
 use crate::folder::{self, Scratch};
 use crate::guest::Guest;
 use crate::holdfast;
 use crate::table::Table;
+pub(crate) use case::Version;
 use case::{Case, Role};
 pub(crate) use foreign::{Foreign, kernel_sas};
 use ground::Ground;
 use libreswan::Libreswan;
 use lives::{Life, Scene};
-use matrix::Trials;
 use openiked::OpenIked;
 use page::{Mark, Page};
 use papers::Papers;
+use plan::{Plan, Trials};
 pub(crate) use strongswan::StrongSwan;
 use trial::Stage;
 
-/// Runs every case in both roles, then what happens when SAs are lost; `words` are those behind
-/// the verb.
+/// Peers of IKEv2; `words` are those behind the verb.
 pub(crate) fn run(out: &Path, words: &[&str]) -> Result<(), String> {
+    play(out, &matrix::PLAN, words)
+}
+
+/// Peers of IKEv1.
+pub(crate) fn run_ikev1(out: &Path, words: &[&str]) -> Result<(), String> {
+    play(out, &ikev1::PLAN, words)
+}
+
+/// Runs every case in both roles, then what happens when SAs are lost.
+fn play(out: &Path, plan: &Plan, words: &[&str]) -> Result<(), String> {
+    let verb = plan.verb;
     let begun = Instant::now();
     let only = match words {
         [] | ["write"] => None,
         ["only", text] => Some(*text),
-        _ => return Err(format!("`peers {}` is unknown", words.join(" "))),
+        _ => return Err(format!("`{verb} {}` is unknown", words.join(" "))),
     };
-    let folder = folder::results(out, "peers")?;
+    let folder = folder::results(out, verb)?;
     let program = holdfast::build()?;
     let scratch = Scratch::new()?;
     let papers = Papers::new(&folder)?;
     let ground = Ground::new()?;
+    let beside = plan
+        .beside
+        .filter(|_| only.is_none_or(|text| scan::PEER.contains(text)));
+    let beside = beside.map(|beside| {
+        let (program, folder) = (program.clone(), folder.clone());
+        let scratch = scratch.path().to_owned();
+        thread::spawn(move || beside(&program, &scratch, &folder))
+    });
     let mut guest = ground.boot(&scratch, &folder)?;
     let _echo = ground.echo(&folder)?;
     let mut run = Run {
-        table: Table::new("peers"),
-        page: Page::default(),
+        table: Table::new(verb),
+        page: Page::new(plan),
         only,
         count: 0,
     };
@@ -70,23 +95,23 @@ pub(crate) fn run(out: &Path, words: &[&str]) -> Result<(), String> {
     let libreswan = Libreswan::new(&folder, &papers)?;
     let openiked = OpenIked::new(&folder, &papers);
     for (peer, trials) in [
-        (&swan as &dyn Foreign, &matrix::STRONGSWAN),
-        (&libreswan, &matrix::LIBRESWAN),
-        (&openiked, &matrix::OPENIKED),
+        (&swan as &dyn Foreign, Some(plan.strongswan)),
+        (&libreswan, Some(plan.libreswan)),
+        (&openiked, plan.openiked),
     ] {
-        run.trials(stage(peer), &mut guest, trials)?;
-    }
-    if run.wanted(scan::PEER) {
-        for (what, done) in scan::run(stage(&swan)) {
-            run.page.life(scan::PEER, what, Mark::of(&done));
-            run.table.add(what, scan::PEER, done);
+        if let Some(trials) = trials {
+            run.trials(stage(peer), &mut guest, trials)?;
         }
     }
-    for (peer, what, why) in matrix::IMPOSSIBLE {
-        run.page.impossible(peer, what, why);
-        run.table.not_tried(what, peer, why);
+    let mut answers = Vec::new();
+    if run.wanted(scan::PEER) {
+        answers.extend((plan.scan)(stage(&swan)));
     }
-    println!("interop peers: {} s", begun.elapsed().as_secs());
+    if let Some(beside) = beside {
+        answers.extend(beside.join().map_err(|_| "ike-scan's thread has failed")?);
+    }
+    run.finish(plan, answers);
+    println!("interop {verb}: {} s", begun.elapsed().as_secs());
     let finished = run.table.finish(&folder);
     match (only, words) {
         (Some(_), _) => finished,
@@ -107,6 +132,18 @@ struct Run<'a> {
 impl Run<'_> {
     fn wanted(&self, name: &str) -> bool {
         self.only.is_none_or(|text| name.contains(text))
+    }
+
+    /// What ike-scan was answered, and what is not tried.
+    fn finish(&mut self, plan: &Plan, answers: scan::Answers) {
+        for (what, done) in answers {
+            self.page.life(scan::PEER, what, Mark::of(&done));
+            self.table.add(what, scan::PEER, done);
+        }
+        for (peer, what, why) in plan.impossible {
+            self.page.impossible(peer, what, why);
+            self.table.not_tried(what, peer, why);
+        }
     }
 
     /// All of one peer.

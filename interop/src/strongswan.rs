@@ -66,6 +66,7 @@ impl Hosts {
 /// strongSwan's side, as the one of `OUTER[1]`.
 pub(crate) fn connection<'a>(ike: &'a str, esp: &'a str) -> Connection<'a> {
     Connection {
+        version: 2,
         local: OUTER[1],
         remote: OUTER[0],
         local_id: IDS[1],

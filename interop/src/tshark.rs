@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::folder;
 use crate::holdfast;
 use crate::table::Table;
-use reader::Reader;
+pub(crate) use reader::Reader;
 
 const PEER: &str = "tshark";
 /// tshark 4.0 reads ESP with AES-CBC; of AES-GCM it takes the ICV for payload, and of 64-bit

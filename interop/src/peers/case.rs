@@ -50,6 +50,17 @@ pub(crate) enum Nat {
     BeforeThem,
 }
 
+/// What of the peer is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ports {
+    /// Everything between the two.
+    All,
+    /// TCP port 7.
+    One,
+    /// TCP ports 7 and 9.
+    Two,
+}
+
 /// How both sides prove who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
@@ -81,6 +92,35 @@ impl Proof {
     }
 }
 
+/// Which version of IKE is spoken, and how old its algorithms may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    V2,
+    V1,
+    /// Version 1 with what Windows Server 2003 has, and nothing that is better.
+    Windows2003,
+}
+
+impl Version {
+    /// For the names of files.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Version::V2 => "ikev2",
+            Version::V1 => "ikev1",
+            Version::Windows2003 => "windows2003",
+        }
+    }
+
+    /// What our policy says of the peer.
+    pub(crate) fn line(self) -> &'static str {
+        match self {
+            Version::V2 => "",
+            Version::V1 => "version = \"ikev1\"\n",
+            Version::Windows2003 => "legacy = \"windows2003\"\n",
+        }
+    }
+}
+
 /// Whose keys change in a case, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rekeys {
@@ -96,11 +136,11 @@ pub(crate) enum Rekeys {
 /// One configuration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case {
+    pub(crate) version: Version,
     pub(crate) tunnel: bool,
     pub(crate) family: Family,
     pub(crate) nat: Nat,
-    /// Only TCP port 7 of the peer is protected, and not everything between the two.
-    pub(crate) ports: bool,
+    pub(crate) ports: Ports,
     pub(crate) ike: &'static str,
     pub(crate) esp: &'static str,
     pub(crate) proof: Proof,
@@ -109,14 +149,22 @@ pub(crate) struct Case {
 
 /// Transport mode for everything between two hosts, and a word or two of IKE.
 pub(crate) const PLAIN: Case = Case {
+    version: Version::V2,
     tunnel: false,
     family: Family::V4,
     nat: Nat::None,
-    ports: false,
+    ports: Ports::All,
     ike: "aes128gcm16-prfsha256-x25519",
     esp: "aes128gcm16-noesn",
     proof: Proof::Psk,
     rekeys: Rekeys::None,
+};
+
+/// The same with version 1.
+pub(crate) const V1: Case = Case {
+    version: Version::V1,
+    ike: "aes256-sha256-modp2048",
+    ..PLAIN
 };
 
 impl Case {
@@ -138,11 +186,19 @@ impl Case {
             .unwrap_or(esp)
     }
 
+    /// The group of a key exchange that each pair has of its own.
+    pub(crate) fn group(&self) -> Option<&'static str> {
+        self.algorithms().split('-').find(|part| is_group(part))
+    }
+
     /// What a Linux kernel calls the algorithms.
     pub(crate) fn kernel_words(&self) -> Vec<&'static str> {
         let mut words = Vec::new();
-        for part in self.algorithms().split('-') {
+        for part in self.algorithms().split('-').filter(|part| !is_group(part)) {
             words.push(match part {
+                "3des" => "cbc(des3_ede)",
+                "md5" => "hmac(md5)",
+                "sha1" => "hmac(sha1)",
                 "chacha20poly1305" => "rfc7539esp(chacha20,poly1305)",
                 "sha256" => "hmac(sha256)",
                 "sha384" => "hmac(sha384)",
@@ -170,14 +226,22 @@ impl Case {
                 Family::V4 => "IPv4",
                 Family::V6 => "IPv6",
             },
-            if self.ports { "TCP 7" } else { "all" },
+            match self.ports {
+                Ports::All => "all",
+                Ports::One => "TCP 7",
+                Ports::Two => "TCP 7, 9",
+            },
             match self.nat {
                 Nat::None => "no",
                 Nat::BeforeUs => "before us",
                 Nat::BeforeThem => "before it",
             },
             self.algorithms(),
-            if self.esn() { "yes" } else { "no" },
+            match self.version {
+                Version::V2 if self.esn() => "yes",
+                Version::V2 => "no",
+                _ => self.ike,
+            },
             self.proof.words(),
             match self.rekeys {
                 Rekeys::None => "",
@@ -189,11 +253,18 @@ impl Case {
     }
 }
 
+fn is_group(part: &str) -> bool {
+    part.starts_with("modp") || part.starts_with("ecp")
+}
+
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [mode, family, ports, nat, _, _, proof, rekeys] = self.columns();
-        write!(f, "{mode} {family} {}", self.esp)?;
-        if self.ports {
+        match self.version {
+            Version::V2 => write!(f, "{mode} {family} {}", self.esp)?,
+            _ => write!(f, "{mode} {family} {}, {}", self.algorithms(), self.ike)?,
+        }
+        if self.ports != Ports::All {
             write!(f, ", {ports}")?;
         }
         if self.nat != Nat::None {

@@ -26,6 +26,8 @@ const BRIDGE: &str = "br0";
 const TAP: &str = "tap0";
 /// The echo service of both sides: RFC 862's port.
 pub(crate) const ECHO: u16 = 7;
+/// Another one, of the guest alone.
+pub(crate) const SECOND_ECHO: u16 = 9;
 
 /// The namespaces; the guest hangs on the router.
 pub(crate) struct Ground {
@@ -82,7 +84,9 @@ impl Ground {
             ))?;
         }
         let program = own_path()?;
-        guest.run(&format!("setsid {program} echo-server {ECHO} &"))?;
+        for port in [ECHO, SECOND_ECHO] {
+            guest.run(&format!("setsid {program} echo-server {port} &"))?;
+        }
         Ok(guest)
     }
 

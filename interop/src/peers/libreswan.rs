@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::folder;
 use crate::guest::Guest;
 use crate::holdfast::{Key, PSK};
-use crate::peers::case::{Case, OUR_ID, Proof, THEIR_ID};
+use crate::peers::case::{Case, OUR_ID, Ports, Proof, Rekeys, THEIR_ID, Version};
 use crate::peers::foreign::{Foreign, crash};
 use crate::peers::ground::{ECHO, Ends};
 use crate::peers::papers::{PASSWORD, Papers, Side};
@@ -17,6 +17,14 @@ const UNPACKED: &str = "target/debian/libreswan";
 const HELPERS: &str = "/usr/libexec/ipsec";
 const SOCKET: &str = "/run/pluto/pluto.ctl";
 const LOG: &str = "libreswan.log";
+
+/// With IKEv1 it asks us often whether we are there.
+const DPD: &str = "\tdpddelay=1\n\tdpdtimeout=6\n\tdpdaction=clear\n";
+/// It says so whenever it begins a main mode, also to rekey one.
+const CONTACT: &str = "\tinitial-contact=yes\n";
+
+/// In this time its keys are old: it begins so many seconds before.
+const CLOCK: &str = "\tsalifetime=11\n\tikelifetime=13\n\trekeymargin=6\n\trekeyfuzz=0%\n";
 
 /// Its files are in a folder that the guest shares.
 pub(crate) struct Libreswan {
@@ -96,7 +104,8 @@ impl Foreign for Libreswan {
         ))?;
         guest.run(&format!(
             "rm -rf /run/pluto /run/nss; mkdir -p /run/pluto; cp -r {folder}/nss /run/nss; \
-             printf 'config setup\\n\\tdnssec-enable=no\\n' >/run/pluto/ipsec.conf"
+             printf 'config setup\\n\\tdnssec-enable=no\\n\\tikev1-policy=accept\\n' \
+             >/run/pluto/ipsec.conf"
         ))?;
         self.program(
             guest,
@@ -144,7 +153,7 @@ impl Foreign for Libreswan {
         let states = self.whack(guest, "--showstates")?;
         let child = states
             .lines()
-            .find(|line| line.contains("ESTABLISHED_CHILD_SA"))
+            .find(|line| line.contains("ESTABLISHED_CHILD_SA") || line.contains("STATE_QUICK_"))
             .and_then(|line| line.split_once('#')?.1.split(':').next())
             .ok_or_else(|| format!("it has no child SA: {states}"))?;
         self.whack(guest, &format!("--deletestate {child}"))
@@ -180,15 +189,26 @@ fn connection(case: &Case) -> String {
         false => String::new(),
     };
     let ports = match case.ports {
-        true => format!("\tleftprotoport=tcp/{ECHO}\n\trightprotoport=tcp\n"),
-        false => String::new(),
+        Ports::All => String::new(),
+        _ => format!("\tleftprotoport=tcp/{ECHO}\n\trightprotoport=tcp\n"),
     };
     let esn = if case.esn() { "yes" } else { "no" };
     let (ike, esp) = (words(case.ike), words(case.algorithms()));
-    let (by, cert) = match case.proof {
-        Proof::Psk => ("secret", String::new()),
-        Proof::Ecdsa => ("ecdsa", certificate(case.proof)),
-        Proof::Rsa => ("rsa-sha2", certificate(case.proof)),
+    let pfs = if case.group().is_some() { "yes" } else { "no" };
+    let (version, more) = match case.version {
+        Version::V2 => ("insist", ""),
+        _ => ("no", DPD),
+    };
+    let clock = match (case.version, case.rekeys) {
+        (Version::V2, _) => "",
+        (_, Rekeys::ByItsClock) => CLOCK,
+        _ => CONTACT,
+    };
+    let (by, cert) = match (case.proof, case.version) {
+        (Proof::Psk, _) => ("secret", String::new()),
+        (Proof::Ecdsa, _) => ("ecdsa", certificate(case.proof)),
+        (Proof::Rsa, Version::V2) => ("rsa-sha2", certificate(case.proof)),
+        (Proof::Rsa, _) => ("rsasig", certificate(case.proof)),
     };
     let (them, us) = (ends.them, ends.us_seen);
     format!(
@@ -198,15 +218,15 @@ fn connection(case: &Case) -> String {
 \tleftid=@{THEIR_ID}
 \trightid=@{OUR_ID}
 \tauthby={by}
-\tikev2=insist
+\tikev2={version}
 \ttype={mode}
 \tike={ike}
 \tesp={esp}
 \tesn={esn}
-\tpfs=no
+\tpfs={pfs}
 \tleftupdown=%disabled
 \tauto=add
-{cert}{inside}{ports}"
+{more}{clock}{cert}{inside}{ports}"
     )
 }
 
@@ -220,6 +240,7 @@ fn certificate(proof: Proof) -> String {
 fn words(ours: &str) -> String {
     let word = |word: &str| {
         match word {
+            "prfsha1" => "sha1",
             "aes128gcm16" => "aes_gcm128",
             "aes256gcm16" => "aes_gcm256",
             "chacha20poly1305" => "chacha20_poly1305",

@@ -61,9 +61,19 @@ pub(crate) const IT_BOOTS_AGAIN: Life = Life {
 };
 
 impl<'a> Scene<'a> {
-    fn open(&self, guest: &mut Guest, name: &str) -> Result<Trial<'a>, String> {
+    pub(crate) fn open(&self, guest: &mut Guest, name: &str) -> Result<Trial<'a>, String> {
+        self.open_for(guest, name, self.case)
+    }
+
+    /// The same with another configuration.
+    pub(crate) fn open_for(
+        &self,
+        guest: &mut Guest,
+        name: &str,
+        case: Case,
+    ) -> Result<Trial<'a>, String> {
         let peer = self.stage.peer.log().trim_end_matches(".log");
-        let mut trial = Trial::begin(self.stage, guest, &format!("{peer}-{name}"), self.case)?;
+        let mut trial = Trial::begin(self.stage, guest, &format!("{peer}-{name}"), case)?;
         trial.forgets = true;
         Ok(trial)
     }
@@ -139,7 +149,7 @@ fn we_call_again(scene: &Scene<'_>, guest: &mut Guest) -> Result<String, String>
         Ok(before) => before,
         Err(why) => return trial.end(Err(why)),
     };
-    let trial = trial.crash()?;
+    let (trial, ()) = trial.crash(|| ())?;
     let played = again(&trial, guest, Role::We, &before);
     trial.end(played)
 }
@@ -161,14 +171,19 @@ fn it_boots_again(scene: &Scene<'_>, guest: &mut Guest) -> Result<String, String
 }
 
 /// Establishes it, and answers the IKE SA's SPI.
-fn begin(trial: &Trial<'_>, guest: &mut Guest) -> Result<String, String> {
+pub(crate) fn begin(trial: &Trial<'_>, guest: &mut Guest) -> Result<String, String> {
     step("established", trial.establish(guest, Role::They))?;
     step("traffic", trial.traffic(guest))?;
     Ok(trial.settled(guest)?.initiator_spi)
 }
 
 /// One side establishes it again: the old SAs must be gone at both, with no time to wait for.
-fn again(trial: &Trial<'_>, guest: &mut Guest, role: Role, before: &str) -> Result<String, String> {
+pub(crate) fn again(
+    trial: &Trial<'_>,
+    guest: &mut Guest,
+    role: Role,
+    before: &str,
+) -> Result<String, String> {
     let took = step("established again", trial.establish(guest, role))?;
     step("traffic", trial.traffic(guest))?;
     match trial.settled(guest)?.initiator_spi == before {

@@ -1,30 +1,36 @@
 //! Which configurations and lives are tried with which peer, and what none can do.
 
-use crate::peers::case::{Case, Family, Nat, PLAIN, Proof, Rekeys};
+use crate::peers::case::{Case, Family, Nat, PLAIN, Ports, Proof, Rekeys};
 use crate::peers::lives::{
     CHILD_DELETED, IT_BOOTS_AGAIN, IT_CALLS_AGAIN, IT_CALLS_LIKE_ANOTHER, IT_DELETES, Life,
     WE_CALL_AGAIN, WE_FIND_OUT, WE_REPLACE,
 };
+use crate::peers::plan::{Plan, Trials};
+use crate::peers::scan;
 
-/// Everything that is tried with one peer.
-pub(crate) struct Trials {
-    pub(crate) cases: &'static [Case],
-    /// What the peer is configured for while its SAs live.
-    pub(crate) case: Case,
-    pub(crate) lives: &'static [Life],
-}
+/// IKEv2.
+pub(crate) const PLAN: Plan = Plan {
+    verb: "peers",
+    column: "ESN",
+    strongswan: &STRONGSWAN,
+    libreswan: &LIBRESWAN,
+    openiked: Some(&OPENIKED),
+    scan: scan::ikev2,
+    beside: None,
+    impossible: &IMPOSSIBLE,
+};
 
-pub(crate) const STRONGSWAN: Trials = Trials {
+const STRONGSWAN: Trials = Trials {
     cases: &WITH_STRONGSWAN,
     case: PLAIN,
     lives: &LIVES,
 };
-pub(crate) const LIBRESWAN: Trials = Trials {
+const LIBRESWAN: Trials = Trials {
     cases: &WITH_LIBRESWAN,
     case: PLAIN,
     lives: &LIVES,
 };
-pub(crate) const OPENIKED: Trials = Trials {
+const OPENIKED: Trials = Trials {
     cases: &WITH_OPENIKED,
     case: IKED,
     lives: &LIVES_OF_OPENIKED,
@@ -87,12 +93,12 @@ const WITH_STRONGSWAN: [Case; 18] = [
     },
     Case {
         esp: "aes128gcm16-esn",
-        ports: true,
+        ports: Ports::One,
         ..PLAIN
     },
     Case {
         esp: "aes128-sha256-esn",
-        ports: true,
+        ports: Ports::One,
         ..PLAIN6
     },
     Case {
@@ -161,7 +167,7 @@ const WITH_LIBRESWAN: [Case; 9] = [
         ..PLAIN
     },
     Case {
-        ports: true,
+        ports: Ports::One,
         ..PLAIN
     },
     Case {
@@ -233,8 +239,7 @@ const LIVES: [Life; 6] = [
 /// And to those of OpenIKED.
 const LIVES_OF_OPENIKED: [Life; 4] = [IT_DELETES, IT_CALLS_LIKE_ANOTHER, WE_FIND_OUT, WE_REPLACE];
 
-/// What a peer cannot do, and why.
-pub(crate) const IMPOSSIBLE: [(&str, &str, &str); 6] = [
+const IMPOSSIBLE: [(&str, &str, &str); 6] = [
     (
         "OpenIKED 7.2",
         "AES-GCM and ChaCha20-Poly1305 for ESP",

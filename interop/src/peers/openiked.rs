@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::folder;
 use crate::guest::Guest;
 use crate::holdfast::{Key, PSK};
-use crate::peers::case::{Case, OUR_ID, Proof, Rekeys, THEIR_ID};
+use crate::peers::case::{Case, OUR_ID, Ports, Proof, Rekeys, THEIR_ID};
 use crate::peers::foreign::{Foreign, crash};
 use crate::peers::ground::{ECHO, Ends};
 use crate::peers::papers::{Papers, Side};
@@ -123,7 +123,7 @@ fn rule(case: &Case, how: &str) -> String {
     let ends = Ends::of(case);
     let [local, remote] = ends.theirs;
     let mode = case.mode();
-    let (proto, port) = match case.ports {
+    let (proto, port) = match case.ports != Ports::All {
         true => (" proto tcp", format!(" port {ECHO}")),
         false => ("", String::new()),
     };

@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use crate::folder;
 use crate::guest::Guest;
 use crate::holdfast::{Key, PSK};
-use crate::peers::case::{Case, OUR_ID, Proof, THEIR_ID};
+use crate::peers::case::{Case, OUR_ID, Ports, Proof, THEIR_ID, Version};
 use crate::peers::foreign::{Foreign, crash};
-use crate::peers::ground::{ECHO, Ends};
+use crate::peers::ground::{ECHO, Ends, SECOND_ECHO};
 use crate::peers::papers::{Papers, Side};
 use crate::strongswan::{self, Auth, Connection};
 
 const CHARON: &str = "/usr/lib/ipsec/charon";
 const LOG: &str = "strongswan.log";
+/// With IKEv1 it asks us often whether we are there.
+const DPD: &str = "dpd_delay = 1s\n    dpd_timeout = 6s";
 const PLUGINS: &str = "random nonce openssl aes sha1 sha2 hmac kdf gcm chapoly curve25519 gmp \
     x509 pem pkcs1 pkcs8 pubkey mgf1 constraints kernel-netlink socket-default vici";
 
@@ -29,6 +31,7 @@ impl StrongSwan {
         let settings = format!(
             "charon {{
     load = {PLUGINS}
+    delete_rekeyed = yes
     delete_rekeyed_delay = 1
     dos_protection = no
     plugins {{ vici {{ socket = unix:///run/vici }} }}
@@ -115,15 +118,25 @@ impl Foreign for StrongSwan {
         let [local, remote] = ends.theirs;
         let (local_selector, remote_selector) = match (case.tunnel, case.ports) {
             (true, _) => (local.to_owned(), remote.to_owned()),
-            (false, true) => (format!("dynamic[tcp/{ECHO}]"), "dynamic[tcp]".into()),
-            (false, false) => ("dynamic".into(), "dynamic".into()),
+            (false, Ports::All) => ("dynamic".into(), "dynamic".into()),
+            (false, Ports::One) => (format!("dynamic[tcp/{ECHO}]"), "dynamic[tcp]".into()),
+            (false, Ports::Two) => (
+                format!("dynamic[tcp/{ECHO}],dynamic[tcp/{SECOND_ECHO}]"),
+                "dynamic[tcp]".into(),
+            ),
         };
         let own = format!("certs = {}.pem", case.proof.word());
         let auth = match case.proof {
             Proof::Psk => Auth::Psk(PSK),
             _ => Auth::Keys(&own, "revocation = relaxed"),
         };
+        let (version, more) = match case.version {
+            Version::V2 => (2, ""),
+            _ => (1, DPD),
+        };
         let connection = Connection {
+            version,
+            more,
             auth,
             local: ends.them,
             remote: ends.us_seen,
@@ -134,6 +147,11 @@ impl Foreign for StrongSwan {
             remote_selector: &remote_selector,
             ..strongswan::connection(case.ike, case.esp)
         };
+        if version == 1 {
+            // Of IKE SAs without a child the kernel tells nothing.
+            let all = "--terminate --ike net --force --timeout 1";
+            let _ = self.swanctl(guest, all);
+        }
         self.configure(guest, &connection)
     }
 

@@ -7,9 +7,9 @@ use crate::capture::Capture;
 use crate::folder::Scratch;
 use crate::guest::Guest;
 use crate::holdfast::{Daemon, Key, Place, Rules, by_certificate, by_psk};
-use crate::peers::case::{Case, Nat, OUR_ID, Proof, Rekeys, Role, THEIR_ID};
+use crate::peers::case::{Case, Nat, OUR_ID, Ports, Proof, Rekeys, Role, THEIR_ID, Version};
 use crate::peers::foreign::{Foreign, KernelSa, kernel_sas};
-use crate::peers::ground::{CABLE, ECHO, Ends, Ground, own_path};
+use crate::peers::ground::{CABLE, ECHO, Ends, Ground, SECOND_ECHO, own_path};
 use crate::peers::papers::{Papers, Side};
 use crate::peers::wire::Seen;
 use crate::program::wait_for;
@@ -20,9 +20,13 @@ use crate::traffic::{self, Answered, Pings};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Pings that run while keys change, and the milliseconds between them.
 const PINGS: u32 = 60;
+/// Version 1 keeps the old pair for 5 s.
+const PINGS_V1: u32 = 280;
 const INTERVAL: u32 = 20;
 /// In this time a peer whose keys live for seconds makes new ones.
 const OUTLIVED: Duration = Duration::from_secs(10);
+/// How long our last words may take to the peer.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// What goes over TCP each way, in bytes.
 const DATA: usize = 100_000;
 
@@ -44,10 +48,12 @@ pub(crate) struct Trial<'a> {
     pub(crate) case: Case,
     pub(crate) ends: Ends,
     pub(crate) us: Daemon<'a>,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     capture: Capture<Seen>,
     /// The peer loses its policies on the way, and may say something in clear without them.
     pub(crate) forgets: bool,
+    /// The peer keeps SAs that nobody needs any more.
+    pub(crate) keeps: bool,
     /// How long the peer's log was before.
     logged: u64,
 }
@@ -110,6 +116,7 @@ impl<'a> Trial<'a> {
             folder,
             capture,
             forgets: false,
+            keeps: false,
             logged: logged.map_or(0, |file| file.len()),
         })
     }
@@ -117,11 +124,17 @@ impl<'a> Trial<'a> {
     /// Ends it: nothing may have been in clear. A failure keeps the peer's log.
     pub(crate) fn end(self, played: Result<String, String>) -> Result<String, String> {
         let ours = self.us.status().map(|status| status.recent_failures);
+        if self.case.version != Version::V2 {
+            // What the peer hears of need not be cleared away.
+            let _ = self.us.command(&["sa", "delete", "--peer", "peer"]);
+            std::thread::sleep(LAST_WORDS);
+        }
         drop(self.us);
         let seen = self.capture.stop();
         let (case, forgets) = (&self.case, self.forgets);
         // A certificate with an RSA key and a signature by it are too long for one packet.
-        let cut = case.proof == Proof::Rsa && self.stage.peer.fragments();
+        let cut =
+            case.proof == Proof::Rsa && case.version == Version::V2 && self.stage.peer.fragments();
         let seen = seen.and_then(|seen| match cut && seen.fragments.contains(&0) {
             true => Err(format!("there were {:?} fragments of IKE", seen.fragments)),
             false => Ok(seen),
@@ -181,7 +194,7 @@ impl<'a> Trial<'a> {
     pub(crate) fn settled(&self, guest: &mut Guest) -> Result<api::IkeSa, String> {
         let mut last = Err("nothing".to_owned());
         let done = wait_for(PATIENCE, || {
-            last = self.us.only_sa().and_then(|sa| {
+            last = self.sa().and_then(|sa| {
                 let theirs = kernel_sas(guest)?;
                 self.agree(&sa, &theirs).map(|()| sa)
             });
@@ -193,14 +206,38 @@ impl<'a> Trial<'a> {
         }
     }
 
+    /// Our IKE SA with its child. Version 1 lets others be: an ISAKMP SA without pairs goes after a
+    /// while, and so does a pair that the peer has replaced and not deleted.
+    fn sa(&self) -> Result<api::IkeSa, String> {
+        if self.case.version == Version::V2 {
+            return self.us.only_sa();
+        }
+        let mut sas = self.us.status()?.ike_sas;
+        sas.retain(|sa| sa.state == "established" && !sa.child_sas.is_empty());
+        let states = |sa: &api::IkeSa| {
+            let states = sa.child_sas.iter().map(|child| child.state.as_str());
+            states.collect::<Vec<_>>().join(", ")
+        };
+        let lax = self.forgets || self.case.rekeys == Rekeys::ByItsClock;
+        let old = if lax { "rekeyed" } else { "nothing" };
+        match sas.as_slice() {
+            [sa] if one_installed(sa, old) => Ok(sa.clone()),
+            sas => Err(format!(
+                "we have pairs that are {:?}",
+                sas.iter().map(states).collect::<Vec<_>>()
+            )),
+        }
+    }
+
     fn agree(&self, sa: &api::IkeSa, theirs: &[KernelSa]) -> Result<(), String> {
-        let child = sa.child_sas.first().ok_or("we have no child")?;
         let strip = |spi: &str| spi.trim_start_matches('0').to_owned();
-        let mut ours = [strip(&child.inbound_spi), strip(&child.outbound_spi)];
+        let spis = |child: &api::ChildSa| [strip(&child.inbound_spi), strip(&child.outbound_spi)];
+        let mut ours: Vec<String> = sa.child_sas.iter().flat_map(spis).collect();
         let mut spis: Vec<String> = theirs.iter().map(|sa| strip(&sa.spi)).collect();
         ours.sort();
         spis.sort();
-        if spis != ours {
+        let more = self.keeps && ours.iter().all(|spi| spis.contains(spi));
+        if spis != ours && !more {
             return Err(format!("its kernel has the SPIs {spis:?}, and we {ours:?}"));
         }
         for state in theirs {
@@ -220,7 +257,7 @@ impl<'a> Trial<'a> {
         let ours = &self.stage.ground.ours;
         let [from, to] = self.ends.ours;
         traffic::exchange(ours, (ip(to)?, ECHO).into(), DATA)?;
-        if self.case.ports {
+        if self.case.ports != Ports::All {
             return Ok(());
         }
         traffic::ping(ours, from, to)?;
@@ -239,7 +276,11 @@ impl<'a> Trial<'a> {
     fn rekey(&self, guest: &mut Guest, key: Key, role: Role) -> Result<(), String> {
         let before = self.settled(guest)?;
         let [from, to] = self.ends.ours;
-        let pings = Pings::start(&self.stage.ground.ours, from, to, PINGS, INTERVAL)?;
+        let pings = match (self.case.version, key) {
+            (Version::V1 | Version::Windows2003, Key::Child) => PINGS_V1,
+            _ => PINGS,
+        };
+        let pings = Pings::start(&self.stage.ground.ours, from, to, pings, INTERVAL)?;
         std::thread::sleep(Duration::from_millis(100));
         match (role, key) {
             (Role::We, Key::Child) => {
@@ -251,8 +292,7 @@ impl<'a> Trial<'a> {
             (Role::They, key) => self.stage.peer.rekey(guest, key)?,
         }
         let changed = wait_for(PATIENCE, || {
-            let sa = self.us.only_sa();
-            sa.is_ok_and(|sa| key.of(&sa) != key.of(&before))
+            self.sa().is_ok_and(|sa| key.of(&sa) != key.of(&before))
         });
         let pinged = pings.finish()?;
         changed.ok_or("the SPIs are the same as before")?;
@@ -268,7 +308,7 @@ impl<'a> Trial<'a> {
         let pings = Pings::start(&self.stage.ground.ours, from, to, pings, INTERVAL)?;
         let (mut child, mut ike) = (false, false);
         let changed = wait_for(OUTLIVED, || {
-            if let Ok(sa) = self.us.only_sa() {
+            if let Ok(sa) = self.sa() {
                 child |= Key::Child.of(&sa) != Key::Child.of(&before);
                 ike |= Key::Ike.of(&sa) != Key::Ike.of(&before);
             }
@@ -322,12 +362,25 @@ impl<'a> Trial<'a> {
         })
     }
 
-    /// Kills our daemon and starts it again.
-    pub(crate) fn crash(self) -> Result<Self, String> {
+    /// Kills our daemon, does something, and starts it again.
+    pub(crate) fn crash<T>(self, meanwhile: impl FnOnce() -> T) -> Result<(Self, T), String> {
         self.us.crash();
+        let done = meanwhile();
         let us = daemon(&self.stage, &self.folder, &self.case)?;
-        Ok(Trial { us, ..self })
+        Ok((Trial { us, ..self }, done))
     }
+}
+
+/// Whether one pair is in use, and all others are in this state.
+fn one_installed(sa: &api::IkeSa, others: &str) -> bool {
+    let installed = |child: &&api::ChildSa| child.state == "installed";
+    let others = |child: &api::ChildSa| child.state == others;
+    let count = sa.child_sas.iter().filter(installed).count();
+    count == 1
+        && sa
+            .child_sas
+            .iter()
+            .all(|child| installed(&child) || others(child))
 }
 
 /// Names the step that failed.
@@ -372,15 +425,19 @@ pub(crate) fn daemon<'a>(
 /// Our side: peer `peer`, rule `net`.
 fn rules(case: &Case, papers: &Papers) -> Rules<'static> {
     let ends = Ends::of(case);
-    let more = match case.ports {
-        true => format!("protocol = \"tcp\"\nremote_ports = {ECHO}\n"),
-        false => String::new(),
+    let ports = match case.ports {
+        Ports::All => None,
+        Ports::One => Some(format!("{ECHO}")),
+        Ports::Two => Some(format!("[{ECHO}, {SECOND_ECHO}]")),
     };
+    let more = ports.map_or(String::new(), |ports| {
+        format!("protocol = \"tcp\"\nremote_ports = {ports}\n")
+    });
     Rules {
         name: "peer",
         address: ends.them_seen,
         ids: [OUR_ID, THEIR_ID],
-        proof: proof(case.proof, papers),
+        proof: case.version.line().to_owned() + &proof(case.proof, papers),
         ike: case.ike,
         inside: ends.ours,
         mode: case.mode(),

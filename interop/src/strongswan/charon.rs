@@ -41,6 +41,8 @@ impl Default for Tuning {
 /// One connection with one CHILD SA, both named `net`.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection<'a> {
+    /// Of IKE.
+    pub(crate) version: u8,
     pub(crate) local: &'a str,
     pub(crate) remote: &'a str,
     pub(crate) local_id: &'a str,
@@ -205,6 +207,7 @@ impl Connection<'_> {
     /// In swanctl's words.
     pub(crate) fn text(&self) -> String {
         let Connection {
+            version,
             local,
             remote,
             local_id,
@@ -227,7 +230,7 @@ impl Connection<'_> {
         };
         format!(
             "connections {{ net {{
-    version = 2
+    version = {version}
     local_addrs = {local}
     remote_addrs = {remote}
     proposals = {ike}

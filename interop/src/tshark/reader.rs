@@ -1,5 +1,6 @@
 //! tshark, which reads a capture with key tables and without.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -27,10 +28,42 @@ impl Reader {
         }
     }
 
+    /// Every message of IKEv1 is well-formed, and every one that is encrypted is opened. For one
+    /// that is sent again tshark takes the wrong IV.
+    pub(crate) fn isakmp(&self) -> Result<String, String> {
+        let fields = [
+            "udp.payload",
+            "isakmp.flag_e",
+            "isakmp.hash",
+            "_ws.malformed",
+        ];
+        let mut seen = BTreeSet::new();
+        let mut all = self.fields("isakmp", &fields, &self.keys)?;
+        all.retain(|row| seen.insert(row.first().cloned()));
+        let has = |row: &&Vec<String>, at: usize| row.get(at).is_some_and(|text| !text.is_empty());
+        let bad = all.iter().filter(|row| has(row, 3)).count();
+        let shut = || {
+            all.iter()
+                .filter(|row| row.get(1).is_some_and(|flag| flag == "1"))
+        };
+        let open = shut().filter(|row| has(row, 2)).count();
+        let without = self.count("isakmp.flag_e == 1 && isakmp.hash", &self.none)?;
+        let (all, shut) = (all.len(), shut().count());
+        let figure = format!(
+            "{all} messages of IKE, {bad} malformed, {open} of {shut} opened; without keys \
+             {without}"
+        );
+        match shut > 0 && open == shut && bad + without == 0 {
+            true => Ok(figure),
+            false => Err(figure),
+        }
+    }
+
     /// Every ESP packet is authentic and has something inside.
     pub(crate) fn esp(&self) -> Result<String, String> {
         let all = self.count("esp", &self.keys)?;
-        let open = self.count("esp.icv_good == 1 && (tcp || udp)", &self.keys)?;
+        let inside = "esp.icv_good == 1 && (tcp || udp || icmp)";
+        let open = self.count(inside, &self.keys)?;
         let bad = self.count("esp.icv_bad == 1", &self.keys)?;
         let shut = self.count("esp && (tcp || udp)", &self.none)?;
         let figure = format!("{open} of {all}, {bad} bad; without keys {shut}");
