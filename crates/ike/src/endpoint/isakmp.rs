@@ -336,6 +336,7 @@ fn fail(tables: &mut Tables, state: MainMode, error: Error, now: Instant) {
     if let Some(mut old) = state.replaces.and_then(|old| tables.take_isakmp(old)) {
         // What is there goes on, and tries again half-way to its end.
         old.renewed = false;
+        old.rekey_later(now);
         let half = old.expire_at.saturating_duration_since(now) / 2;
         old.rekey_at = (half > limits::HINT_GAP).then_some(now + half);
         settle(tables, old, now);

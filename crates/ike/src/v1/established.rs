@@ -165,15 +165,12 @@ pub(crate) fn pump(sa: &mut Sa, ctx: &mut Context<'_>) {
 /// As many pairs were made as one main mode may make: another one goes on ([MS-GPIPSEC] section
 /// 2.2.1: the limit of 1 is perfect forward secrecy of the master key).
 fn hand_on(sa: &mut Sa) {
-    let (peer, path) = (sa.peer.name.clone(), sa.path);
     let mut wanted = Vec::new();
     for task in std::mem::take(&mut sa.tasks) {
         match task {
             Task::Create(acquire) => wanted.push(*acquire),
-            Task::Rekey(child) => {
-                let child = sa.child(child).filter(|child| child.is_live());
-                wanted.extend(child.map(|child| child.again(&peer, &path)));
-            }
+            // It goes over with its pair.
+            Task::Rekey(child) => sa.tasks.push_back(Task::Rekey(child)),
         }
     }
     sa.renew(wanted);
@@ -394,12 +391,11 @@ fn children(sa: &mut Sa, ctx: &mut Context<'_>) {
 
 /// A pair without an ISAKMP SA is to be rekeyed: another main mode takes it over.
 fn begin_anew(sa: &mut Sa, id: ChildId) {
-    let (peer, path) = (sa.peer.name.clone(), sa.path);
     if let Some(child) = sa.child_mut(id) {
         child.stage = ChildStage::Rekeying;
-        let acquire = child.again(&peer, &path);
+        sa.tasks.push_back(Task::Rekey(id));
         sa.renewed = false;
-        sa.renew(vec![acquire]);
+        sa.renew(Vec::new());
     }
 }
 

@@ -436,6 +436,23 @@ impl Sa {
         withdrawn
     }
 
+    /// No other ISAKMP SA came to be: pairs whose rekeying waited for it go on, and try later.
+    pub(crate) fn rekey_later(&mut self, now: Instant) {
+        let (rekeys, others) = std::mem::take(&mut self.tasks)
+            .into_iter()
+            .partition(|task| matches!(task, Task::Rekey(_)));
+        self.tasks = others;
+        let rekeys: VecDeque<Task> = rekeys;
+        for task in rekeys {
+            if let Task::Rekey(id) = task
+                && let Some(child) = self.child_mut(id).filter(|child| child.is_live())
+            {
+                child.stage = ChildStage::Installed;
+                child.rekey_later(now);
+            }
+        }
+    }
+
     /// Tells that no pair came of a quick mode; the ISAKMP SA stays.
     pub(crate) fn child_failed(
         &self,

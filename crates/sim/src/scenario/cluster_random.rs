@@ -226,8 +226,10 @@ fn version_1(settings: Settings, seed: u64) -> Settings {
     }
     settings.quick_modes = *dice.pick(&[0, 0, 0, 1, 3]);
     // Where a main mode has one quick mode, every new pair leaves one that waits for its Delete,
-    // and that of Windows is repeated for a minute.
+    // and that of Windows is repeated for a minute. Replaced pairs wait longer than those of IKEv2,
+    // and where both ends rekey at once there are two new ones.
     settings.limits.ike_sas = 64;
+    settings.limits.pairs = 48;
     settings
 }
 

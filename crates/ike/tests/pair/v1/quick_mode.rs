@@ -8,6 +8,7 @@ use policy::AdditionalOffer;
 use policy::child::{ChildTemplate, Mode};
 use policy::proposal::EspProposal;
 use policy::range::PortRange;
+use policy::timers::{ChildLifetime, IkeLifetime};
 
 fn esp(encryption: Encryption, integrity: Option<Integrity>, groups: &[Group]) -> Vec<EspProposal> {
     vec![EspProposal {
@@ -247,6 +248,7 @@ fn one_main_mode_for_each_quick_mode() {
     pair.run(secs(90));
     pair.agree(1);
     assert_ne!(pair.ike(A), ike);
+    assert_ne!(pair.child(A), child);
     let main_modes = exchanges(&pair, A)
         .into_iter()
         .filter(|one| *one == 2)
@@ -361,4 +363,30 @@ fn a_peer_that_does_not_know_a_replaced_pair_ends_it() {
     pair.command(A, unknown);
     pair.run(millis(100));
     pair.agree(1);
+}
+
+#[test]
+fn a_pair_whose_isakmp_sa_is_gone_is_rekeyed_under_another() {
+    let mut setup = version_1();
+    for side in [A, B] {
+        setup.ike[side].lifetime = IkeLifetime::of(secs(20));
+        setup.child[side].lifetime = ChildLifetime::of(secs([60, 600][side]));
+    }
+    let mut pair = setup.pair();
+    pair.establish();
+    let child = pair.child(A);
+    // Main mode fails when it is to be renewed, and the pair goes on alone.
+    pair.run(secs(17));
+    pair.filter = Box::new(|_| Verdict::Drop);
+    pair.run(secs(12));
+    assert!(pair.ikes(A).is_empty() && !pair.hosts[A].sad.is_empty());
+    pair.filter = Box::new(|_| Verdict::Pass);
+    pair.run(secs(60));
+    pair.agree_on_pairs();
+    assert_ne!(pair.child(A), child);
+    let ended = |event: &Event| match event {
+        Event::ChildClosed { reason, .. } => *reason != Reason::Rekeyed,
+        _ => false,
+    };
+    assert_eq!(pair.event(A, ended), None);
 }
