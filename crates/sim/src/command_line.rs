@@ -20,7 +20,7 @@ pub(crate) enum Order {
         count: u64,
         /// What a takeover means.
         takeover: Takeover,
-        /// Which IKE everybody speaks; it depends on the seed where nobody says.
+        /// Which IKE everybody speaks; every fourth seed has IKEv1 where nobody says.
         ike: Option<IkeVersion>,
     },
     /// Play one seed again.
@@ -29,7 +29,7 @@ pub(crate) enum Order {
         seed: u64,
         /// What a takeover means.
         takeover: Takeover,
-        /// Which IKE everybody speaks; it depends on the seed where nobody says.
+        /// Which IKE everybody speaks; every fourth seed has IKEv1 where nobody says.
         ike: Option<IkeVersion>,
         /// Whether to print what happens.
         trace: bool,

@@ -30,3 +30,11 @@ fn seeds_21_to_40_break_no_promise() {
 fn seeds_1_to_20_break_no_promise_with_ikev1() {
     play(Kind::of(Takeover::Renegotiate).with_ikev1(), 1..=20);
 }
+
+/// These broke a promise once: a replaced pair that outlived what took its place.
+#[test]
+fn seeds_of_ikev1_that_failed_once_break_no_promise() {
+    for seed in [40, 112] {
+        play(Kind::of(Takeover::Renegotiate).with_ikev1(), seed..=seed);
+    }
+}
