@@ -1,9 +1,11 @@
 //! IKEv1: main mode, quick mode, informational exchanges (RFC 2409).
 
+mod hostile;
 mod informational;
 mod kerberos;
 mod main_mode;
 mod quick_mode;
+mod rules;
 mod takeover;
 
 use crate::harness::*;
