@@ -6,7 +6,7 @@ mod mutate;
 mod sender;
 mod wire;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ use sender::Sender;
 use wire::{Counts, PROTECTED, Shapes};
 
 const ADDRESSES: [&str; 2] = ["10.97.0.1", "10.97.0.2"];
+/// The same with a peer that speaks IKEv1, on a cable of its own.
+const OLD: [&str; 2] = ["10.98.0.1", "10.98.0.2"];
 /// Datagrams, and the seed that all of them follow from.
 const DATAGRAMS: u64 = 1_000_000;
 const SEED: u64 = 0x4846_2024;
@@ -33,55 +35,99 @@ const GENUINE: Duration = Duration::from_secs(1);
 /// How long each state of a killed daemon is watched.
 const WATCH: Duration = Duration::from_secs(1);
 const PEER: &str = "";
+/// Who begins with the victim: a peer of IKEv2, and one of IKEv1.
+const PEERS: [Peer; 2] = [
+    Peer {
+        name: "friend",
+        version: "IKEv2",
+        rule: "call",
+        ends: ADDRESSES,
+    },
+    Peer {
+        name: "elder",
+        version: "IKEv1",
+        rule: "old-call",
+        ends: OLD,
+    },
+];
 
-/// Two hosts with a daemon each.
+/// A host that the victim serves.
+#[derive(Clone, Copy)]
+struct Peer {
+    name: &'static str,
+    version: &'static str,
+    /// The rule by which it calls.
+    rule: &'static str,
+    /// The victim's address and its own.
+    ends: [&'static str; 2],
+}
+
+/// Three hosts with a daemon each: the victim, and two that call it.
 struct Scene<'a> {
     program: &'a Path,
-    spaces: [Space; 2],
+    spaces: [Space; 3],
     scratch: &'a Path,
     folder: &'a Path,
 }
 
 impl Scene<'_> {
-    fn daemon(&self, side: usize) -> Result<Daemon<'_>, String> {
-        let space = self.spaces.get(side).ok_or("there are two sides")?;
+    fn victim(&self) -> Result<Daemon<'_>, String> {
+        let [ours, old] = PEERS.map(|one| rules(one.rule, one.version, one.ends));
+        self.start(&self.spaces[0], "victim", &(ours + &old))
+    }
+
+    fn peer(&self, which: usize) -> Result<Daemon<'_>, String> {
+        let (space, peer) = (self.spaces.get(which + 1), PEERS.get(which));
+        let (space, peer) = space.zip(peer).ok_or("there are two peers")?;
+        let [theirs, own] = peer.ends;
+        let rules = rules(peer.rule, peer.version, [own, theirs]);
+        self.start(space, peer.name, &rules)
+    }
+
+    fn start<'a>(
+        &'a self,
+        space: &'a Space,
+        name: &str,
+        rules: &str,
+    ) -> Result<Daemon<'a>, String> {
         let place = Place {
             program: self.program,
             space,
             scratch: self.scratch,
             folder: self.folder,
-            name: ["victim", "friend"][side],
+            name,
         };
-        Daemon::start(&place, &rules(ADDRESSES[side], ADDRESSES[1 - side]), None)
+        Daemon::start(&place, rules, None)
     }
 
+    /// What passes at a peer.
     fn capture<T: Send + 'static>(
         &self,
+        which: usize,
         name: &str,
         counter: T,
         see: fn(&mut T, &linux::packet::Frame<'_>),
     ) -> Result<Capture<T>, String> {
-        Capture::start(
-            &self.spaces[1],
-            "eth0",
-            &self.folder.join(name),
-            counter,
-            see,
-        )
+        let space = &self.spaces.get(which + 1).ok_or("there are two peers")?;
+        Capture::start(space, "eth0", &self.folder.join(name), counter, see)
     }
 
-    fn sender(&self, to: IpAddr) -> Result<Sender, String> {
+    fn sender(&self, to: &Peer) -> Result<Sender, String> {
+        let [_, address] = to.ends;
+        let peer = PEERS.iter().position(|one| one.name == to.name);
+        let space = peer.and_then(|at| self.spaces.get(at + 1));
+        let space = space.ok_or("there are two peers")?;
         Sender::start(
             &self.spaces[0],
-            &self.spaces[1],
-            SocketAddr::new(to, PROTECTED),
+            space,
+            SocketAddr::new(ip(address)?, PROTECTED),
         )
     }
 }
 
 /// The protected port, as a client and as a server. Liveness is off, so that an attack on an SA
 /// whose peer is gone lasts.
-fn rules(own: &str, other: &str) -> String {
+fn rules(call: &str, version: &str, [own, other]: [&str; 2]) -> String {
     let rule = |name: &str, ports: &str| {
         format!(
             "[[rule]]\nname = \"{name}\"\naction = \"require\"\nlocal = \"{own}\"\n\
@@ -89,10 +135,11 @@ fn rules(own: &str, other: &str) -> String {
         )
     };
     format!(
-        "[[peer]]\nname = \"other\"\naddress = \"{other}\"\npsk = \"{PSK}\"\n\
-         liveness = \"off\"\n\n{}{}",
-        rule("call", "remote_ports"),
-        rule("serve", "local_ports")
+        "[[peer]]\nname = \"by-{version}\"\naddress = \"{other}\"\npsk = \"{PSK}\"\n\
+         version = \"{}\"\nliveness = \"off\"\n\n{}{}",
+        version.to_lowercase(),
+        rule(call, "remote_ports"),
+        rule(&format!("{call}-back"), "local_ports")
     )
 }
 
@@ -101,11 +148,12 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
     let folder = folder::results(out, "hostile")?;
     let program = holdfast::build()?;
     let scratch = Scratch::new()?;
-    let spaces = [Space::new("victim")?, Space::new("friend")?];
-    cable(&spaces[0], &spaces[1])?;
-    for (space, address) in spaces.iter().zip(ADDRESSES) {
-        space.address("eth0", &format!("{address}/24"))?;
-    }
+    let spaces = [
+        Space::new("victim")?,
+        Space::new("friend")?,
+        Space::new("elder")?,
+    ];
+    lay(&spaces)?;
     let scene = Scene {
         program: &program,
         spaces,
@@ -125,58 +173,87 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
     table.finish(&folder)
 }
 
+/// A cable from the victim to each of its peers.
+fn lay([victim, friend, elder]: &[Space; 3]) -> Result<(), String> {
+    cable(victim, friend)?;
+    let (near, far) = (victim.end("eth1"), elder.end("eth0"));
+    linux::netns::cable(near, far).map_err(|why| why.to_string())?;
+    for (peer, space, near) in [(0, friend, "eth0"), (1, elder, "eth1")] {
+        let [ours, theirs] = PEERS[peer].ends;
+        victim.address(near, &format!("{ours}/24"))?;
+        space.address("eth0", &format!("{theirs}/24"))?;
+    }
+    Ok(())
+}
+
 /// A handshake of a genuine peer: how long it took.
-fn handshake(peer: &Daemon<'_>) -> Result<Duration, String> {
+fn handshake(peer: &Daemon<'_>, rule: &str) -> Result<Duration, String> {
     let begun = Instant::now();
-    peer.command(&["sa", "initiate", "call"])?;
+    peer.command(&["sa", "initiate", rule])?;
     Ok(begun.elapsed())
 }
 
-fn datagrams(scene: &Scene<'_>, table: &mut Table) -> Result<(), String> {
-    let mut victim = scene.daemon(0)?;
-    let capture = scene.capture("shapes.pcap", Shapes::default(), Shapes::see)?;
-    let friend = scene.daemon(1)?;
-    let first = handshake(&friend)?;
-    let sender = scene.sender(ip(ADDRESSES[1])?)?;
+/// Has a peer do all that it can with the victim, and crash: what passed, and how long its handshake
+/// took. The SAs stay at the victim, so that messages and packets for them are looked at.
+fn record(scene: &Scene<'_>, which: usize) -> Result<(Shapes, Duration), String> {
+    let peer = PEERS[which];
+    let name = format!("{}.pcap", peer.name);
+    let capture = scene.capture(which, &name, Shapes::default(), Shapes::see)?;
+    let daemon = scene.peer(which)?;
+    let first = handshake(&daemon, peer.rule)?;
+    let sender = scene.sender(&peer)?;
     wait_for(Duration::from_secs(5), || sender.answered() >= 20)
         .ok_or("no traffic between the two hosts")?;
-    friend.command(&["sa", "rekey", "--rule", "call"])?;
-    friend.command(&["sa", "rekey", "--peer", "other"])?;
+    daemon.command(&["sa", "rekey", "--rule", peer.rule])?;
+    let of_peer = format!("by-{}", peer.version);
+    daemon.command(&["sa", "rekey", "--peer", &of_peer])?;
     std::thread::sleep(Duration::from_millis(300));
+    // Deletes, and what comes after them.
+    daemon.command(&["sa", "delete", "--rule", peer.rule])?;
+    std::thread::sleep(Duration::from_millis(100));
+    handshake(&daemon, peer.rule)?;
+    std::thread::sleep(Duration::from_millis(100));
     drop(sender);
-    // The SAs stay at the victim, so that messages and packets for them are looked at.
-    friend.crash();
-    let shapes = capture.stop()?;
+    daemon.crash();
+    Ok((capture.stop()?, first))
+}
+
+fn datagrams(scene: &Scene<'_>, table: &mut Table) -> Result<(), String> {
+    let mut victim = scene.victim()?;
+    let (friend, first) = record(scene, 0)?;
+    let (elder, old_first) = record(scene, 1)?;
     let counted = format!(
-        "{} IKE messages, {} ESP packets",
-        shapes.ike.len(),
-        shapes.esp.len()
+        "{} IKEv2 and {} IKEv1 messages, {} ESP packets",
+        friend.ike.len(),
+        elder.ike.len(),
+        friend.esp.len() + elder.esp.len()
     );
     table.add("real shapes captured", PEER, Ok(counted));
+    let esp = [friend.esp, elder.esp].concat();
     let mut mutator =
-        Mutator::new(SEED, shapes.ike, shapes.esp).ok_or("no shapes were captured")?;
-    let [victims, friends] = &scene.spaces;
+        Mutator::new(SEED, [friend.ike, elder.ike], esp).ok_or("no shapes were captured")?;
+    let [victims, friends, elders] = &scene.spaces;
+    let at = [(friends, ip(ADDRESSES[0])?), (elders, ip(OLD[0])?)];
     // Once before the count begins: tables grow to their limits, buffers to their sizes.
-    let at = ip(ADDRESSES[0])?;
-    attack(
-        friends,
-        at,
-        &mut victim,
-        victims,
-        &mut mutator,
-        DATAGRAMS / 10,
-    )?;
-    let done = attack(friends, at, &mut victim, victims, &mut mutator, DATAGRAMS)?;
+    let warm = DATAGRAMS / 10;
+    attack(at, &mut victim, victims, &mut mutator, warm)?;
+    let done = attack(at, &mut victim, victims, &mut mutator, DATAGRAMS)?;
     judge(&done, table);
-    let friend = scene.daemon(1)?;
-    let after = handshake(&friend)?;
-    let figure = format!("{} ms; before {} ms", after.as_millis(), first.as_millis());
-    table.check(
-        "a genuine handshake afterwards, within 1 s",
-        PEER,
-        after <= GENUINE,
-        figure,
-    );
+    for (which, first) in [(0, first), (1, old_first)] {
+        let peer = PEERS[which];
+        let daemon = scene.peer(which)?;
+        let after = handshake(&daemon, peer.rule)?;
+        let figure = format!("{} ms; before {} ms", after.as_millis(), first.as_millis());
+        table.check(
+            &format!(
+                "a genuine {} handshake afterwards, within 1 s",
+                peer.version
+            ),
+            PEER,
+            after <= GENUINE,
+            figure,
+        );
+    }
     let status = victim.status()?;
     let refused: u64 = status.discards.iter().map(|counter| counter.count).sum();
     let reasons = status.discards.len();
@@ -220,10 +297,10 @@ fn judge(done: &Aftermath, table: &mut Table) {
 
 /// A program goes on sending while the daemons of its own host and of the other are killed.
 fn killed(scene: &Scene<'_>, table: &mut Table) -> Result<(), String> {
-    let victim = scene.daemon(0)?;
-    let friend = scene.daemon(1)?;
-    let capture = scene.capture("killed.pcap", Counts::default(), Counts::see)?;
-    let sender = scene.sender(ip(ADDRESSES[1])?)?;
+    let victim = scene.victim()?;
+    let friend = scene.peer(0)?;
+    let capture = scene.capture(0, "killed.pcap", Counts::default(), Counts::see)?;
+    let sender = scene.sender(&PEERS[0])?;
     wait_for(Duration::from_secs(5), || sender.answered() >= 100)
         .ok_or("no traffic between the two hosts")?;
     let phase = |what: &str, table: &mut Table| {
@@ -238,7 +315,7 @@ fn killed(scene: &Scene<'_>, table: &mut Table) -> Result<(), String> {
     friend.crash();
     phase("kill -9 of the other one as well", table);
     let begun = Instant::now();
-    let _daemons = (scene.daemon(0)?, scene.daemon(1)?);
+    let _daemons = (scene.victim()?, scene.peer(0)?);
     let answered = sender.answered();
     let back = wait_for(Duration::from_secs(10), || sender.answered() > answered);
     let figure = match back {
@@ -255,10 +332,10 @@ fn killed(scene: &Scene<'_>, table: &mut Table) -> Result<(), String> {
     table.check("no packet of a protected port in clear", PEER, none, figure);
     // The counter must be able to count: without daemons and without the rules, all is in clear.
     drop(_daemons);
-    for space in &scene.spaces {
+    for space in scene.spaces.iter().take(2) {
         space.output("nft", &["delete", "table", "inet", "holdfast"])?;
     }
-    let capture = scene.capture("control.pcap", Counts::default(), Counts::see)?;
+    let capture = scene.capture(0, "control.pcap", Counts::default(), Counts::see)?;
     std::thread::sleep(WATCH / 4);
     let counts = capture.stop()?;
     let figure = format!("{} in clear", counts.clear);

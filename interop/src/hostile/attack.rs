@@ -8,7 +8,7 @@ use linux::udp::{SocketOptions, UdpSocket};
 use linux::{Family, process};
 
 use crate::holdfast::Daemon;
-use crate::hostile::mutate::{Door, Mutator};
+use crate::hostile::mutate::{Aim, Door, Mutator};
 use crate::space::Space;
 
 /// Datagrams between two questions to the daemon.
@@ -68,16 +68,17 @@ impl Doors {
     }
 }
 
-/// Sends `count` datagrams to the daemon at `victim` and asks it for its status all the while.
+/// Sends `count` datagrams to the daemon, from where each of its peers is to the address that it has
+/// for that peer, and asks it for its status all the while.
 pub(crate) fn attack(
-    from: &Space,
-    victim: IpAddr,
+    from: [(&Space, IpAddr); 2],
     daemon: &mut Daemon<'_>,
     victims: &Space,
     mutator: &mut Mutator,
     count: u64,
 ) -> Result<Aftermath, String> {
-    let doors = Doors::open(from, victim)?;
+    let [friend, elder] = from.map(|(space, victim)| Doors::open(space, victim));
+    let doors = [friend?, elder?];
     let pid = daemon.process().pid();
     let before = memory(pid)?;
     let dropped = drops(victims)?;
@@ -89,7 +90,8 @@ pub(crate) fn attack(
     let mut datagram = Vec::new();
     let mut tried = 0;
     while aftermath.sent < count {
-        let door = mutator.next(&mut datagram);
+        let Aim { door, peer } = mutator.next(&mut datagram);
+        let doors = doors.get(peer).ok_or("there are two peers")?;
         aftermath.sent += u64::from(doors.send(door, &datagram));
         tried += 1;
         if tried % BURST == 0 {

@@ -13,6 +13,14 @@ pub(crate) enum Door {
     Esp,
 }
 
+/// How a datagram gets there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Aim {
+    pub(crate) door: Door,
+    /// From where which peer is: 0 speaks IKEv2, 1 IKEv1.
+    pub(crate) peer: usize,
+}
+
 /// The largest UDP payload and, with room for an IP header, the largest ESP packet.
 const LONGEST: usize = 65_400;
 /// One in so many is as long as it can be; each costs dozens of fragments.
@@ -20,6 +28,7 @@ const HUGE: usize = 400;
 /// Offsets of an IKE message (RFC 7296 section 3.1).
 const INITIATOR_SPI: usize = 0;
 const NEXT_PAYLOAD: usize = 16;
+const VERSION: usize = 17;
 const EXCHANGE: usize = 18;
 const LENGTH: usize = 24;
 const FIRST_PAYLOAD: usize = 28;
@@ -27,24 +36,35 @@ const FIRST_PAYLOAD: usize = 28;
 /// A source of damaged datagrams.
 pub(crate) struct Mutator {
     random: SeededRandom,
-    ike: Vec<Vec<u8>>,
+    /// By peer.
+    ike: [Vec<Vec<u8>>; 2],
     esp: Vec<Vec<u8>>,
+    /// Whose message is damaged.
+    peer: usize,
 }
 
 impl Mutator {
-    /// Real datagrams of both kinds; there must be some of each.
-    pub(crate) fn new(seed: u64, ike: Vec<Vec<u8>>, esp: Vec<Vec<u8>>) -> Option<Self> {
-        let some = !ike.is_empty() && !esp.is_empty();
+    /// Real datagrams of all kinds, IKE by peer; there must be some of each.
+    pub(crate) fn new(seed: u64, ike: [Vec<Vec<u8>>; 2], esp: Vec<Vec<u8>>) -> Option<Self> {
+        let some = !ike.iter().any(Vec::is_empty) && !esp.is_empty();
         some.then(|| Mutator {
             random: SeededRandom::new(seed),
             ike,
             esp,
+            peer: 0,
         })
     }
 
-    /// The next datagram and where it goes, written over `out`.
-    pub(crate) fn next(&mut self, out: &mut Vec<u8>) -> Door {
+    /// The next datagram and where it goes, written over `out`. Half of what is IKE is IKEv1.
+    pub(crate) fn next(&mut self, out: &mut Vec<u8>) -> Aim {
         out.clear();
+        self.peer = self.below(2);
+        let door = self.datagram(out);
+        let peer = self.peer;
+        Aim { door, peer }
+    }
+
+    fn datagram(&mut self, out: &mut Vec<u8>) -> Door {
         match self.below(20) {
             0..8 => {
                 self.message(out);
@@ -72,10 +92,9 @@ impl Mutator {
     /// An IKE message: damaged, and in one case of three repaired so far that the damage is
     /// looked for deeper inside.
     fn message(&mut self, out: &mut Vec<u8>) {
-        let place = self.below(self.ike.len());
-        out.extend_from_slice(self.ike.get(place).map_or(&[], Vec::as_slice));
+        out.extend_from_slice(self.real());
         self.damage(out);
-        match self.below(6) {
+        match self.below(7) {
             // Its length field is right again.
             0 => {
                 let length = out.len() as u32;
@@ -94,8 +113,22 @@ impl Mutator {
                 overwrite(out, NEXT_PAYLOAD, &[kind]);
             }
             3 => {
-                let exchange = 34 + self.byte() % 4;
+                let exchange = match (self.peer, self.byte()) {
+                    (0, byte) => 34 + byte % 4,
+                    // Main mode, informational, quick mode, and what nobody has.
+                    (_, byte) => match byte % 4 {
+                        0 => 2,
+                        1 => 5,
+                        2 => 32,
+                        _ => byte,
+                    },
+                };
                 overwrite(out, EXCHANGE, &[exchange]);
+            }
+            // A message of the other version.
+            5 => {
+                let version = self.byte();
+                overwrite(out, VERSION, &[version]);
             }
             // The first payload claims another length.
             4 => {
@@ -107,6 +140,15 @@ impl Mutator {
         if out.is_empty() {
             out.push(0);
         }
+    }
+
+    /// A message as it passed.
+    fn real(&mut self) -> &[u8] {
+        let count = self.ike.get(self.peer).map_or(0, Vec::len);
+        let place = self.below(count);
+        let all = self.ike.get(self.peer);
+        all.and_then(|all| all.get(place))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// An ESP packet, damaged or a replay as it was.
@@ -163,9 +205,7 @@ impl Mutator {
                 }
                 // The end of another message.
                 4 => {
-                    let other = self.below(self.ike.len());
-                    let other = self.ike.get(other).map_or(&[][..], Vec::as_slice);
-                    let tail = other.get(at..).unwrap_or_default().to_vec();
+                    let tail = self.real().get(at..).unwrap_or_default().to_vec();
                     out.truncate(at);
                     out.extend(tail);
                 }
@@ -209,21 +249,25 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_datagrams_by_every_door() {
-        let make = || Mutator::new(7, vec![vec![1; 300]], vec![vec![2; 100]]).unwrap();
+        let ike = || [vec![vec![1; 300]], vec![vec![3; 200]]];
+        let make = || Mutator::new(7, ike(), vec![vec![2; 100]]).unwrap();
         let (mut a, mut b) = (make(), make());
         let (mut first, mut second) = (Vec::new(), Vec::new());
-        let mut doors = [0; 3];
+        let (mut doors, mut peers) = ([0; 3], [0; 2]);
         let mut longest = 0;
         for _ in 0..5_000 {
-            let door = a.next(&mut first);
-            assert_eq!(door, b.next(&mut second));
+            let aim = a.next(&mut first);
+            assert_eq!(aim, b.next(&mut second));
             assert_eq!(first, second);
             assert!(!first.is_empty() && first.len() <= LONGEST);
             longest = longest.max(first.len());
-            doors[door as usize] += 1;
+            doors[aim.door as usize] += 1;
+            peers[aim.peer] += 1;
         }
+        assert!(peers.iter().all(|count| *count > 2_300), "{peers:?}");
         assert!(doors.iter().all(|count| *count > 500), "{doors:?}");
         assert!(longest > 60_000);
-        assert!(Mutator::new(1, Vec::new(), vec![vec![0]]).is_none());
+        let none = [vec![vec![0]], Vec::new()];
+        assert!(Mutator::new(1, none, vec![vec![0]]).is_none());
     }
 }
