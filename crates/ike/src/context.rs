@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crypto::Random;
+use policy::names::PeerName;
+use policy::proposal::IkeSuite;
 use policy::sa::{Bucket, ChildId};
 
 use crate::carrier::Carrier;
@@ -134,6 +136,18 @@ impl Context<'_> {
 
     pub(crate) fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Warns of an IKE SA whose algorithms can be broken.
+    pub(crate) fn warn_of_ike(&mut self, ike: IkeSaId, peer: &PeerName, suite: IkeSuite) {
+        if suite.is_legacy() {
+            self.event(Event::LegacyAlgorithms {
+                peer: peer.clone(),
+                child: None,
+                ike,
+                suite: suite.to_string(),
+            });
+        }
     }
 
     /// Sends a message. Without a connection it waits where it is kept: see `v2::stream`.

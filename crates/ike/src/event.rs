@@ -1,5 +1,6 @@
 //! What happened, told once: the source of the log line, the metric and the picture.
 
+mod audit;
 mod display;
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,6 +16,8 @@ use x509::Trouble;
 
 use crate::error::{Error, RedirectRefusal};
 use crate::id::{IkeSaId, Role};
+
+pub use audit::{Audit, AuditMode, FailurePoint};
 
 /// Why an SA is no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +90,17 @@ pub enum Event {
         remote_id: Identity,
         /// What was agreed.
         suite: IkeSuite,
+    },
+    /// What was agreed for an SA that came to be is legacy: what it protects can be broken.
+    LegacyAlgorithms {
+        /// The peer.
+        peer: PeerName,
+        /// The pair; `None` for the IKE SA itself.
+        child: Option<ChildId>,
+        /// Its IKE SA.
+        ike: IkeSaId,
+        /// What was agreed, as a policy writes it.
+        suite: String,
     },
     /// An IKE SA was resumed with a ticket, without a Diffie-Hellman exchange.
     IkeResumed {

@@ -43,7 +43,7 @@ pub use error::{
     ApiMisuse, Difference, Error, Incompatible, Misbehaved, NotAuthentic, PpkRefusal,
     PrincipalRefusal, ProposalRefusal, RedirectRefusal, SelectorRefusal,
 };
-pub use event::{Doubt, Event, Reason};
+pub use event::{Audit, AuditMode, Doubt, Event, FailurePoint, Reason};
 pub use gss::{AskGss, GssAnswer, GssContext, GssStep};
 pub use id::{IkeSaId, Role};
 pub use output::{AskStatus, Datagram, IkeKeys, Install, IsakmpKey, Outbound, Output};

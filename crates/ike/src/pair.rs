@@ -148,6 +148,14 @@ impl Child {
             suite: self.suite,
             selectors: Box::new(self.spec.selectors.clone()),
         });
+        if self.suite.is_legacy() {
+            ctx.event(Event::LegacyAlgorithms {
+                peer: self.spec.peer.clone(),
+                child: Some(self.id),
+                ike,
+                suite: self.suite.to_string(),
+            });
+        }
         ctx.registry.settle(self.id, ike);
     }
 

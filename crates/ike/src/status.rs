@@ -9,6 +9,7 @@ use policy::names::{PeerName, RuleName};
 use policy::proposal::{EspSuite, IkeSuite};
 use policy::sa::ChildId;
 use policy::selector::Selectors;
+use policy::version::IkeVersion;
 
 use crate::id::{IkeSaId, Role};
 
@@ -32,6 +33,8 @@ pub enum IkeState {
 pub struct IkeStatus {
     /// Its name here: our SPI.
     pub ike: IkeSaId,
+    /// The version of IKE.
+    pub version: IkeVersion,
     /// The peer's SPI, 0 before it is known.
     pub peer_spi: u64,
     /// The peer; `None` for a responder before IKE_AUTH.

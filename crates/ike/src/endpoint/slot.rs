@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use policy::names::PeerName;
+use policy::version::IkeVersion;
 
 use crate::id::{IkeSaId, Role};
 use crate::path::Path;
@@ -156,6 +157,7 @@ impl Slot {
         let Path { local, remote, .. } = *self.path();
         let connecting = |role, local: SocketAddr, remote: SocketAddr| IkeStatus {
             ike,
+            version: IkeVersion::V2,
             peer_spi: 0,
             peer: self.peer().cloned(),
             remote_id: None,
@@ -188,6 +190,7 @@ impl Slot {
             Slot::Refused(_) => None,
             Slot::Sa(sa) => sa_status(sa, now),
             Slot::MainMode(state) => Some(IkeStatus {
+                version: IkeVersion::V1,
                 peer_spi: state.peer_cookie,
                 suite: state.suite().map(suite_of),
                 queued: state.pending.len(),
@@ -262,6 +265,7 @@ fn sa_status(sa: &Sa, now: Instant) -> Option<IkeStatus> {
     };
     Some(IkeStatus {
         ike: sa.id,
+        version: IkeVersion::V2,
         peer_spi: sa.peer_spi,
         peer: Some(sa.peer.name.clone()),
         remote_id: Some(sa.remote_id.clone()),
@@ -281,6 +285,7 @@ fn sa_status(sa: &Sa, now: Instant) -> Option<IkeStatus> {
 fn isakmp_status(sa: &isakmp::Sa, now: Instant) -> IkeStatus {
     IkeStatus {
         ike: sa.id,
+        version: IkeVersion::V1,
         peer_spi: sa.peer_cookie,
         peer: Some(sa.peer.name.clone()),
         remote_id: Some(sa.remote_id.clone()),

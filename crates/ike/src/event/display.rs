@@ -290,6 +290,22 @@ impl Event {
                 f,
                 "it is not known whether the certificate {certificate} still holds: {why}"
             ),
+            Event::LegacyAlgorithms {
+                peer,
+                child,
+                ike,
+                suite,
+            } => {
+                match child {
+                    Some(child) => write!(f, "child {child}")?,
+                    None => write!(f, "IKE SA {ike}")?,
+                }
+                write!(
+                    f,
+                    " with {peer} uses {suite}, which can be broken: give the peer better \
+                     algorithms as soon as it has them"
+                )
+            }
             Event::PuzzlePosed {
                 ike,
                 peer,

@@ -344,6 +344,7 @@ impl MainMode {
             remote_id: proven.remote_id.clone(),
             suite: suite_of(exchanged.keys.suite()),
         });
+        ctx.warn_of_ike(self.id, &self.peer.name, suite_of(exchanged.keys.suite()));
         if ctx.config.export_keys {
             let cookies = self.cookies();
             ctx.outputs.push_back(Output::IsakmpKey(Box::new(IsakmpKey {

@@ -37,6 +37,7 @@ pub(crate) fn announce(sa: &Sa, ctx: &mut Context<'_>) {
         remote_id: sa.remote_id.clone(),
         suite: sa.keys.suite(),
     });
+    ctx.warn_of_ike(sa.id, &sa.peer.name, sa.keys.suite());
     export(&sa.keys, sa.spis(), ctx);
 }
 

@@ -177,6 +177,40 @@ fn a_peer_of_the_other_version_is_refused_and_nothing_is_kept() {
 }
 
 #[test]
+fn each_sa_with_algorithms_that_can_be_broken_is_warned_of_once() {
+    let warned = |pair: &Pair, host: usize| {
+        let events = pair.hosts[host].events.iter();
+        let legacy = events.filter_map(|(_, event)| match event {
+            Event::LegacyAlgorithms { child, .. } => Some((child.is_some(), event.to_string())),
+            _ => None,
+        });
+        legacy.collect::<Vec<_>>()
+    };
+    let mut pair = version_1().pair();
+    pair.acquire(A);
+    pair.run(millis(100));
+    assert_eq!(warned(&pair, A), []);
+    let mut setup = version_1();
+    for side in [A, B] {
+        setup.ike[side].legacy = Some(Legacy::Windows2003);
+        setup.ike[side].proposals =
+            policy::version::default_ike(IkeVersion::V1, Some(Legacy::Windows2003));
+        setup.child[side].proposals =
+            policy::version::default_esp(IkeVersion::V1, Some(Legacy::Windows2003));
+    }
+    let mut pair = setup.pair();
+    pair.acquire(A);
+    pair.run(millis(100));
+    pair.agree(1);
+    for host in [A, B] {
+        let told = warned(&pair, host);
+        let of_pair: Vec<bool> = told.iter().map(|(child, _)| *child).collect();
+        assert_eq!(of_pair, [false, true], "{}", pair.story());
+        assert!(told.iter().all(|(_, text)| text.contains("can be broken")));
+    }
+}
+
+#[test]
 fn nobody_answers_and_the_ladder_ends_it() {
     let mut setup = version_1();
     setup.ike[A].retransmission = Retransmission::kb821839();
