@@ -8,11 +8,13 @@
 mod cluster;
 mod explain;
 mod history;
+mod monitor;
 mod request;
 mod status;
 
 pub use cluster::{ClusterStatus, GroupStatus, LinkStatus, NodeStatus, ReplicationStatus, Runway};
 pub use explain::{Explanation, Passed};
 pub use history::{History, Move, Phases};
+pub use monitor::{MainMode, MainModeSa, QuickMode, QuickModeSa};
 pub use request::{ErrorCode, Failure, Reply, Request, SCHEMA};
 pub use status::{ChildSa, Counter, IkeSa, PathMtu, Plane, RuleStatus, SoftSa, Status};

@@ -12,6 +12,10 @@ pub const SCHEMA: u32 = 1;
 pub enum Request {
     /// Everything: SAs, rules, plane, counters. Answer: [`crate::Status`].
     Status,
+    /// SAs of main mode and IKE SAs, and IKE's statistics. Answer: [`crate::MainMode`].
+    MainMode,
+    /// Pairs of SAs of quick mode, and ESP's statistics. Answer: [`crate::QuickMode`].
+    QuickMode,
     /// What happens to a packet, and why. Answer: [`crate::Explanation`].
     Explain {
         /// `ADDRESS:PORT` or `[ADDRESS]:PORT`; port 0 stands for none.

@@ -149,6 +149,10 @@ pub(crate) enum SaAction {
         /// The rule's name
         rule: String,
     },
+    /// Show SAs of main mode and IKE SAs, and statistics, as IP Security Monitor does
+    MainMode,
+    /// Show SAs of quick mode, and statistics, as IP Security Monitor does
+    QuickMode,
     /// Rekey the CHILD_SAs of a rule, or the IKE SAs of a peer
     Rekey(SaTarget),
     /// Delete the CHILD_SAs of a rule, or everything with a peer

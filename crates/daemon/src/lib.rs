@@ -23,6 +23,7 @@ mod kerberos;
 mod key_log;
 mod links;
 mod log;
+mod monitor;
 mod ocsp;
 mod options;
 mod persistent;

@@ -20,6 +20,7 @@ use crate::kerberos::Kerberos;
 use crate::key_log::KeyLog;
 use crate::links;
 use crate::log::Log;
+use crate::monitor::Counts;
 use crate::ocsp::{OwnStatuses, Responders, Told};
 use crate::options::Options;
 use crate::persistent;
@@ -118,6 +119,8 @@ pub(crate) struct Daemon {
     guard: Option<Guard>,
     guard_ends: Option<mpsc::Sender<String>>,
     log: Log,
+    /// What the monitor of SAs shows.
+    counts: Counts,
     /// Who moved what; `None` on a single host.
     history: Option<History>,
     waiting: Vec<Waiting>,
@@ -208,6 +211,7 @@ impl Daemon {
             guard: None,
             guard_ends: None,
             log,
+            counts: Counts::default(),
             history,
             waiting: Vec::new(),
             began,

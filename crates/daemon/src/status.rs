@@ -79,14 +79,7 @@ fn ike_sa(sa: &IkeStatus, plane: &dyn DataPlane, now: Instant) -> IkeSa {
             .peer
             .as_ref()
             .map_or_else(|| "unknown".to_owned(), ToString::to_string),
-        state: match sa.state {
-            IkeState::Connecting => "connecting",
-            IkeState::Established => "established",
-            IkeState::Rekeying => "rekeying",
-            IkeState::Replaced => "replaced",
-            IkeState::Closing => "deleting",
-        }
-        .to_owned(),
+        state: ike_state(sa.state).to_owned(),
         remote_id: sa.remote_id.as_ref().map(ToString::to_string),
         initiator: sa.role == Role::Initiator,
         local: sa.local.to_string(),
@@ -115,13 +108,7 @@ fn child_sa(child: &ike::ChildStatus, plane: &dyn DataPlane, now: Instant) -> Ch
     let list = |side: &[policy::TrafficSelector]| side.iter().map(ToString::to_string).collect();
     ChildSa {
         rule: child.rule.to_string(),
-        state: match child.state {
-            ChildState::Installed => "installed",
-            ChildState::Rekeying => "rekeying",
-            ChildState::Replaced => "rekeyed",
-            ChildState::Deleting => "deleting",
-        }
-        .to_owned(),
+        state: child_state(child.state).to_owned(),
         mode: child.mode.to_string(),
         inbound_spi: format!("{:08x}", child.inbound_spi),
         outbound_spi: format!("{:08x}", child.outbound_spi),
@@ -136,6 +123,27 @@ fn child_sa(child: &ike::ChildStatus, plane: &dyn DataPlane, now: Instant) -> Ch
         inbound_idle_s: last.map(|last| now.saturating_duration_since(last).as_secs_f64()),
         installed_s: child.age.as_secs(),
         rekey_in_s: child.rekey_in.map(|left| left.as_secs()),
+    }
+}
+
+/// What an IKE SA does, in one word.
+pub(crate) fn ike_state(state: IkeState) -> &'static str {
+    match state {
+        IkeState::Connecting => "connecting",
+        IkeState::Established => "established",
+        IkeState::Rekeying => "rekeying",
+        IkeState::Replaced => "replaced",
+        IkeState::Closing => "deleting",
+    }
+}
+
+/// What a pair does, in one word.
+pub(crate) fn child_state(state: ChildState) -> &'static str {
+    match state {
+        ChildState::Installed => "installed",
+        ChildState::Rekeying => "rekeying",
+        ChildState::Replaced => "rekeyed",
+        ChildState::Deleting => "deleting",
     }
 }
 

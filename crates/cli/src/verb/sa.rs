@@ -1,5 +1,7 @@
 //! `holdfast sa` and `holdfast reload`: what an operator does to SAs and rules by hand.
 
+mod monitor;
+
 use crate::arguments::{SaAction, SaTarget};
 use crate::client::Client;
 use crate::failure::Failure;
@@ -22,6 +24,8 @@ pub(crate) fn run(action: &SaAction, ask: &Client, json: bool) -> Result<(), Fai
             rule: rule.clone(),
             peer: peer.clone(),
         },
+        SaAction::MainMode => return monitor::main_mode(ask, json),
+        SaAction::QuickMode => return monitor::quick_mode(ask, json),
         SaAction::Redirect { peer, to } => Request::SaRedirect {
             peer: peer.clone(),
             to: *to,

@@ -3,6 +3,7 @@
 use crate::capture::{Applied, Capture};
 use crate::control::Question;
 use crate::explain;
+use crate::monitor;
 use crate::run::Daemon;
 use crate::run::redirecting::Redirecting;
 use crate::status;
@@ -44,6 +45,7 @@ impl Daemon {
     pub(crate) fn question(&mut self, question: Question) {
         let Question { request, answer } = question;
         self.plane.catch_up();
+        let now = Instant::now();
         let outcome = match request {
             Request::ClusterMove { group, to } => return self.ask_move(&group, to, answer),
             Request::SaInitiate { rule } => return self.ask_initiate(&rule, answer),
@@ -54,6 +56,8 @@ impl Daemon {
             Request::Status => return self.answer_status(answer),
             Request::Reload => return self.ask_reload(answer),
             Request::ClusterStatus => self.cluster_status(),
+            Request::MainMode => Ok(to_value(&monitor::main_mode(&self.monitor(), now))),
+            Request::QuickMode => Ok(to_value(&monitor::quick_mode(&self.monitor(), now))),
             Request::ClusterHistory { last } => self.cluster_history(last),
             Request::Explain {
                 source,
@@ -98,6 +102,15 @@ impl Daemon {
                 ErrorCode::Usage,
                 "name either a rule or a peer",
             )),
+        }
+    }
+
+    fn monitor(&self) -> monitor::Sources<'_> {
+        monitor::Sources {
+            node: &self.node,
+            plane: self.plane.as_ref(),
+            mailbox: &self.mailbox,
+            counts: &self.counts,
         }
     }
 
@@ -230,7 +243,10 @@ impl Daemon {
         let rule = RuleName::new(rule);
         let command = Command::Initiate { rule: rule.clone() };
         match self.node.handle_command(command, Instant::now()) {
-            Ok(()) => self.wait_for(Awaited::Sa(rule), answer),
+            Ok(()) => {
+                self.counts.acquires += 1;
+                self.wait_for(Awaited::Sa(rule), answer);
+            }
             Err(misuse) => {
                 let _ = answer.send(refusal(&misuse));
             }

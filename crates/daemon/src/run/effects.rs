@@ -7,12 +7,29 @@ use cluster::{GroupName, WitnessAnswer};
 use ike::Event as IkeEvent;
 use node::{Command, Event, Output};
 use policy::{Action, AddressRange, Bucket, RuleName, Spd, Transport};
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a peer that does not do IPsec is spoken to in clear under a rule that only requests
 /// protection, before it is asked again.
 const CLEAR: Duration = Duration::from_secs(30);
+
+/// An event as the log tells it: with the number that it has in the Security log of Windows.
+struct Audited<'a>(&'a Event);
+
+impl fmt::Display for Audited<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)?;
+        match self.0 {
+            Event::Ike(event) => match event.audit() {
+                Some(audit) => write!(f, " [{audit}]"),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
 
 impl Daemon {
     /// Carries out every effect that waits, and those that come of it.
@@ -51,7 +68,10 @@ impl Daemon {
                 encapsulation,
             } => self.plane.redirect(child, (local, remote), encapsulation),
             Output::SkipSequence { child, delta } => self.plane.skip(child, delta),
-            Output::Remove { child, .. } => self.plane.remove(child),
+            Output::Remove { child, .. } => {
+                self.counts.deletions += 1;
+                self.plane.remove(child);
+            }
             Output::Policy(spd) => self.enforce(&spd),
             Output::StartGroup { group } => {
                 let command = match self.groups.start(&group) {
@@ -100,7 +120,8 @@ impl Daemon {
             Transport::Udp => {
                 let Ends { local, remote } = ends;
                 // What is lost here is sent again by the ladder.
-                let _ = self.plane.sockets().send_ike(local, remote, &bytes);
+                let sent = self.plane.sockets().send_ike(local, remote, &bytes);
+                self.counts.send_failures += u64::from(sent.is_err());
             }
         }
     }
@@ -109,9 +130,13 @@ impl Daemon {
         if let Some(log) = &mut self.keys {
             log.esp(&install.spec);
         }
-        if let Err(error) = self.plane.install(install) {
-            let text = format!("SA {} cannot be installed: {error}", install.spec.id);
-            self.log.failure("plane", &text);
+        match self.plane.install(install) {
+            Ok(()) => self.counts.additions += 1,
+            Err(error) => {
+                self.counts.addition_failures += 1;
+                let text = format!("SA {} cannot be installed: {error}", install.spec.id);
+                self.log.failure("plane", &text);
+            }
         }
     }
 
@@ -195,17 +220,21 @@ impl Daemon {
         if let Some(history) = &mut self.history {
             history.take(event, Instant::now(), SystemTime::now());
         }
+        if let Event::Ike(event) = event {
+            self.counts.take(event);
+        }
         match event {
             Event::Ike(IkeEvent::AcquireFailed {
                 rule, selectors, ..
             }) => {
                 let remote = selectors.remote.iter().map(|one| one.addresses);
                 self.not_protected(rule, remote.collect());
-                self.log.failure("ike", &event.to_string());
+                self.log.failure("ike", &Audited(event).to_string());
             }
             Event::SoftBegan { rule, remote, .. } | Event::SoftEnded { rule, remote, .. } => {
                 self.not_protected(rule, vec![AddressRange::host(*remote)]);
                 self.soften();
+                self.counts.soft += u64::from(matches!(event, Event::SoftBegan { .. }));
                 self.log.failure("policy", &event.to_string());
             }
             Event::NoPeer { rule, remote } => {
@@ -218,8 +247,9 @@ impl Daemon {
                 | IkeEvent::RedirectRefused { .. }
                 | IkeEvent::StatusUnknown { .. },
             ) => {
-                self.log.failure("ike", &event.to_string());
+                self.log.failure("ike", &Audited(event).to_string());
             }
+            Event::Ike(IkeEvent::LegacyAlgorithms { .. }) => self.log.tell("warning", event),
             Event::Ike(IkeEvent::MoveRefused { .. }) => {
                 self.log.failure("ike", &event.to_string());
             }
@@ -227,7 +257,7 @@ impl Daemon {
                 self.log.tell("ike", event);
                 self.try_another_path(*ike);
             }
-            Event::Ike(_) => self.log.tell("ike", event),
+            Event::Ike(_) => self.log.tell("ike", &Audited(event)),
             Event::Cluster(cluster::Event::Left) => {
                 self.left = true;
                 self.log.tell("cluster", event);
@@ -255,7 +285,10 @@ impl Daemon {
     /// What goes to these addresses waits for no SA any more.
     fn not_protected(&mut self, rule: &RuleName, remote: Vec<AddressRange>) {
         let clear = match self.only_requested(rule) {
-            true => CLEAR,
+            true => {
+                self.counts.soft += 1;
+                CLEAR
+            }
             false => self.softly(rule, &remote),
         };
         self.plane.negotiation_failed(rule.clone(), remote, clear);

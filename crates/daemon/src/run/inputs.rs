@@ -66,6 +66,7 @@ impl Daemon {
         let now = Instant::now();
         match report {
             Report::Acquire { rule, flow } => {
+                self.counts.acquires += 1;
                 let outer = self.outer_address(&rule, &flow);
                 let command = Command::Acquire { rule, flow, outer };
                 let _ = self.node.handle_command(command, now);
