@@ -19,7 +19,7 @@ use crate::traffic::{self, Answered, Pings};
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Pings that run while keys change, and the milliseconds between them.
-const PINGS: u32 = 60;
+const PINGS: u32 = 30;
 /// Version 1 keeps the old pair for 5 s.
 const PINGS_V1: u32 = 280;
 const INTERVAL: u32 = 20;
