@@ -32,6 +32,7 @@ mod table;
 mod tcp;
 mod traffic;
 mod tshark;
+mod windows;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,13 +52,14 @@ cargo run --release -p interop -- VERB [--out DIR]
   mobike      a tunnel with strongSwan, or a kernel, goes on while either end moves
   nat         two clients behind nftables and one server, in transport mode
   tcp         two of our daemons with UDP blocked: connections that break, floods, tshark
+  windows     policies imported from scripts of netsh: inpass, soft SAs, boot modes
   kerberos    hosts that know each other by Kerberos, with Debian's KDC
   hostile     a million bad datagrams, daemons that are killed, a short flood
   tshark [LAB]  tshark reads what the lab captures, with the key tables that the daemons write
   hybrid      X25519 with ML-KEM between two of ours, as tshark dissects it
   all         scapy, kernel, plane, strongswan, certificates, ocsp, mobike, peers, ikev1, nat, tcp,
-              kerberos, hostile, tshark, hybrid, that 200 pairs survive a takeover, front-end and
-              kernel-cluster in short
+              kerberos, windows, hostile, tshark, hybrid, that 200 pairs survive a takeover,
+              front-end and kernel-cluster in short
   front-end [MOVES [CUTS]]  the guest's strongSwan before a replicated cluster: gaps
   kernel-cluster [MOVES [CUTS]]  two nodes with ESP in their guests' kernels, before us: gaps
   scale [COUNT ...]  a replicated cluster with so many SA pairs: fill, memory, takeover
@@ -98,6 +100,7 @@ fn main() -> ExitCode {
         ["mobike"] => alone(|| moves::run(&out)),
         ["nat"] => alone(|| nat::run(&out)),
         ["tcp"] => alone(|| tcp::run(&out)),
+        ["windows"] => alone(|| windows::run(&out)),
         ["kerberos"] => alone(|| kerberos::run(&out)),
         ["hostile"] => alone(|| hostile::run(&out)),
         ["tshark"] => alone(|| tshark::run(&out, None)),
@@ -150,7 +153,7 @@ fn alone(verb: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
 /// Every verb that judges, one after the other: each has the machine for itself.
 fn all(out: &Path) -> Result<(), String> {
     type Verb = fn(&Path) -> Result<(), String>;
-    let verbs: [Verb; 18] = [
+    let verbs: [Verb; 19] = [
         scapy::run,
         kernel::run,
         plane::run,
@@ -163,6 +166,7 @@ fn all(out: &Path) -> Result<(), String> {
         nat::run,
         tcp::run,
         kerberos::run,
+        windows::run,
         |out| front::run(out, &["2", "1"]),
         |out| kernel_cluster::run(out, &["2", "1"]),
         hostile::run,
