@@ -207,6 +207,7 @@ fn read(
     for table in root.tables(problems, "peer", "[[peer]]") {
         peers.extend(peer::read(table, problems, &mut keys, &inherited));
     }
+    objects::check_limit(&policy, &peers, problems);
     let mut objects = objects::read(&mut root, problems, policy);
     let mut rules = Vec::new();
     let clustered = root.has("cluster");

@@ -19,6 +19,8 @@ pub struct PolicyObject {
     pub master_pfs: bool,
     /// Pairs of one IKE SA; 0 for any number.
     pub session_limit: u32,
+    /// Where one of the two stands.
+    pub(crate) limit_span: Range<usize>,
     /// How often Windows looks for changes; kept for it.
     pub polling_interval: Duration,
     /// The level of default exemptions; `None` when the file says nothing.
@@ -40,12 +42,23 @@ impl Default for PolicyObject {
             description: String::new(),
             master_pfs: false,
             session_limit: 0,
+            limit_span: 0..0,
             polling_interval: Duration::from_secs(180 * 60),
             exemptions: None,
             exemptions_span: 0..0,
             boot_mode: None,
             ike_proposals: None,
             rekey: None,
+        }
+    }
+}
+
+impl PolicyObject {
+    /// How many pairs an SA of IKEv1 may make; 0 for any number.
+    pub(crate) fn quick_modes(&self) -> u32 {
+        match self.master_pfs {
+            true => 1,
+            false => self.session_limit,
         }
     }
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use netsh::filters::{Resolve, expand};
 use netsh::model::{Address, BootMode, Filter, FilterList};
-use policy::{Exemptions, PortRange, protocol};
+use policy::{Exemptions, IkeVersion, PortRange, protocol};
 
 use crate::config::action;
 use crate::config::diagnostic::{Problems, Span};
 use crate::config::named::{NamedAction, Objects, PolicyObject};
-use crate::config::peer::MAX_NAME;
+use crate::config::peer::{MAX_NAME, ReadPeer};
 use crate::config::section::{Bad, Section, Value};
 use crate::config::timing::{DAY, MINUTE};
 use crate::config::value::{self, MAX_TEXT};
@@ -62,19 +62,30 @@ pub(crate) fn read_policy(root: &mut Section<'_>, problems: &mut Problems) -> Po
     policy.session_limit = limit.unwrap_or(0);
     let pfs = section.read(problems, "master_pfs", value::boolean);
     policy.master_pfs = pfs.unwrap_or(false);
-    for (key, set) in [
-        ("session_limit", policy.session_limit != 0),
-        ("master_pfs", policy.master_pfs),
-    ] {
-        if set {
-            let message = format!("`{key}` is not carried out: pairs share their IKE SA");
-            let remedy = "name a group in `esp_proposals`: each pair then has new keys".to_owned();
-            let span = section.span_of(key);
-            problems.warn(span, message, "kept for Windows".to_owned(), remedy);
-        }
-    }
+    let limited = ["session_limit", "master_pfs"]
+        .into_iter()
+        .find(|key| section.has(key));
+    policy.limit_span = section.span_of(limited.unwrap_or("session_limit"));
     section.finish(problems);
     policy
+}
+
+/// Reports a limit of pairs that not every peer can have.
+pub(crate) fn check_limit(policy: &PolicyObject, peers: &[ReadPeer], problems: &mut Problems) {
+    let newer = |read: &&ReadPeer| read.peer.ike.version == IkeVersion::V2;
+    if let Some(read) = peers
+        .iter()
+        .find(newer)
+        .filter(|_| policy.quick_modes() != 0)
+    {
+        let message = format!(
+            "pairs with the peer `{}` share their IKE SA, whatever the limit: it speaks IKEv2",
+            read.peer.name
+        );
+        let remedy = "name a group in `esp_proposals`: each pair then has new keys".to_owned();
+        let label = "a limit of IKEv1".to_owned();
+        problems.warn(policy.limit_span.clone(), message, label, remedy);
+    }
 }
 
 /// Reads every `[[filter_list]]` and `[[filter_action]]`.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use policy::pad::{Childless, IkePort, IkeTemplate, KnownGateway, Mobike, Peer};
-use policy::{AddressRange, AddressSpec, IkeLifetime, PeerName, Rule, Tcp, Timers};
+use policy::{AddressRange, AddressSpec, IkeLifetime, IkeVersion, PeerName, Rule, Tcp, Timers};
 
 use crate::config::credentials;
 use crate::config::diagnostic::{Problems, Span};
@@ -129,6 +129,9 @@ fn read_ike(
         ..IkeTemplate::with_timers(timers)
     };
     version::read(section, problems, &mut ike, inherited.policy);
+    if ike.version == IkeVersion::V1 {
+        ike.quick_modes = inherited.policy.quick_modes();
+    }
     let ports = [
         ("standard", IkePort::Standard500),
         ("4500", IkePort::Only4500),

@@ -405,3 +405,26 @@ fn names_and_servers_are_looked_up_when_the_file_is_read() {
         );
     }
 }
+
+#[test]
+fn master_pfs_is_one_quick_mode_for_each_main_mode() {
+    let script = |more: &str| {
+        format!(
+            "pushd ipsec static\nadd filter l srca=me dsta=10.0.0.1\nadd filteraction a\n\
+             add policy p activatedefaultrule=no {more}\nadd rule r p l a \
+             psk=kT9wQ2x7Lr4TnV1sYb8mHc3eJd6fGa5uPo0iRq2tMwE\n"
+        )
+    };
+    for (more, expected) in [("", 0), ("qmpermm=7", 7), ("qmpermm=7 mmpfs=yes", 1)] {
+        let config = loaded(&imported(&script(more), false)).config;
+        assert_eq!(config.pad.peers()[0].ike.quick_modes, expected, "{more}");
+        let (store, _) = store(&config).unwrap();
+        let read = parse::script(&script(more)).unwrap().store(Location::Local);
+        let (found, policy) = (&store.policies[0], &read.policies[0]);
+        assert_eq!(found.session_limit, policy.session_limit);
+        assert_eq!(found.master_pfs, policy.master_pfs);
+    }
+    let newer = loaded(&imported(&script("mmpfs=yes"), true));
+    let warned = |found: &config::Diagnostic| found.message.contains("it speaks IKEv2");
+    assert!(newer.report.diagnostics.iter().any(warned));
+}
