@@ -193,8 +193,8 @@ fn handshake(peer: &Daemon<'_>, rule: &str) -> Result<Duration, String> {
     Ok(begun.elapsed())
 }
 
-/// Has a peer do all that it can with the victim, and crash: what passed, and how long its handshake
-/// took. The SAs stay at the victim, so that messages and packets for them are looked at.
+/// Has a peer do all that it can with the victim, and crash: what passed, and how long its
+/// handshake took. The SAs stay at the victim, so that messages and packets for them are looked at.
 fn record(scene: &Scene<'_>, which: usize) -> Result<(Shapes, Duration), String> {
     let peer = PEERS[which];
     let name = format!("{}.pcap", peer.name);

@@ -165,6 +165,11 @@ impl Signals {
     }
 }
 
+/// What the host remembers from before.
+fn open_files(config: &Config, log: &mut Log) -> (Option<History>, Recovery) {
+    (open_history(config, log), open_recovery(config, log))
+}
+
 impl Daemon {
     /// Brings everything up; the control socket last, so that who reaches it finds all in place.
     fn start(options: &Options, config: Config, mut log: Log) -> Result<(Self, Inputs), Error> {
@@ -180,8 +185,7 @@ impl Daemon {
         let (witness, witness_news) = open_witness(&config)?;
         let (streams, connected) = Streams::open(config.node.tcp_listen, config.plane.mark)?;
         let keys = key_log(options, &config)?;
-        let history = open_history(&config, &mut log);
-        let mut recovery = open_recovery(&config, &mut log);
+        let (history, mut recovery) = open_files(&config, &mut log);
         let began = Instant::now();
         let settings = setup::node(&config, keys.is_some(), recovery.all())?;
         let node = open_node(settings, &addresses, began)?;

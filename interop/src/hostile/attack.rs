@@ -68,8 +68,8 @@ impl Doors {
     }
 }
 
-/// Sends `count` datagrams to the daemon, from where each of its peers is to the address that it has
-/// for that peer, and asks it for its status all the while.
+/// Sends `count` datagrams to the daemon, from where each of its peers is to the address that it
+/// has for that peer, and asks it for its status all the while.
 pub(crate) fn attack(
     from: [(&Space, IpAddr); 2],
     daemon: &mut Daemon<'_>,
