@@ -302,4 +302,21 @@ mod tests {
             "transport IPv4 aes256-sha512-esn, NAT before us, RSA-2048, rekeyed by each side"
         );
     }
+
+    #[test]
+    fn words_of_version_1() {
+        let case = Case {
+            version: Version::Windows2003,
+            ike: "3des-sha1-modp1024",
+            esp: "3des-md5-modp1024-noesn",
+            ..V1
+        };
+        assert_eq!(case.kernel_words(), ["cbc(des3_ede)", "hmac(md5)"]);
+        assert_eq!((case.group(), V1.group()), (Some("modp1024"), None));
+        assert_eq!(case.columns()[5], "3des-sha1-modp1024");
+        assert_eq!(
+            case.to_string(),
+            "transport IPv4 3des-md5-modp1024, 3des-sha1-modp1024"
+        );
+    }
 }
