@@ -165,8 +165,15 @@ const LIVES_OF_LIBRESWAN: [Life; 6] = [
     IT_ASKS,
 ];
 
-const IMPOSSIBLE: [(&str, &str, &str); 1] = [(
-    "Libreswan 4.10",
-    "MODP-1024",
-    "Debian builds it without that group; MODP-2048 is Windows Server 2003's other one",
-)];
+const IMPOSSIBLE: [(&str, &str, &str); 2] = [
+    (
+        "Libreswan 4.10",
+        "MODP-1024",
+        "Debian builds it without that group; MODP-2048 is Windows Server 2003's other one",
+    ),
+    (
+        "Libreswan 4.10",
+        "rekeying on demand",
+        "it has no command for that in IKEv1: its keys end by the clock",
+    ),
+];
