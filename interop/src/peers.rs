@@ -27,7 +27,6 @@ use crate::folder::{self, Scratch};
 use crate::guest::Guest;
 use crate::holdfast;
 use crate::table::Table;
-pub(crate) use case::Version;
 use case::{Case, Role};
 pub(crate) use foreign::{Foreign, kernel_sas};
 use ground::Ground;
