@@ -419,10 +419,13 @@ fn hand_over(tables: &mut Tables, from: &mut Sa, to: &mut Sa, forgotten: bool, n
 /// Other ISAKMP SAs with the same peer between the same addresses.
 fn alike(tables: &Tables, sa: &Sa) -> Vec<IkeSaId> {
     let between = tables.between(sa.path.local.ip(), sa.path.remote.ip());
-    let same = |ike: &IkeSaId| {
-        let other = tables.isakmp(*ike);
-        *ike != sa.id && other.is_some_and(|other| other.peer.name == sa.peer.name)
+    // Several hosts may be one peer of the policy, and behind one NAT.
+    let same = |other: &Sa| {
+        other.peer.name == sa.peer.name
+            && other.remote_id == sa.remote_id
+            && other.party == sa.party
     };
+    let same = |ike: &IkeSaId| *ike != sa.id && tables.isakmp(*ike).is_some_and(same);
     between.into_iter().filter(same).collect()
 }
 
