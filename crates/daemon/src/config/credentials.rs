@@ -10,6 +10,7 @@ mod watch;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crypto::signature::KeyKind;
 use netsh::authentication::{Authentication, RootCa};
 use policy::auth::{Auth, LocalAuth, RemoteAuth};
 use policy::{Identity, IkeVersion, Secret};
@@ -209,6 +210,38 @@ pub(crate) fn check_version(
         let remedy = "add `version = \"ikev1\"`, or use certificates".to_owned();
         let label = "a method of IKEv1".to_owned();
         problems.error(section.span_of("auth"), message, label, remedy);
+    }
+    if version == IkeVersion::V1 {
+        check_version_1(section, problems, auth);
+    }
+}
+
+/// IKEv1 has one number for the way of both sides, signs with RSA alone, and asks no responder.
+fn check_version_1(section: &Section<'_>, problems: &mut Problems, auth: &Auth) {
+    let title = &section.title;
+    let mut refuse = |key: &str, what: &str, label: &str, remedy: &str| {
+        let message = format!("{title} speaks IKEv1, and {what}");
+        let (label, remedy) = (label.to_owned(), remedy.to_owned());
+        problems.error(section.span_of(key), message, label, remedy);
+    };
+    let by_key = matches!(auth.local, LocalAuth::Psk(_));
+    let of_key = matches!(auth.remote, RemoteAuth::Psk(_));
+    if by_key != of_key {
+        let what = "there both sides prove themselves in the same way";
+        refuse("auth", what, "two ways", "write one way, or use IKEv2");
+    }
+    if let LocalAuth::Signature(own) = &auth.local
+        && !matches!(own.key.public().kind(), KeyKind::Rsa(_))
+    {
+        let (what, label) = ("signs with RSA keys only", "a key of another kind");
+        refuse("key", what, label, "give it an RSA key, or use IKEv2");
+    }
+    if let RemoteAuth::Certificate(authorities) = &auth.remote
+        && authorities.online().is_some()
+    {
+        let (what, label) = ("asks no responder there", "it would not be asked");
+        let remedy = "remove it and give lists of revocations (`crl`), or use IKEv2";
+        refuse("ocsp", what, label, remedy);
     }
 }
 

@@ -192,6 +192,11 @@ fn check_certificate(
     let own = read.first().ok_or_else(|| refuse(Why::Missing))?;
     let key = own.key().map_err(|why| refuse(Why::Key(why.clone())))?;
     check_signature(key, chain, expected, said.id.to_string())?;
+    // Nobody is asked here whether it still holds, so what must be asked is not accepted.
+    if authorities.online().is_some() {
+        let why = "a responder is to be asked for it (OCSP), which IKEv1 does not do".to_owned();
+        return Err(refuse(Why::Other(why)));
+    }
     let now = now.ok_or_else(|| refuse(Why::NoClock))?;
     authorities.verify(&read, now).map_err(refused)?;
     // A key ID counts only where it was written down: anybody could have invented it.

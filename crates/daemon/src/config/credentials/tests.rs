@@ -342,6 +342,19 @@ fn what_is_asked_online_and_what_peers_are_told() {
 }
 
 #[test]
+fn what_ikev1_cannot_do_is_refused_with_its_reason() {
+    let files = files();
+    // The key is of an elliptic curve, and nobody would be asked.
+    let keys = format!("version = \"ikev1\"\n{BOTH}ocsp = \"require\"");
+    let report = read(&files, &keys).err().unwrap_or_default();
+    for says in ["signs with RSA keys only", "asks no responder there"] {
+        assert!(report.contains(says), "{report}");
+    }
+    let keys = format!("version = \"ikev1\"\npsk = \"{KEY}\"");
+    assert!(read(&files, &keys).is_ok());
+}
+
+#[test]
 fn what_expires_is_said_before_peers_find_out() {
     let files = files();
     let (_, report) = good(&files, &BOTH.replace("node.crt", "old.crt"));
