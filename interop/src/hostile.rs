@@ -254,6 +254,7 @@ fn datagrams(scene: &Scene<'_>, table: &mut Table) -> Result<(), String> {
             figure,
         );
     }
+    monitored(&victim, table)?;
     let status = victim.status()?;
     let refused: u64 = status.discards.iter().map(|counter| counter.count).sum();
     let reasons = status.discards.len();
@@ -264,6 +265,36 @@ fn datagrams(scene: &Scene<'_>, table: &mut Table) -> Result<(), String> {
         refused > DATAGRAMS / 2,
         figure,
     );
+    Ok(())
+}
+
+/// Both monitors have SAs of both versions, and what was refused.
+fn monitored(victim: &Daemon<'_>, table: &mut Table) -> Result<(), String> {
+    let mut figures = Vec::new();
+    let mut good = true;
+    for (verb, counter) in [
+        ("main-mode", "Invalid Packets Received"),
+        ("quick-mode", "Packets Not Authenticated"),
+    ] {
+        let shown = victim.command(&["sa", verb])?;
+        let of = |version| {
+            shown
+                .lines()
+                .filter(|line| line.starts_with(version))
+                .count()
+        };
+        let count = shown.lines().find_map(|line| line.strip_prefix(counter));
+        let count = count.map_or("nothing", str::trim);
+        let rows = PEERS.map(|peer| of(peer.version));
+        good &= !rows.contains(&0) && count.parse().is_ok_and(|count: u64| count > 0);
+        figures.push(format!(
+            "{} of IKEv2, {} of IKEv1, {counter}: {count}",
+            rows[0], rows[1]
+        ));
+    }
+    let figure = figures.join("; ");
+    let what = "`sa main-mode` and `sa quick-mode` show both versions";
+    table.check(what, PEER, good, figure);
     Ok(())
 }
 
