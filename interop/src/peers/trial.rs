@@ -274,6 +274,11 @@ impl<'a> Trial<'a> {
 
     /// One side makes new keys while pings run: none may be lost by us.
     fn rekey(&self, guest: &mut Guest, key: Key, role: Role) -> Result<(), String> {
+        if self.case.version != Version::V2 {
+            // strongSwan begins as many main modes as it has IKE SAs, and gives them its pairs.
+            let alone = || self.us.status().is_ok_and(|now| now.ike_sas.len() == 1);
+            wait_for(PATIENCE, alone).ok_or("an IKE SA that was replaced does not go")?;
+        }
         let before = self.settled(guest)?;
         let [from, to] = self.ends.ours;
         let pings = match (self.case.version, key) {
