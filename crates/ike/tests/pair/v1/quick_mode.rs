@@ -390,3 +390,33 @@ fn a_pair_whose_isakmp_sa_is_gone_is_rekeyed_under_another() {
     };
     assert_eq!(pair.event(A, ended), None);
 }
+
+/// The commit bit is in the header, which no hash covers: here the network sets it.
+#[test]
+fn who_sets_the_commit_bit_is_not_sent_to_before_it_is_there() {
+    let mut pair = version_1().pair();
+    pair.filter = Box::new(|packet| {
+        let answers = packet.from == B && packet.exchange() == 32;
+        let mut bytes = packet.bytes.clone();
+        bytes[19] |= 2;
+        match answers {
+            true => Verdict::Replace(bytes),
+            false => Verdict::Pass,
+        }
+    });
+    pair.acquire(A);
+    pair.run(secs(1));
+    pair.agree_on_pairs();
+    let child = pair.child(A);
+    assert!(!pair.hosts[A].sad[&child].active, "{}", pair.story());
+    // Nobody says CONNECTED, but ESP comes: the peer has its SAs.
+    pair.use_child(A, child);
+    pair.agree(1);
+    // Or else it has had time enough.
+    pair.command(A, Command::RekeyChild(child));
+    pair.run(secs(2));
+    let newest = *pair.hosts[A].sad.keys().next_back().unwrap();
+    assert!(!pair.hosts[A].sad[&newest].active);
+    pair.run(secs(100));
+    pair.agree(1);
+}
