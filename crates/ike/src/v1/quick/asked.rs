@@ -71,10 +71,15 @@ pub(crate) fn begun(
     let spis = (agreed.inbound_spi, agreed.outbound_spi);
     let keys = sa.pair_keys(agreed.suite, shared.as_ref(), nonces, spis);
     let replaced = alike(sa, &agreed.selectors, &agreed.rule);
-    // The peer may use it as soon as it has the answer: it is installed before that leaves, and
-    // sends when the peer has confirmed that it is there.
+    // The peer may use it as soon as it has the answer: it is installed before that leaves. Where
+    // another pair sends it waits for the peer's confirmation; where none does, the peer's first
+    // packet may be quicker than that, and wants an answer.
     let last = replaced.last().copied();
-    let child = sa.install(agreed, keys, Outbound::Later, last, ctx);
+    let outbound = match last {
+        Some(_) => Outbound::Later,
+        None => Outbound::Now,
+    };
+    let child = sa.install(agreed, keys, outbound, last, ctx);
     sa.shorten(child, life, ctx.now);
     let header = sa.quick_header(message_id, false);
     let hash = |octets: &[u8]| sa.keys.hash_2(message_id, &initiator_nonce, &[octets]);
