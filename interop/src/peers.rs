@@ -27,6 +27,7 @@ use crate::folder::{self, Scratch};
 use crate::guest::Guest;
 use crate::holdfast;
 use crate::table::Table;
+pub(crate) use case::Version;
 use case::{Case, Role};
 pub(crate) use foreign::{Foreign, kernel_sas};
 use ground::Ground;

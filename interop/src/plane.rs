@@ -11,6 +11,7 @@ use linux::netns;
 use crate::folder::{self, Scratch};
 use crate::guest::{Guest, Site};
 use crate::holdfast::{self, Daemon, PSK, Place};
+use crate::peers::Version;
 use crate::space::Space;
 use crate::table::Table;
 use crate::traffic::ping;
@@ -20,7 +21,6 @@ const GUEST: [&str; 2] = ["10.88.0.2", "fd88::2"];
 /// Within the range of ports that is protected, and beside it.
 const PORTS: [u16; 2] = [8003, 8011];
 const OFFLOADED: &str = "aes128gcm16-noesn";
-const OFFLOAD: &str = "offload";
 const PROPOSALS: [&str; 6] = [
     "aes128gcm16-esn",
     "aes256gcm16",
@@ -33,7 +33,69 @@ const HEAD: &str = "[node]\nname = \"guest\"\nrun_dir = \"/run/hf\"\n\n";
 /// A guest without hardware's help is slow, the more so with others beside it.
 const READY: Duration = Duration::from_secs(60);
 
-/// Runs every proposal, raw and in UDP, over IPv4 and IPv6; then SAs are offered to a device.
+/// What a trial is about.
+#[derive(Clone, Copy)]
+struct What {
+    version: Version,
+    proposal: &'static str,
+    encapsulation: &'static str,
+}
+
+/// What is offered to a device.
+const DEVICE: What = What {
+    version: Version::V2,
+    proposal: OFFLOADED,
+    encapsulation: "auto",
+};
+
+impl What {
+    /// Every proposal raw and in UDP, and IKEv1.
+    fn all() -> Vec<What> {
+        let mut all = Vec::new();
+        for proposal in PROPOSALS {
+            all.extend(["auto", "udp"].map(|encapsulation| What {
+                version: Version::V2,
+                proposal,
+                encapsulation,
+            }));
+        }
+        let old = [
+            (Version::V1, "aes128gcm16-modp2048"),
+            (Version::V1, "aes256-sha256"),
+            (Version::Windows2003, "3des-sha1"),
+        ];
+        all.extend(old.map(|(version, proposal)| What {
+            version,
+            proposal,
+            encapsulation: "auto",
+        }));
+        all
+    }
+
+    /// For people.
+    fn words(self) -> String {
+        let version = match self.version {
+            Version::V2 => "",
+            _ => "IKEv1, ",
+        };
+        format!(
+            "{version}{}, encapsulation {}",
+            self.proposal, self.encapsulation
+        )
+    }
+
+    /// The configuration file of a side.
+    fn file(self, side: &str) -> String {
+        let version = self.version.word();
+        format!(
+            "{side}-{version}-{}-{}.toml",
+            self.proposal, self.encapsulation
+        )
+    }
+}
+
+/// Runs every proposal, raw and in UDP, over IPv4 and IPv6, and IKEv1; then SAs are offered to a
+/// device.
 pub(crate) fn run(out: &Path) -> Result<(), String> {
     let folder = folder::results(out, "plane")?;
     let program = holdfast::build()?;
@@ -64,21 +126,14 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
         folder: &folder,
         name: "us",
     };
-    for proposal in PROPOSALS {
-        for encapsulation in ["auto", "udp"] {
-            let mut trial = Trial {
-                guest: &mut guest,
-                place: place(),
-                proposal,
-                encapsulation,
-            };
-            let done = trial.run();
-            table.add(
-                &format!("{proposal}, encapsulation {encapsulation}"),
-                &peer,
-                done,
-            );
-        }
+    for what in What::all() {
+        let mut trial = Trial {
+            guest: &mut guest,
+            place: place(),
+            what,
+        };
+        let done = trial.run();
+        table.add(&what.words(), &peer, done);
     }
     let done = offered(&mut guest, place());
     let what = format!("{OFFLOADED}, offered to a device that refuses");
@@ -88,21 +143,18 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
 
 /// Writes both sides' files for every trial.
 fn configure(scratch: &Path) -> Result<(), String> {
-    for proposal in PROPOSALS {
-        for encapsulation in ["auto", "udp"] {
-            let text = config(US, GUEST, "user", proposal, encapsulation);
-            folder::write(&scratch.join(file("us", proposal, encapsulation)), &text)?;
-            let text = config(GUEST, US, "kernel", proposal, encapsulation);
-            let path = scratch.join(file("guest", proposal, encapsulation));
-            folder::write(&path, &format!("{HEAD}{text}"))?;
-        }
+    for what in What::all() {
+        let text = config(US, GUEST, "user", what);
+        folder::write(&scratch.join(what.file("us")), &text)?;
+        let text = config(GUEST, US, "kernel", what);
+        folder::write(&scratch.join(what.file("guest")), &format!("{HEAD}{text}"))?;
     }
-    let ours = config(US, GUEST, "user", OFFLOADED, "auto");
-    folder::write(&scratch.join(file("us", OFFLOADED, OFFLOAD)), &ours)?;
+    let ours = config(US, GUEST, "user", DEVICE);
+    folder::write(&scratch.join(DEVICE.file("us")), &ours)?;
     let kernel = "kind = \"kernel\"\n";
-    let theirs = config(GUEST, US, "kernel", OFFLOADED, "auto");
+    let theirs = config(GUEST, US, "kernel", DEVICE);
     let theirs = theirs.replacen(kernel, &format!("{kernel}offload = true\n"), 1);
-    let path = scratch.join(file("guest", OFFLOADED, OFFLOAD));
+    let path = scratch.join(DEVICE.file("guest"));
     folder::write(&path, &format!("{HEAD}{theirs}"))
 }
 
@@ -112,8 +164,7 @@ fn offered(guest: &mut Guest, place: Place<'_, '_>) -> Result<String, String> {
     let mut trial = Trial {
         guest: &mut *guest,
         place,
-        proposal: OFFLOADED,
-        encapsulation: OFFLOAD,
+        what: DEVICE,
     };
     let told = trial.run()?;
     match guest.run("dmesg | grep -c 'does not support ipsec offload'") {
@@ -131,23 +182,18 @@ const BOND: &str = "modprobe -d /run/root -aq esp4_offload bonding dummy; \
     ip route add 10.88.0.1 dev eth0 table 77 && \
     ip route add 10.88.0.1 dev bond src 10.88.0.2";
 
-fn file(side: &str, proposal: &str, encapsulation: &str) -> String {
-    format!("{side}-{proposal}-{encapsulation}.toml")
-}
-
 /// One proposal.
 struct Trial<'a> {
     guest: &'a mut Guest,
     place: Place<'a, 'a>,
-    proposal: &'a str,
-    encapsulation: &'a str,
+    what: What,
 }
 
 impl Trial<'_> {
     fn run(&mut self) -> Result<String, String> {
         let scratch = self.place.scratch;
-        let ours = scratch.join(file("us", self.proposal, self.encapsulation));
-        let theirs = scratch.join(file("guest", self.proposal, self.encapsulation));
+        let ours = scratch.join(self.what.file("us"));
+        let theirs = scratch.join(self.what.file("guest"));
         let rules = std::fs::read_to_string(&ours).map_err(|why| why.to_string())?;
         let daemon = Daemon::start(&self.place, &rules, None)?;
         let program = self.place.program.display();
@@ -268,20 +314,21 @@ fn serve(space: &Space) -> Result<(), String> {
 }
 
 /// A side's peers, rules and plane: our ports 8000 to 8010, and pings.
-fn config(
-    own: [&str; 2],
-    other: [&str; 2],
-    kind: &str,
-    proposal: &str,
-    encapsulation: &str,
-) -> String {
+fn config(own: [&str; 2], other: [&str; 2], kind: &str, what: What) -> String {
+    let What {
+        version,
+        proposal,
+        encapsulation,
+    } = what;
+    let version = version.line();
     let (peer, ports) = match kind {
         "user" => ("guest", "local_ports"),
         _ => ("us", "remote_ports"),
     };
     let mut text = format!(
         "[plane]\nkind = \"{kind}\"\nencapsulation = \"{encapsulation}\"\n\n\
-         [[peer]]\nname = \"{peer}\"\naddress = [\"{}\", \"{}\"]\npsk = \"{PSK}\"\n\n",
+         [[peer]]\nname = \"{peer}\"\naddress = [\"{}\", \"{}\"]\n\
+         psk = \"{PSK}\"\n{version}\n",
         other[0], other[1]
     );
     for (name, what) in [

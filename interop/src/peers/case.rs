@@ -102,6 +102,15 @@ pub(crate) enum Version {
 }
 
 impl Version {
+    /// For the names of files.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Version::V2 => "ikev2",
+            Version::V1 => "ikev1",
+            Version::Windows2003 => "windows2003",
+        }
+    }
+
     /// What our policy says of the peer.
     pub(crate) fn line(self) -> &'static str {
         match self {
