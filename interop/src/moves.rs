@@ -132,7 +132,7 @@ fn route() -> String {
 fn start(guest: &mut Guest, program: &Path, file: &Path) -> Result<(), String> {
     let (program, file) = (program.display(), file.display());
     // Its console is the log, and a quiet one.
-    let daemon = format!("{program} daemon --config {file} >/run/hf/log 2>&1 &");
+    let daemon = format!("rm -f /run/hf/log; {program} daemon --config {file} >/run/hf/log 2>&1 &");
     guest.run(&format!("mkdir -p /run/hf; {daemon}"))?;
     let mut serves = || guest.run("grep ' ready ' /run/hf/log").is_ok();
     wait_for(READY, &mut serves)

@@ -199,7 +199,7 @@ impl Trial<'_> {
         let program = self.place.program.display();
         // Its console is the log, and a quiet one.
         self.guest.run(&format!(
-            "mkdir -p /run/hf; {program} daemon --config {} >/run/hf/log 2>&1 & \
+            "mkdir -p /run/hf; rm -f /run/hf/log; {program} daemon --config {} >/run/hf/log 2>&1 & \
              echo $! >/run/hf/pid",
             theirs.display()
         ))?;

@@ -423,9 +423,14 @@ impl DataPlane for KernelPlane {
     /// The policies stay: what they protect does not pass in clear because nobody protects it any
     /// more. The SAs go, as those of a plane in user space do.
     fn stop(mut self: Box<Self>) {
-        let _ = remove_sas(&mut self.door);
+        // While somebody listens a packet without an SA waits for one, for half a minute, and no
+        // other is asked for meanwhile: not by the next daemon either.
         self.stop.store(true, Ordering::Release);
         let _ = self.wake.notify();
         let _ = self.thread.join();
+        for wait in std::mem::take(&mut self.waits) {
+            let _ = self.door.end_acquire(&wait);
+        }
+        let _ = remove_sas(&mut self.door);
     }
 }

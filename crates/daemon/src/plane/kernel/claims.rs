@@ -37,6 +37,8 @@ pub(crate) struct Claims {
     /// Where both may differ.
     dirty: BTreeSet<Place>,
     counter: u32,
+    /// Of all that are in force.
+    indices: BTreeSet<u32>,
 }
 
 impl Claims {
@@ -47,6 +49,7 @@ impl Claims {
             in_force: BTreeMap::new(),
             dirty: BTreeSet::new(),
             counter: 0,
+            indices: BTreeSet::new(),
         };
         for policy in left {
             let place = Place {
@@ -55,6 +58,7 @@ impl Claims {
                 mark: policy.mark,
             };
             claims.dirty.insert(place);
+            claims.indices.insert(policy.index);
             claims.in_force.insert(place, policy);
         }
         claims
@@ -134,6 +138,7 @@ impl Claims {
         let Some(claim) = self.winner(&place) else {
             if let Some(policy) = self.in_force.get(&place) {
                 door.delete_policy(policy)?;
+                self.indices.remove(&policy.index);
                 self.in_force.remove(&place);
             }
             return Ok(());
@@ -150,16 +155,24 @@ impl Claims {
         };
         if self.in_force.get(&place) != Some(&policy) {
             door.set_policy(&policy)?;
+            self.indices.insert(policy.index);
             self.in_force.insert(place, policy);
         }
         Ok(())
     }
 
     fn next_index(&mut self, direction: Direction) -> u32 {
-        // The kernel takes another one where this is in use: then the policy is not known as ours
-        // after a restart, and stays. It takes two million policies to come to that.
-        self.counter = (self.counter + 1) % COUNTERS;
-        Policy::number(direction, FIRST_INDEX + self.counter.max(1))
+        // The kernel takes another one where this is in use, also by what a daemon before this one
+        // left: then the policy is not known as ours after a restart, and stays.
+        let mut index = 0;
+        for _ in 0..=self.indices.len() {
+            self.counter = (self.counter + 1) % COUNTERS;
+            index = Policy::number(direction, FIRST_INDEX + self.counter.max(1));
+            if !self.indices.contains(&index) {
+                break;
+            }
+        }
+        index
     }
 }
 
@@ -182,6 +195,21 @@ mod tests {
             priority,
             action,
         }
+    }
+
+    #[test]
+    fn no_policy_gets_an_index_that_an_older_daemon_gave() {
+        let left = |counter| Policy {
+            direction: Direction::Out,
+            selector: Selector::any(Family::V4),
+            priority: 7,
+            index: Policy::number(Direction::Out, FIRST_INDEX + counter),
+            action: PolicyAction::Block,
+            mark: None,
+        };
+        let mut claims = Claims::new([left(1)]);
+        assert_eq!(claims.next_index(Direction::Out), left(2).index);
+        assert_ne!(claims.next_index(Direction::In), left(3).index);
     }
 
     #[test]

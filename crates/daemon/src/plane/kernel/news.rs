@@ -44,7 +44,10 @@ impl KernelPlane {
             self.ask(child);
             return None;
         }
-        if !number::is_line(acquire.reqid) {
+        // A pair of a daemon before this one may have left the policy that asks: until the new ones
+        // are in force its packets wait as well, and nobody asks again for half a minute.
+        let orphaned = ours && !self.slots.has_number(acquire.reqid);
+        if !number::is_line(acquire.reqid) && !orphaned {
             return None;
         }
         let found = self.spd.lookup(&flow, Course::Outbound).rule()?;

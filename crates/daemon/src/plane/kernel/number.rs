@@ -54,6 +54,11 @@ impl Numbers {
         None
     }
 
+    /// Whether somebody has it.
+    pub(crate) fn has(&self, number: u32) -> bool {
+        self.used.contains(&number)
+    }
+
     /// Gives one back.
     pub(crate) fn give_back(&mut self, number: u32) {
         self.used.remove(&number);

@@ -58,6 +58,11 @@ impl Slots {
         }
     }
 
+    /// Whether an SA of ours has the reqid.
+    pub(crate) fn has_number(&self, reqid: u32) -> bool {
+        self.numbers.has(reqid)
+    }
+
     pub(crate) fn get(&self, slot: usize) -> Option<&Slot> {
         self.slots.get(&slot)
     }
