@@ -19,6 +19,7 @@ use policy::sa::{ChildId, SaSpec};
 use crate::context::Context;
 use crate::id::IkeSaId;
 use crate::limits;
+use crate::path::Path;
 
 /// An established IKE SA with its children and all their keys, in octets that only this crate
 /// reads. It holds remaining times, never moments. It is made to travel between members that have
@@ -49,6 +50,23 @@ pub struct Recorded {
     pub remote: IpAddr,
     /// What ESP must have.
     pub pairs: Vec<Pair>,
+}
+
+impl Recorded {
+    pub(crate) fn new(ike: IkeSaId, path: &Path, children: Vec<child::Written>) -> Self {
+        let in_esp = children.into_iter().filter(|one| one.in_esp);
+        let pairs = in_esp.map(|one| Pair {
+            spec: Arc::new(one.spec),
+            active: one.active,
+            age: one.age,
+        });
+        Recorded {
+            ike,
+            local: path.local.ip(),
+            remote: path.remote.ip(),
+            pairs: pairs.collect(),
+        }
+    }
 }
 
 /// A pair of a record that ESP must have before its IKE SA is needed.

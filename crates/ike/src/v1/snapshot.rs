@@ -21,7 +21,7 @@ use crate::limits;
 use crate::pair::{Child, Stage as ChildStage};
 use crate::path::Path;
 use crate::record::codec::{Reader, Writer};
-use crate::record::{BadRecord, Directory, Pair, Record, Recorded, Takeover, child, path};
+use crate::record::{BadRecord, Directory, Record, Recorded, Takeover, child, path};
 use crate::silence::Silence;
 use crate::v1::cipher::Iv;
 use crate::v1::exchange::Kind;
@@ -135,18 +135,7 @@ pub(crate) fn pairs(record: &Record, directory: &Directory<'_>) -> Result<Record
     let mut from = Reader::new(record.octets());
     let head = Head::read(&mut from, directory)?;
     let children = child::read_all(&mut from, &head.peer, (&head.path, head.party), directory)?;
-    let in_esp = children.into_iter().filter(|one| one.in_esp);
-    let pairs = in_esp.map(|one| Pair {
-        spec: Arc::new(one.spec),
-        active: one.active,
-        age: one.age,
-    });
-    Ok(Recorded {
-        ike: head.id,
-        local: head.path.local.ip(),
-        remote: head.path.remote.ip(),
-        pairs: pairs.collect(),
-    })
+    Ok(Recorded::new(head.id, &head.path, children))
 }
 
 /// Makes the ISAKMP SA of a record, on the member that goes on with it.
