@@ -277,6 +277,15 @@ impl Child {
     }
 }
 
+/// What time has come to do to these pairs.
+pub(crate) fn due(children: &[Child], now: Instant) -> Vec<(ChildId, Timer, Stage)> {
+    let due = |(at, timer): (Instant, Timer)| (at <= now).then_some(timer);
+    children
+        .iter()
+        .filter_map(|child| Some((child.id, due(child.due()?)?, child.stage)))
+        .collect()
+}
+
 /// What ESP needs to know.
 fn spec(
     id: ChildId,

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::event::Reason;
 use crate::limits;
 use crate::output::Output;
-use crate::pair::Stage as ChildStage;
+use crate::pair::{self, Stage as ChildStage};
 use crate::timer::Timer;
 use crate::v1::deletion;
 use crate::v1::dpd;
@@ -367,13 +367,7 @@ fn exchanges(sa: &mut Sa, ctx: &mut Context<'_>) -> Result<(), Reason> {
 }
 
 fn children(sa: &mut Sa, ctx: &mut Context<'_>) {
-    let due = |(at, timer): (Instant, Timer)| (at <= ctx.now).then_some(timer);
-    let events: Vec<(ChildId, Timer, ChildStage)> = sa
-        .children
-        .iter()
-        .filter_map(|child| Some((child.id, due(child.due()?)?, child.stage)))
-        .collect();
-    for (id, timer, stage) in events {
+    for (id, timer, stage) in pair::due(&sa.children, ctx.now) {
         match (timer, stage) {
             (Timer::RekeyChild, _) if sa.stage == Stage::Gone => begin_anew(sa, id),
             (Timer::RekeyChild, _) => {

@@ -6,6 +6,7 @@ use policy::Additional;
 use policy::proposal::{EspSuite, IkeSuite, prf_of};
 use policy::sa::KeyMaterial;
 
+use crate::id::{IkeSaId, Role};
 use crate::record::codec::{Reader, Writer};
 use crate::v1::cipher::{Cipher, Iv};
 
@@ -46,6 +47,21 @@ pub(crate) struct Nonces<'a> {
 pub(crate) struct Cookies {
     pub(crate) initiator: [u8; 8],
     pub(crate) responder: [u8; 8],
+}
+
+impl Cookies {
+    /// Both cookies, for the one whose role and cookie these are.
+    pub(crate) fn new(role: Role, own: IkeSaId, peer: u64) -> Self {
+        let (own, peer) = (own.0.to_be_bytes(), peer.to_be_bytes());
+        let (initiator, responder) = match role {
+            Role::Initiator => (own, peer),
+            Role::Responder => (peer, own),
+        };
+        Cookies {
+            initiator,
+            responder,
+        }
+    }
 }
 
 /// What both sides of phase 1 have seen, and HASH_I and HASH_R are made of.

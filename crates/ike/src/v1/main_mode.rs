@@ -182,17 +182,7 @@ impl MainMode {
     }
 
     pub(crate) fn cookies(&self) -> Cookies {
-        let (ours, theirs) = (self.id.0.to_be_bytes(), self.peer_cookie.to_be_bytes());
-        match self.role {
-            Role::Initiator => Cookies {
-                initiator: ours,
-                responder: theirs,
-            },
-            Role::Responder => Cookies {
-                initiator: theirs,
-                responder: ours,
-            },
-        }
+        Cookies::new(self.role, self.id, self.peer_cookie)
     }
 
     fn header(&self, encrypted: bool) -> Header {

@@ -26,6 +26,22 @@ pub(crate) struct Life {
     pub(crate) kilobytes: Option<u64>,
 }
 
+impl Life {
+    /// What pairs of a life type and a duration say (RFC 2407 section 4.5). Zero says nothing.
+    pub(crate) fn of(lifetimes: &[(u64, u64)]) -> Self {
+        let of = |wanted: u16| {
+            let found = lifetimes
+                .iter()
+                .find(|(kind, _)| *kind == u64::from(wanted));
+            found.map(|(_, value)| *value).filter(|value| *value > 0)
+        };
+        Life {
+            time: of(LIFE_SECONDS).map(Duration::from_secs),
+            kilobytes: of(LIFE_KILOBYTES),
+        }
+    }
+}
+
 /// What a transform of a peer came to.
 pub(crate) struct Chosen {
     pub(crate) suite: EspSuite,
@@ -226,17 +242,7 @@ fn read(transform: &Transform, suites: &[EspSuite]) -> Option<usize> {
 }
 
 fn life(transform: &Transform) -> Life {
-    let lifetimes = transform.lifetimes(SA_LIFE_TYPE).unwrap_or_default();
-    let of = |wanted: u16| {
-        let found = lifetimes
-            .iter()
-            .find(|(kind, _)| *kind == u64::from(wanted));
-        found.map(|(_, value)| *value).filter(|value| *value > 0)
-    };
-    Life {
-        time: of(LIFE_SECONDS).map(Duration::from_secs),
-        kilobytes: of(LIFE_KILOBYTES),
-    }
+    Life::of(&transform.lifetimes(SA_LIFE_TYPE).unwrap_or_default())
 }
 
 /// Chooses among what a peer offers, by our own preference. `group` is the one of its KE payload's

@@ -177,17 +177,7 @@ impl Sa {
 
     /// Both cookies, the initiator's first.
     pub(crate) fn cookies(&self) -> Cookies {
-        let (ours, theirs) = (self.id.0.to_be_bytes(), self.peer_cookie.to_be_bytes());
-        match self.role {
-            Role::Initiator => Cookies {
-                initiator: ours,
-                responder: theirs,
-            },
-            Role::Responder => Cookies {
-                initiator: theirs,
-                responder: ours,
-            },
-        }
+        Cookies::new(self.role, self.id, self.peer_cookie)
     }
 
     /// What the peer said of itself that changes how we deal with it, for people.

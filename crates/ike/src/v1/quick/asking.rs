@@ -5,7 +5,7 @@ use std::time::Instant;
 use policy::child::Mode;
 use policy::sa::ChildId;
 use policy::selector::{Selectors, TrafficSelector};
-use wire::isakmp::numbers::{LIFE_KILOBYTES, LIFE_SECONDS, SA_LIFE_TYPE};
+use wire::isakmp::numbers::SA_LIFE_TYPE;
 use wire::isakmp::{Chain, Identification, NotifyType, Payload, Transform};
 
 use crypto::DhKeyPair;
@@ -238,17 +238,7 @@ fn responder_lifetime(chain: &Chain<'_>) -> Life {
         _ => None,
     });
     let lifetimes = data.and_then(|data| Transform::read_lifetimes(data, SA_LIFE_TYPE));
-    let lifetimes = lifetimes.unwrap_or_default();
-    let of = |wanted: u16| {
-        let found = lifetimes
-            .iter()
-            .find(|(kind, _)| *kind == u64::from(wanted));
-        found.map(|(_, value)| *value).filter(|value| *value > 0)
-    };
-    Life {
-        time: of(LIFE_SECONDS).map(std::time::Duration::from_secs),
-        kilobytes: of(LIFE_KILOBYTES),
-    }
+    Life::of(&lifetimes.unwrap_or_default())
 }
 
 fn shorter(one: Life, other: Life) -> Life {

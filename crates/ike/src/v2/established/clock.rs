@@ -2,15 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use policy::sa::ChildId;
-
 use crate::carrier::Carrier;
 use crate::context::Context;
 use crate::error::Error;
 use crate::event::{Doubt, Reason};
 use crate::limits;
 use crate::output::Output;
-use crate::pair::Stage as ChildStage;
+use crate::pair::{self, Stage as ChildStage};
 use crate::retransmit::Retransmit;
 use crate::timer::Timer;
 use crate::v2::established::begin::close_child;
@@ -163,13 +161,7 @@ fn retransmit(sa: &mut Sa, ctx: &mut Context<'_>) -> Result<(), Reason> {
 }
 
 fn children(sa: &mut Sa, ctx: &mut Context<'_>) {
-    let due = |(at, timer): (Instant, Timer)| (at <= ctx.now).then_some(timer);
-    let events: Vec<(ChildId, Timer, ChildStage)> = sa
-        .children
-        .iter()
-        .filter_map(|child| Some((child.id, due(child.due()?)?, child.stage)))
-        .collect();
-    for (id, timer, stage) in events {
+    for (id, timer, stage) in pair::due(&sa.children, ctx.now) {
         match (timer, stage) {
             (Timer::RekeyChild, _) => {
                 if let Some(child) = sa.child_mut(id) {
