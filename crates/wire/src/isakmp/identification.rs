@@ -10,7 +10,7 @@ use std::net::IpAddr;
 /// verified. In quick mode, the traffic of one end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identification {
-    /// The type, an `ID_` number of [`numbers`](crate::isakmp::numbers).
+    /// The type, an `ID_` number of [`numbers`].
     pub kind: u8,
     /// The upper layer protocol, 0 for any; in phase 1 0, or 17 with port 500.
     pub protocol: u8,

@@ -14,7 +14,7 @@ pub struct Transform {
     /// Its number in the proposal; an answer repeats it.
     pub number: u8,
     /// What it is by its protocol: `KEY_IKE`, or an `ESP_` number of
-    /// [`numbers`](crate::isakmp::numbers).
+    /// [`numbers`].
     pub id: u8,
     /// Its attributes in their order. Only the type and duration of a lifetime may come twice, a
     /// duration right after its type.
