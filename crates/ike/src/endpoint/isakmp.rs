@@ -14,7 +14,7 @@ use wire::isakmp::{
 };
 
 use crate::command::Acquire;
-use crate::context::acquire_failed;
+use crate::context::{Context, acquire_failed};
 use crate::discard::Discard;
 use crate::endpoint::addresses::released;
 use crate::endpoint::handshake::{failed, failed_initiator};
@@ -30,6 +30,7 @@ use crate::output::Output;
 use crate::path::{Nat, first_path};
 use crate::v1::established;
 use crate::v1::fragments;
+use crate::v1::informational::{pair_deleted, pair_unknown};
 use crate::v1::main_mode::initiator::Call;
 use crate::v1::main_mode::responder::{Caller, Refusal};
 use crate::v1::main_mode::{Done, MainMode, Outcome};
@@ -511,6 +512,8 @@ pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
         match effect {
             Effect::Renew(waiting) => renew(tables, &mut sa, waiting, now),
             Effect::InitialContact => initial_contact(tables, &sa, now),
+            Effect::Deleted(spi) => of_another(tables, &sa, spi, pair_deleted, now),
+            Effect::Unknown(spi) => of_another(tables, &sa, spi, pair_unknown, now),
             Effect::Ended { reason, orphans } => ended = Some((reason, orphans)),
         }
     }
@@ -570,6 +573,25 @@ fn initial_contact(tables: &mut Tables, sa: &Sa, now: Instant) {
             old.end(Reason::InitialContact, &mut tables.context(now));
             settle(tables, old, now);
         }
+    }
+}
+
+/// The peer says something of a pair that another ISAKMP SA with it has. What is silent another
+/// member may go on with: it is left as it is.
+fn of_another(
+    tables: &mut Tables,
+    told: &Sa,
+    spi: u32,
+    step: fn(&mut Sa, u32, &mut Context<'_>) -> bool,
+    now: Instant,
+) {
+    let has = |sa: &Sa| !sa.is_silent() && sa.child_by_outbound(spi).is_some();
+    let found = alike(tables, told)
+        .into_iter()
+        .find(|ike| tables.isakmp(*ike).is_some_and(has));
+    if let Some(mut other) = found.and_then(|ike| tables.take_isakmp(ike)) {
+        step(&mut other, spi, &mut tables.context(now));
+        settle(tables, other, now);
     }
 }
 

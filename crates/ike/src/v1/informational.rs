@@ -113,13 +113,24 @@ pub(crate) fn connected(sa: &mut Sa, message_id: u32, spi: Option<u32>, ctx: &mu
 /// packets may have overtaken the message that made it.
 fn invalid_spi(sa: &mut Sa, one: &Notification, ctx: &mut Context<'_>) {
     let data = || one.data_u32();
-    let spi = one.spi_u32().or_else(data);
-    let child = spi.and_then(|spi| sa.child_by_outbound(spi));
-    let old = |born| ctx.now.saturating_duration_since(born) >= limits::HINT_GAP;
-    if let Some(child) = child.filter(|child| old(child.born)) {
+    let Some(spi) = one.spi_u32().or_else(data) else {
+        return;
+    };
+    if !pair_unknown(sa, spi, ctx) {
+        sa.effects.push(Effect::Unknown(spi));
+    }
+}
+
+/// Does what [`invalid_spi`] says. Returns whether the pair was one of this ISAKMP SA's.
+pub(crate) fn pair_unknown(sa: &mut Sa, spi: u32, ctx: &mut Context<'_>) -> bool {
+    let Some(child) = sa.child_by_outbound(spi) else {
+        return false;
+    };
+    if ctx.now.saturating_duration_since(child.born) >= limits::HINT_GAP {
         let why = Reason::Failed(Error::Notified(NotifyType::INVALID_SPI));
         close_child(sa, child.id, why, ctx);
     }
+    true
 }
 
 /// The peer does not want what we asked for.
@@ -148,19 +159,9 @@ fn deleted(sa: &mut Sa, deletes: &[&Delete], ctx: &mut Context<'_>) {
     let of = |protocol| deletes.iter().filter(move |one| one.protocol == protocol);
     let spis: BTreeSet<u32> = of(ProtocolId::ESP).flat_map(|one| one.spis_u32()).collect();
     for spi in spis {
-        let child = sa
-            .child_by_outbound(spi)
-            .map(|child| (child.id, child.stage));
-        let Some((id, stage)) = child else { continue };
-        let reason = match stage {
-            ChildStage::Replaced { by, .. } => {
-                // What takes its place must send before it is gone.
-                sa.activate(by, ctx);
-                Reason::Rekeyed
-            }
-            _ => Reason::ByPeer,
-        };
-        sa.remove_child(id, reason, ctx);
+        if !pair_deleted(sa, spi, ctx) {
+            sa.effects.push(Effect::Deleted(spi));
+        }
     }
     let own = sa.cookie_pair();
     let closes = of(ProtocolId::ISAKMP)
@@ -173,6 +174,24 @@ fn deleted(sa: &mut Sa, deletes: &[&Delete], ctx: &mut Context<'_>) {
         };
         sa.pass(reason, ctx);
     }
+}
+
+/// The peer deletes a pair. Returns whether it was one of this ISAKMP SA's.
+pub(crate) fn pair_deleted(sa: &mut Sa, spi: u32, ctx: &mut Context<'_>) -> bool {
+    let Some(child) = sa.child_by_outbound(spi) else {
+        return false;
+    };
+    let id = child.id;
+    let reason = match child.stage {
+        ChildStage::Replaced { by, .. } => {
+            // What takes its place must send before it is gone.
+            sa.activate(by, ctx);
+            Reason::Rekeyed
+        }
+        _ => Reason::ByPeer,
+    };
+    sa.remove_child(id, reason, ctx);
+    true
 }
 
 /// Ends a pair because of this host, and tells the peer.

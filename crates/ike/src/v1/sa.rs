@@ -57,6 +57,12 @@ pub(crate) enum Effect {
     Renew(Vec<Acquire>),
     /// The peer holds no older SAs with us.
     InitialContact,
+    /// The peer deletes the pair that it receives with this SPI, and it is none of this ISAKMP
+    /// SA's. No pair is bound to one (RFC 2409 section 5.5), and which of two main modes was the
+    /// last each end sees for itself.
+    Deleted(u32),
+    /// The peer does not know such a pair, and it is none of this ISAKMP SA's.
+    Unknown(u32),
     /// It ended. What it was asked to protect begins anew.
     Ended {
         reason: Reason,

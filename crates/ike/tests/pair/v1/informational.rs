@@ -44,6 +44,30 @@ fn a_pair_is_deleted_on_both_sides_and_the_delete_is_acknowledged() {
     }
 }
 
+/// Both replaced the ISAKMP SA at once: the pair went to the one that each end had last, and a Delete
+/// may come under the other one.
+fn apart() -> Pair {
+    let mut pair = version_1().pair();
+    pair.establish();
+    for host in [A, B] {
+        let ike = pair.ike(host);
+        pair.command(host, Command::RekeyIke(ike));
+    }
+    pair.run(secs(10));
+    pair
+}
+
+#[test]
+fn a_pair_is_deleted_whichever_isakmp_sa_each_end_keeps_it_under() {
+    for host in [A, B] {
+        let mut pair = apart();
+        let child = pair.child(host);
+        pair.command(host, Command::DeleteChild(child));
+        pair.run(millis(10));
+        pair.agree(0);
+    }
+}
+
 #[test]
 fn an_isakmp_sa_is_deleted_with_its_pairs() {
     let mut pair = version_1().pair();
