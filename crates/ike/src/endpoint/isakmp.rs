@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use policy::names::PeerName;
 use policy::pad::Peer;
+use policy::sa::ChildId;
 use policy::version::IkeVersion;
 use wire::isakmp::{
     ExchangeType, Flags, Header, Notification, NotifyType, Payload, PayloadType, ProtocolId,
@@ -35,6 +36,7 @@ use crate::v1::main_mode::initiator::Call;
 use crate::v1::main_mode::responder::{Caller, Refusal};
 use crate::v1::main_mode::{Done, MainMode, Outcome};
 use crate::v1::message::{self, Message};
+use crate::v1::quick::asked::supersede;
 use crate::v1::sa::{Effect, Sa, Stage, Task};
 use crate::v1::vendor::Situation;
 
@@ -512,6 +514,7 @@ pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
         match effect {
             Effect::Renew(waiting) => renew(tables, &mut sa, waiting, now),
             Effect::InitialContact => initial_contact(tables, &sa, now),
+            Effect::Confirmed(child) => gather(tables, &mut sa, child, now),
             Effect::Deleted(spi) => of_another(tables, &sa, spi, pair_deleted, now),
             Effect::Unknown(spi) => of_another(tables, &sa, spi, pair_unknown, now),
             Effect::Ended { reason, orphans } => ended = Some((reason, orphans)),
@@ -573,6 +576,37 @@ fn initial_contact(tables: &mut Tables, sa: &Sa, now: Instant) {
             old.end(Reason::InitialContact, &mut tables.context(now));
             settle(tables, old, now);
         }
+    }
+}
+
+/// A pair is confirmed. What it takes the place of moves to its ISAKMP SA: else its end would begin
+/// when the peer deletes it, and packets be on their way with it.
+fn gather(tables: &mut Tables, sa: &mut Sa, new: ChildId, now: Instant) {
+    let mut moved = Vec::new();
+    for ike in alike(tables, sa) {
+        let Some(like) = sa.child(new) else { return };
+        let speaks = tables.isakmp(ike).is_some_and(|other| !other.is_silent());
+        let Some(mut other) = speaks.then(|| tables.take_isakmp(ike)).flatten() else {
+            continue;
+        };
+        for child in other.part_with(like) {
+            moved.push(child.id);
+            tables.registry.settle(child.id, sa.id);
+            sa.children.push(child);
+            (other.changed, other.childless_since) = (true, now);
+        }
+        if other.stage == Stage::Gone && other.children.is_empty() {
+            other.end(Reason::Rekeyed, &mut tables.context(now));
+        }
+        settle(tables, other, now);
+    }
+    sa.children.sort_by_key(|child| child.id);
+    supersede(sa, new, now);
+    // No exchange here tells those when to send.
+    let live = |id: &ChildId| sa.child(*id).is_some_and(|child| child.is_live());
+    let stays: Vec<ChildId> = moved.into_iter().filter(live).collect();
+    for child in stays {
+        sa.activate(child, &mut tables.context(now));
     }
 }
 

@@ -57,6 +57,9 @@ pub(crate) enum Effect {
     Renew(Vec<Acquire>),
     /// The peer holds no older SAs with us.
     InitialContact,
+    /// A pair is there on both sides, and takes the place of those for the same traffic: of another
+    /// ISAKMP SA's too.
+    Confirmed(ChildId),
     /// The peer deletes the pair that it receives with this SPI, and it is none of this ISAKMP
     /// SA's. No pair is bound to one (RFC 2409 section 5.5), and which of two main modes was the
     /// last each end sees for itself.

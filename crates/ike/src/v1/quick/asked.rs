@@ -1,6 +1,7 @@
 //! The peer asks for a pair (RFC 2409 section 5.5).
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use policy::child::{ChildTemplate, Mode};
 use policy::names::RuleName;
@@ -17,7 +18,7 @@ use crate::error::{Error, Incompatible, Misbehaved, SelectorRefusal};
 use crate::id::Role;
 use crate::limits;
 use crate::output::Outbound;
-use crate::pair::{Agreed, Stage as ChildStage};
+use crate::pair::{Agreed, Child, Stage as ChildStage};
 use crate::retransmit::Retransmit;
 use crate::v1::deletion;
 use crate::v1::exchange::{Answered, Exchange, Kind};
@@ -26,7 +27,7 @@ use crate::v1::message::{self, Message, authenticate};
 use crate::v1::phase2;
 use crate::v1::quick::asking::replace;
 use crate::v1::quick::{Contents, misbehaved};
-use crate::v1::sa::{Sa, Stage};
+use crate::v1::sa::{Effect, Sa, Stage};
 use crate::v1::selectors;
 
 /// The first message of a quick mode that the peer begins.
@@ -137,9 +138,15 @@ pub(crate) fn confirmed(
 pub(crate) fn confirm(sa: &mut Sa, child: ChildId, ctx: &mut Context<'_>) {
     sa.changed = true;
     sa.activate(child, ctx);
+    supersede(sa, child, ctx.now);
+    sa.effects.push(Effect::Confirmed(child));
+}
+
+/// The pairs before a confirmed one for the same traffic are no longer needed.
+pub(crate) fn supersede(sa: &mut Sa, child: ChildId, now: Instant) {
     let Some(new) = sa.child(child) else { return };
     let (selectors, rule) = (new.spec.selectors.clone(), new.rule.clone());
-    let until = ctx.now + deletion::patience(sa);
+    let until = now + deletion::patience(sa);
     for other in alike(sa, &selectors, &rule) {
         // Who began the new one deletes the old one, and may wait for its last packets. Where both
         // ends began at once, both find the same one of the two to be too many.
@@ -154,6 +161,26 @@ pub(crate) fn confirm(sa: &mut Sa, child: ChildId, ctx: &mut Context<'_>) {
 }
 
 impl Sa {
+    /// Gives away the pairs for the traffic of a pair of another ISAKMP SA, but for those that the
+    /// peer has not confirmed.
+    pub(crate) fn part_with(&mut self, like: &Child) -> Vec<Child> {
+        let exchanges = &self.exchanges;
+        let waits = |id| {
+            let about = |one: &Exchange| match &one.kind {
+                Kind::Answered(answered) => answered.child == id,
+                _ => false,
+            };
+            exchanges.iter().any(about)
+        };
+        let goes = |child: &mut Child| {
+            child.stage == ChildStage::Installed
+                && child.rule == like.rule
+                && child.spec.selectors == like.spec.selectors
+                && !waits(child.id)
+        };
+        self.children.extract_if(.., goes).collect()
+    }
+
     /// Whether the first of two pairs for the same traffic is the one to keep: their SPIs are all
     /// that both ends see alike.
     pub(crate) fn is_preferred(&self, one: ChildId, other: ChildId) -> bool {
