@@ -15,6 +15,7 @@ mod handshake;
 mod inquiries;
 mod isakmp;
 mod isakmp_commands;
+mod isakmp_pairs;
 mod members;
 mod redirects;
 mod reload;

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use policy::names::PeerName;
 use policy::pad::Peer;
-use policy::sa::ChildId;
 use policy::version::IkeVersion;
 use wire::isakmp::{
     ExchangeType, Flags, Header, Notification, NotifyType, Payload, PayloadType, ProtocolId,
@@ -15,10 +14,11 @@ use wire::isakmp::{
 };
 
 use crate::command::Acquire;
-use crate::context::{Context, acquire_failed};
+use crate::context::acquire_failed;
 use crate::discard::Discard;
 use crate::endpoint::addresses::released;
 use crate::endpoint::handshake::{failed, failed_initiator};
+use crate::endpoint::isakmp_pairs::{activate, alike, gather, hand_over, of_another, pass_on};
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::endpoint::way::Way;
@@ -36,7 +36,6 @@ use crate::v1::main_mode::initiator::Call;
 use crate::v1::main_mode::responder::{Caller, Refusal};
 use crate::v1::main_mode::{Done, MainMode, Outcome};
 use crate::v1::message::{self, Message};
-use crate::v1::quick::asked::supersede;
 use crate::v1::sa::{Effect, Sa, Stage, Task};
 use crate::v1::vendor::Situation;
 
@@ -393,45 +392,6 @@ fn establish(tables: &mut Tables, mut sa: Box<Sa>, done: Done, now: Instant) {
     settle(tables, sa, now);
 }
 
-/// Pairs and what waits move from one ISAKMP SA to another of the same peer. Where the peer was in
-/// doubt it may have lost them, and each is made anew. So too where it said Vid-Initial-Contact
-/// ([MS-IKEE] section 3.5): that it had no main mode with us, and perhaps no pair. Nothing
-/// authenticates a vendor ID, so that it ends nothing.
-fn hand_over(tables: &mut Tables, from: &mut Sa, to: &mut Sa, forgotten: bool, now: Instant) {
-    let in_doubt = from.liveness.is_in_doubt() || forgotten;
-    if in_doubt {
-        // What is under way there may wait for nobody.
-        let orphans = from.abandon(&mut tables.context(now)).into_iter();
-        to.tasks
-            .extend(orphans.map(|one| Task::Create(Box::new(one))));
-    }
-    to.liveness.doubted |= in_doubt;
-    (from.changed, to.changed) = (true, true);
-    for child in std::mem::take(&mut from.children) {
-        tables.registry.settle(child.id, to.id);
-        if child.is_live() && in_doubt {
-            to.tasks.push_back(Task::Rekey(child.id));
-        }
-        to.children.push(child);
-    }
-    to.tasks.append(&mut from.tasks);
-    to.childless_since = now;
-    from.childless_since = now;
-}
-
-/// Other ISAKMP SAs with the same peer between the same addresses.
-fn alike(tables: &Tables, sa: &Sa) -> Vec<IkeSaId> {
-    let between = tables.between(sa.path.local.ip(), sa.path.remote.ip());
-    // Several hosts may be one peer of the policy, and behind one NAT.
-    let same = |other: &Sa| {
-        other.peer.name == sa.peer.name
-            && other.remote_id == sa.remote_id
-            && other.party == sa.party
-    };
-    let same = |ike: &IkeSaId| *ike != sa.id && tables.isakmp(*ike).is_some_and(same);
-    between.into_iter().filter(same).collect()
-}
-
 /// Whether we have no ISAKMP SA with a peer, so that INITIAL-CONTACT is true. Of an address that
 /// other members of a cluster may have it is never said.
 fn is_alone(tables: &Tables, peer: &PeerName, local: IpAddr, remote: IpAddr) -> bool {
@@ -508,12 +468,14 @@ fn renew(tables: &mut Tables, sa: &mut Sa, waiting: Vec<Acquire>, now: Instant) 
 /// Puts an ISAKMP SA back after a step, and sees to what the step means for others.
 pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
     established::pump(&mut sa, &mut tables.context(now));
+    pass_on(tables, &mut sa, now);
     let (id, local) = (sa.id, sa.path.local.ip());
     let mut ended = None;
     for effect in std::mem::take(&mut sa.effects) {
         match effect {
             Effect::Renew(waiting) => renew(tables, &mut sa, waiting, now),
             Effect::InitialContact => initial_contact(tables, &sa, now),
+            Effect::Activate(child) => activate(tables, child, now),
             Effect::Confirmed(child) => gather(tables, &mut sa, child, now),
             Effect::Deleted(spi) => of_another(tables, &sa, spi, pair_deleted, now),
             Effect::Unknown(spi) => of_another(tables, &sa, spi, pair_unknown, now),
@@ -579,56 +541,6 @@ fn initial_contact(tables: &mut Tables, sa: &Sa, now: Instant) {
     }
 }
 
-/// A pair is confirmed. What it takes the place of moves to its ISAKMP SA: else its end would begin
-/// when the peer deletes it, and packets be on their way with it.
-fn gather(tables: &mut Tables, sa: &mut Sa, new: ChildId, now: Instant) {
-    let mut moved = Vec::new();
-    for ike in alike(tables, sa) {
-        let Some(like) = sa.child(new) else { return };
-        let speaks = tables.isakmp(ike).is_some_and(|other| !other.is_silent());
-        let Some(mut other) = speaks.then(|| tables.take_isakmp(ike)).flatten() else {
-            continue;
-        };
-        for child in other.part_with(like) {
-            moved.push(child.id);
-            tables.registry.settle(child.id, sa.id);
-            sa.children.push(child);
-            (other.changed, other.childless_since) = (true, now);
-        }
-        if other.stage == Stage::Gone && other.children.is_empty() {
-            other.end(Reason::Rekeyed, &mut tables.context(now));
-        }
-        settle(tables, other, now);
-    }
-    sa.children.sort_by_key(|child| child.id);
-    supersede(sa, new, now);
-    // No exchange here tells those when to send.
-    let live = |id: &ChildId| sa.child(*id).is_some_and(|child| child.is_live());
-    let stays: Vec<ChildId> = moved.into_iter().filter(live).collect();
-    for child in stays {
-        sa.activate(child, &mut tables.context(now));
-    }
-}
-
-/// The peer says something of a pair that another ISAKMP SA with it has. What is silent another
-/// member may go on with: it is left as it is.
-fn of_another(
-    tables: &mut Tables,
-    told: &Sa,
-    spi: u32,
-    step: fn(&mut Sa, u32, &mut Context<'_>) -> bool,
-    now: Instant,
-) {
-    let has = |sa: &Sa| !sa.is_silent() && sa.child_by_outbound(spi).is_some();
-    let found = alike(tables, told)
-        .into_iter()
-        .find(|ike| tables.isakmp(*ike).is_some_and(has));
-    if let Some(mut other) = found.and_then(|ike| tables.take_isakmp(ike)) {
-        step(&mut other, spi, &mut tables.context(now));
-        settle(tables, other, now);
-    }
-}
-
 /// The time of a slot has come.
 pub(crate) fn fire_main_mode(tables: &mut Tables, mut state: Box<MainMode>, now: Instant) {
     match state.fire(&mut tables.context(now)) {
@@ -639,6 +551,13 @@ pub(crate) fn fire_main_mode(tables: &mut Tables, mut state: Box<MainMode>, now:
 
 /// As [`fire_main_mode`], of an ISAKMP SA.
 pub(crate) fn fire(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
+    if matches!(sa.stage, Stage::Replaced { until } if until <= now) && !sa.is_silent() {
+        // It waits for nothing any longer.
+        let wanted = sa.abandon(&mut tables.context(now)).into_iter();
+        sa.tasks
+            .extend(wanted.map(|one| Task::Create(Box::new(one))));
+        pass_on(tables, &mut sa, now);
+    }
     established::fire(&mut sa, &mut tables.context(now));
     settle(tables, sa, now);
 }

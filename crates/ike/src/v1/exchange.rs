@@ -87,6 +87,16 @@ impl Exchange {
         again.into_iter().chain(end).chain(settles).min()
     }
 
+    /// Whether what happens to it next happens to a pair too.
+    pub(crate) fn is_about(&self, id: ChildId) -> bool {
+        match &self.kind {
+            Kind::Asked(offer) => offer.replaces == Some(id),
+            Kind::Answered(answered) => answered.child == id,
+            Kind::Confirmed { child, settles } => settles.is_some() && *child == id,
+            Kind::Deleting(_) | Kind::Deleted => false,
+        }
+    }
+
     /// Whether it is a quick mode of ours that is under way.
     pub(crate) fn is_asked(&self) -> bool {
         matches!(self.kind, Kind::Asked(_))

@@ -57,6 +57,8 @@ pub(crate) enum Effect {
     Renew(Vec<Acquire>),
     /// The peer holds no older SAs with us.
     InitialContact,
+    /// A pair may send that is none of this ISAKMP SA's any more.
+    Activate(ChildId),
     /// A pair is there on both sides, and takes the place of those for the same traffic: of another
     /// ISAKMP SA's too.
     Confirmed(ChildId),
@@ -294,10 +296,26 @@ impl Sa {
         self.vendor.nlbs_present || self.peer.ike.assume_fast_failover
     }
 
-    /// Lets a pair's outbound SA carry traffic, if it does not yet.
+    /// Lets a pair's outbound SA carry traffic, if it does not yet. An exchange here may be about a
+    /// pair that has moved since.
     pub(crate) fn activate(&mut self, id: ChildId, ctx: &mut Context<'_>) {
-        let activated = self.child_mut(id).map(|child| child.activate(ctx));
-        self.changed |= activated.unwrap_or(false);
+        match self.child_mut(id) {
+            Some(child) => self.changed |= child.activate(ctx),
+            None => self.effects.push(Effect::Activate(id)),
+        }
+    }
+
+    /// Whether another ISAKMP SA may have a pair: no exchange under way here is about it.
+    pub(crate) fn is_loose(&self, child: &Child) -> bool {
+        !self.exchanges.iter().any(|one| one.is_about(child.id))
+    }
+
+    /// Gives away pairs that are loose.
+    pub(crate) fn part_with(&mut self, which: impl Fn(&Child) -> bool) -> Vec<Child> {
+        let children = std::mem::take(&mut self.children).into_iter();
+        let (goes, stays) = children.partition(|child| which(child) && self.is_loose(child));
+        self.children = stays;
+        goes
     }
 
     /// Ends a pair here.
@@ -406,21 +424,24 @@ impl Sa {
 
     /// Forgets every exchange and what waits for one, and gives what was to be protected.
     pub(crate) fn abandon(&mut self, ctx: &mut Context<'_>) -> Vec<Acquire> {
-        let flying = std::mem::take(&mut self.exchanges);
-        let flying = flying.into_iter().filter_map(|one| match one.kind {
-            Kind::Asked(offer) => {
-                ctx.registry.release_esp(offer.inbound_spi);
-                offer.replaces.is_none().then_some(offer.acquire)
+        let mut wanted = Vec::new();
+        for exchange in std::mem::take(&mut self.exchanges) {
+            let Kind::Asked(offer) = exchange.kind else {
+                continue;
+            };
+            ctx.registry.release_esp(offer.inbound_spi);
+            match offer.replaces {
+                Some(old) => self.goes_on(old, ctx.now),
+                None => wanted.push(offer.acquire),
             }
-            _ => None,
-        });
-        let wanted = flying.collect::<Vec<_>>().into_iter();
+        }
         let waiting = std::mem::take(&mut self.tasks).into_iter();
         let waiting = waiting.filter_map(|task| match task {
             Task::Create(acquire) => Some(*acquire),
             Task::Rekey(_) => None,
         });
-        wanted.chain(waiting).collect()
+        wanted.extend(waiting);
+        wanted
     }
 
     /// Gives back what waits and the rules do not want any more.
@@ -482,13 +503,15 @@ impl Sa {
         self.child_failed(rule, Role::Initiator, error.clone(), ctx);
         match offer.replaces {
             None => acquire_failed(offer.acquire, error, ctx),
-            Some(old) => {
-                let now = ctx.now;
-                if let Some(child) = self.child_mut(old).filter(|child| child.is_live()) {
-                    child.stage = crate::pair::Stage::Installed;
-                    child.rekey_later(now);
-                }
-            }
+            Some(old) => self.goes_on(old, ctx.now),
+        }
+    }
+
+    /// Nothing took the place of a pair: that is tried again half-way to its end.
+    fn goes_on(&mut self, old: ChildId, now: Instant) {
+        if let Some(child) = self.child_mut(old).filter(|child| child.is_live()) {
+            child.stage = ChildStage::Installed;
+            child.rekey_later(now);
         }
     }
 }

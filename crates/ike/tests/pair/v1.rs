@@ -6,6 +6,7 @@ mod kerberos;
 mod main_mode;
 mod quick_mode;
 mod rules;
+mod several;
 mod takeover;
 
 use crate::harness::*;

@@ -18,7 +18,7 @@ use crate::error::{Error, Incompatible, Misbehaved, SelectorRefusal};
 use crate::id::Role;
 use crate::limits;
 use crate::output::Outbound;
-use crate::pair::{Agreed, Child, Stage as ChildStage};
+use crate::pair::{Agreed, Stage as ChildStage};
 use crate::retransmit::Retransmit;
 use crate::v1::deletion;
 use crate::v1::exchange::{Answered, Exchange, Kind};
@@ -161,26 +161,6 @@ pub(crate) fn supersede(sa: &mut Sa, child: ChildId, now: Instant) {
 }
 
 impl Sa {
-    /// Gives away the pairs for the traffic of a pair of another ISAKMP SA, but for those that the
-    /// peer has not confirmed.
-    pub(crate) fn part_with(&mut self, like: &Child) -> Vec<Child> {
-        let exchanges = &self.exchanges;
-        let waits = |id| {
-            let about = |one: &Exchange| match &one.kind {
-                Kind::Answered(answered) => answered.child == id,
-                _ => false,
-            };
-            exchanges.iter().any(about)
-        };
-        let goes = |child: &mut Child| {
-            child.stage == ChildStage::Installed
-                && child.rule == like.rule
-                && child.spec.selectors == like.spec.selectors
-                && !waits(child.id)
-        };
-        self.children.extract_if(.., goes).collect()
-    }
-
     /// Whether the first of two pairs for the same traffic is the one to keep: their SPIs are all
     /// that both ends see alike.
     pub(crate) fn is_preferred(&self, one: ChildId, other: ChildId) -> bool {

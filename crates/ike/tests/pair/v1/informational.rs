@@ -2,7 +2,7 @@
 
 use crate::harness::*;
 use crate::v1::{exchanges, sends_on_the_new_one, version_1};
-use ike::{ChildState, Command, Discard, Event, Reason, Usage};
+use ike::{Command, Discard, Event, Reason, Usage};
 use policy::timers::{Retransmission, Timers};
 use policy::version::Legacy;
 
@@ -42,62 +42,6 @@ fn a_pair_is_deleted_on_both_sides_and_the_delete_is_acknowledged() {
         };
         assert!(pair.event(1 - host, by_peer).is_some());
     }
-}
-
-/// Both replaced the ISAKMP SA at once: the pair went to the one that each end had last, and a Delete
-/// may come under the other one.
-fn apart() -> Pair {
-    let mut pair = version_1().pair();
-    pair.establish();
-    for host in [A, B] {
-        let ike = pair.ike(host);
-        pair.command(host, Command::RekeyIke(ike));
-    }
-    pair.run(secs(10));
-    pair
-}
-
-#[test]
-fn a_pair_is_deleted_whichever_isakmp_sa_each_end_keeps_it_under() {
-    for host in [A, B] {
-        let mut pair = apart();
-        let child = pair.child(host);
-        pair.command(host, Command::DeleteChild(child));
-        pair.run(millis(10));
-        pair.agree(0);
-    }
-}
-
-#[test]
-fn a_pair_is_replaced_whichever_isakmp_sa_each_end_keeps_it_under() {
-    for host in [A, B] {
-        let mut pair = apart();
-        let old = pair.child(1 - host);
-        let child = pair.child(host);
-        pair.command(host, Command::RekeyChild(child));
-        pair.run(millis(100));
-        // Who answered has given up the old one, which else would send until it is deleted.
-        let state = |host: usize, id| {
-            let status = pair.hosts[host].endpoint.status(pair.now);
-            let mut children = status.into_iter().flat_map(|ike| ike.children);
-            children.find(|one| one.child == id).unwrap().state
-        };
-        assert_eq!(state(1 - host, old), ChildState::Replaced);
-        assert!(sends_on_the_new_one(&pair, 1 - host));
-        pair.run(secs(70));
-        pair.agree(1);
-    }
-}
-
-#[test]
-fn both_ends_rekey_pairs_under_isakmp_sas_of_their_own_and_one_pair_stays() {
-    let mut pair = apart();
-    for host in [A, B] {
-        let child = pair.child(host);
-        pair.command(host, Command::RekeyChild(child));
-    }
-    pair.run(secs(70));
-    pair.agree(1);
 }
 
 #[test]
