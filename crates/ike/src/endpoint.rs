@@ -15,7 +15,7 @@ mod handshake;
 mod inquiries;
 mod isakmp;
 mod isakmp_commands;
-mod isakmp_pairs;
+mod isakmp_effects;
 mod members;
 mod redirects;
 mod reload;

@@ -9,6 +9,7 @@ use policy::version::IkeVersion;
 use crate::command::Acquire;
 use crate::context::acquire_failed;
 use crate::endpoint::isakmp;
+use crate::endpoint::isakmp_effects;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::error::Error;
@@ -100,7 +101,7 @@ fn join(tables: &mut Tables, ike: IkeSaId, wanted: Acquire, now: Instant) {
         Slot::HalfOpen(_) | Slot::Refused(_) => None,
     };
     match slot {
-        Slot::Isakmp(sa) => isakmp::settle(tables, sa, now),
+        Slot::Isakmp(sa) => isakmp_effects::settle(tables, sa, now),
         slot => tables.put(ike, slot),
     }
     if let Some(refused) = refused {
@@ -156,7 +157,7 @@ fn begin(tables: &mut Tables, wanted: Acquire, origin: Origin, now: Instant) {
         return acquire_failed(wanted, Error::Limit("IKE SAs"), &mut ctx);
     }
     if peer.ike.version == IkeVersion::V1 {
-        return isakmp::begin(tables, peer, (local, remote), vec![wanted], None, now);
+        return isakmp_effects::begin(tables, peer, (local, remote), vec![wanted], None, now);
     }
     let (failed, pending) = (wanted.clone(), vec![wanted]);
     let path = first_path(&peer.ike, local, remote);

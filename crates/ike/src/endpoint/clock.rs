@@ -7,6 +7,7 @@ use crate::endpoint::effects::settle;
 use crate::endpoint::handshake::failed_initiator;
 use crate::endpoint::inquiries::late;
 use crate::endpoint::isakmp;
+use crate::endpoint::isakmp_effects;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::streams::give_up;
 use crate::endpoint::tables::Tables;
@@ -124,7 +125,7 @@ pub(crate) fn release(tables: &mut Tables, address: std::net::IpAddr, now: Insta
             settle(tables, sa, now);
         } else if let Some(mut sa) = tables.take_isakmp(ike) {
             sa.end(Reason::AddressLeft, &mut tables.context(now));
-            isakmp::settle(tables, sa, now);
+            isakmp_effects::settle(tables, sa, now);
         }
     }
 }

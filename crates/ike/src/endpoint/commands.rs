@@ -17,8 +17,9 @@ use crate::endpoint::clock::release;
 use crate::endpoint::effects::settle;
 use crate::endpoint::handshake::{abandon, failed_initiator};
 use crate::endpoint::inquiries::answered;
-use crate::endpoint::isakmp::{self, gss_answered};
+use crate::endpoint::isakmp::gss_answered;
 use crate::endpoint::isakmp_commands;
+use crate::endpoint::isakmp_effects;
 use crate::endpoint::members;
 use crate::endpoint::reload::reload;
 use crate::endpoint::slot::Slot;
@@ -327,7 +328,7 @@ fn call(
                 settle(tables, sa, now);
             } else if let Some(sa) = tables.take_isakmp(ike) {
                 sa.tell_invalid_spi(spi, &mut tables.context(now));
-                isakmp::settle(tables, sa, now);
+                isakmp_effects::settle(tables, sa, now);
             }
         }
     }
@@ -358,7 +359,7 @@ fn leave(tables: &mut Tables, address: IpAddr, now: Instant) {
                 if sa.stage == isakmp_sa::Stage::Closing {
                     waiting.insert(ike);
                 }
-                isakmp::settle(tables, sa, now);
+                isakmp_effects::settle(tables, sa, now);
             }
             Some(slot) => drop_slot(tables, ike, slot, now),
             None => {}
@@ -390,7 +391,7 @@ fn forget(tables: &mut Tables, address: IpAddr, now: Instant) {
             }
             Some(Slot::Isakmp(mut sa)) => {
                 sa.end(Reason::AddressLeft, &mut tables.context(now));
-                isakmp::settle(tables, sa, now);
+                isakmp_effects::settle(tables, sa, now);
             }
             Some(slot) => drop_slot(tables, ike, slot, now),
             None => {}

@@ -1,12 +1,10 @@
 //! IKEv1 in the endpoint: whom a message is for, what a step means for other ISAKMP SAs, and what
 //! the host asks of them (RFC 2409 section 5).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use policy::names::PeerName;
-use policy::pad::Peer;
 use policy::version::IkeVersion;
 use wire::isakmp::{
     ExchangeType, Flags, Header, Notification, NotifyType, Payload, PayloadType, ProtocolId,
@@ -14,11 +12,9 @@ use wire::isakmp::{
 };
 
 use crate::command::Acquire;
-use crate::context::acquire_failed;
 use crate::discard::Discard;
-use crate::endpoint::addresses::released;
 use crate::endpoint::handshake::{failed, failed_initiator};
-use crate::endpoint::isakmp_pairs::{activate, alike, gather, hand_over, of_another, pass_on};
+use crate::endpoint::isakmp_effects::{alike, hand_over, is_alone, pass_on, settle, situation};
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::endpoint::way::Way;
@@ -28,16 +24,13 @@ use crate::gss::{GssAnswer, GssContext};
 use crate::id::{IkeSaId, Role};
 use crate::limits;
 use crate::output::Output;
-use crate::path::{Nat, first_path};
+use crate::path::Nat;
 use crate::v1::established;
 use crate::v1::fragments;
-use crate::v1::informational::{pair_deleted, pair_unknown};
-use crate::v1::main_mode::initiator::Call;
 use crate::v1::main_mode::responder::{Caller, Refusal};
 use crate::v1::main_mode::{Done, MainMode, Outcome};
 use crate::v1::message::{self, Message};
-use crate::v1::sa::{Effect, Sa, Stage, Task};
-use crate::v1::vendor::Situation;
+use crate::v1::sa::{Sa, Stage, Task};
 
 /// Takes a datagram of version 1.
 ///
@@ -390,155 +383,6 @@ fn establish(tables: &mut Tables, mut sa: Box<Sa>, done: Done, now: Instant) {
     sa.tasks
         .extend(waiting.map(|one| Task::Create(Box::new(one))));
     settle(tables, sa, now);
-}
-
-/// Whether we have no ISAKMP SA with a peer, so that INITIAL-CONTACT is true. Of an address that
-/// other members of a cluster may have it is never said.
-fn is_alone(tables: &Tables, peer: &PeerName, local: IpAddr, remote: IpAddr) -> bool {
-    let holds = |ike: &IkeSaId| {
-        let sa = tables.isakmp(*ike);
-        sa.is_some_and(|sa| sa.peer.name == *peer && sa.stage != Stage::Closing)
-    };
-    let replicated = tables.config.buckets.contains_key(&local);
-    !replicated && !tables.between(local, remote).iter().any(holds)
-}
-
-fn situation(tables: &Tables, peer: &Peer, local: IpAddr, remote: IpAddr) -> Situation {
-    Situation {
-        initial_contact: is_alone(tables, &peer.name, local, remote),
-        in_cluster: tables.config.anchored.contains(&local)
-            || tables.config.buckets.contains_key(&local),
-    }
-}
-
-/// Begins a main mode for what waits, in the place of an ISAKMP SA or of none.
-pub(crate) fn begin(
-    tables: &mut Tables,
-    peer: Arc<Peer>,
-    (local, remote): (IpAddr, IpAddr),
-    pending: Vec<Acquire>,
-    replaces: Option<IkeSaId>,
-    now: Instant,
-) {
-    let mut situation = situation(tables, &peer, local, remote);
-    situation.initial_contact &= replaces.is_none();
-    let call = Call {
-        situation,
-        path: first_path(&peer.ike, local, remote),
-        peer,
-        replaces,
-    };
-    match MainMode::begin(call, pending, &mut tables.context(now)) {
-        Ok(state) => tables.put(state.id, Slot::MainMode(Box::new(state))),
-        Err((error, pending)) => {
-            for acquire in pending {
-                acquire_failed(acquire, error.clone(), &mut tables.context(now));
-            }
-        }
-    }
-}
-
-/// Another ISAKMP SA is needed in the place of one.
-fn renew(tables: &mut Tables, sa: &mut Sa, waiting: Vec<Acquire>, now: Instant) {
-    let (local, remote) = (sa.path.local.ip(), sa.path.remote.ip());
-    let known = tables.peers.get(&sa.peer.name).cloned();
-    let Some(peer) = known.filter(|peer| peer.ike.version == IkeVersion::V1) else {
-        for acquire in waiting {
-            acquire_failed(acquire, Error::NoSuchPeer, &mut tables.context(now));
-        }
-        return;
-    };
-    // One that is under way will do.
-    let ours = |ike: &IkeSaId| match tables.slot(*ike) {
-        Some(Slot::MainMode(state)) => {
-            state.role == Role::Initiator && state.peer.name == peer.name
-        }
-        _ => false,
-    };
-    let under_way = tables.between(local, remote).into_iter().find(ours);
-    match under_way.and_then(|ike| tables.take(ike)) {
-        Some(Slot::MainMode(mut state)) => {
-            state.pending.extend(waiting);
-            tables.put(state.id, Slot::MainMode(state));
-        }
-        _ => begin(tables, peer, (local, remote), waiting, Some(sa.id), now),
-    }
-}
-
-/// Puts an ISAKMP SA back after a step, and sees to what the step means for others.
-pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
-    established::pump(&mut sa, &mut tables.context(now));
-    pass_on(tables, &mut sa, now);
-    let (id, local) = (sa.id, sa.path.local.ip());
-    let mut ended = None;
-    for effect in std::mem::take(&mut sa.effects) {
-        match effect {
-            Effect::Renew(waiting) => renew(tables, &mut sa, waiting, now),
-            Effect::InitialContact => initial_contact(tables, &sa, now),
-            Effect::Activate(child) => activate(tables, child, now),
-            Effect::Confirmed(child) => gather(tables, &mut sa, child, now),
-            Effect::Deleted(spi) => of_another(tables, &sa, spi, pair_deleted, now),
-            Effect::Unknown(spi) => of_another(tables, &sa, spi, pair_unknown, now),
-            Effect::Ended { reason, orphans } => ended = Some((reason, orphans)),
-        }
-    }
-    let Some((reason, orphans)) = ended else {
-        return tables.put(id, Slot::Isakmp(sa));
-    };
-    tables.discard_sa(id, local);
-    if let Some(account) = tables.addresses.gone(local, id) {
-        let event = released(local, &account);
-        tables.outputs.push_back(Output::Event(event));
-    }
-    let ours = matches!(reason, Reason::Requested | Reason::AddressLeft);
-    for orphan in orphans {
-        match ours || !tables.addresses.is_active(orphan.local) {
-            true => acquire_failed(orphan, Error::IkeClosed, &mut tables.context(now)),
-            false => begin_anew(tables, orphan, now),
-        }
-    }
-}
-
-/// What an ISAKMP SA that ended was to protect begins anew: under another one, or with another main
-/// mode.
-fn begin_anew(tables: &mut Tables, wanted: Acquire, now: Instant) {
-    let known = tables.peers.get(&wanted.peer).cloned();
-    let Some(peer) = known.filter(|peer| peer.ike.version == IkeVersion::V1) else {
-        return acquire_failed(wanted, Error::NoSuchPeer, &mut tables.context(now));
-    };
-    let ends = (wanted.local, wanted.remote);
-    let of_peer = |ike: &IkeSaId| match tables.slot(*ike) {
-        Some(Slot::Isakmp(sa)) => sa.is_live() && sa.peer.name == peer.name,
-        Some(Slot::MainMode(state)) => {
-            state.role == Role::Initiator && state.peer.name == peer.name
-        }
-        _ => false,
-    };
-    let found = tables.between(ends.0, ends.1).into_iter().find(of_peer);
-    match found.and_then(|ike| tables.take(ike)) {
-        Some(Slot::Isakmp(mut sa)) => {
-            sa.tasks.push_back(Task::Create(Box::new(wanted)));
-            settle(tables, sa, now);
-        }
-        Some(Slot::MainMode(mut state)) => {
-            state.pending.push(wanted);
-            tables.put(state.id, Slot::MainMode(state));
-        }
-        _ => begin(tables, peer, ends, vec![wanted], None, now),
-    }
-}
-
-/// The peer holds no older SAs with us: neither shall we.
-fn initial_contact(tables: &mut Tables, sa: &Sa, now: Instant) {
-    for ike in alike(tables, sa) {
-        let older = tables
-            .isakmp(ike)
-            .is_some_and(|other| other.birth < sa.birth);
-        if let Some(mut old) = older.then(|| tables.take_isakmp(ike)).flatten() {
-            old.end(Reason::InitialContact, &mut tables.context(now));
-            settle(tables, old, now);
-        }
-    }
 }
 
 /// The time of a slot has come.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use policy::sa::ChildId;
 
 use crate::command::Command;
-use crate::endpoint::isakmp::settle;
+use crate::endpoint::isakmp_effects::settle;
 use crate::endpoint::tables::Tables;
 use crate::error::ApiMisuse;
 use crate::event::{Doubt, Reason};

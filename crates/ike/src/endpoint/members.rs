@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::command::Acquire;
 use crate::endpoint::acquire::acquire;
 use crate::endpoint::effects::settle;
-use crate::endpoint::isakmp;
+use crate::endpoint::isakmp_effects;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::event::Reason;
@@ -102,7 +102,7 @@ pub(crate) fn adopt(
         tables.peers = peers;
         let sa = read?;
         let ike = sa.id;
-        isakmp::settle(tables, sa, now);
+        isakmp_effects::settle(tables, sa, now);
         return Ok(ike);
     }
     let read = snapshot::read(record, known, directory, takeover, ctx);
@@ -192,7 +192,7 @@ pub(crate) fn forget(tables: &mut Tables, ike: IkeSaId, now: Instant) {
         settle(tables, sa, now);
     } else if let Some(mut sa) = tables.take_isakmp(ike) {
         sa.end(Reason::AddressLeft, &mut tables.context(now));
-        isakmp::settle(tables, sa, now);
+        isakmp_effects::settle(tables, sa, now);
     }
 }
 
