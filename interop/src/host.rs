@@ -11,7 +11,7 @@ use esp::{
 use policy::child::ChildTemplate;
 use policy::names::RuleName;
 use policy::range::AddressRange;
-use policy::rule::{Action, AddressSpec, Filter, Negotiate, Rule};
+use policy::rule::{Action, AddressSpec, Filter, Negotiate, Origin, Rule};
 use policy::sa::{Bucket, SaSpec};
 use policy::spd::Spd;
 
@@ -38,6 +38,7 @@ impl Host {
             filters: vec![Filter::between(address(spec.local), address(spec.remote))],
             action: Action::Negotiate(Negotiate::require(ChildTemplate::transport().into())),
             peer: None,
+            origin: Origin::File,
         };
         let spd = Arc::new(Spd::build(vec![rule], &[spec.local]));
         let mut host = Host {

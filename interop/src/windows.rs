@@ -1,5 +1,6 @@
 //! `windows`: policies imported from scripts of netsh, between two of our daemons: what comes in
-//! clear text and is answered with IPsec, soft SAs, and what holds before the policy.
+//! clear text and is answered with IPsec, soft SAs, what holds before the policy, and rules that a
+//! running daemon is given.
 
 use std::path::Path;
 use std::process::Command;
@@ -74,6 +75,7 @@ pub(crate) fn run(out: &Path) -> Result<(), String> {
     );
     table.add("a soft SA, and its end", PEER, trial.soft());
     table.add("before the policy", PEER, trial.boot());
+    table.add("dynamic rules", PEER, trial.dynamic());
     table.finish(&folder)
 }
 
@@ -210,5 +212,65 @@ impl<'a> Trial<'a> {
         boot("block")?;
         ping(server, SERVER, CLIENT).map_err(|why| format!("boot replaced a policy: {why}"))?;
         Ok("stateful until the daemon, then its policy".to_owned())
+    }
+
+    /// A running daemon is given rules, keeps them through a reload, and loses them one by one.
+    fn dynamic(&self) -> Result<String, String> {
+        self.forget();
+        let (client, server) = (&self.world.client, &self.world.server);
+        let quiet = "add policy p activatedefaultrule=no assign=yes\n";
+        let serves = self.daemon(server, "win-dyn-s", SERVES)?;
+        let asks = self.daemon(client, "win-dyn-c", quiet)?;
+        let path = self.folder.join("block.toml");
+        let block = format!(
+            "[[rule]]\nname = \"closed\"\nremote = \"{STRANGER}\"\nprotocol = \"icmp\"\n\
+             action = \"block\"\n"
+        );
+        folder::write(&path, &block)?;
+        ping(client, CLIENT, STRANGER).map_err(|why| format!("nothing passes before: {why}"))?;
+        asks.command(&["dynamic", "add", &path.to_string_lossy()])?;
+        let closed = || match ping(client, CLIENT, STRANGER) {
+            Ok(_) => Err("what is blocked passes".to_owned()),
+            Err(_) => Ok(()),
+        };
+        closed()?;
+        // With a peer of its own: what was clear is protected.
+        let path = self.folder.join("protect.toml");
+        let protect = format!(
+            "[[peer]]\nname = \"server\"\naddress = \"{SERVER}\"\npsk = \"{PSK}\"\n\
+             [[rule]]\nname = \"protect\"\nremote = \"{SERVER}\"\nprotocol = \"tcp\"\n\
+             action = \"require\"\n"
+        );
+        folder::write(&path, &protect)?;
+        asks.command(&["dynamic", "add", &path.to_string_lossy()])?;
+        self.connects(SERVER)?;
+        let spi = serves.only_sa()?.child_sas[0].inbound_spi.clone();
+        asks.command(&["reload"])?;
+        closed()?;
+        self.connects(SERVER)?;
+        let sa = serves.only_sa()?;
+        if sa.child_sas[0].inbound_spi != spi || sa.child_sas[0].bytes_in < 400_000 {
+            return Err(format!("the reload ended the SA: {sa:?}"));
+        }
+        let explained = asks.command(&["explain", CLIENT, STRANGER, "icmp"])?;
+        if !explained.contains("`closed` is dynamic") {
+            return Err(format!("it is not said to be dynamic: {explained}"));
+        }
+        asks.command(&["dynamic", "delete", "closed"])?;
+        ping(client, CLIENT, STRANGER).map_err(|why| format!("it is blocked yet: {why}"))?;
+        asks.command(&["dynamic", "delete", "all"])?;
+        let gone = || asks.status().is_ok_and(|status| status.ike_sas.is_empty());
+        wait_for(PATIENCE, gone).ok_or("the SAs of a rule that is gone stay")?;
+        match asks.command(&["dynamic", "delete", "closed"]) {
+            Err(why) if why.contains("no dynamic rule") => {}
+            other => return Err(format!("deleted twice: {other:?}")),
+        }
+        asks.command(&["dynamic", "add", &path.to_string_lossy()])?;
+        drop(asks);
+        let again = self.daemon(client, "win-dyn-c", quiet)?;
+        match again.command(&["dynamic", "show"])?.as_str() {
+            "no dynamic rules" => Ok("blocked, protected, reloaded, deleted, gone".to_owned()),
+            shown => Err(format!("a new daemon has them: {shown}")),
+        }
     }
 }

@@ -11,6 +11,9 @@ pub struct Explanation {
     pub direction: String,
     /// The rule that decides; `null` when none matches and the packet passes as it is.
     pub rule: Option<String>,
+    /// Where that rule comes from: `file`, `persistent` or `dynamic`.
+    #[serde(default)]
+    pub origin: Option<String>,
     /// `permit`, `block`, `require`, `request` or `pass`.
     pub action: String,
     /// The peer that a negotiation would be with.

@@ -1,7 +1,11 @@
 //! One question, one answer: the lines that travel over the control socket.
 
+use crate::dynamic::DynamicChange;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+/// The longest request in bytes, its line break included.
+pub const MAX_REQUEST: usize = 256 * 1024;
 
 /// The version of this contract; it grows when a field changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
@@ -45,6 +49,10 @@ pub enum Request {
     ClusterResume,
     /// Reads the configuration file again: all of it is applied, or nothing.
     Reload,
+    /// Changes dynamic rules: all of it is applied, or nothing. Answer: [`crate::DynamicChanged`].
+    DynamicChange(DynamicChange),
+    /// The dynamic rules. Answer: [`crate::DynamicRules`].
+    DynamicShow,
     /// Negotiates the SAs of a rule now, without waiting for a packet.
     SaInitiate {
         /// The rule's name.

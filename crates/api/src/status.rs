@@ -86,6 +86,9 @@ pub struct RuleStatus {
     pub selectors: Vec<String>,
     /// A rule is dormant while this host owns none of its local addresses.
     pub dormant: bool,
+    /// `file`, `persistent` or `dynamic`: where it comes from.
+    #[serde(default)]
+    pub origin: String,
 }
 
 /// One IKE SA (RFC 7296).

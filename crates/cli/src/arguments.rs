@@ -1,5 +1,6 @@
 //! The verbs and their options: one definition for parsing, help and errors.
 
+mod dynamic;
 mod interchange;
 mod pki;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+pub(crate) use dynamic::DynamicAction;
 pub(crate) use interchange::{ExportTo, ImportFrom, ImportNetsh};
 pub(crate) use pki::{CertificateOptions, PkiAction};
 
@@ -49,6 +51,9 @@ pub(crate) enum Verb {
     Export(ExportTo),
     /// Read the configuration file again: all of it is applied, or nothing
     Reload,
+    /// Rules that the running daemon has beside its files, and loses when it ends
+    #[command(subcommand)]
+    Dynamic(DynamicAction),
     /// Negotiate, rekey or delete security associations by hand
     #[command(subcommand)]
     Sa(SaAction),

@@ -33,6 +33,7 @@ fn dispatch(arguments: &Arguments) -> Result<(), Failure> {
         Verb::Import(from) => verb::import::run(from, arguments.json),
         Verb::Export(to) => verb::export::run(to, arguments.json),
         Verb::Reload => verb::sa::reload(&ask, arguments.json),
+        Verb::Dynamic(action) => verb::dynamic::run(action, &ask, arguments.json),
         Verb::Sa(action) => verb::sa::run(action, &ask, arguments.json),
         Verb::Cluster(action) => verb::cluster::run(action, &ask, arguments.json),
         Verb::Pki(action) => verb::pki::run(action, arguments.json),

@@ -4,6 +4,7 @@ pub(crate) mod boot;
 pub(crate) mod check;
 pub(crate) mod cluster;
 pub(crate) mod daemon;
+pub(crate) mod dynamic;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod import;

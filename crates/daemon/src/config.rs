@@ -11,12 +11,15 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::clock;
+use crate::config::basis::Basis;
 use crate::config::diagnostic::Problems;
 use crate::config::key::Keys;
+use crate::config::named::Objects;
 use crate::config::section::Section;
 
 mod action;
 mod algorithms;
+mod basis;
 mod cluster;
 mod credentials;
 pub mod diagnostic;
@@ -30,6 +33,7 @@ pub mod named;
 mod node;
 mod objects;
 mod peer;
+pub(crate) mod piece;
 mod ppk;
 mod rule;
 mod section;
@@ -40,10 +44,10 @@ mod version;
 
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use diff::{Changes, diff};
-pub use key::{ReadFile, Secrecy};
+pub use key::{OwnStatus, ReadFile, Secrecy};
 pub use settings::{
-    ClusterGroup, ClusterNode, ClusterSettings, Config, NodeSettings, OwnStatus, PlaneKind,
-    PlaneSettings, ServiceCommand, Takeover, WitnessSettings,
+    ClusterGroup, ClusterNode, ClusterSettings, Config, NodeSettings, PlaneKind, PlaneSettings,
+    ServiceCommand, Takeover, WitnessSettings,
 };
 
 /// Longest policy file in bytes; far more than anybody writes.
@@ -72,21 +76,23 @@ pub fn load(path: &Path) -> Result<Loaded, Box<Report>> {
     let Ok(text) = String::from_utf8(bytes) else {
         return Err(unreadable(&name, "is no UTF-8 text"));
     };
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let mut read_file = |file: &str, secrecy| {
-        let path = directory.join(file);
-        let most = match secrecy {
-            Secrecy::Secret => MAX_FILE,
-            Secrecy::Public => MAX_PUBLIC_FILE,
-        };
-        let bytes = read_bounded(&path, most)?;
-        match secrecy == Secrecy::Secret && is_open(&path) {
-            true => Err("others than its owner may read it (`chmod 600` helps)".to_owned()),
-            false => Ok(bytes),
-        }
-    };
+    let mut read_file = |file: &str, secrecy| read_beside(path, file, secrecy);
     let open = is_open(path);
     parse_checked(&name, &text, &mut read_file, &mut lookup::addresses, open)
+}
+
+/// A file that the policy at `policy` names.
+fn read_beside(policy: &Path, file: &str, secrecy: Secrecy) -> Result<Vec<u8>, String> {
+    let path = policy.parent().unwrap_or(Path::new(".")).join(file);
+    let most = match secrecy {
+        Secrecy::Secret => MAX_FILE,
+        Secrecy::Public => MAX_PUBLIC_FILE,
+    };
+    let bytes = read_bounded(&path, most)?;
+    match secrecy == Secrecy::Secret && is_open(&path) {
+        true => Err("others than its owner may read it (`chmod 600` helps)".to_owned()),
+        false => Ok(bytes),
+    }
 }
 
 fn read_bounded(path: &Path, most: usize) -> Result<Vec<u8>, String> {
@@ -208,16 +214,14 @@ fn read(
         peers.extend(peer::read(table, problems, &mut keys, &inherited));
     }
     objects::check_limit(&policy, &peers, problems);
-    let mut objects = objects::read(&mut root, problems, policy);
+    let mut objects = Objects {
+        policy,
+        ..Objects::default()
+    };
+    objects::read(&mut root, problems, &mut objects);
     let mut rules = Vec::new();
     let clustered = root.has("cluster");
-    let mut resolve = |address: &Address| match address {
-        // A reload is read where heartbeats wait, and DNS may take seconds.
-        Address::Name(name) if clustered => Err(format!(
-            "`{name}` is not looked up in a cluster, whose heartbeats would wait"
-        )),
-        _ => resolve(address),
-    };
+    let mut resolve = |address: &Address| lookup::outside_clusters(clustered, address, resolve);
     for table in root.tables(problems, "rule", "[[rule]]") {
         rules.extend(rule::read(table, problems, &mut objects, &mut resolve));
     }
@@ -233,7 +237,7 @@ fn read(
         return None;
     }
     let own_statuses = keys.own_statuses;
-    let pad = Pad::new(peers.into_iter().map(|read| read.peer).collect());
+    let pad = Pad::new(peers.iter().map(|read| read.peer.clone()).collect());
     let rules = rules.into_iter().map(|read| read.rule).collect();
     Some(Config {
         node,
@@ -243,6 +247,7 @@ fn read(
         own_statuses,
         cluster,
         objects,
+        basis: Basis { timers, peers },
     })
 }
 

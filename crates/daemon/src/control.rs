@@ -11,7 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
 /// A request longer than this is none of ours.
-const MAX_REQUEST: u64 = 64 * 1024;
+const MAX_REQUEST: u64 = api::MAX_REQUEST as u64;
 /// Connections at once; more wait to be accepted.
 const MAX_CONNECTIONS: usize = 64;
 /// A client that says nothing for this long is let go.

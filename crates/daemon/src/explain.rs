@@ -3,7 +3,7 @@
 use api::{Explanation, Passed};
 use node::Node;
 use policy::explain::{Outcome, explain as judge};
-use policy::{Direction, Flow, Pad, Spd, protocol};
+use policy::{Direction, Flow, Origin, Pad, Spd, protocol};
 use serde_json::Value;
 use std::net::{IpAddr, SocketAddr};
 
@@ -47,6 +47,14 @@ pub(crate) fn explain(
         let mut children = sas.iter().flat_map(|sa| &sa.children);
         children.any(|child| child.selectors.contains(&flow, direction))
     });
+    let origin = rule.and_then(|name| {
+        let found = spd.rules().iter().find(|rule| rule.name == *name);
+        found.map(|rule| rule.origin)
+    });
+    let mut text = judged.to_string();
+    if let Some(name) = rule.filter(|_| origin == Some(Origin::Dynamic)) {
+        text += &format!("\n`{name}` is dynamic: it is gone when the daemon ends.");
+    }
     let passed = judged.earlier.iter().map(|passed| Passed {
         rule: passed.rule.to_string(),
         difference: passed.difference.to_string(),
@@ -55,12 +63,13 @@ pub(crate) fn explain(
         packet: flow.to_string(),
         direction: word.to_owned(),
         rule: rule.map(ToString::to_string),
+        origin: origin.map(|origin| origin.word().to_owned()),
         action: action.to_owned(),
         peer: peer.map(ToString::to_string),
         selectors: selectors.unwrap_or_default(),
         protected_now,
         passed: passed.collect(),
-        text: judged.to_string(),
+        text,
     };
     serde_json::to_value(explanation).map_err(|error| error.to_string())
 }

@@ -12,6 +12,7 @@ mod check;
 mod clock;
 pub mod config;
 mod control;
+mod dynamic;
 mod error;
 mod explain;
 mod groups;

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::options::Options;
 use crate::setup;
-use policy::{Pad, Peer, Rule};
+use policy::{Origin, Pad, Peer, Rule};
 use std::path::Path;
 
 /// What is to be in force, and what works and is unwise. At the start the persistent policy holds
@@ -18,7 +18,10 @@ pub(crate) fn read(options: &Options, starts: bool) -> Result<(Config, Vec<Strin
     if !path.exists() {
         return setup::read(&options.config);
     }
-    let (persistent, mut warnings) = setup::read(path)?;
+    let (mut persistent, mut warnings) = setup::read(path)?;
+    for rule in &mut persistent.rules {
+        rule.origin = Origin::Persistent;
+    }
     let whole = setup::read(&options.config).and_then(|(config, more)| {
         warnings.extend(more);
         merge(&persistent, config, path)
@@ -48,10 +51,13 @@ fn merge(persistent: &Config, config: Config, path: &Path) -> Result<Config, Err
     };
     let mut rules: Vec<Rule> = persistent.rules.clone();
     for rule in config.rules {
-        match rules.iter().find(|known| known.name == rule.name) {
-            None => rules.push(rule),
-            Some(known) if *known == rule => {}
-            Some(_) => return Err(twice("rule", rule.name.as_str())),
+        let Some(known) = rules.iter().find(|known| known.name == rule.name) else {
+            rules.push(rule);
+            continue;
+        };
+        let origin = known.origin;
+        if *known != (Rule { origin, ..rule }) {
+            return Err(twice("rule", known.name.as_str()));
         }
     }
     let mut peers: Vec<Peer> = persistent.pad.peers().to_vec();
@@ -64,10 +70,13 @@ fn merge(persistent: &Config, config: Config, path: &Path) -> Result<Config, Err
     }
     let mut own_statuses = persistent.own_statuses.clone();
     own_statuses.extend(config.own_statuses);
+    let mut basis = persistent.basis.clone();
+    basis.add(config.basis);
     Ok(Config {
         rules,
         pad: Pad::new(peers),
         own_statuses,
+        basis,
         ..config
     })
 }
@@ -122,6 +131,13 @@ mod tests {
         fs::remove_dir_all(&dir).unwrap();
         let names = |config: &Config| {
             assert_eq!(config.pad.peers().len(), config.rules.len());
+            assert_eq!(config.pad.peers().len(), config.basis.peers.len());
+            let first = config.rules.first().map(|rule| rule.origin);
+            let expected = match persistent {
+                Some(_) => Origin::Persistent,
+                None => Origin::File,
+            };
+            assert_eq!(first, Some(expected));
             config
                 .rules
                 .iter()

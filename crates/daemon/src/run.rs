@@ -1,6 +1,7 @@
 //! The loop: one input at a time into the node, then every effect in its order.
 
 mod answers;
+mod dynamic;
 mod effects;
 mod inputs;
 mod redirecting;
@@ -11,6 +12,7 @@ mod survival;
 use crate::capture::{Applied, Capture};
 use crate::config::{Config, Takeover};
 use crate::control::{Control, Question};
+use crate::dynamic::Dynamic;
 use crate::error::Error;
 use crate::groups::{Done, Groups};
 use crate::guard::{Guard, Turn};
@@ -91,7 +93,9 @@ pub fn run(options: &Options) -> Result<(), Error> {
 /// Everything that the loop works on.
 pub(crate) struct Daemon {
     options: Options,
+    /// What is in force: the files, and what is dynamic.
     config: Config,
+    dynamic: Dynamic,
     configured: Instant,
     node: Node,
     plane: Box<dyn DataPlane>,
@@ -221,10 +225,10 @@ impl Daemon {
             began,
             left: false,
             control: None,
+            dynamic: Dynamic::new(config.clone()),
             config,
         };
         let guards = daemon.begin_to_watch(turn)?;
-        daemon.carry_out();
         daemon.control = Some(Control::listen(daemon.socket(), question)?);
         let inputs = Inputs {
             reports: data.reports,

@@ -32,6 +32,7 @@ pub(crate) fn rules(spd: &Spd) -> Vec<RuleStatus> {
                 action: rule.action.word().to_owned(),
                 selectors: vec![selectors],
                 dormant: entry.dormant,
+                origin: rule.origin.word().to_owned(),
             }),
         }
     }
@@ -42,6 +43,7 @@ pub(crate) fn rules(spd: &Spd) -> Vec<RuleStatus> {
                 action: rule.action.word().to_owned(),
                 selectors: Vec::new(),
                 dormant: true,
+                origin: rule.origin.word().to_owned(),
             });
         }
     }

@@ -13,7 +13,7 @@ use esp::{
     Segmentation, Sent,
 };
 use policy::child::ChildTemplate;
-use policy::rule::{Action, AddressSpec, Filter, Negotiate, Rule};
+use policy::rule::{Action, AddressSpec, Filter, Negotiate, Origin, Rule};
 use policy::sa::Bucket;
 use policy::spd::Spd;
 
@@ -132,6 +132,7 @@ fn policy(pair: Pair) -> Arc<Spd> {
         filters: vec![Filter::between(AddressSpec::Any, AddressSpec::Any)],
         action: Action::Negotiate(Negotiate::require(ChildTemplate::tunnel().into())),
         peer: None,
+        origin: Origin::File,
     };
     Arc::new(Spd::build(vec![rule], &[pair.here()]))
 }

@@ -13,7 +13,7 @@ use esp::{
 };
 use policy::child::ChildTemplate;
 use policy::range::AddressRange;
-use policy::rule::{Action, AddressSpec, Filter, Negotiate, Rule};
+use policy::rule::{Action, AddressSpec, Filter, Negotiate, Origin, Rule};
 use policy::sa::{Bucket, ChildId};
 use policy::selector::{Selectors, TrafficSelector};
 use policy::spd::Spd;
@@ -78,6 +78,7 @@ impl Ends {
             filters: vec![Filter::between(AddressSpec::Any, AddressSpec::Any)],
             action: Action::Negotiate(Negotiate::require(ChildTemplate::tunnel().into())),
             peer: None,
+            origin: Origin::File,
         };
         let counts = Arc::new(Counts::new());
         let spd = Arc::new(Spd::build(vec![rule], &[pair.here()]));

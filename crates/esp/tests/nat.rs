@@ -12,7 +12,7 @@ use esp::{
 };
 use policy::child::ChildTemplate;
 use policy::range::AddressRange;
-use policy::rule::{Action, AddressSpec, Filter, Negotiate, Rule};
+use policy::rule::{Action, AddressSpec, Filter, Negotiate, Origin, Rule};
 use policy::sa::{Bucket, Encapsulation, Hosts, SaSpec, Translation};
 use policy::selector::{Selectors, TrafficSelector};
 use policy::spd::Spd;
@@ -41,6 +41,7 @@ impl Host {
             filters: vec![Filter::between(AddressSpec::Any, AddressSpec::Any)],
             action: Action::Negotiate(Negotiate::require(ChildTemplate::transport().into())),
             peer: None,
+            origin: Origin::File,
         };
         let counts = Arc::new(Counts::new());
         let spd = Arc::new(Spd::build(vec![rule], &[own]));

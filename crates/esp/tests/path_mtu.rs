@@ -10,7 +10,7 @@ use esp::{
     Counts, Discard, Inbound, InboundBatch, InboundSa, Offload, OutboundSa, Segmentation, outer,
 };
 use policy::child::{ChildTemplate, DontFragment, Mode, OuterHeader};
-use policy::rule::{Action, AddressSpec, Filter, Negotiate, Rule};
+use policy::rule::{Action, AddressSpec, Filter, Negotiate, Origin, Rule};
 use policy::sa::{Bucket, SaSpec};
 use policy::spd::Spd;
 use proptest::prelude::*;
@@ -48,6 +48,7 @@ impl Ends {
             filters: vec![Filter::between(AddressSpec::Any, AddressSpec::Any)],
             action: Action::Negotiate(Negotiate::require(ChildTemplate::tunnel().into())),
             peer: None,
+            origin: Origin::File,
         };
         let counts = Arc::new(Counts::new());
         let spd = Arc::new(Spd::build(vec![rule], &[pair.here()]));

@@ -7,7 +7,7 @@ use esp::inbound::Arrival;
 use esp::outbound::{Outbound, OutboundBatch, Path, Sent};
 use esp::{Counts, Discard, Inbound, InboundBatch, InboundSa, Offload, OutboundSa, Segmentation};
 use policy::child::ChildTemplate;
-use policy::rule::{Action, AddressSpec, Filter, Negotiate, Rule};
+use policy::rule::{Action, AddressSpec, Filter, Negotiate, Origin, Rule};
 use policy::sa::{Bucket, Encapsulation};
 use policy::spd::Spd;
 use proptest::prelude::*;
@@ -33,6 +33,7 @@ impl Ends {
             filters: vec![Filter::between(AddressSpec::Any, AddressSpec::Any)],
             action: Action::Negotiate(Negotiate::require(ChildTemplate::tunnel().into())),
             peer: None,
+            origin: Origin::File,
         };
         let counts = Arc::new(Counts::new());
         let spd = Arc::new(Spd::build(vec![rule], &[pair.here()]));

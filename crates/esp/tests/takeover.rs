@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crypto::{Encryption, Integrity};
 use esp::{Counts, Offload, Outbound, OutboundBatch, OutboundSa, Segmentation};
 use policy::child::ChildTemplate;
-use policy::rule::{Action, AddressSpec, Filter, Negotiate, Rule};
+use policy::rule::{Action, AddressSpec, Filter, Negotiate, Origin, Rule};
 use policy::sa::{Bucket, ChildId};
 use policy::spd::Spd;
 use proptest::prelude::*;
@@ -188,6 +188,7 @@ fn policy(pair: Pair) -> Arc<Spd> {
         filters: vec![Filter::between(AddressSpec::Any, AddressSpec::Any)],
         action: Action::Negotiate(Negotiate::require(ChildTemplate::tunnel().into())),
         peer: None,
+        origin: Origin::File,
     };
     Arc::new(Spd::build(vec![rule], &[pair.here()]))
 }

@@ -7,7 +7,7 @@ use ike::{Cookies, Usage};
 use node::{Command, Config, Datagram, Node, Output, Recovery};
 use policy::{
     Action, AddressRange, AddressSpec, Auth, ChildId, ChildTemplate, Filter, Identity, IkeTemplate,
-    Negotiate, Pad, Peer, PortRange, Rule, RuleName, Secret,
+    Negotiate, Origin, Pad, Peer, PortRange, Rule, RuleName, Secret,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -49,6 +49,7 @@ fn rule(host: usize, name: &str, port: u16, child: ChildTemplate) -> Rule {
         filters: vec![filter],
         action: Action::Negotiate(Negotiate::require(Arc::new(child))),
         peer: None,
+        origin: Origin::File,
     }
 }
 

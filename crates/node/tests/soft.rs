@@ -7,7 +7,7 @@ use ike::Cookies;
 use node::{Command, Config, Datagram, Event, Node, Output, Recovery, SoftEnd};
 use policy::{
     Action, AddressRange, AddressSpec, Auth, ChildTemplate, Filter, Identity, IkeTemplate,
-    Negotiate, Pad, Peer, Rule, RuleName, Secret, Soft, Timers,
+    Negotiate, Origin, Pad, Peer, Rule, RuleName, Secret, Soft, Timers,
 };
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -40,6 +40,7 @@ fn config(host: usize, key: &[u8], soft: Soft) -> Config {
             ..Negotiate::require(child)
         }),
         peer: None,
+        origin: Origin::File,
     };
     Config {
         puzzles: None,

@@ -134,7 +134,7 @@ pub(crate) fn compare(rules: &[Rule], a: &Entry, b: &Entry) -> Ordering {
     let of = |entry: &Entry| {
         rules
             .get(entry.rule)
-            .map(|rule| (order::action_rank(&rule.action), rule.name.clone()))
+            .map(|rule| (order::rank(rule), rule.name.clone()))
     };
     b.weight
         .cmp(&a.weight)

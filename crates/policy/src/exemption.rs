@@ -8,7 +8,7 @@ use wire::ip::Flow;
 use crate::names::RuleName;
 use crate::protocol;
 use crate::range::{AddressRange, PortRange};
-use crate::rule::{Action, AddressSpec, Directions, Filter, Rule};
+use crate::rule::{Action, AddressSpec, Directions, Filter, Origin, Rule};
 use crate::selector::{Direction, sides};
 
 /// Why a packet is exempt. Much narrower than what Windows 2000 exempted by default, where any
@@ -160,6 +160,7 @@ fn rule(name: &str, filters: Vec<Filter>) -> Rule {
         filters,
         action: Action::Exempt,
         peer: None,
+        origin: Origin::File,
     }
 }
 
@@ -198,6 +199,7 @@ mod tests {
             ],
             action: Action::Block,
             peer: None,
+            origin: Origin::File,
         };
         let mut rules = Exemptions::of_level(level).unwrap().rules();
         rules.push(blocked);

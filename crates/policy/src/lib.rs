@@ -55,7 +55,7 @@ pub use names::{PeerName, RuleName};
 pub use pad::{Claim, IkePort, IkeTemplate, NoPeer, Pad, Peer, PeerDifference, Tcp};
 pub use proposal::{EspProposal, EspSuite, IkeProposal, IkeSuite};
 pub use range::{AddressRange, PortRange};
-pub use rule::{Action, AddressSpec, Directions, Filter, Negotiate, Rule, Soft};
+pub use rule::{Action, AddressSpec, Directions, Filter, Negotiate, Origin, Rule, Soft};
 pub use sa::{Bucket, ChildId, Encapsulation, Hosts, KeyMaterial, SaSpec, Translation, Transport};
 pub use selector::{Direction, SelectorPair, Selectors, TrafficSelector};
 pub use spd::{ChildRule, Match, Spd, Verdict};

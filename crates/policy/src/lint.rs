@@ -2,14 +2,15 @@
 
 use crate::entry::Entry;
 use crate::names::RuleName;
-use crate::rule::Directions;
+use crate::rule::{Directions, Origin};
 use crate::selector::SelectorPair;
 use crate::spd::Spd;
 
 /// With more entries than this nothing is compared: the work grows with the square.
 const MAX_ENTRIES: usize = 4096;
 
-/// Two rules of equal rank that are about the same traffic: only action and name decide.
+/// Two rules of equal rank that are about the same traffic: only action and name decide. A dynamic
+/// rule and another do not tie: the dynamic one is meant to go first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tie {
     /// The rule that goes first.
@@ -29,6 +30,9 @@ pub fn ties(spd: &Spd) -> Vec<Tie> {
         let rest = entries.iter().skip(index + 1);
         for second in rest.take_while(|second| second.weight == first.weight) {
             if first.rule == second.rule || !directions_meet(first, second) {
+                continue;
+            }
+            if is_dynamic(spd, first) != is_dynamic(spd, second) {
                 continue;
             }
             let names = name(spd, first).zip(name(spd, second));
@@ -86,6 +90,11 @@ fn directions_meet(a: &Entry, b: &Entry) -> bool {
         || a.directions == b.directions
 }
 
+fn is_dynamic(spd: &Spd, entry: &Entry) -> bool {
+    spd.rule_of(entry)
+        .is_some_and(|rule| rule.origin == Origin::Dynamic)
+}
+
 fn name(spd: &Spd, entry: &Entry) -> Option<RuleName> {
     spd.rule_of(entry).map(|rule| rule.name.clone())
 }
@@ -94,7 +103,7 @@ fn name(spd: &Spd, entry: &Entry) -> Option<RuleName> {
 mod tests {
     use super::*;
     use crate::range::{AddressRange, PortRange};
-    use crate::rule::{Action, AddressSpec, Filter, Rule};
+    use crate::rule::{Action, AddressSpec, Filter, Origin, Rule};
 
     fn rule(name: &str, remote: &str, ports: &[u16], action: Action) -> Rule {
         let remote = AddressRange::host(remote.parse().unwrap());
@@ -108,6 +117,7 @@ mod tests {
             filters: vec![filter],
             action,
             peer: None,
+            origin: Origin::File,
         }
     }
 

@@ -3,14 +3,14 @@
 //! Compared in turn: what is exempt before all else; tunnel before transport; the addresses of
 //! both sides (an exact host counts 3, a subnet 2, a range 1, any 0, then the longer prefixes); a
 //! named protocol before any; named ports of the remote side, then of the local side (one port
-//! before a range). Between equals block comes before permit before negotiate, then the name
-//! decides.
+//! before a range). Between equals dynamic rules come before the others, block before permit
+//! before negotiate, then the name decides.
 
 use std::fmt;
 
 use crate::child::Mode;
 use crate::range::{AddressRange, PortRange};
-use crate::rule::Action;
+use crate::rule::{Action, Origin, Rule};
 use crate::selector::SelectorPair;
 
 /// How specific an entry is; the greater goes first. The fields are compared from top to bottom.
@@ -96,10 +96,11 @@ fn port_kind(ports: PortRange) -> u8 {
 }
 
 /// Between entries of equal weight the lower goes first.
-pub(crate) fn action_rank(action: &Action) -> u8 {
-    match action {
+pub(crate) fn rank(rule: &Rule) -> (bool, u8) {
+    let action = match rule.action {
         Action::Block => 0,
         Action::Exempt | Action::Permit => 1,
         Action::Negotiate(_) => 2,
-    }
+    };
+    (rule.origin != Origin::Dynamic, action)
 }

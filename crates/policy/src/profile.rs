@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::child::ChildTemplate;
     use crate::names::RuleName;
-    use crate::rule::{Action, Negotiate, Rule};
+    use crate::rule::{Action, Negotiate, Origin, Rule};
     use crate::selector::Direction;
     use crate::spd::Spd;
     use std::sync::Arc;
@@ -129,6 +129,7 @@ mod tests {
             filters,
             action,
             peer: None,
+            origin: Origin::File,
         };
         let spd = Spd::build(vec![rule], &[]);
         let client = "10.0.0.1".parse().unwrap();

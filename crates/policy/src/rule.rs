@@ -191,6 +191,29 @@ impl Action {
     }
 }
 
+/// Where a rule comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The policy file.
+    File,
+    /// The persistent policy.
+    Persistent,
+    /// An administrator gave it to the running host: what Windows calls dynamic.
+    Dynamic,
+}
+
+impl Origin {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Origin::File => "file",
+            Origin::Persistent => "persistent",
+            Origin::Dynamic => "dynamic",
+        }
+    }
+}
+
 /// One rule of the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -202,4 +225,6 @@ pub struct Rule {
     pub action: Action,
     /// With whom to negotiate; `None` for any peer whose address matches.
     pub peer: Option<PeerName>,
+    /// Where it comes from. Between equals what was given to the running host decides.
+    pub origin: Origin,
 }

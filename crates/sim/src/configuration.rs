@@ -8,8 +8,8 @@ use node::{ClusterConfig, Config, GroupAddresses, Recovery};
 use policy::pad::Childless;
 use policy::{
     Action, AddressRange, AddressSpec, Auth, ChildTemplate, Directions, Filter, Identity,
-    IkeTemplate, IkeVersion, Negotiate, Pad, Peer, PeerName, PortRange, Rule, RuleName, Secret,
-    version,
+    IkeTemplate, IkeVersion, Negotiate, Origin, Pad, Peer, PeerName, PortRange, Rule, RuleName,
+    Secret, version,
 };
 use std::net::{IpAddr, SocketAddr};
 use wire::ip::protocol;
@@ -120,6 +120,7 @@ fn rule(settings: &Settings, host: HostId) -> Rule {
         filters: vec![filter],
         action: Action::Negotiate(Negotiate::require(Arc::new(child))),
         peer: Some(peer_name(host)),
+        origin: Origin::File,
     }
 }
 

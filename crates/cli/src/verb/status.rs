@@ -111,13 +111,18 @@ fn count_packets(number: u64) -> String {
     output::count(usize::try_from(number).unwrap_or(usize::MAX), "packet")
 }
 
-fn print_rule(rule: &RuleStatus) {
+/// A rule with what it covers now; says where it comes from, if that is not the policy file.
+pub(crate) fn print_rule(rule: &RuleStatus) {
     let dormant = if rule.dormant {
         " (dormant: no local address of it is ours)"
     } else {
         ""
     };
-    say!("  {} {}{dormant}", rule.action, rule.name);
+    let origin = match rule.origin.as_str() {
+        "" | "file" => String::new(),
+        origin => format!(" [{origin}]"),
+    };
+    say!("  {} {}{origin}{dormant}", rule.action, rule.name);
     rule.selectors
         .iter()
         .for_each(|selector| say!("      {selector}"));

@@ -181,6 +181,7 @@ mod tests {
             )],
             action: Action::Negotiate(negotiate),
             peer: None,
+            origin: policy::Origin::File,
         }
     }
 

@@ -4,20 +4,46 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use policy::{Action, EspProposal, IkeVersion, version};
+use policy::{Action, EspProposal, IkeVersion, Legacy, Rule, RuleName, version};
 
-use crate::config::diagnostic::Problems;
-use crate::config::peer::ReadPeer;
+use crate::config::basis::ReadPeer;
+use crate::config::diagnostic::{Problems, Span};
 use crate::config::rule::ReadRule;
 use crate::config::version::old_words;
 
+/// The generations of peer that a rule is for.
+fn kinds(rule: &Rule, peers: &[ReadPeer]) -> BTreeSet<(IkeVersion, Option<Legacy>)> {
+    let mine = peers.iter().filter(|found| found.serves(rule));
+    mine.map(|found| (found.peer.ike.version, found.peer.ike.legacy))
+        .collect()
+}
+
+fn report_mixture(rule: &RuleName, span: Span, problems: &mut Problems) {
+    let message = format!("the peers of the rule `{rule}` are of different generations");
+    let label = "some speak another version of IKE, or are older".to_owned();
+    let remedy = "write a rule for each of them, with its `peer`".to_owned();
+    problems.error(span, message, label, remedy);
+}
+
+/// Reports new peers that a rule in force, whose algorithms are settled, would be for too.
+pub(crate) fn check_mixture(
+    read: &ReadRule,
+    peers: &[ReadPeer],
+    new: &[ReadPeer],
+    problems: &mut Problems,
+) {
+    let (rule, mut new) = (&read.rule, new.iter());
+    let Some(peer) = new.find(|peer| rule.action.child().is_some() && peer.serves(rule)) else {
+        return;
+    };
+    if kinds(rule, peers).len() > 1 {
+        report_mixture(&rule.name, peer.span.clone(), problems);
+    }
+}
+
 /// Gives a rule that names no proposals those of its peers, and refuses what they may not have.
 pub(crate) fn settle(read: &mut ReadRule, peers: &[ReadPeer], problems: &mut Problems) {
-    let mine = peers.iter().filter(|found| found.serves(&read.rule));
-    let kinds: BTreeSet<_> = mine
-        .map(|found| (found.peer.ike.version, found.peer.ike.legacy))
-        .collect();
-    let mut kinds = kinds.into_iter();
+    let mut kinds = kinds(&read.rule, peers).into_iter();
     let name = read.rule.name.clone();
     let Action::Negotiate(negotiate) = &mut read.rule.action else {
         return;
@@ -25,10 +51,7 @@ pub(crate) fn settle(read: &mut ReadRule, peers: &[ReadPeer], problems: &mut Pro
     // A rule without a peer is refused elsewhere.
     let (ike, legacy) = kinds.next().unwrap_or((IkeVersion::V2, None));
     if kinds.next().is_some() {
-        let message = format!("the peers of the rule `{name}` are of different generations");
-        let label = "some speak another version of IKE, or are older".to_owned();
-        let remedy = "write a rule for each of them, with its `peer`".to_owned();
-        problems.error(read.remote_span.clone(), message, label, remedy);
+        report_mixture(&name, read.remote_span.clone(), problems);
         return;
     }
     let child = Arc::make_mut(&mut negotiate.child);

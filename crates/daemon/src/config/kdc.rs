@@ -6,8 +6,8 @@ use policy::auth::RemoteAuth;
 use policy::selector::{SelectorPair, TrafficSelector};
 use policy::{Action, AddressRange, Direction, Entry, Peer, PortRange, Rule, Spd};
 
+use crate::config::basis::ReadPeer;
 use crate::config::diagnostic::Problems;
-use crate::config::peer::ReadPeer;
 use crate::config::rule::ReadRule;
 
 /// The port of a KDC (RFC 4120 section 7.2.3).

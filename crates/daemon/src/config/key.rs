@@ -1,11 +1,12 @@
 //! Keys in the file, or in files of their own: read, decoded, and weighed.
 
+use std::path::PathBuf;
+
 use policy::Secret;
 use policy::psk::{self, WeakPsk};
 
 use crate::config::diagnostic::{Problems, Span};
 use crate::config::section::{Bad, Section};
-use crate::config::settings::OwnStatus;
 use crate::config::value;
 
 /// Whether a file may be read by others than its owner.
@@ -19,6 +20,15 @@ pub enum Secrecy {
 
 /// Reads another file that the policy names; the error is a sentence's end: "it does not exist".
 pub type ReadFile<'a> = &'a mut dyn FnMut(&str, Secrecy) -> Result<Vec<u8>, String>;
+
+/// The file with an OCSP response for a certificate of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnStatus {
+    /// As the policy file names it: sought beside it.
+    pub file: PathBuf,
+    /// SHA-256 of the certificate.
+    pub certificate: [u8; 32],
+}
 
 /// Where keys come from.
 pub(crate) struct Keys<'a> {

@@ -9,10 +9,10 @@ use policy::lint::{Tie, shadowed, ties};
 use policy::{Action, AddressSpec, Identity, RuleName, Spd, Timers, suggest};
 
 use crate::config::algorithms;
+use crate::config::basis::ReadPeer;
 use crate::config::diagnostic::{Problems, Span};
 use crate::config::failover;
 use crate::config::kdc;
-use crate::config::peer::ReadPeer;
 use crate::config::rule::ReadRule;
 use crate::config::settings::{ClusterNode, ClusterSettings, NodeSettings};
 
@@ -28,10 +28,7 @@ pub(crate) fn check(
     check_names(rules, peers, problems);
     check_twins(peers, problems);
     for read in rules.iter_mut() {
-        check_peer(read, peers, problems);
-        algorithms::settle(read, peers, problems);
-        check_lockout(read, problems);
-        set_idle(read, peers, timers);
+        settle(read, peers, timers, problems);
     }
     let spd = expanded(rules);
     check_order(rules, &spd, problems);
@@ -44,6 +41,41 @@ pub(crate) fn check(
         let remedy = "write a `[[rule]]`".to_owned();
         problems.warn(0..0, message, "nothing is protected".to_owned(), remedy);
     }
+}
+
+/// Checks further rules and peers against those that are in force. The rules, and the peers, are
+/// those in force first: so many of them.
+pub(crate) fn check_more(
+    (rules, old_rules): (&mut [ReadRule], usize),
+    (peers, old_peers): (&[ReadPeer], usize),
+    (timers, cluster): (&Timers, Option<&ClusterSettings>),
+    problems: &mut Problems,
+) {
+    check_twins(peers, problems);
+    let (before, more) = rules.split_at_mut(old_rules);
+    let new_peers = peers.get(old_peers..).unwrap_or_default();
+    for read in before.iter().filter(|_| !new_peers.is_empty()) {
+        algorithms::check_mixture(read, peers, new_peers, problems);
+    }
+    for read in more {
+        settle(read, peers, timers, problems);
+    }
+    let spd = expanded(rules);
+    check_order(rules.get(old_rules..).unwrap_or_default(), &spd, problems);
+    kdc::check(rules, &spd, peers, problems);
+    let Some(cluster) = cluster else { return };
+    for read in new_peers {
+        check_cluster_peer(cluster, read, problems);
+        failover::check(cluster, (&read.peer, &read.timers), &read.span, problems);
+    }
+}
+
+/// One rule and its peers; gives it the algorithms and the idle time that it does not name.
+fn settle(read: &mut ReadRule, peers: &[ReadPeer], timers: &Timers, problems: &mut Problems) {
+    check_peer(read, peers, problems);
+    algorithms::settle(read, peers, problems);
+    check_lockout(read, problems);
+    set_idle(read, peers, timers);
 }
 
 fn check_names(rules: &[ReadRule], peers: &[ReadPeer], problems: &mut Problems) {
@@ -198,17 +230,18 @@ fn expanded(rules: &[ReadRule]) -> Spd {
     Spd::build(rules.iter().map(|read| read.rule.clone()).collect(), &me)
 }
 
-/// Ties and rules that never decide.
+/// Ties of these rules, and those of them that never decide.
 fn check_order(rules: &[ReadRule], spd: &Spd, problems: &mut Problems) {
-    let span = |name: &RuleName| -> Span {
+    let span = |name: &RuleName| -> Option<Span> {
         let found = rules.iter().find(|read| read.rule.name == *name);
-        found.map_or(0..0, |read| read.span.clone())
+        found.map(|read| read.span.clone())
     };
     let hidden = shadowed(spd);
     for (rule, by) in &hidden {
+        let Some(span) = span(rule) else { continue };
         let message = format!("the rule `{rule}` never decides anything: `{by}` comes before it");
         let remedy = "remove it, or make it more specific".to_owned();
-        problems.warn(span(rule), message, "without effect".to_owned(), remedy);
+        problems.warn(span, message, "without effect".to_owned(), remedy);
     }
     for Tie {
         first,
@@ -219,10 +252,11 @@ fn check_order(rules: &[ReadRule], spd: &Spd, problems: &mut Problems) {
         if hidden.iter().any(|(rule, _)| *rule == second) {
             continue;
         }
+        let Some(span) = span(&second) else { continue };
         let message = format!("the rules `{first}` and `{second}` are equally specific");
         let label = format!("`{first}` decides about {traffic}, by its action or its name");
         let remedy = "make one of them more specific".to_owned();
-        problems.warn(span(&second), message, label, remedy);
+        problems.warn(span, message, label, remedy);
     }
 }
 

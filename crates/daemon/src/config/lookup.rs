@@ -3,11 +3,27 @@
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 
+use netsh::filters::Resolve;
 use netsh::model::{Address, Server};
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const ROUTES: &str = "/proc/net/route";
 const LEASES: &str = "/run/systemd/netif/leases";
+
+/// What an address stands for, where that takes no time in which heartbeats would wait: a reload is
+/// read in their thread, and DNS may take seconds.
+pub(crate) fn outside_clusters(
+    clustered: bool,
+    address: &Address,
+    resolve: Resolve<'_>,
+) -> Result<Vec<IpAddr>, String> {
+    match address {
+        Address::Name(name) if clustered => Err(format!(
+            "`{name}` is not looked up in a cluster, whose heartbeats would wait"
+        )),
+        _ => resolve(address),
+    }
+}
 
 /// The addresses of a name or of special servers. It waits for the answers of DNS.
 ///

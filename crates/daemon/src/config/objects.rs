@@ -8,9 +8,10 @@ use netsh::model::{Address, BootMode, Filter, FilterList};
 use policy::{Exemptions, IkeVersion, PortRange, protocol};
 
 use crate::config::action;
+use crate::config::basis::ReadPeer;
 use crate::config::diagnostic::{Problems, Span};
 use crate::config::named::{NamedAction, Objects, PolicyObject};
-use crate::config::peer::{MAX_NAME, ReadPeer};
+use crate::config::peer::MAX_NAME;
 use crate::config::section::{Bad, Section, Value};
 use crate::config::timing::{DAY, MINUTE};
 use crate::config::value::{self, MAX_TEXT};
@@ -88,16 +89,8 @@ pub(crate) fn check_limit(policy: &PolicyObject, peers: &[ReadPeer], problems: &
     }
 }
 
-/// Reads every `[[filter_list]]` and `[[filter_action]]`.
-pub(crate) fn read(
-    root: &mut Section<'_>,
-    problems: &mut Problems,
-    policy: PolicyObject,
-) -> Objects {
-    let mut objects = Objects {
-        policy,
-        ..Objects::default()
-    };
+/// Reads every `[[filter_list]]` and `[[filter_action]]` to those that there are.
+pub(crate) fn read(root: &mut Section<'_>, problems: &mut Problems, objects: &mut Objects) {
     let lists = root.tables(problems, "filter_list", "[[filter_list]]");
     for section in lists.into_iter().take(MAX_OBJECTS) {
         let span = section.span.clone();
@@ -120,7 +113,6 @@ pub(crate) fn read(
         }
         objects.filter_actions.push(action);
     }
-    objects
 }
 
 fn report_twins(kind: &str, name: &str, span: Span, problems: &mut Problems) {

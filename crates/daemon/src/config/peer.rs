@@ -1,12 +1,13 @@
 //! `[[peer]]`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use policy::pad::{Childless, IkePort, IkeTemplate, KnownGateway, Mobike, Peer};
-use policy::{AddressRange, AddressSpec, IkeLifetime, IkeVersion, PeerName, Rule, Tcp, Timers};
+use policy::{AddressRange, IkeLifetime, IkeVersion, PeerName, Tcp, Timers};
 
+use crate::config::basis::ReadPeer;
 use crate::config::credentials;
-use crate::config::diagnostic::{Problems, Span};
+use crate::config::diagnostic::Problems;
 use crate::config::failover;
 use crate::config::key::Keys;
 use crate::config::named::{PeerObject, PolicyObject};
@@ -24,46 +25,11 @@ pub(crate) const MAX_ITEMS: usize = 256;
 /// The port of IKE in TCP, unless another is configured (RFC 9329 section 3).
 const TCP_PORT: u16 = 4500;
 
-/// A peer, with what other sections need to know of it.
-pub(crate) struct ReadPeer {
-    pub(crate) peer: Peer,
-    pub(crate) span: Span,
-    pub(crate) timers: Timers,
-    pub(crate) object: PeerObject,
-    /// The KDCs without which it cannot be reached.
-    pub(crate) kdcs: Vec<SocketAddr>,
-}
-
 /// What a peer has that says nothing else.
 pub(crate) struct Inherited<'a> {
     pub(crate) timers: &'a Timers,
     pub(crate) force_udp: bool,
     pub(crate) policy: &'a PolicyObject,
-}
-
-impl ReadPeer {
-    /// Whether it is the peer of the rule, or one that the rule is about where it names none.
-    pub(crate) fn serves(&self, rule: &Rule) -> bool {
-        match &rule.peer {
-            Some(name) => self.peer.name == *name,
-            None => rule
-                .filters
-                .iter()
-                .any(|filter| self.touches(&filter.remote)),
-        }
-    }
-
-    /// Whether it may talk from one of these addresses.
-    pub(crate) fn touches(&self, specs: &[AddressSpec]) -> bool {
-        let own = &self.peer.addresses;
-        specs.iter().any(|spec| match spec {
-            AddressSpec::Me => false,
-            AddressSpec::Any => true,
-            AddressSpec::Range(range) => {
-                own.is_empty() || own.iter().any(|one| one.intersect(range).is_some())
-            }
-        })
-    }
 }
 
 /// Reads one `[[peer]]`; `None` when something essential is missing, which has been reported.

@@ -8,7 +8,7 @@ use netsh::model::Connections;
 use policy::child::Mode;
 use policy::profile::{Profile, Side};
 use policy::{
-    Action, AddressSpec, Directions, EspProposal, Exemptions, Filter, Negotiate, PeerName,
+    Action, AddressSpec, Directions, EspProposal, Exemptions, Filter, Negotiate, Origin, PeerName,
     PortRange, Rule, RuleName, protocol,
 };
 
@@ -49,6 +49,20 @@ pub(crate) struct ReadRule {
     pub(crate) has_idle: bool,
 }
 
+impl ReadRule {
+    /// A rule that has been judged before, and stands elsewhere.
+    pub(crate) fn in_force(rule: Rule) -> Self {
+        ReadRule {
+            rule,
+            span: 0..0,
+            remote_span: 0..0,
+            peer_span: 0..0,
+            proposals: None,
+            has_idle: true,
+        }
+    }
+}
+
 /// Reads one `[[rule]]`; `None` when it does not hold, or when something essential is missing,
 /// which has been reported.
 pub(crate) fn read(
@@ -82,6 +96,7 @@ pub(crate) fn read(
         filters,
         action,
         peer,
+        origin: Origin::File,
     };
     let active = active.unwrap_or(true);
     objects.rules.push(RuleObject {
@@ -126,6 +141,7 @@ pub(crate) fn read_default(
             ..Negotiate::request(child)
         }),
         peer: peer.map(|peer| PeerName::new(&peer)),
+        origin: Origin::File,
     };
     let active = active.unwrap_or(true);
     objects.default_response = Some(DefaultResponse {

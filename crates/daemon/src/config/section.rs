@@ -68,6 +68,14 @@ impl<'a> Section<'a> {
         self.table.get(key).is_some()
     }
 
+    /// The name that the table gives itself, if it is a text.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self.table.get("name")?.get_ref() {
+            DeValue::String(name) => Some(name.as_ref()),
+            _ => None,
+        }
+    }
+
     /// The place of a key's value, or of the table when it is not there.
     pub(crate) fn span_of(&self, key: &str) -> Span {
         self.table.get(key).map_or(self.span.clone(), Spanned::span)

@@ -8,6 +8,8 @@ use std::time::Duration;
 use cluster::{Failback, GroupName, NodeName};
 use policy::{Pad, Rule, Secret, Tcp};
 
+use crate::config::basis::Basis;
+use crate::config::key::OwnStatus;
 use crate::config::named::Objects;
 
 /// Everything that a policy file says. Holds keys, so it has no `Debug`.
@@ -27,15 +29,8 @@ pub struct Config {
     pub cluster: Option<ClusterSettings>,
     /// What has a name of its own in the file, for `holdfast export`.
     pub objects: Objects,
-}
-
-/// The file with an OCSP response for a certificate of ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnStatus {
-    /// As the policy file names it: sought beside it.
-    pub file: PathBuf,
-    /// SHA-256 of the certificate.
-    pub certificate: [u8; 32],
+    /// What further rules are judged by.
+    pub(crate) basis: Basis,
 }
 
 impl Config {

@@ -35,10 +35,20 @@ enum Awaited {
     },
     /// The rule has an SA.
     Sa(RuleName),
-    /// The packet filter holds the new policy.
-    Reload,
+    /// The packet filter holds the new policy; then this is the answer.
+    Reload(Value),
     /// Peers have confirmed that they go elsewhere.
     Redirect(Redirecting),
+}
+
+impl Awaited {
+    /// The answer that has been waiting, if it is known from the beginning.
+    fn value(self) -> Value {
+        match self {
+            Awaited::Reload(value) => value,
+            _ => Value::Null,
+        }
+    }
 }
 
 impl Daemon {
@@ -54,7 +64,17 @@ impl Daemon {
                 Err(reply) => Err(reply),
             },
             Request::Status => return self.answer_status(answer),
-            Request::Reload => return self.ask_reload(answer),
+            Request::Reload => {
+                let done = self.reload();
+                let done = done.map(|()| json!({ "message": "the configuration is in force" }));
+                let done = done.map_err(|why| Reply::failure(ErrorCode::Failed, why));
+                return self.answer_when_enforced(done, answer);
+            }
+            Request::DynamicChange(change) => {
+                let done = self.change_dynamic(&change);
+                return self.answer_when_enforced(done, answer);
+            }
+            Request::DynamicShow => Ok(self.dynamic_rules()),
             Request::ClusterStatus => self.cluster_status(),
             Request::MainMode => Ok(to_value(&monitor::main_mode(&self.monitor(), now))),
             Request::QuickMode => Ok(to_value(&monitor::quick_mode(&self.monitor(), now))),
@@ -190,13 +210,15 @@ impl Daemon {
         });
     }
 
-    /// A reload is answered when the packet filter has taken its rules.
-    fn ask_reload(&mut self, answer: oneshot::Sender<Reply>) {
-        if let Err(why) = self.reload() {
-            let _ = answer.send(Reply::failure(ErrorCode::Failed, why));
-            return;
+    /// A new policy is told of when the packet filter has taken its rules.
+    fn answer_when_enforced(&mut self, done: Result<Value, Reply>, answer: oneshot::Sender<Reply>) {
+        match done {
+            Ok(value) => self.wait_for(Awaited::Reload(value), answer),
+            Err(failure) => {
+                let _ = answer.send(failure);
+                return;
+            }
         }
-        self.wait_for(Awaited::Reload, answer);
         self.carry_out();
         if self.capture.settled() {
             self.answer_reload(&Ok(()));
@@ -204,10 +226,10 @@ impl Daemon {
     }
 
     pub(crate) fn answer_reload(&mut self, applied: &Applied) {
-        let reloads = |waiting: &mut Waiting| matches!(waiting.what, Awaited::Reload);
+        let reloads = |waiting: &mut Waiting| matches!(waiting.what, Awaited::Reload(_));
         for waiting in self.waiting.extract_if(.., reloads) {
             let reply = match applied {
-                Ok(()) => Reply::success(json!({ "message": "the configuration is in force" })),
+                Ok(()) => Reply::success(waiting.what.value()),
                 Err(why) => Reply::failure(ErrorCode::Failed, why.to_string()),
             };
             let _ = waiting.answer.send(reply);
@@ -283,7 +305,7 @@ impl Daemon {
         for waiting in std::mem::take(&mut self.waiting) {
             let arrived = match &waiting.what {
                 Awaited::Move { group, from, to } => self.arrived(group, from, to, now),
-                Awaited::Sa(_) | Awaited::Reload | Awaited::Redirect(_) => false,
+                Awaited::Sa(_) | Awaited::Reload(_) | Awaited::Redirect(_) => false,
             };
             if arrived {
                 let reply = self
@@ -383,7 +405,7 @@ fn refusal(misuse: &ApiMisuse) -> Reply {
     Reply::failure(code, misuse.to_string())
 }
 
-fn to_value(answer: &impl serde::Serialize) -> Value {
+pub(crate) fn to_value(answer: &impl serde::Serialize) -> Value {
     serde_json::to_value(answer).unwrap_or_default()
 }
 

@@ -2,6 +2,7 @@
 
 use crate::capture::Applied;
 use crate::clock;
+use crate::dynamic::Composed;
 use crate::error::Error;
 use crate::groups::{Done, Groups, What};
 use crate::heartbeat::Heartbeat;
@@ -366,8 +367,22 @@ impl Daemon {
     }
 
     fn try_reload(&mut self) -> Result<(), String> {
-        let (config, warnings) =
+        let (files, mut warnings) =
             persistent::read(&self.options, false).map_err(|error| error.to_string())?;
+        let composed = self.dynamic.reload(files, &self.options.config)?;
+        warnings.extend(composed.warnings.clone());
+        self.apply(composed)?;
+        warnings
+            .iter()
+            .for_each(|warning| self.log.event("warning", warning));
+        Ok(())
+    }
+
+    /// Puts a policy in force; one that cannot be changes nothing.
+    pub(crate) fn apply(&mut self, composed: Composed) -> Result<(), String> {
+        let Composed {
+            config, dynamic, ..
+        } = composed;
         if config.node != self.config.node || config.plane != self.config.plane {
             return Err(
                 "[node] and [plane] cannot change while the daemon runs; restart it, or \
@@ -402,10 +417,8 @@ impl Daemon {
             let spd = std::sync::Arc::clone(self.node.spd());
             self.enforce(&spd);
         }
-        warnings
-            .iter()
-            .for_each(|warning| self.log.event("warning", warning));
         self.config = config;
+        self.dynamic = dynamic;
         self.own_statuses.follow(&self.config.own_statuses);
         self.tell_own_statuses(Instant::now());
         self.configured = Instant::now();

@@ -25,6 +25,7 @@ impl Daemon {
             self.guard_ends = Some(ended);
             self.start_guard(turn)?;
         }
+        self.carry_out();
         Ok(guards)
     }
 

@@ -2,7 +2,7 @@
 
 use policy::child::ChildTemplate;
 use policy::range::{AddressRange, PortRange};
-use policy::rule::{AddressSpec, Filter, Rule};
+use policy::rule::{AddressSpec, Filter, Origin, Rule};
 use policy::sa::SaSpec;
 use policy::selector::Selectors;
 use proptest::prelude::*;
@@ -25,6 +25,7 @@ fn rule(name: &str, port: u16, action: Action) -> Rule {
         filters: vec![filter],
         action,
         peer: None,
+        origin: Origin::File,
     }
 }
 

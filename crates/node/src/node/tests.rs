@@ -5,7 +5,9 @@ use crate::config::{ClusterConfig, Recovery};
 use cluster::{ClusterKey, GroupConfig, NodeName};
 use crypto::SeededRandom;
 use ike::Cookies;
-use policy::{Action, AddressSpec, ChildTemplate, Direction, Filter, Negotiate, Rule, Verdict};
+use policy::{
+    Action, AddressSpec, ChildTemplate, Direction, Filter, Negotiate, Origin, Rule, Verdict,
+};
 use std::time::Duration;
 
 const GROUP: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 100));
@@ -29,6 +31,7 @@ fn config(with_group: bool) -> Config {
         filters: vec![Filter::between(AddressSpec::Me, AddressSpec::Any)],
         action: Action::Negotiate(Negotiate::require(child)),
         peer: None,
+        origin: Origin::File,
     };
     let name = NodeName::new("a").unwrap();
     let mut groups = vec![GroupConfig::new(group(), vec![name.clone()])];

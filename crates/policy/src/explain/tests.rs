@@ -11,7 +11,7 @@ use crate::identity::Identity;
 use crate::pad::IkeTemplate;
 use crate::profile::{Profile, Side};
 use crate::range::AddressRange;
-use crate::rule::{AddressSpec, Filter, Negotiate};
+use crate::rule::{AddressSpec, Filter, Negotiate, Origin};
 
 fn range(text: &str) -> AddressRange {
     AddressRange::host(text.parse().unwrap())
@@ -36,12 +36,14 @@ fn spd() -> Spd {
         filters: Profile::Passwords.filters(&[AddressSpec::Me], &[vip], Side::Client),
         action: require,
         peer: None,
+        origin: Origin::File,
     };
     let rest = Rule {
         name: "rest".into(),
         filters: vec![Filter::between(AddressSpec::Me, vip)],
         action: Action::Block,
         peer: None,
+        origin: Origin::File,
     };
     Spd::build(vec![rest, mail], &["10.20.0.1".parse().unwrap()])
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::range::{AddressRange, PortRange};
-use crate::rule::{Action, AddressSpec, Directions, Filter, Negotiate};
+use crate::rule::{Action, AddressSpec, Directions, Filter, Negotiate, Origin};
 use crate::selector::{SelectorPair, TrafficSelector};
 
 fn address(last: u8) -> IpAddr {
@@ -88,6 +88,7 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
             filters,
             action,
             peer: None,
+            origin: Origin::File,
         };
         rules.into_iter().enumerate().map(named).collect()
     })
@@ -267,6 +268,7 @@ fn rule(name: &str, filter: Filter, action: Action) -> Rule {
         filters: vec![filter],
         action,
         peer: None,
+        origin: Origin::File,
     }
 }
 

@@ -8,9 +8,9 @@ use policy::auth::Credential;
 use x509::{Issuer, Online, Subject};
 
 use crate::config::diagnostic::Problems;
-use crate::config::key::{Keys, Secrecy};
+use crate::config::key::{Keys, OwnStatus, Secrecy};
 use crate::config::section::{Bad, Section, Value};
-use crate::config::settings::OwnStatus;
+
 use crate::config::value;
 use crate::url::Url;
 

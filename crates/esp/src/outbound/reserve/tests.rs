@@ -5,7 +5,7 @@ use std::sync::Arc;
 use policy::child::ChildTemplate;
 use policy::names::RuleName;
 use policy::range::PortRange;
-use policy::rule::{Action, AddressSpec, Filter, Negotiate, Rule};
+use policy::rule::{Action, AddressSpec, Filter, Negotiate, Origin, Rule};
 use policy::spd::Spd;
 
 use super::*;
@@ -108,6 +108,7 @@ fn policy(name: &str) -> Arc<Spd> {
         filters: vec![filter],
         action: Action::Negotiate(Negotiate::require(ChildTemplate::transport().into())),
         peer: None,
+        origin: Origin::File,
     };
     Arc::new(Spd::build(vec![rule], &[Pair::PLAIN.here()]))
 }
