@@ -214,6 +214,18 @@ impl<'a> Trial<'a> {
         Ok("stateful until the daemon, then its policy".to_owned())
     }
 
+    /// Gives a running daemon the rules of a file.
+    fn give(&self, to: &Daemon<'_>, name: &str, text: &str) -> Result<(), String> {
+        let path = self.folder.join(name);
+        folder::write(&path, text)?;
+        let path = path.to_string_lossy();
+        match name.ends_with(".cmd") {
+            true => to.command(&["dynamic", "add", "--netsh", &path]),
+            false => to.command(&["dynamic", "add", &path]),
+        }
+        .map(|_| ())
+    }
+
     /// A running daemon is given rules, keeps them through a reload, and loses them one by one.
     fn dynamic(&self) -> Result<String, String> {
         self.forget();
@@ -221,28 +233,23 @@ impl<'a> Trial<'a> {
         let quiet = "add policy p activatedefaultrule=no assign=yes\n";
         let serves = self.daemon(server, "win-dyn-s", SERVES)?;
         let asks = self.daemon(client, "win-dyn-c", quiet)?;
-        let path = self.folder.join("block.toml");
-        let block = format!(
-            "[[rule]]\nname = \"closed\"\nremote = \"{STRANGER}\"\nprotocol = \"icmp\"\n\
-             action = \"block\"\n"
-        );
-        folder::write(&path, &block)?;
-        ping(client, CLIENT, STRANGER).map_err(|why| format!("nothing passes before: {why}"))?;
-        asks.command(&["dynamic", "add", &path.to_string_lossy()])?;
-        let closed = || match ping(client, CLIENT, STRANGER) {
-            Ok(_) => Err("what is blocked passes".to_owned()),
-            Err(_) => Ok(()),
+        let command = |verb: &str, more: &str| {
+            format!("netsh ipsec dynamic {verb} rule me {STRANGER} protocol=icmp {more}\n")
         };
-        closed()?;
-        // With a peer of its own: what was clear is protected.
-        let path = self.folder.join("protect.toml");
+        let block = command("add", "actioninbound=block actionoutbound=block");
         let protect = format!(
             "[[peer]]\nname = \"server\"\naddress = \"{SERVER}\"\npsk = \"{PSK}\"\n\
              [[rule]]\nname = \"protect\"\nremote = \"{SERVER}\"\nprotocol = \"tcp\"\n\
              action = \"require\"\n"
         );
-        folder::write(&path, &protect)?;
-        asks.command(&["dynamic", "add", &path.to_string_lossy()])?;
+        let closed = || match ping(client, CLIENT, STRANGER) {
+            Ok(_) => Err("what is blocked passes".to_owned()),
+            Err(_) => Ok(()),
+        };
+        ping(client, CLIENT, STRANGER).map_err(|why| format!("nothing passes before: {why}"))?;
+        self.give(&asks, "block.cmd", &block)?;
+        closed()?;
+        self.give(&asks, "protect.toml", &protect)?;
         self.connects(SERVER)?;
         let spi = serves.only_sa()?.child_sas[0].inbound_spi.clone();
         asks.command(&["reload"])?;
@@ -253,19 +260,19 @@ impl<'a> Trial<'a> {
             return Err(format!("the reload ended the SA: {sa:?}"));
         }
         let explained = asks.command(&["explain", CLIENT, STRANGER, "icmp"])?;
-        if !explained.contains("`closed` is dynamic") {
+        if !explained.contains("_icmp` is dynamic") {
             return Err(format!("it is not said to be dynamic: {explained}"));
         }
-        asks.command(&["dynamic", "delete", "closed"])?;
+        self.give(&asks, "open.cmd", &command("delete", ""))?;
         ping(client, CLIENT, STRANGER).map_err(|why| format!("it is blocked yet: {why}"))?;
-        asks.command(&["dynamic", "delete", "all"])?;
+        asks.command(&["dynamic", "delete", "protect"])?;
         let gone = || asks.status().is_ok_and(|status| status.ike_sas.is_empty());
         wait_for(PATIENCE, gone).ok_or("the SAs of a rule that is gone stay")?;
-        match asks.command(&["dynamic", "delete", "closed"]) {
+        match asks.command(&["dynamic", "delete", "protect"]) {
             Err(why) if why.contains("no dynamic rule") => {}
             other => return Err(format!("deleted twice: {other:?}")),
         }
-        asks.command(&["dynamic", "add", &path.to_string_lossy()])?;
+        self.give(&asks, "protect.toml", &protect)?;
         drop(asks);
         let again = self.daemon(client, "win-dyn-c", quiet)?;
         match again.command(&["dynamic", "show"])?.as_str() {

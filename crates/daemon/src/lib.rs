@@ -43,6 +43,8 @@ pub use boot::{BOOT_MODES, boot};
 pub use check::{Checked, check, explain};
 pub use error::Error;
 pub use guard::{GUARD_VERB, guard};
-pub use interchange::{Exported, Imported, export_netsh, import_netsh};
+pub use interchange::{
+    DynamicScript, Exported, Imported, export_netsh, import_dynamic, import_netsh,
+};
 pub use options::Options;
 pub use run::run;

@@ -154,14 +154,14 @@ fn read_static(line: &Line, words: &[Word]) -> Result<Meaning, Finding> {
 }
 
 fn read_dynamic(line: &Line, words: &[Word]) -> Result<Meaning, Finding> {
-    let verb = words.first().map(|word| word.text.to_ascii_lowercase());
-    match verb.as_deref() {
-        Some("show" | "dump" | "?" | "help") => Ok(Meaning::Nothing(None)),
-        Some("add" | "delete") => Err(Finding::new(
+    let word = |at: usize| words.get(at).map(|word| word.text.to_ascii_lowercase());
+    match (word(0).as_deref(), word(1).as_deref()) {
+        (Some("show" | "dump" | "?" | "help"), _) => Ok(Meaning::Nothing(None)),
+        (Some("delete"), Some("sa")) => Err(Finding::new(
             line.span.clone(),
-            "rules of `dynamic` are lost when the service stops, so no policy file has them",
-            "not kept",
-            "write it under `netsh ipsec static`",
+            "SAs are no part of a script",
+            "not of a rule",
+            "leave the line out, and use `holdfast sa delete`",
         )),
         _ => command(line, words, DYNAMIC).map(Meaning::Do),
     }

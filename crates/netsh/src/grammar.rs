@@ -1,4 +1,4 @@
-//! The commands of `netsh ipsec static`, and of `dynamic` what is about the driver.
+//! The commands of `netsh ipsec static` and `netsh ipsec dynamic`.
 
 /// What a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,14 @@ pub(crate) enum Object {
     All,
     /// The driver.
     Config,
+    /// What dynamic rules have main mode negotiate.
+    MainPolicy,
+    /// What dynamic rules have quick mode negotiate.
+    QuickPolicy,
+    /// A rule of the running computer.
+    DynamicRule,
+    /// Everything that is dynamic.
+    AllDynamic,
 }
 
 /// One command with the tags that it knows, in the order in which they may stand without `tag=`.
@@ -263,12 +271,130 @@ pub(crate) const STATIC: &[(&str, &str, Form)] = &[
     ("delete", "all", form(Verb::Delete, Object::All, &[])),
 ];
 
+const MAIN_POLICY: &[&str] = &[
+    "name",
+    "qmpermm",
+    "mmlifetime",
+    "softsaexpirationtime",
+    "mmsecmethods",
+];
+const QUICK_POLICY: &[&str] = &["name", "soft", "pfsgroup", "qmsecmethods"];
+const NAME_OR_ALL: &[&str] = &["name", "all"];
+
 /// `netsh ipsec dynamic`.
-pub(crate) const DYNAMIC: &[(&str, &str, Form)] = &[(
-    "set",
-    "config",
-    form(Verb::Set, Object::Config, &["property", "value"]),
-)];
+pub(crate) const DYNAMIC: &[(&str, &str, Form)] = &[
+    (
+        "add",
+        "mmpolicy",
+        form(Verb::Add, Object::MainPolicy, MAIN_POLICY),
+    ),
+    (
+        "add",
+        "qmpolicy",
+        form(Verb::Add, Object::QuickPolicy, QUICK_POLICY),
+    ),
+    (
+        "add",
+        "rule",
+        form(
+            Verb::Add,
+            Object::DynamicRule,
+            &[
+                "srcaddr",
+                "dstaddr",
+                "mmpolicy",
+                "qmpolicy",
+                "protocol",
+                "srcport",
+                "dstport",
+                "mirrored",
+                "conntype",
+                "actioninbound",
+                "actionoutbound",
+                "srcmask",
+                "dstmask",
+                "tunneldstaddress",
+                "kerberos",
+                "psk",
+                "rootca",
+            ],
+        ),
+    ),
+    (
+        "set",
+        "config",
+        form(Verb::Set, Object::Config, &["property", "value"]),
+    ),
+    (
+        "set",
+        "mmpolicy",
+        form(Verb::Set, Object::MainPolicy, MAIN_POLICY),
+    ),
+    (
+        "set",
+        "qmpolicy",
+        form(Verb::Set, Object::QuickPolicy, QUICK_POLICY),
+    ),
+    (
+        "set",
+        "rule",
+        form(
+            Verb::Set,
+            Object::DynamicRule,
+            &[
+                "srcaddr",
+                "dstaddr",
+                "protocol",
+                "srcport",
+                "dstport",
+                "mirrored",
+                "conntype",
+                "srcmask",
+                "dstmask",
+                "tunneldstaddress",
+                "mmpolicy",
+                "qmpolicy",
+                "actioninbound",
+                "actionoutbound",
+                "kerberos",
+                "psk",
+                "rootca",
+            ],
+        ),
+    ),
+    (
+        "delete",
+        "mmpolicy",
+        form(Verb::Delete, Object::MainPolicy, NAME_OR_ALL),
+    ),
+    (
+        "delete",
+        "qmpolicy",
+        form(Verb::Delete, Object::QuickPolicy, NAME_OR_ALL),
+    ),
+    (
+        "delete",
+        "rule",
+        form(
+            Verb::Delete,
+            Object::DynamicRule,
+            &[
+                "srcaddr",
+                "dstaddr",
+                "protocol",
+                "srcport",
+                "dstport",
+                "mirrored",
+                "conntype",
+                "srcmask",
+                "dstmask",
+                "tunneldstaddress",
+                "all",
+            ],
+        ),
+    ),
+    ("delete", "all", form(Verb::Delete, Object::AllDynamic, &[])),
+];
 
 /// The form of a command, by its words in lower case.
 pub(crate) fn find(

@@ -11,6 +11,7 @@ use crate::model::{
 use crate::script::{Kind, Location, Script};
 use crate::value::{self, Side};
 
+mod dynamic;
 mod remove;
 
 /// What a script has made so far, and where it stands.
@@ -26,6 +27,10 @@ impl Machine {
     /// Carries one command out; what cannot be done changes nothing.
     pub(crate) fn carry_out(&mut self, command: &Command) -> Done {
         match (command.verb, command.object) {
+            (
+                verb,
+                Object::MainPolicy | Object::QuickPolicy | Object::DynamicRule | Object::AllDynamic,
+            ) => self.carry_out_dynamic(verb, command),
             (Verb::Add, Object::Filter) => self.add_filter(command),
             (Verb::Add, Object::FilterList) => self.add_list(command),
             (Verb::Add, Object::FilterAction) => self.add_action(command),

@@ -1,12 +1,15 @@
 //! A Holdfast policy file of one Windows policy: the same objects, and a peer for each list of
 //! authentication.
 
+use std::collections::BTreeMap;
+
 use policy::psk;
 
 use crate::authentication::Authentication;
+use crate::dynamic::MainPolicy;
 use crate::finding::{Finding, Span};
 use crate::machine::rule_key;
-use crate::methods::SecurityMethod;
+use crate::methods::{Group, SecurityMethod};
 use crate::model::{
     ActionKind, Connections, Filter, FilterAction, Negotiation, Policy, Rule, Store, find,
 };
@@ -14,8 +17,11 @@ use crate::script::{Kind, Location, Script};
 use crate::toml::Document;
 
 mod peers;
+mod running;
 
 use peers::Peers;
+
+pub use running::{Change, change};
 
 /// Longest name that a policy file takes.
 const MAX_NAME: usize = 64;
@@ -46,16 +52,18 @@ pub struct Written {
 /// Every object that has no meaning in one.
 pub fn write(script: &Script, options: &Options) -> Result<Written, Vec<Finding>> {
     let store = script.store(options.location);
+    if let Some(span) = &script.dynamic.begins {
+        return Err(vec![Finding::new(
+            span.clone(),
+            "rules of `dynamic` are lost when the service stops, so no policy file has them",
+            "not kept",
+            "give them to the running daemon with `holdfast dynamic add --netsh`, in a script of \
+             their own, or write them under `netsh ipsec static`",
+        )]);
+    }
     let policy = choose(script, &store, options).map_err(|fault| vec![fault])?;
-    let mut writer = Writer {
-        script,
-        store: &store,
-        policy,
-        modern: options.modern,
-        document: Document::default(),
-        remarks: Vec::new(),
-        faults: Vec::new(),
-    };
+    let running = BTreeMap::new();
+    let mut writer = Writer::new(script, &store, policy, &running, options.modern);
     for other in store
         .policies
         .iter()
@@ -114,19 +122,50 @@ fn choose<'a>(script: &Script, store: &'a Store, options: &Options) -> Result<&'
     }
 }
 
+/// What a dynamic rule negotiates in its own way.
+struct Own<'a> {
+    main: &'a MainPolicy,
+    group: Option<Group>,
+}
+
 struct Writer<'a> {
     script: &'a Script,
     store: &'a Store,
     policy: &'a Policy,
+    /// Dynamic rules that negotiate, by name; their filter actions are called the same.
+    running: &'a BTreeMap<String, Own<'a>>,
     modern: bool,
     document: Document,
     remarks: Vec<Finding>,
     faults: Vec<Finding>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn new(
+        script: &'a Script,
+        store: &'a Store,
+        policy: &'a Policy,
+        running: &'a BTreeMap<String, Own<'a>>,
+        modern: bool,
+    ) -> Self {
+        Writer {
+            script,
+            store,
+            policy,
+            running,
+            modern,
+            document: Document::default(),
+            remarks: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
     fn write(&mut self) {
         self.write_policy();
+        self.write_objects();
+    }
+
+    fn write_objects(&mut self) {
         for list in &self.store.filter_lists {
             self.check_name(Kind::FilterList, &list.name, &list.name);
             self.document.table("[[filter_list]]");
@@ -224,13 +263,23 @@ impl Writer<'_> {
                 if negotiation.soft {
                     self.document.boolean("soft", true);
                 }
-                self.write_methods(negotiation, &action.name, &span);
+                let group = match self.running.get(&action.name) {
+                    Some(own) => own.group,
+                    None => self.group(negotiation.pfs),
+                };
+                self.write_methods(negotiation, group, &action.name, &span);
             }
         }
     }
 
     /// Proposals and lifetimes. Windows has lifetimes for each method, a policy file one for all.
-    fn write_methods(&mut self, negotiation: &Negotiation, name: &str, span: &Span) {
+    fn write_methods(
+        &mut self,
+        negotiation: &Negotiation,
+        group: Option<Group>,
+        name: &str,
+        span: &Span,
+    ) {
         let methods = &negotiation.methods;
         let usable: Vec<SecurityMethod> = methods
             .iter()
@@ -264,17 +313,16 @@ impl Writer<'_> {
             self.remarks.push(remark);
         }
         if !self.modern {
-            let group = self.policy.methods.first().filter(|_| negotiation.pfs);
             let proposals = usable.iter().filter_map(|method| {
                 let proposal = method.holdfast()?;
                 Some(match group {
-                    Some(method) => format!("{proposal}-{}", method.group.holdfast()),
+                    Some(group) => format!("{proposal}-{}", group.holdfast()),
                     None => proposal,
                 })
             });
             let proposals: Vec<String> = proposals.collect();
             self.document.list("esp_proposals", &proposals);
-        } else if negotiation.pfs {
+        } else if group.is_some() {
             self.document.list("esp_proposals", &["aes128gcm16-x25519"]);
         }
         self.document.string("rekey", &format!("{seconds}s"));
@@ -335,7 +383,14 @@ impl Writer<'_> {
             ..Negotiation::default()
         };
         let span = self.script.place(Kind::Policy, &self.policy.name);
-        self.write_methods(&negotiation, "the default response rule", &span);
+        let group = self.group(rule.pfs);
+        self.write_methods(&negotiation, group, "the default response rule", &span);
+    }
+
+    /// The group of session key PFS: that of main mode.
+    fn group(&self, pfs: bool) -> Option<Group> {
+        let first = self.policy.methods.first().filter(|_| pfs);
+        first.map(|method| method.group)
     }
 
     /// What a peer is known by.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::dynamic::Dynamic;
 use crate::finding::{Finding, Span};
 use crate::model::{Driver, Store};
 
@@ -26,6 +27,17 @@ pub enum Kind {
     FilterAction,
     /// A rule.
     Rule,
+    /// What dynamic rules have main mode negotiate.
+    MainPolicy,
+    /// The same of quick mode.
+    QuickPolicy,
+}
+
+impl Kind {
+    /// Whether it is something of `dynamic`.
+    pub(crate) fn is_dynamic(self) -> bool {
+        matches!(self, Kind::MainPolicy | Kind::QuickPolicy)
+    }
 }
 
 /// What a script leaves behind.
@@ -35,6 +47,8 @@ pub struct Script {
     pub stores: BTreeMap<Location, Store>,
     /// What it sets of the driver.
     pub driver: Driver,
+    /// What it does to the running computer.
+    pub dynamic: Dynamic,
     /// What it does that changes nothing here.
     pub remarks: Vec<Finding>,
     /// Where keys stand.

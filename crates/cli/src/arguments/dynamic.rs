@@ -10,6 +10,12 @@ pub(crate) enum DynamicAction {
         /// Tables of a configuration file: [[rule]], and [[peer]], [[filter_list]] and
         /// [[filter_action]] that they need; `-` for standard input
         file: PathBuf,
+        /// The file is a script of `netsh ipsec dynamic`, as Windows 2003 has it
+        #[arg(long)]
+        netsh: bool,
+        /// With --netsh: Holdfast's own algorithms, and not those of Windows 2003
+        #[arg(long, requires = "netsh")]
+        modern: bool,
         /// In the same step take this dynamic rule away (may be repeated), or `all` of them
         #[arg(long, value_name = "NAME")]
         instead_of: Vec<String>,

@@ -21,13 +21,18 @@ const ALL: &str = "all";
 pub(crate) fn run(action: &DynamicAction, ask: &Client, json: bool) -> Result<(), Failure> {
     match action {
         DynamicAction::Show => show(ask, json),
-        DynamicAction::Add { file, instead_of } => {
-            let text = read(file)?;
-            let change = DynamicChange {
-                add: Some(PolicyText(text)),
-                name: Some(file.display().to_string()),
-                ..without(instead_of)
-            };
+        DynamicAction::Add {
+            file,
+            netsh,
+            modern,
+            instead_of,
+        } => {
+            let mut change = without(instead_of);
+            change.name = Some(file.display().to_string());
+            match netsh {
+                true => carry_out(file, *modern, &mut change)?,
+                false => change.add = Some(PolicyText(read(file)?)),
+            }
             send(change, ask, json)
         }
         DynamicAction::Delete { names } => send(without(names), ask, json),
@@ -47,6 +52,20 @@ fn without(names: &[String]) -> DynamicChange {
         },
         ..DynamicChange::default()
     }
+}
+
+/// What a script of netsh does, besides what the change does already.
+fn carry_out(script: &Path, modern: bool, change: &mut DynamicChange) -> Result<(), Failure> {
+    let done = daemon::import_dynamic(script, modern)
+        .map_err(|why| Failure::new(ErrorCode::Failed, why))?;
+    if let Some(remarks) = &done.remarks {
+        eprintln!("{remarks}");
+    }
+    change.delete_all |= done.delete_all;
+    change.delete.extend(done.delete);
+    change.delete.retain(|_| !change.delete_all);
+    change.add = done.add.map(PolicyText);
+    Ok(())
 }
 
 fn read(file: &Path) -> Result<String, Failure> {

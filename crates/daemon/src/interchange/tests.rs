@@ -6,6 +6,7 @@ use policy::explain::{Outcome, explain};
 use policy::{Direction, Flow, Spd};
 
 use super::*;
+use crate::config::piece::{self, Piece};
 use crate::config::{self, Loaded, Secrecy};
 
 const MAIL: &str = include_str!("../../../netsh/tests/data/mail.cmd");
@@ -427,4 +428,45 @@ fn master_pfs_is_one_quick_mode_for_each_main_mode() {
     let newer = loaded(&imported(&script("mmpfs=yes"), true));
     let warned = |found: &config::Diagnostic| found.message.contains("it speaks IKEv2");
     assert!(newer.report.diagnostics.iter().any(warned));
+}
+
+#[test]
+fn a_dynamic_script_is_judged_by_what_is_in_force() {
+    let base = "[[rule]]\nname = \"closed\"\nremote = \"10.6.0.0/16\"\naction = \"block\"\n";
+    let script = "pushd ipsec dynamic\n\
+                  add mmpolicy m\nadd qmpolicy q pfsgroup=GRP2\n\
+                  add rule me 10.6.0.1 m q protocol=tcp dstport=110 psk=K3y-of-two-hosts-0n1y\n\
+                  add rule 10.6.0.2 me actioninbound=permit actionoutbound=permit\n";
+    for modern in [false, true] {
+        let done = match dynamic("dynamic.cmd", script, modern) {
+            Ok(done) => done,
+            Err(report) => panic!("{}", report.render(false)),
+        };
+        assert!(!done.delete_all && done.delete.is_empty());
+        let text = done.add.unwrap();
+        let piece = Piece {
+            name: "dynamic.cmd".to_owned(),
+            text: std::sync::Arc::new(policy::Secret::new(text.clone().into_bytes())),
+            without: Vec::new(),
+        };
+        let nowhere = Path::new("/nonexistent/holdfast.toml");
+        let composed = match piece::compose(&loaded(base).config, &piece, nowhere) {
+            Ok(composed) => composed,
+            Err(report) => panic!("{text}\n{}", report.render(false)),
+        };
+        assert_eq!(composed.rules, ["me_10.6.0.1_tcp_110", "10.6.0.2_me"]);
+        let old = text.contains("windows2003") && text.contains("modp1024");
+        assert_eq!(old, !modern, "{text}");
+    }
+    // A key is not shown, whatever is wrong.
+    let report = dynamic(
+        "dynamic.cmd",
+        &script.replace("mmpolicy m", "mmpolicy n"),
+        false,
+    );
+    let shown = report.err().unwrap().render(false);
+    assert!(
+        shown.contains("no mmpolicy `m`") && !shown.contains("0n1y"),
+        "{shown}"
+    );
 }

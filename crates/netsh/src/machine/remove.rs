@@ -74,7 +74,7 @@ impl Machine {
     }
 }
 
-fn remove<T: Named>(
+pub(crate) fn remove<T: Named>(
     objects: &mut Vec<T>,
     command: &Command,
     used: &[String],

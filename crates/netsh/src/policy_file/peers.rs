@@ -3,6 +3,7 @@
 use policy::AddressRange;
 
 use crate::authentication::Authentication;
+use crate::dynamic::MainPolicy;
 use crate::finding::{Finding, Span};
 use crate::machine::rule_key;
 use crate::model::{ActionKind, Address, DefaultRule, Filter, Rule, find};
@@ -14,12 +15,21 @@ struct Peer<'a> {
     name: String,
     authentication: &'a [Authentication],
     tunnel: Option<&'a str>,
+    /// What main mode negotiates, where that is not the policy's.
+    main: Option<&'a MainPolicy>,
     /// Where it may be; `None` for anywhere.
     addresses: Option<Vec<AddressRange>>,
     rules: Vec<&'a str>,
     is_default: bool,
     span: Span,
 }
+
+/// What makes rules share a peer.
+type Known<'a> = (
+    &'a [Authentication],
+    Option<&'a str>,
+    Option<&'a MainPolicy>,
+);
 
 /// The peers of one policy.
 pub(crate) struct Peers<'a> {
@@ -46,7 +56,7 @@ impl<'a> Peers<'a> {
         if policy.default_rule != quiet {
             let span = writer.script.place(Kind::Policy, &policy.name);
             let list = &policy.default_rule.authentication;
-            let peer = peers.entry(list, None, "default-response", span);
+            let peer = peers.entry((list, None, None), "default-response", span);
             peer.addresses = None;
             peer.is_default = true;
         }
@@ -59,7 +69,8 @@ impl<'a> Peers<'a> {
             .script
             .place(Kind::Rule, &rule_key(&writer.policy.name, &rule.name));
         let tunnel = rule.tunnel.as_deref();
-        let peer = self.entry(&rule.authentication, tunnel, &rule.name, span);
+        let main = writer.running.get(&rule.name).map(|own| own.main);
+        let peer = self.entry((&rule.authentication, tunnel, main), &rule.name, span);
         peer.rules.push(&rule.name);
         if tunnel.is_some() {
             return;
@@ -80,23 +91,24 @@ impl<'a> Peers<'a> {
         }
     }
 
-    /// The peer of this list and tunnel, made if there is none.
+    /// The peer of this list, tunnel and main mode, made if there is none.
     fn entry(
         &mut self,
-        authentication: &'a [Authentication],
-        tunnel: Option<&'a str>,
+        (authentication, tunnel, main): Known<'a>,
         name: &str,
         span: Span,
     ) -> &mut Peer<'a> {
+        let known_by = (authentication, tunnel, main);
         let known = self
             .peers
             .iter()
-            .position(|peer| peer.authentication == authentication && peer.tunnel == tunnel);
+            .position(|peer| (peer.authentication, peer.tunnel, peer.main) == known_by);
         let index = known.unwrap_or_else(|| {
             self.peers.push(Peer {
                 name: name.to_owned(),
                 authentication,
                 tunnel,
+                main,
                 addresses: Some(Vec::new()),
                 rules: Vec::new(),
                 is_default: false,
@@ -115,15 +127,23 @@ impl<'a> Peers<'a> {
             };
             if let Some(earlier) = self.peers.iter().take(index).find(twin) {
                 let (a, b) = (&earlier.name, &later.name);
-                let message = format!(
-                    "`{a}` and `{b}` are about the same other side, and it would prove itself in \
-                     two ways"
-                );
-                let remedy = match later.is_default {
-                    true => "write `activatedefaultrule=no`, or give it the same authentication",
-                    false => "give both rules the same authentication, or other addresses",
+                let alike = earlier.authentication == later.authentication;
+                let (twice, label) = match alike {
+                    true => ("main mode would be of", "another `mmpolicy` than before"),
+                    false => (
+                        "it would prove itself in",
+                        "another authentication than before",
+                    ),
                 };
-                let label = "another authentication than before";
+                let message =
+                    format!("`{a}` and `{b}` are about the same other side, and {twice} two ways");
+                let remedy = match (alike, later.is_default) {
+                    (true, _) => "give both rules the same `mmpolicy`, or other addresses",
+                    (_, true) => {
+                        "write `activatedefaultrule=no`, or give it the same authentication"
+                    }
+                    _ => "give both rules the same authentication, or other addresses",
+                };
                 let fault = Finding::new(later.span.clone(), message, label, remedy);
                 writer.faults.push(fault);
             }
@@ -145,6 +165,15 @@ impl<'a> Peers<'a> {
             writer.document.list("address", &addresses);
             if !writer.modern {
                 writer.document.string("legacy", "windows2003");
+            }
+            if let Some(main) = peer.main {
+                let methods = main.methods.iter().map(|method| method.holdfast());
+                let methods: Vec<String> = methods.filter(|_| !writer.modern).collect();
+                if !methods.is_empty() {
+                    writer.document.list("ike_proposals", &methods);
+                }
+                let rekey = format!("{}m", main.lifetime);
+                writer.document.string("rekey", &rekey);
             }
             writer.write_authentication(peer.authentication, &peer.span);
         }
