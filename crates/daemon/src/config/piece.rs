@@ -5,7 +5,7 @@ use std::path::Path;
 
 use netsh::filters::Resolve;
 use netsh::model::Address;
-use policy::{Origin, Pad, Secret};
+use policy::{Origin, Pad, Peer, PeerName, Secret};
 
 use crate::clock;
 use crate::config::basis::ReadPeer;
@@ -89,6 +89,7 @@ fn compose_with(
     let mut reader = Reader {
         config: config.clone(),
         without: &piece.without,
+        in_force: Vec::new(),
         problems,
     };
     let (rules, peers) = reader.read(root, read_file, resolve);
@@ -108,6 +109,8 @@ fn compose_with(
 struct Reader<'a> {
     config: Config,
     without: &'a [String],
+    /// Peers of the piece that are in force already, and how they are called there.
+    in_force: Vec<(PeerName, PeerName)>,
     problems: Problems,
 }
 
@@ -170,6 +173,17 @@ impl Reader<'_> {
             let Some(read) = peer::read(table, &mut self.problems, &mut keys, &inherited) else {
                 continue;
             };
+            if let Some(known) = self
+                .config
+                .basis
+                .peers
+                .iter()
+                .find(|known| is_same(known, &read))
+            {
+                let (name, known) = (read.peer.name, known.peer.name.clone());
+                self.in_force.push((name, known));
+                continue;
+            }
             let name = read.peer.name.as_str();
             if peers.iter().any(|known| known.peer.name.as_str() == name) {
                 report_twin("peer", name, read.span.clone(), &mut self.problems);
@@ -206,6 +220,11 @@ impl Reader<'_> {
             let one = rule::read(table, problems, objects, &mut resolve);
             read.extend(one.map(|mut one| {
                 one.rule.origin = Origin::Dynamic;
+                let named = one.rule.peer.as_ref();
+                let mut same = self.in_force.iter();
+                if let Some((_, known)) = same.find(|(name, _)| Some(name) == named) {
+                    one.rule.peer = Some(known.clone());
+                }
                 one
             }));
         }
@@ -233,6 +252,15 @@ impl Reader<'_> {
         config.pad = Pad::new(peers.iter().map(|read| read.peer.clone()).collect());
         config.basis.peers = peers;
     }
+}
+
+/// Whether it is a peer in force once more, by whatever name.
+fn is_same(known: &ReadPeer, read: &ReadPeer) -> bool {
+    let peer = Peer {
+        name: known.peer.name.clone(),
+        ..read.peer.clone()
+    };
+    known.peer.same(&peer) && known.timers == read.timers
 }
 
 /// The names of rules, those that do not hold among them.

@@ -183,3 +183,19 @@ fn dynamic_rules_are_bounded() {
     instead.delete = vec!["r0".to_owned()];
     assert_eq!(rules(&change(&dynamic, &instead).config).len(), 65);
 }
+
+#[test]
+fn pieces_share_a_peer_and_each_could_do_without_the_others() {
+    let dynamic = Dynamic::new(parse(&rule("web", "10.0.0.1", "block")));
+    let piece = |name: &str, port: u16| {
+        let more = format!("remote_ports = {port}\npeer = \"{name}\"\n");
+        peer(name, "10.0.0.3") + &rule(name, "10.0.0.3", "require") + &more
+    };
+    let one = change(&dynamic, &add(&piece("pop", 110)));
+    let two = change(&one.dynamic, &add(&piece("imap", 143)));
+    assert_eq!(two.config.pad.peers().len(), 1);
+    let left = change(&two.dynamic, &delete("pop"));
+    assert_eq!(rules(&left.config), ["web", "+imap"]);
+    let peers: Vec<String> = left.dynamic.peers().map(|name| name.to_string()).collect();
+    assert_eq!(peers, ["imap"]);
+}

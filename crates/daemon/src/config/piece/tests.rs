@@ -29,7 +29,7 @@ fn with(config: &Config, text: &str) -> Result<Composed, Box<Report>> {
 fn wrong(config: &Config, text: &str) -> Vec<(usize, usize, String)> {
     let report = with(config, text).err().expect("it is refused");
     let shown = report.render(false);
-    assert!(!shown.contains("xT1v"), "the key is shown: {shown}");
+    assert!(!shown.contains("Vb2cQ4mW0"), "the key is shown: {shown}");
     let found = report.diagnostics.iter();
     found
         .inspect(|one| assert!(!one.remedy.is_empty(), "{one:?}"))
@@ -133,7 +133,8 @@ fn every_fault_has_its_place_in_the_piece() {
 
 #[test]
 fn its_peers_must_be_told_from_those_in_force() {
-    let twin = format!("\n[[peer]]\nname = \"other\"\naddress = \"10.0.0.1\"\n{KEY}\n");
+    let other = KEY.replace("xT1v", "xT1w");
+    let twin = format!("\n[[peer]]\nname = \"other\"\naddress = \"10.0.0.1\"\n{other}\n");
     let found = wrong(&base(), &twin);
     assert!(
         found[0].2.contains("the same addresses and identity"),
@@ -170,4 +171,20 @@ fn a_rule_that_never_decides_is_warned_of_in_the_piece_alone() {
         warnings[0].contains("`never` never decides"),
         "{warnings:?}"
     );
+}
+
+#[test]
+fn a_peer_in_force_may_be_said_again_by_another_name() {
+    for name in ["again", "mail"] {
+        let text = format!(
+            "[[peer]]\nname = \"{name}\"\naddress = \"10.0.0.1\"\n{KEY}\n\
+             [[rule]]\nname = \"pop\"\nremote = \"10.0.0.1\"\naction = \"require\"\n\
+             peer = \"{name}\"\n"
+        );
+        let composed = with(&base(), &text).ok().unwrap();
+        assert_eq!(composed.config.pad.peers().len(), 1);
+        assert!(composed.peers.is_empty());
+        let rule = composed.config.rules.last().unwrap();
+        assert_eq!(rule.peer.as_ref().map(PeerName::as_str), Some("mail"));
+    }
 }
