@@ -372,6 +372,7 @@ impl Daemon {
         let composed = self.dynamic.reload(files, &self.options.config)?;
         warnings.extend(composed.warnings.clone());
         self.apply(composed)?;
+        self.configured = Instant::now();
         warnings
             .iter()
             .for_each(|warning| self.log.event("warning", warning));
@@ -421,7 +422,6 @@ impl Daemon {
         self.dynamic = dynamic;
         self.own_statuses.follow(&self.config.own_statuses);
         self.tell_own_statuses(Instant::now());
-        self.configured = Instant::now();
         if let Some(shared) = shared {
             self.recovery = shared;
         }
