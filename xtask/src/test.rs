@@ -31,10 +31,6 @@ pub(crate) fn run(extent: Extent) -> Result<(), String> {
         "warnings",
     ];
     chore::run("cargo", &lints)?;
-    chore::run("cargo", &["test", "--workspace", "--quiet"])?;
-    if extent == Extent::Everything {
-        interop("all")?;
-    }
     let docs = [
         "doc",
         "--workspace",
@@ -43,6 +39,10 @@ pub(crate) fn run(extent: Extent) -> Result<(), String> {
         "--quiet",
     ];
     chore::run_with("cargo", &docs, &[("RUSTDOCFLAGS", "-D warnings")])?;
+    chore::run("cargo", &["test", "--workspace", "--quiet"])?;
+    if extent == Extent::Everything {
+        interop("all")?;
+    }
     Ok(())
 }
 

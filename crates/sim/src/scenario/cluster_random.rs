@@ -20,12 +20,11 @@ const BACK: Duration = Duration::from_secs(12);
 /// How long both ends may take to agree after that: an IKE SA that the peer has lost is asked
 /// about after 2 s, and given up after 8 s without an answer.
 const AGREE: Duration = Duration::from_millis(10_500);
-/// The same with IKEv1: a pair whose Delete got lost waits for it beside the one that took its
-/// place, the 5 s for which the peer keeps it, 8 s of repetitions, and 2 s for clocks; and one that
-/// the peer gave up and never confirmed is kept until its answer was repeated in vain.
-const AGREE_DELETED: Duration = Duration::from_secs(18);
 /// The same where SAs are replicated: an owner whose SAs were lost leaves those of its peer to the
-/// peer's own liveness checks, one after another.
+/// peer's own liveness checks, one after another. And with IKEv1, whose pairs outlive the ISAKMP SA
+/// that made them: of one that the peer has lost nothing tells but silence, and a pair whose Delete
+/// got lost waits beside the one that took its place for the 5 s for which the peer keeps it, 8 s
+/// of repetitions, and 2 s for clocks.
 const AGREE_LATE: Duration = Duration::from_secs(30);
 /// How long a cluster with a witness may take to settle: clients notice that it is back, a question
 /// that was not answered is asked again, and who begins without SAs waits for signs of life.
@@ -115,7 +114,6 @@ fn peace(mut world: World) -> Played {
     let agree = |world: &World| world.differences().is_empty();
     let patience = match (world.settings().replicate, world.settings().version) {
         (None, IkeVersion::V2) => AGREE,
-        (None, IkeVersion::V1) => AGREE_DELETED,
         _ => AGREE_LATE,
     };
     let agreed = back + wait(&mut world, patience, agree);
