@@ -420,6 +420,7 @@ fn pad(responder: IpAddr, proposals: &[IkeProposal]) -> Arc<Pad> {
         local_id: Identity::Any,
         remote_id: Identity::Any,
         auth: Auth::psk(Secret::from_slice(PSK.as_bytes())),
+        alternatives: Vec::new(),
         ike: IkeTemplate {
             proposals: proposals.to_vec(),
             force_udp: true,

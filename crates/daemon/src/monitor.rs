@@ -96,7 +96,7 @@ pub(crate) fn main_mode(from: &Sources<'_>, now: Instant) -> MainMode {
         ),
     ];
     MainMode {
-        sas: all.iter().map(|sa| main_mode_sa(from.node, sa)).collect(),
+        sas: all.iter().map(main_mode_sa).collect(),
         statistics: named(statistics),
     }
 }
@@ -169,9 +169,7 @@ fn named<const N: usize>(all: [(&str, u64); N]) -> Vec<Counter> {
     all.into_iter().map(counter).collect()
 }
 
-fn main_mode_sa(node: &Node, sa: &IkeStatus) -> MainModeSa {
-    let name = sa.peer.as_ref();
-    let known = name.and_then(|name| node.pad().peers().iter().find(|one| one.name == *name));
+fn main_mode_sa(sa: &IkeStatus) -> MainModeSa {
     let suite = sa.suite;
     let integrity = suite.map(|suite| match suite.integrity {
         Some(integrity) => integrity.to_string(),
@@ -181,9 +179,9 @@ fn main_mode_sa(node: &Node, sa: &IkeStatus) -> MainModeSa {
         version: sa.version.to_string(),
         me: sa.local.to_string(),
         peer: sa.remote.to_string(),
-        peer_name: name.map(ToString::to_string),
+        peer_name: sa.peer.as_ref().map(ToString::to_string),
         peer_id: sa.remote_id.as_ref().map(ToString::to_string),
-        authentication: known.map(|peer| peer.auth.remote.word().to_owned()),
+        authentication: sa.authentication.map(str::to_owned),
         encryption: suite.map(|suite| suite.encryption.to_string()),
         integrity,
         diffie_hellman: suite.map(|suite| suite.group.to_string()),

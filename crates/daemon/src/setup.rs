@@ -8,7 +8,7 @@ use crate::plane;
 use linux::gss::Gss;
 use linux::{Family, Prefix};
 use node::{ClusterConfig, GroupAddresses, Replicate};
-use policy::{Action, LocalAuth, Peer};
+use policy::{Action, Method, Peer};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) fn read(path: &Path) -> Result<(Config, Vec<String>), Error> {
         true => Vec::new(),
         false => vec![loaded.report.render(colour)],
     };
-    let by_kerberos = |peer: &Peer| matches!(peer.auth.local, LocalAuth::Kerberos(_));
+    let by_kerberos = |peer: &Peer| peer.by(Method::Kerberos).is_some();
     if loaded.config.pad.peers().iter().any(by_kerberos)
         && let Err(why) = Gss::load()
     {

@@ -164,6 +164,7 @@ fn config(peer: AddressRange, local: AddressRange, remote: AddressRange) -> Conf
         local_id: Identity::Any,
         remote_id: Identity::Any,
         auth: Auth::psk(Secret::from_slice(b"a key for a measurement, no other")),
+        alternatives: Vec::new(),
         ike: IkeTemplate {
             proposals: vec![IkeProposal {
                 encryption: vec![Encryption::AesGcm16 { key_bits: 128 }],

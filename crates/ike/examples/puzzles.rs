@@ -168,6 +168,7 @@ fn config(peer: IpAddr, local: IpAddr) -> Config {
         local_id: Identity::Any,
         remote_id: Identity::Any,
         auth: Auth::psk(Secret::from_slice(b"a key for a measurement, no other")),
+        alternatives: Vec::new(),
         ike: IkeTemplate::modern(),
     }]);
     let all = |address| vec![TrafficSelector::all(AddressRange::host(address))];

@@ -88,8 +88,20 @@ pub enum Event {
         remote: SocketAddr,
         /// Who the peer proved to be.
         remote_id: Identity,
+        /// How, as the policy writes it.
+        authentication: &'static str,
         /// What was agreed.
         suite: IkeSuite,
+    },
+    /// A way to authenticate cannot be used on this host now, and the next one of the policy's list
+    /// is.
+    MethodLeftOut {
+        /// The peer.
+        peer: PeerName,
+        /// The way, as the policy writes it.
+        method: &'static str,
+        /// Why.
+        why: String,
     },
     /// What was agreed for an SA that came to be is legacy: what it protects can be broken.
     LegacyAlgorithms {

@@ -41,6 +41,8 @@ pub struct IkeStatus {
     pub peer: Option<PeerName>,
     /// Who the peer proved to be.
     pub remote_id: Option<Identity>,
+    /// How it does, as the policy writes it; `None` before that is agreed on.
+    pub authentication: Option<&'static str>,
     /// Who began it.
     pub role: Role,
     /// Our address and port.

@@ -12,6 +12,7 @@ pub(crate) mod keys;
 pub(crate) mod liveness;
 pub(crate) mod main_mode;
 pub(crate) mod message;
+pub(crate) mod methods;
 pub(crate) mod nat;
 pub(crate) mod phase1;
 pub(crate) mod phase2;

@@ -72,6 +72,7 @@ fn responder() -> Endpoint {
         local_id: Identity::Any,
         remote_id: Identity::Any,
         auth: Auth::psk(Secret::from_slice(b"key")),
+        alternatives: Vec::new(),
         ike: IkeTemplate::modern(),
     }]);
     let config = Config {

@@ -28,6 +28,7 @@ fn peer(host: usize, key: &[u8]) -> Peer {
         local_id: Identity::Any,
         remote_id: Identity::Any,
         auth: Auth::psk(Secret::from_slice(key)),
+        alternatives: Vec::new(),
         ike: IkeTemplate::modern(),
     }
 }

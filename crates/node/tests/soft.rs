@@ -29,6 +29,7 @@ fn config(host: usize, key: &[u8], soft: Soft) -> Config {
         local_id: Identity::Any,
         remote_id: Identity::Any,
         auth: Auth::psk(Secret::from_slice(key)),
+        alternatives: Vec::new(),
         // As Windows: one message after 1, 2, 4, ... s.
         ike: IkeTemplate::with_timers(&Timers::kb821839(false)),
     };

@@ -7,7 +7,19 @@ use crypto::secret::Secret;
 use crypto::{PrivateKey, PublicKey};
 use x509::{Authorities, Certificate};
 
+use crate::identity::Identity;
 use crate::kerberos::{KerberosKey, PrincipalPattern};
+
+/// What IKEv1 negotiates of a way to authenticate: one number for both sides (RFC 2409 appendix A).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// A pre-shared key.
+    Psk,
+    /// Signatures, whatever vouches for their keys.
+    Signature,
+    /// Kerberos (draft-ietf-ipsec-isakmp-gss-auth).
+    Kerberos,
+}
 
 /// How both sides prove it. Secrets are shared, not copied, when a peer is cloned.
 #[derive(Clone)]
@@ -16,6 +28,15 @@ pub struct Auth {
     pub local: LocalAuth,
     /// How the peer must.
     pub remote: RemoteAuth,
+}
+
+/// Another way for both sides, after the first: IKEv1 negotiates which of them is used.
+#[derive(Clone)]
+pub struct Alternative {
+    /// How both sides prove it.
+    pub auth: Auth,
+    /// Who we are then.
+    pub local_id: Identity,
 }
 
 /// How we prove who we are.
@@ -62,6 +83,17 @@ impl Auth {
         Auth {
             local: LocalAuth::Psk(Arc::clone(&key)),
             remote: RemoteAuth::Psk(key),
+        }
+    }
+
+    /// What IKEv1 calls it; `None` when it has no number for it, because the two sides differ.
+    #[must_use]
+    pub fn method(&self) -> Option<Method> {
+        match (&self.local, &self.remote) {
+            (LocalAuth::Psk(_), RemoteAuth::Psk(_)) => Some(Method::Psk),
+            (LocalAuth::Kerberos(_), RemoteAuth::Kerberos(_)) => Some(Method::Kerberos),
+            (LocalAuth::Signature(_), remote) if remote.is_signature() => Some(Method::Signature),
+            _ => None,
         }
     }
 

@@ -44,7 +44,7 @@ pub mod timers;
 pub mod version;
 
 pub use additional::{Additional, AdditionalOffer};
-pub use auth::{Auth, Credential, LocalAuth, RemoteAuth};
+pub use auth::{Alternative, Auth, Credential, LocalAuth, Method, RemoteAuth};
 pub use child::{ChildTemplate, Mode};
 pub use crypto::secret::Secret;
 pub use entry::Entry;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::auth::Auth;
+use crate::auth::{Alternative, Auth, Method};
 use crate::identity::Identity;
 use crate::names::PeerName;
 use crate::ppk::Ppk;
@@ -194,8 +194,10 @@ pub struct Peer {
     pub local_id: Identity,
     /// Who it must be; [`Identity::Any`] for anyone who can authenticate.
     pub remote_id: Identity,
-    /// How both prove it.
+    /// How both prove it; of several ways the first.
     pub auth: Auth,
+    /// The other ways in order, each of another [`Method`]; only with IKEv1.
+    pub alternatives: Vec<Alternative>,
     /// What we ask of the IKE SA.
     pub ike: IkeTemplate,
 }
@@ -213,15 +215,29 @@ impl Peer {
         self.addresses.iter().find_map(AddressRange::as_host)
     }
 
+    /// Every way to authenticate in order, with who we are then.
+    pub fn ways(&self) -> impl Iterator<Item = (&Auth, &Identity)> {
+        let others = self.alternatives.iter();
+        let others = others.map(|other| (&other.auth, &other.local_id));
+        std::iter::once((&self.auth, &self.local_id)).chain(others)
+    }
+
+    /// The way that IKEv1 calls by this method.
+    #[must_use]
+    pub fn by(&self, method: Method) -> Option<(&Auth, &Identity)> {
+        self.ways().find(|(auth, _)| auth.method() == Some(method))
+    }
+
     /// Whether both would behave alike, keys included (compared in constant time).
     #[must_use]
     pub fn same(&self, other: &Peer) -> bool {
+        let mut both = self.ways().zip(other.ways());
         self.name == other.name
             && self.addresses == other.addresses
-            && self.local_id == other.local_id
             && self.remote_id == other.remote_id
             && self.ike == other.ike
-            && self.auth.same(&other.auth)
+            && self.alternatives.len() == other.alternatives.len()
+            && both.all(|((auth, id), (others, other))| auth.same(others) && id == other)
     }
 
     /// How narrowly the peer is described, for an address that it has: the prefix length of the

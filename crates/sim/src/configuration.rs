@@ -143,6 +143,7 @@ fn peer(settings: &Settings, host: HostId) -> Peer {
         local_id,
         remote_id,
         auth: Auth::psk(secret),
+        alternatives: Vec::new(),
         ike: ike(settings, host),
     }
 }

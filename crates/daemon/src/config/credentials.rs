@@ -5,6 +5,7 @@ mod certificate;
 mod files;
 mod kerberos;
 mod online;
+mod order;
 mod watch;
 
 use std::net::SocketAddr;
@@ -12,39 +13,14 @@ use std::sync::Arc;
 
 use crypto::signature::KeyKind;
 use netsh::authentication::{Authentication, RootCa};
-use policy::auth::{Auth, LocalAuth, RemoteAuth};
+use policy::auth::{Alternative, Auth, LocalAuth, RemoteAuth};
 use policy::{Identity, IkeVersion, Secret};
 
+use crate::config::credentials::order::{Listed, MAX_METHODS, Method};
 use crate::config::diagnostic::Problems;
 use crate::config::key::{self, Keys};
 use crate::config::section::{Bad, Section, Value};
 use crate::config::value;
-
-/// Most ways of one peer.
-const MAX_METHODS: usize = 16;
-
-/// A way to prove something.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Method {
-    Psk,
-    Certificate,
-    PublicKey,
-    Kerberos,
-}
-
-const METHODS: &[(&str, Method)] = &[
-    ("psk", Method::Psk),
-    ("certificate", Method::Certificate),
-    ("public_key", Method::PublicKey),
-    ("kerberos", Method::Kerberos),
-];
-
-impl Method {
-    fn word(self) -> &'static str {
-        let known = METHODS.iter().find(|(_, method)| *method == self);
-        known.map_or("", |(word, _)| word)
-    }
-}
 
 /// A key of the file, and in which case somebody looks at it: our method, the peer's method.
 type Use = (&'static str, &'static str, fn(Method, Method) -> bool);
@@ -118,10 +94,20 @@ pub(crate) struct ReadAuth {
     pub(crate) auth: Auth,
     pub(crate) local_id: Identity,
     pub(crate) remote_id: Identity,
+    /// The ways after the first, for a peer of IKEv1.
+    pub(crate) alternatives: Vec<Alternative>,
     /// KDCs that are known by their addresses.
     pub(crate) kdcs: Vec<SocketAddr>,
     /// How both sides prove it, in the words of Windows.
     pub(crate) authentication: Option<Vec<Authentication>>,
+}
+
+/// What several ways may have in common.
+struct Shared {
+    psk: Option<Arc<Secret>>,
+    tickets: Option<kerberos::ReadKerberos>,
+    /// Who we are to be.
+    local_id: Identity,
 }
 
 /// Reads it; `None` when something essential is missing, which has been reported.
@@ -129,19 +115,10 @@ pub(crate) fn read(
     section: &mut Section<'_>,
     problems: &mut Problems,
     keys: &mut Keys<'_>,
+    version: IkeVersion,
 ) -> Option<ReadAuth> {
-    let word = |value: &Value<'_>| value::word(value, METHODS);
-    let order = section.read(problems, "auth", |value| {
-        value::list(value, MAX_METHODS, word)
-    });
-    let order = order.unwrap_or(vec![Method::Psk]);
-    let both = order.first().copied().unwrap_or(Method::Psk);
-    if order.len() > 1 {
-        report_order(section, problems, both);
-    }
-    let ours = section.read(problems, "local_auth", word).unwrap_or(both);
-    let theirs = section.read(problems, "remote_auth", word).unwrap_or(both);
-    let psk = (either(ours, theirs, Method::Psk) || order.contains(&Method::Psk))
+    let listed = order::read(section, problems, version);
+    let psk = (listed.has(Method::Psk) || listed.order.contains(&Method::Psk))
         .then(|| read_psk(section, problems, keys))
         .flatten();
     let mut identities = |key| {
@@ -149,36 +126,67 @@ pub(crate) fn read(
             .read(problems, key, identity)
             .unwrap_or(Identity::Any)
     };
-    let (wanted, remote_id) = (identities("local_id"), identities("remote_id"));
-    let tickets = by_kerberos(ours, theirs)
-        .then(|| read_tickets(section, problems, keys, ours == theirs))
+    let (local_id, remote_id) = (identities("local_id"), identities("remote_id"));
+    let tickets = listed
+        .has(Method::Kerberos)
+        .then(|| read_tickets(section, problems, keys, listed.is_same()))
         .flatten();
     let kdcs = tickets.as_ref().map(|read| read.kdcs.clone());
-    let (by_ticket, of_ticket) = tickets.map(|read| (read.local, read.remote)).unzip();
     let roots = section.read(problems, "root_ca", |value| {
         value::list(value, MAX_METHODS, root_ca)
     });
-    let authentication = authentication(&order, psk.as_ref(), &roots.unwrap_or_default());
+    let authentication = authentication(&listed.order, psk.as_ref(), &roots.unwrap_or_default());
+    let shared = Shared {
+        psk,
+        tickets,
+        local_id,
+    };
+    let ways = listed.ways.iter();
+    let ways: Vec<Option<Alternative>> = ways
+        .map(|way| read_way(section, problems, keys, *way, &shared))
+        .collect();
+    report_unused(section, problems, &listed);
+    let mut ways: Vec<Alternative> = ways.into_iter().collect::<Option<_>>()?;
+    for way in &ways {
+        check_version(section, problems, &way.auth, version);
+    }
+    let Alternative { auth, local_id } = ways.remove(0);
+    Some(ReadAuth {
+        auth,
+        local_id,
+        remote_id,
+        alternatives: ways,
+        kdcs: kdcs.unwrap_or_default(),
+        authentication: authentication.filter(|_| listed.is_same()),
+    })
+}
+
+/// One way: how we prove it and as whom, and how the peer must.
+fn read_way(
+    section: &mut Section<'_>,
+    problems: &mut Problems,
+    keys: &mut Keys<'_>,
+    (ours, theirs): (Method, Method),
+    shared: &Shared,
+) -> Option<Alternative> {
+    let (psk, wanted) = (shared.psk.as_ref(), shared.local_id.clone());
+    let tickets = shared.tickets.as_ref();
     let local = match ours {
-        Method::Kerberos => by_ticket.map(|ticket| (ticket, wanted)),
-        Method::Psk => psk.clone().map(|psk| (LocalAuth::Psk(psk), wanted)),
+        Method::Kerberos => tickets.map(|read| (read.local.clone(), wanted)),
+        Method::Psk => psk.map(|psk| (LocalAuth::Psk(Arc::clone(psk)), wanted)),
         Method::Certificate => certificate::own(section, problems, keys, wanted),
         Method::PublicKey => certificate::own_key(section, problems, keys, wanted),
     };
     let remote = match theirs {
-        Method::Kerberos => of_ticket,
-        Method::Psk => psk.map(RemoteAuth::Psk),
+        Method::Kerberos => tickets.map(|read| read.remote.clone()),
+        Method::Psk => psk.map(|psk| RemoteAuth::Psk(Arc::clone(psk))),
         Method::Certificate => certificate::authorities(section, problems, keys),
         Method::PublicKey => certificate::pinned(section, problems, keys),
     };
-    report_unused(section, problems, &order, ours, theirs);
     let ((local, local_id), remote) = (local?, remote?);
-    Some(ReadAuth {
+    Some(Alternative {
         auth: Auth { local, remote },
         local_id,
-        remote_id,
-        kdcs: kdcs.unwrap_or_default(),
-        authentication: authentication.filter(|_| ours == theirs),
     })
 }
 
@@ -199,12 +207,7 @@ fn read_tickets(
 }
 
 /// What a version of IKE has no method for.
-pub(crate) fn check_version(
-    section: &Section<'_>,
-    problems: &mut Problems,
-    auth: &Auth,
-    version: IkeVersion,
-) {
+fn check_version(section: &Section<'_>, problems: &mut Problems, auth: &Auth, version: IkeVersion) {
     if version == IkeVersion::V2 && matches!(auth.local, LocalAuth::Kerberos(_)) {
         let message = format!("{} has Kerberos, and IKEv2 has not", section.title);
         let remedy = "add `version = \"ikev1\"`, or use certificates".to_owned();
@@ -243,14 +246,6 @@ fn check_version_1(section: &Section<'_>, problems: &mut Problems, auth: &Auth) 
         let remedy = "remove it and give lists of revocations (`crl`), or use IKEv2";
         refuse("ocsp", what, label, remedy);
     }
-}
-
-/// Only the first way is used: what the others are kept for is a peer that is given other words.
-fn report_order(section: &Section<'_>, problems: &mut Problems, first: Method) {
-    let message = format!("of the ways of {} only the first is used", section.title);
-    let label = format!("`{}` both ways", first.word());
-    let remedy = "put the one that the peer has first".to_owned();
-    problems.warn(section.span_of("auth"), message, label, remedy);
 }
 
 /// The list in the words of Windows; `None` if it does not know one of them.
@@ -292,29 +287,23 @@ fn read_psk(
 }
 
 /// A key that nobody looks at: somebody thinks that it protects something.
-fn report_unused(
-    section: &mut Section<'_>,
-    problems: &mut Problems,
-    order: &[Method],
-    ours: Method,
-    theirs: Method,
-) {
+fn report_unused(section: &mut Section<'_>, problems: &mut Problems, listed: &Listed) {
     for (key, method, used) in USES {
-        let listed = order.iter().any(|method| used(*method, *method));
-        if listed {
+        // Further ways of IKEv2 are kept for an export.
+        let kept = listed.order.iter().any(|method| used(*method, *method));
+        if kept {
             let _ = section.take(key);
         }
-        if listed || used(ours, theirs) || section.take(key).is_none() {
+        let mut ways = listed.ways.iter();
+        let is_used = ways.any(|(ours, theirs)| used(*ours, *theirs));
+        if kept || is_used || section.take(key).is_none() {
             continue;
         }
         if *key == "psk" {
             problems.secret(section.span_of(key));
         }
-        let methods = match ours == theirs {
-            true => format!("`auth = \"{}\"`", ours.word()),
-            false => format!("`{}` here and `{}` there", ours.word(), theirs.word()),
-        };
-        let message = format!("`{key}` of {} has no effect with {methods}", section.title);
+        let (title, written) = (&section.title, listed.written());
+        let message = format!("`{key}` of {title} has no effect with {written}");
         let remedy = format!("write `auth = \"{method}\"`, or remove the key");
         problems.error(
             section.span_of(key),

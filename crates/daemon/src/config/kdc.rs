@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use policy::auth::RemoteAuth;
+use policy::auth::Method;
 use policy::selector::{SelectorPair, TrafficSelector};
 use policy::{Action, AddressRange, Direction, Entry, Peer, PortRange, Rule, Spd};
 
@@ -93,7 +93,7 @@ fn needs_kerberos(rule: &Rule, peers: &[ReadPeer], address: IpAddr) -> bool {
     let Action::Negotiate(negotiate) = &rule.action else {
         return false;
     };
-    let by_kerberos = |peer: &Peer| matches!(peer.auth.remote, RemoteAuth::Kerberos(_));
+    let by_kerberos = |peer: &Peer| peer.by(Method::Kerberos).is_some();
     let mut all = peers.iter().map(|read| &read.peer);
     if let Some(name) = &rule.peer {
         return all.any(|peer| peer.name == *name && by_kerberos(peer));

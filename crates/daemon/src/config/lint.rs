@@ -319,7 +319,7 @@ fn is_at(node: &ClusterNode, address: IpAddr) -> bool {
 
 fn check_cluster_peer(cluster: &ClusterSettings, read: &ReadPeer, problems: &mut Problems) {
     let name = &read.peer.name;
-    let mut secrets = read.peer.auth.secrets();
+    let mut secrets = read.peer.ways().flat_map(|(auth, _)| auth.secrets());
     if secrets.any(|secret| secret.constant_time_eq(&cluster.key)) {
         let message = format!("the peer `{name}` has the cluster's key");
         let remedy = "make another one with `holdfast psk`".to_owned();

@@ -47,8 +47,8 @@ pub(crate) fn read(
     }
     let timers = timing::profile(&mut section, problems, inherited.timers);
     let addresses = section.require(problems, "address", "\"10.20.0.10\"", addresses);
-    let auth = credentials::read(&mut section, problems, keys);
     let mut ike = read_ike(&mut section, problems, &timers, inherited);
+    let auth = credentials::read(&mut section, problems, keys, ike.version);
     failover::read(&mut section, problems, &timers, &mut ike);
     ike.ppk = ppk::read(&mut section, problems, keys);
     check_gateways(&section, problems, &ike.follow, addresses.as_deref());
@@ -56,9 +56,6 @@ pub(crate) fn read(
     ike.mobike = mobike(&mut section, problems, addresses.as_deref(), &timers);
     ike.tcp = read_tcp(&mut section, problems);
     version::finish(&section, problems, &mut ike);
-    if let Some(auth) = &auth {
-        credentials::check_version(&section, problems, &auth.auth, ike.version);
-    }
     let span = section.span.clone();
     section.finish(problems);
     let auth = auth?;
@@ -73,6 +70,7 @@ pub(crate) fn read(
         local_id: auth.local_id,
         remote_id: auth.remote_id,
         auth: auth.auth,
+        alternatives: auth.alternatives,
         ike,
     };
     Some(ReadPeer {

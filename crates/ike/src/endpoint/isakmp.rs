@@ -14,7 +14,9 @@ use wire::isakmp::{
 use crate::command::Acquire;
 use crate::discard::Discard;
 use crate::endpoint::handshake::{failed, failed_initiator};
-use crate::endpoint::isakmp_effects::{alike, hand_over, is_alone, pass_on, settle, situation};
+use crate::endpoint::isakmp_effects::{
+    alike, hand_over, is_alone, pass_on, retreat, settle, situation,
+};
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::endpoint::way::Way;
@@ -321,6 +323,9 @@ fn conclude(
 fn fail(tables: &mut Tables, state: MainMode, error: Error, now: Instant) {
     let (local, remote) = (state.path.local, state.path.remote);
     tables.discard(state.id);
+    if let Some((unusable, others)) = state.others() {
+        return retreat(tables, state, (unusable, error), others, now);
+    }
     if state.role == Role::Responder {
         if tables.news.take(now) {
             let peer = Some(state.peer.name.clone());

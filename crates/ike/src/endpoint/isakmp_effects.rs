@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use policy::auth::Method;
 use policy::names::PeerName;
 use policy::pad::Peer;
 use policy::sa::ChildId;
@@ -17,7 +18,7 @@ use crate::endpoint::addresses::released;
 use crate::endpoint::slot::Slot;
 use crate::endpoint::tables::Tables;
 use crate::error::Error;
-use crate::event::Reason;
+use crate::event::{Event, Reason};
 use crate::id::{IkeSaId, Role};
 use crate::output::Output;
 use crate::pair::{Child, Stage as ChildStage};
@@ -26,6 +27,7 @@ use crate::v1::established;
 use crate::v1::informational::{pair_deleted, pair_unknown};
 use crate::v1::main_mode::MainMode;
 use crate::v1::main_mode::initiator::Call;
+use crate::v1::methods::{self, Methods};
 use crate::v1::quick::asked::supersede;
 use crate::v1::sa::{Effect, Sa, Stage, Task};
 use crate::v1::vendor::Situation;
@@ -124,19 +126,61 @@ fn begin_anew(tables: &mut Tables, wanted: Acquire, now: Instant) {
 pub(crate) fn begin(
     tables: &mut Tables,
     peer: Arc<Peer>,
-    (local, remote): (IpAddr, IpAddr),
+    ends: (IpAddr, IpAddr),
     pending: Vec<Acquire>,
     replaces: Option<IkeSaId>,
     now: Instant,
 ) {
+    let methods = Methods::of(&peer, tables.config.seconds(now));
+    for (method, why) in methods.left_out {
+        tables.context(now).event(left_out(&peer, method, why));
+    }
+    let call = to_call(tables, peer, ends, replaces, methods.usable);
+    send_first(tables, call, pending, now);
+}
+
+/// Begins anew with the ways to authenticate that are left, when one cannot be used here.
+pub(crate) fn retreat(
+    tables: &mut Tables,
+    state: MainMode,
+    (unusable, error): (Method, Error),
+    others: Vec<Method>,
+    now: Instant,
+) {
+    let event = left_out(&state.peer, unusable, error.to_string());
+    tables.context(now).event(event);
+    let ends = (state.path.local.ip(), state.path.remote.ip());
+    let call = to_call(tables, state.peer, ends, state.replaces, others);
+    send_first(tables, call, state.pending, now);
+}
+
+fn left_out(peer: &Peer, method: Method, why: String) -> Event {
+    Event::MethodLeftOut {
+        peer: peer.name.clone(),
+        method: methods::word(peer, method),
+        why,
+    }
+}
+
+fn to_call(
+    tables: &Tables,
+    peer: Arc<Peer>,
+    (local, remote): (IpAddr, IpAddr),
+    replaces: Option<IkeSaId>,
+    methods: Vec<Method>,
+) -> Call {
     let mut situation = situation(tables, &peer, local, remote);
     situation.initial_contact &= replaces.is_none();
-    let call = Call {
+    Call {
         situation,
         path: first_path(&peer.ike, local, remote),
         peer,
         replaces,
-    };
+        methods,
+    }
+}
+
+fn send_first(tables: &mut Tables, call: Call, pending: Vec<Acquire>, now: Instant) {
     match MainMode::begin(call, pending, &mut tables.context(now)) {
         Ok(state) => tables.put(state.id, Slot::MainMode(Box::new(state))),
         Err((error, pending)) => {

@@ -14,6 +14,7 @@ use crate::timer::Timer;
 use crate::v1::established;
 use crate::v1::keys::suite_of;
 use crate::v1::main_mode::MainMode;
+use crate::v1::methods::word;
 use crate::v1::sa as isakmp;
 use crate::v2::auth_sent::{AuthSent, Begun};
 use crate::v2::established::clock;
@@ -161,6 +162,7 @@ impl Slot {
             peer_spi: 0,
             peer: self.peer().cloned(),
             remote_id: None,
+            authentication: None,
             role,
             local,
             remote,
@@ -192,6 +194,7 @@ impl Slot {
             Slot::MainMode(state) => Some(IkeStatus {
                 version: IkeVersion::V1,
                 peer_spi: state.peer_cookie,
+                authentication: state.suite().map(|one| word(&state.peer, one.method)),
                 suite: state.suite().map(suite_of),
                 queued: state.pending.len(),
                 ..connecting(state.role, local, remote)
@@ -269,6 +272,7 @@ fn sa_status(sa: &Sa, now: Instant) -> Option<IkeStatus> {
         peer_spi: sa.peer_spi,
         peer: Some(sa.peer.name.clone()),
         remote_id: Some(sa.remote_id.clone()),
+        authentication: Some(sa.peer.auth.remote.word()),
         role: sa.role,
         local: sa.path.local,
         remote: sa.path.remote,
@@ -289,6 +293,7 @@ fn isakmp_status(sa: &isakmp::Sa, now: Instant) -> IkeStatus {
         peer_spi: sa.peer_cookie,
         peer: Some(sa.peer.name.clone()),
         remote_id: Some(sa.remote_id.clone()),
+        authentication: Some(word(&sa.peer, sa.keys.suite().method)),
         role: sa.role,
         local: sa.path.local,
         remote: sa.path.remote,

@@ -59,11 +59,16 @@ impl fmt::Display for Event {
                 local,
                 remote,
                 remote_id,
+                authentication,
                 suite,
             } => write!(
                 f,
                 "IKE SA {ike} with {peer} established as {role}, {local} to {remote}, which is \
-                 `{remote_id}`, {suite}"
+                 `{remote_id}` by {authentication}, {suite}"
+            ),
+            Event::MethodLeftOut { peer, method, why } => write!(
+                f,
+                "{peer} is called without {method}, which cannot be used now: {why}"
             ),
             Event::IkeResumed { ike, peer } => {
                 write!(f, "IKE SA {ike} with {peer} resumes one that was lost")

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use policy::auth::{LocalAuth, RemoteAuth};
+use policy::auth::{LocalAuth, Method, RemoteAuth};
 use policy::kerberos::{KerberosKey, MAX_PRINCIPAL, Principal, PrincipalPattern};
 use policy::pad::Peer;
 use wire::isakmp::{Chain, Payload};
@@ -17,7 +17,8 @@ use crate::limits;
 
 /// Who we are to a peer with Kerberos, and who may answer for it.
 pub(crate) fn of(peer: &Peer) -> Option<(&Arc<KerberosKey>, &[PrincipalPattern])> {
-    match (&peer.auth.local, &peer.auth.remote) {
+    let (auth, _) = peer.by(Method::Kerberos)?;
+    match (&auth.local, &auth.remote) {
         (LocalAuth::Kerberos(own), RemoteAuth::Kerberos(members)) => Some((own, members)),
         _ => None,
     }
@@ -66,19 +67,12 @@ pub(crate) fn admit(peer: &Peer, said: &Principal) -> Result<(), Error> {
     ))))
 }
 
-/// Who the peer says it is in the attribute, where Kerberos is to prove it; it may answer for the
-/// peer. `knows`: its vendor IDs say that it knows Kerberos.
+/// Who the peer says it is in the attribute, where Kerberos was chosen to prove it; it may answer
+/// for the peer. `knows`: its vendor IDs say that it knows Kerberos.
 ///
 /// # Errors
 /// It may not, says nothing, or means something else by the number of the method.
-pub(crate) fn claim(
-    peer: &Peer,
-    said: Option<&[u8]>,
-    knows: bool,
-) -> Result<Option<Principal>, Error> {
-    if of(peer).is_none() {
-        return Ok(None);
-    }
+pub(crate) fn claim(peer: &Peer, said: Option<&[u8]>, knows: bool) -> Result<Principal, Error> {
     if !knows {
         let why = "the peer does not say that it knows it, and to others its number means XAUTH";
         return Err(kerberos(why.to_owned()));
@@ -86,7 +80,7 @@ pub(crate) fn claim(
     let said = said.and_then(principal);
     let said = said.ok_or_else(|| kerberos("the peer says no principal".to_owned()))?;
     admit(peer, &said)?;
-    Ok(Some(said))
+    Ok(said)
 }
 
 /// The token in a message, if there is just one.

@@ -3,6 +3,7 @@
 use crypto::cipher::KeyError;
 use crypto::{Encryption, Group, Integrity, Prf, Secret};
 use policy::Additional;
+use policy::auth::Method;
 use policy::proposal::{EspSuite, IkeSuite, prf_of};
 use policy::sa::KeyMaterial;
 
@@ -19,6 +20,8 @@ pub(crate) struct Suite {
     pub(crate) hash: Prf,
     /// The Diffie-Hellman group.
     pub(crate) group: Group,
+    /// How both sides prove who they are.
+    pub(crate) method: Method,
 }
 
 /// What phase 1 agreed on, in the words that the policy has.
@@ -149,6 +152,11 @@ impl Keys {
     /// Writes down what goes on after phase 1: SKEYID itself is of no more use.
     pub(crate) fn write(&self, to: &mut Writer) {
         to.ike_suite(suite_of(self.suite));
+        to.u8(match self.suite.method {
+            Method::Psk => 0,
+            Method::Signature => 1,
+            Method::Kerberos => 2,
+        });
         to.octets(self.skeyid_d.as_bytes());
         to.octets(self.skeyid_a.as_bytes());
         to.octets(self.key.as_bytes());
@@ -157,10 +165,17 @@ impl Keys {
     /// Reads what [`Keys::write`] wrote.
     pub(crate) fn read(from: &mut Reader<'_>) -> Option<Self> {
         let suite = from.ike_suite()?;
+        let method = match from.u8()? {
+            0 => Method::Psk,
+            1 => Method::Signature,
+            2 => Method::Kerberos,
+            _ => return None,
+        };
         let suite = Suite {
             encryption: suite.encryption,
             hash: suite.prf,
             group: suite.group,
+            method,
         };
         let mut secret = || from.octets().map(Secret::from_slice);
         let (skeyid_d, skeyid_a, key) = (secret()?, secret()?, secret()?);
@@ -175,7 +190,6 @@ impl Keys {
         })
     }
 
-    /// The key that encrypts, for a protocol analyser.
     /// The key that encrypts, for a protocol analyser.
     pub(crate) fn key(&self) -> &Secret {
         &self.key

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crypto::{DhKeyPair, Secret};
-use policy::auth::LocalAuth;
+use policy::auth::{LocalAuth, Method};
 use policy::identity::Identity;
 use policy::pad::Peer;
 use policy::timers::Retransmission;
@@ -34,6 +34,7 @@ use crate::v1::keys::suite_of;
 use crate::v1::keys::{Cookies, Keys, Nonces, Suite, Transcript};
 use crate::v1::main_mode::round::{Asking, Exchanged, Round};
 use crate::v1::message::{self, Message};
+use crate::v1::methods;
 use crate::v1::quick::missing;
 use crate::v1::sa::{Birth, Concluded, Sa};
 use crate::v1::vendor::Vendor;
@@ -68,6 +69,10 @@ pub(crate) struct MainMode {
     doubt: Option<NotifyType>,
     /// A message came that our keys did not open.
     unopened: bool,
+    /// The ways to authenticate that an initiator has on offer, in order.
+    methods: Vec<Method>,
+    /// The one that was agreed on, when it turns out that this host cannot use it.
+    unusable: Option<Method>,
     /// What Kerberos proves, where it is to.
     tickets: Option<Box<Tickets>>,
     /// Why an answer was refused that anybody may have sent.
@@ -76,8 +81,8 @@ pub(crate) struct MainMode {
 
 /// How far it is, named by our last message.
 enum State {
-    /// We sent an SA payload as initiator.
-    SaOffered,
+    /// We sent an SA payload with these as initiator.
+    SaOffered(Vec<Suite>),
     /// We sent our public value as initiator.
     KeOffered(Box<KeOffered>),
     /// We sent our identity as initiator.
@@ -154,7 +159,7 @@ impl MainMode {
             return Outcome::Waits(self);
         }
         match &self.state {
-            State::SaOffered => self.sa_answered(message, back, ctx),
+            State::SaOffered(_) => self.sa_answered(message, back, ctx),
             State::KeOffered(_) => self.ke_answered(message, back, alone, ctx),
             State::IdSent(_) => self.id_answered(message, back, ctx),
             State::SaAnswered { .. } => self.ke_offered(message, back, ctx),
@@ -242,9 +247,12 @@ impl MainMode {
 
     /// SKEYID and what comes of it.
     fn keys(&self, suite: Suite, shared: &Secret, nonces: Nonces<'_>) -> Result<Keys, Error> {
-        let made = match &self.peer.auth.local {
+        let (auth, _) = self.peer.by(suite.method).ok_or(Error::Inexpressible)?;
+        let made = match &auth.local {
             LocalAuth::Psk(psk) => Keys::with_psk(suite, psk, shared, nonces, self.cookies()),
-            _ => Keys::with_signatures(suite, shared, nonces, self.cookies()),
+            LocalAuth::Signature(_) | LocalAuth::Kerberos(_) => {
+                Keys::with_signatures(suite, shared, nonces, self.cookies())
+            }
         };
         made.map_err(|_| Error::Inexpressible)
     }
@@ -267,6 +275,7 @@ impl MainMode {
             return Err(self.silence(1));
         }
         if self.asking_until().is_some_and(|at| at <= ctx.now) {
+            self.unusable = self.asked_first();
             return Err(round::silence());
         }
         let ladder = self.ladder();
@@ -299,10 +308,19 @@ impl MainMode {
         }
     }
 
+    /// The ways that are left, when the one that was agreed on cannot be used here. One that the
+    /// peer does not accept is not given up for another.
+    pub(crate) fn others(&self) -> Option<(Method, Vec<Method>)> {
+        let unusable = self.unusable?;
+        let others = self.methods.iter().filter(|one| **one != unusable);
+        let others: Vec<Method> = others.copied().collect();
+        (!others.is_empty()).then_some((unusable, others))
+    }
+
     /// How a responder's first exchange is known when it comes again: the peer's cookie.
     pub(crate) fn suite(&self) -> Option<Suite> {
         match &self.state {
-            State::SaOffered | State::Over => None,
+            State::SaOffered(_) | State::Over => None,
             State::Asking(asking) => Some(asking.suite()),
             State::Round(round) => Some(round.suite()),
             State::KeOffered(state) => Some(state.suite),
@@ -332,6 +350,7 @@ impl MainMode {
             local: self.path.local,
             remote: self.path.remote,
             remote_id: proven.remote_id.clone(),
+            authentication: methods::word(&self.peer, exchanged.keys.suite().method),
             suite: suite_of(exchanged.keys.suite()),
         });
         ctx.warn_of_ike(self.id, &self.peer.name, suite_of(exchanged.keys.suite()));

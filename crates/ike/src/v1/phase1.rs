@@ -4,28 +4,24 @@
 use std::time::Duration;
 
 use crypto::{Encryption, Group, Prf};
-use policy::auth::{LocalAuth, RemoteAuth};
+use policy::auth::Method;
+use policy::kerberos::Principal;
 use policy::pad::Peer;
 use policy::proposal::IkeProposal;
+use wire::isakmp::limits::TRANSFORMS;
 use wire::isakmp::numbers::{
     KEY_IKE, LIFE_SECONDS, OAKLEY_3DES_CBC, OAKLEY_AES_CBC, OAKLEY_AUTHENTICATION, OAKLEY_DES_CBC,
-    OAKLEY_ENCRYPTION, OAKLEY_GROUP, OAKLEY_GSS_IDENTITY, OAKLEY_GSS_KERBEROS, OAKLEY_HASH,
-    OAKLEY_KEY_LENGTH, OAKLEY_LIFE_DURATION, OAKLEY_LIFE_TYPE, OAKLEY_MD5, OAKLEY_PRESHARED_KEY,
-    OAKLEY_RSA_SIGNATURE, OAKLEY_SHA1, OAKLEY_SHA2_256, OAKLEY_SHA2_384, OAKLEY_SHA2_512,
-    group_name, oakley_authentication_name, oakley_encryption_name, oakley_hash_name,
+    OAKLEY_ENCRYPTION, OAKLEY_GROUP, OAKLEY_GSS_IDENTITY, OAKLEY_HASH, OAKLEY_KEY_LENGTH,
+    OAKLEY_LIFE_DURATION, OAKLEY_LIFE_TYPE, OAKLEY_MD5, OAKLEY_SHA1, OAKLEY_SHA2_256,
+    OAKLEY_SHA2_384, OAKLEY_SHA2_512, group_name, oakley_authentication_name,
+    oakley_encryption_name, oakley_hash_name,
 };
 use wire::isakmp::{Attribute, Proposal, ProtocolId, SecurityAssociation, Transform};
 
 use crate::error::{Error, Incompatible, Misbehaved};
 use crate::v1::gss;
-use crate::v1::keys::Suite;
-
-/// What one transform says, as far as it is known here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Said {
-    suite: Suite,
-    authentication: u16,
-}
+use crate::v1::keys::{Suite, suite_of};
+use crate::v1::methods::number_of;
 
 /// What a transform of a peer came to.
 pub(crate) struct Chosen {
@@ -38,20 +34,35 @@ pub(crate) struct Chosen {
     pub(crate) answer: SecurityAssociation,
 }
 
-/// The authentication method that both sides use with a peer: there is one number for both.
-pub(crate) fn method(peer: &Peer) -> Option<u16> {
-    match (&peer.auth.local, &peer.auth.remote) {
-        (LocalAuth::Psk(_), RemoteAuth::Psk(_)) => Some(OAKLEY_PRESHARED_KEY),
-        (LocalAuth::Signature(_), RemoteAuth::Certificate(_) | RemoteAuth::PublicKey(_)) => {
-            Some(OAKLEY_RSA_SIGNATURE)
+impl Chosen {
+    /// Who the peer says it is, where Kerberos is to prove it. `knows`: its vendor IDs say that it
+    /// knows Kerberos.
+    ///
+    /// # Errors
+    /// It may not answer for the peer, says nothing, or means something else by the number.
+    pub(crate) fn claimed(&self, peer: &Peer, knows: bool) -> Result<Option<Principal>, Error> {
+        match self.suite.method {
+            Method::Kerberos => gss::claim(peer, self.identity.as_deref(), knows).map(Some),
+            Method::Psk | Method::Signature => Ok(None),
         }
-        (LocalAuth::Kerberos(_), RemoteAuth::Kerberos(_)) => Some(OAKLEY_GSS_KERBEROS),
-        _ => None,
     }
 }
 
-/// Every suite that a peer's proposals allow, best first.
-fn suites(proposals: &[IkeProposal]) -> Vec<Suite> {
+/// Every suite that a peer's proposals allow, best first, with the first of these ways to
+/// authenticate, and then with each other.
+pub(crate) fn suites(peer: &Peer, methods: &[Method]) -> Vec<Suite> {
+    let by = |method: &Method| suites_by(&peer.ike.proposals, *method, TRANSFORMS);
+    methods.iter().flat_map(by).collect()
+}
+
+/// As [`suites`], no more than one offer holds: a long list leaves no way to authenticate out.
+pub(crate) fn offered(peer: &Peer, methods: &[Method]) -> Vec<Suite> {
+    let most = TRANSFORMS / methods.len().max(1);
+    let by = |method: &Method| suites_by(&peer.ike.proposals, *method, most);
+    methods.iter().flat_map(by).collect()
+}
+
+fn suites_by(proposals: &[IkeProposal], method: Method, most: usize) -> Vec<Suite> {
     let mut suites = Vec::new();
     for one in proposals {
         for encryption in one
@@ -65,6 +76,7 @@ fn suites(proposals: &[IkeProposal]) -> Vec<Suite> {
                         encryption: *encryption,
                         hash: *hash,
                         group: *group,
+                        method,
                     };
                     if !suites.contains(&suite) {
                         suites.push(suite);
@@ -73,20 +85,18 @@ fn suites(proposals: &[IkeProposal]) -> Vec<Suite> {
             }
         }
     }
-    suites.truncate(wire::isakmp::limits::TRANSFORMS);
+    suites.truncate(most);
     suites
 }
 
-/// What we offer a peer; `None` when its proposals have nothing that IKEv1 can say, or the two
-/// sides authenticate in different ways.
-pub(crate) fn offer(peer: &Peer) -> Option<SecurityAssociation> {
-    let method = method(peer)?;
+/// What we offer a peer; `None` when there is no suite: the policy has nothing that IKEv1 can say.
+pub(crate) fn offer(peer: &Peer, suites: &[Suite]) -> Option<SecurityAssociation> {
     let seconds = u32::try_from(peer.ike.lifetime.hard.as_secs()).unwrap_or(u32::MAX);
-    let numbered = (1..=u8::MAX).zip(suites(&peer.ike.proposals));
+    let numbered = (1..=u8::MAX).zip(suites);
     let transforms: Vec<Transform> = numbered
         .map(|(number, suite)| {
-            let mut one = transform(number, suite, method, seconds);
-            name(&mut one, peer);
+            let mut one = transform(number, *suite, seconds);
+            name(&mut one, peer, suite.method);
             one
         })
         .collect();
@@ -100,7 +110,7 @@ pub(crate) fn offer(peer: &Peer) -> Option<SecurityAssociation> {
     })
 }
 
-fn transform(number: u8, suite: Suite, method: u16, seconds: u32) -> Transform {
+fn transform(number: u8, suite: Suite, seconds: u32) -> Transform {
     let encryption = encryption_id(suite.encryption).unwrap_or_default();
     let mut attributes = vec![Attribute::Short(OAKLEY_ENCRYPTION, encryption)];
     if let Some(bits) = suite.encryption.key_bits_attribute() {
@@ -109,7 +119,7 @@ fn transform(number: u8, suite: Suite, method: u16, seconds: u32) -> Transform {
     attributes.extend([
         Attribute::Short(OAKLEY_HASH, hash_id(suite.hash)),
         Attribute::Short(OAKLEY_GROUP, suite.group.id()),
-        Attribute::Short(OAKLEY_AUTHENTICATION, method),
+        Attribute::Short(OAKLEY_AUTHENTICATION, number_of(suite.method)),
         Attribute::Short(OAKLEY_LIFE_TYPE, LIFE_SECONDS),
         // Some peers take no duration in two octets.
         Attribute::Long(OAKLEY_LIFE_DURATION, seconds.to_be_bytes().to_vec()),
@@ -121,9 +131,9 @@ fn transform(number: u8, suite: Suite, method: u16, seconds: u32) -> Transform {
     }
 }
 
-/// Puts our own name in GSS into a transform, in the place of another.
-fn name(transform: &mut Transform, peer: &Peer) {
-    if let Some((own, _)) = gss::of(peer) {
+/// Puts our own name in GSS into a transform with Kerberos, in the place of another.
+fn name(transform: &mut Transform, peer: &Peer, method: Method) {
+    if let (Method::Kerberos, Some((own, _))) = (method, gss::of(peer)) {
         let of_gss = |one: &Attribute| one.kind() == OAKLEY_GSS_IDENTITY;
         transform.attributes.retain(|one| !of_gss(one));
         let own = gss::identity(&own.principal);
@@ -152,8 +162,8 @@ fn hash_id(hash: Prf) -> u16 {
     }
 }
 
-/// What a transform says, when we can do it.
-fn read(transform: &Transform, suites: &[Suite]) -> Option<Said> {
+/// What a transform says, when it is one of these.
+fn read(transform: &Transform, suites: &[Suite]) -> Option<Suite> {
     let short = |kind| u16::try_from(transform.value(kind)?).ok();
     let (cipher, hash) = (short(OAKLEY_ENCRYPTION)?, short(OAKLEY_HASH)?);
     let (group, authentication) = (short(OAKLEY_GROUP)?, short(OAKLEY_AUTHENTICATION)?);
@@ -166,15 +176,17 @@ fn read(transform: &Transform, suites: &[Suite]) -> Option<Said> {
             && suite.encryption.key_bits_attribute() == bits
             && hash_id(suite.hash) == hash
             && suite.group.id() == group
+            && number_of(suite.method) == authentication
     };
-    let suite = *suites
-        .iter()
-        .find(fits)
-        .filter(|_| transform.id == KEY_IKE)?;
-    Some(Said {
-        suite,
-        authentication,
-    })
+    let found = suites.iter().find(fits);
+    found.copied().filter(|_| transform.id == KEY_IKE)
+}
+
+/// Whether the number of Kerberos means XAUTH, from who does not say that it knows Kerberos: it
+/// says no principal either. No hash covers a vendor ID; one covers the principal, so that nobody
+/// in between makes us go on to another way.
+fn is_xauth(suite: Suite, transform: &Transform) -> bool {
+    suite.method == Method::Kerberos && transform.attribute(OAKLEY_GSS_IDENTITY).is_none()
 }
 
 fn lifetime(transform: &Transform) -> Option<Duration> {
@@ -188,32 +200,39 @@ fn lifetime(transform: &Transform) -> Option<Duration> {
     seconds.map(Duration::from_secs)
 }
 
-/// Chooses among what a peer offers, by our own preference.
+/// Chooses among what a peer offers: of the ways to authenticate that we have the one that it has
+/// first, and with that the best of our own suites. `knows`: its vendor IDs say that it knows
+/// Kerberos.
 ///
 /// # Errors
 /// There is nothing in common: both sides are told.
-pub(crate) fn choose(peer: &Peer, offered: &SecurityAssociation) -> Result<Chosen, Error> {
-    let suites = suites(&peer.ike.proposals);
-    let method = method(peer);
+pub(crate) fn choose(
+    peer: &Peer,
+    suites: &[Suite],
+    offered: &SecurityAssociation,
+    knows: bool,
+) -> Result<Chosen, Error> {
     let of_isakmp = |one: &&Proposal| one.protocol == ProtocolId::ISAKMP;
     let all = offered.proposals.iter().filter(of_isakmp);
     let all = all.flat_map(|one| one.transforms.iter().map(move |transform| (one, transform)));
-    let good = all.filter_map(|(proposal, transform)| {
-        let said = read(transform, &suites)?;
-        let fits = Some(said.authentication) == method;
-        let rank = suites.iter().position(|suite| *suite == said.suite)?;
-        fits.then_some((rank, said, proposal, transform))
-    });
-    let best = good.min_by_key(|(rank, ..)| *rank);
-    let (_, said, proposal, transform) = best.ok_or_else(|| refusal(peer, &suites, offered))?;
+    let mut good = all
+        .filter_map(|(proposal, transform)| Some((read(transform, suites)?, proposal, transform)))
+        .filter(|(suite, _, transform)| knows || !is_xauth(*suite, transform))
+        .peekable();
+    let method = good.peek().map(|(suite, ..)| suite.method);
+    let rank = |suite: Suite| suites.iter().position(|one| *one == suite);
+    let best = good
+        .filter(|(suite, ..)| Some(suite.method) == method)
+        .min_by_key(|(suite, ..)| rank(*suite));
+    let (suite, proposal, transform) = best.ok_or_else(|| refusal(suites, offered))?;
     let identity = match transform.attribute(OAKLEY_GSS_IDENTITY) {
         Some(Attribute::Long(_, value)) => Some(value.clone()),
         _ => None,
     };
     let mut chosen = transform.clone();
-    name(&mut chosen, peer);
+    name(&mut chosen, peer, suite.method);
     Ok(Chosen {
-        suite: said.suite,
+        suite,
         identity,
         lifetime: lifetime(transform),
         answer: SecurityAssociation {
@@ -229,7 +248,11 @@ pub(crate) fn choose(peer: &Peer, offered: &SecurityAssociation) -> Result<Chose
 ///
 /// # Errors
 /// It is something else.
-pub(crate) fn accept(peer: &Peer, answer: &SecurityAssociation) -> Result<Chosen, Error> {
+pub(crate) fn accept(
+    peer: &Peer,
+    suites: &[Suite],
+    answer: &SecurityAssociation,
+) -> Result<Chosen, Error> {
     let wrong = Error::Misbehaved(Misbehaved::ChoseWhatWasNotOffered);
     let [proposal] = answer.proposals.as_slice() else {
         return Err(wrong);
@@ -237,16 +260,17 @@ pub(crate) fn accept(peer: &Peer, answer: &SecurityAssociation) -> Result<Chosen
     if proposal.transforms.len() != 1 {
         return Err(wrong);
     }
-    choose(peer, answer).map_err(|_| wrong)
+    choose(peer, suites, answer, true).map_err(|_| wrong)
 }
 
-fn refusal(peer: &Peer, suites: &[Suite], offered: &SecurityAssociation) -> Error {
-    let method = method(peer).map_or("no one method", |method| {
-        oakley_authentication_name(method).unwrap_or("unnamed")
-    });
+fn refusal(suites: &[Suite], offered: &SecurityAssociation) -> Error {
+    let method = |suite: &Suite| oakley_authentication_name(number_of(suite.method));
     let ours: Vec<String> = suites
         .iter()
-        .map(|suite| format!("{} with {method}", crate::v1::keys::suite_of(*suite)))
+        .map(|suite| {
+            let method = method(suite).unwrap_or("unnamed");
+            format!("{} with {method}", suite_of(*suite))
+        })
         .collect();
     let theirs: Vec<String> = offered
         .proposals

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use crypto::{PublicKey, Secret};
-use policy::auth::{Credential, LocalAuth, RemoteAuth};
+use policy::auth::{Auth, Credential, LocalAuth, Method, RemoteAuth};
 use policy::identity::Identity;
 use policy::pad::Peer;
 use wire::isakmp::numbers::CERT_X509_SIGNATURE;
@@ -16,9 +16,15 @@ use crate::limits;
 use crate::v1::keys::is_hash;
 use crate::v1::quick::missing;
 
+/// How both sides of a main mode prove it, by the method that they agreed on.
+fn auth(peer: &Peer, method: Method) -> Option<&Auth> {
+    peer.by(method).map(|(auth, _)| auth)
+}
+
 /// Who we are to a peer, as main mode says it.
-pub(crate) fn own_id(peer: &Peer, local: IpAddr) -> Identification {
-    let (kind, data) = peer.local_id.to_wire(local);
+pub(crate) fn own_id(peer: &Peer, method: Method, local: IpAddr) -> Identification {
+    let own = peer.by(method).map_or(&peer.local_id, |(_, own)| own);
+    let (kind, data) = own.to_wire(local);
     Identification::new(kind, data)
 }
 
@@ -26,9 +32,9 @@ pub(crate) fn own_id(peer: &Peer, local: IpAddr) -> Identification {
 ///
 /// # Errors
 /// Our key cannot sign as IKEv1 wants it.
-pub(crate) fn prove(peer: &Peer, hash: &Secret) -> Result<Vec<Payload>, Error> {
-    let own = match &peer.auth.local {
-        LocalAuth::Signature(own) => own,
+pub(crate) fn prove(peer: &Peer, method: Method, hash: &Secret) -> Result<Vec<Payload>, Error> {
+    let own = match auth(peer, method).map(|auth| &auth.local) {
+        Some(LocalAuth::Signature(own)) => own,
         _ => return Ok(vec![Payload::Hash(hash.as_bytes().to_vec())]),
     };
     let signature = own.key.sign_rfc2409(hash.as_bytes()).map_err(|_| {
@@ -56,8 +62,9 @@ fn certificates(own: &Credential) -> Vec<Payload> {
 }
 
 /// Which certificates we ask of a peer: one payload for each authority.
-pub(crate) fn request(peer: &Peer) -> Vec<Payload> {
-    let RemoteAuth::Certificate(authorities) = &peer.auth.remote else {
+pub(crate) fn request(peer: &Peer, method: Method) -> Vec<Payload> {
+    let auth = auth(peer, method).map(|auth| &auth.remote);
+    let Some(RemoteAuth::Certificate(authorities)) = auth else {
         return Vec::new();
     };
     let names = authorities
@@ -108,21 +115,21 @@ pub(crate) fn identity<'a>(chain: &'a Chain<'_>) -> Result<Said<'a>, Misbehaved>
 /// # Errors
 /// [`Error::NotAuthentic`].
 pub(crate) fn check(
-    peer: &Peer,
+    (peer, method): (&Peer, Method),
     said: &Said<'_>,
     chain: &Chain<'_>,
     expected: &Secret,
     now: Option<u64>,
 ) -> Result<(), Error> {
     let named = said.id.to_string();
-    let checked = match &peer.auth.remote {
-        RemoteAuth::Psk(_) => check_hash(chain, expected, named),
-        RemoteAuth::Certificate(authorities) => {
+    let checked = match auth(peer, method).map(|auth| &auth.remote) {
+        Some(RemoteAuth::Psk(_)) => check_hash(chain, expected, named),
+        Some(RemoteAuth::Certificate(authorities)) => {
             check_certificate(peer, authorities, said, chain, expected, now)
         }
-        RemoteAuth::PublicKey(keys) => check_keys(keys, chain, expected, named),
+        Some(RemoteAuth::PublicKey(keys)) => check_keys(keys, chain, expected, named),
         // Its hash is wrapped: it is checked when it has been opened.
-        RemoteAuth::Kerberos(_) => Err(NotAuthentic::Auth { said: named }),
+        Some(RemoteAuth::Kerberos(_)) | None => Err(NotAuthentic::Auth { said: named }),
     };
     checked.map_err(Error::NotAuthentic)
 }

@@ -31,7 +31,7 @@ use crate::v1::sa::{Concluded, Sa, Stage};
 use crate::v1::vendor::Vendor;
 
 /// The version of the format. Those of IKEv2 have the top bit clear.
-const VERSION: u8 = 0x81;
+const VERSION: u8 = 0x82;
 
 /// Whether a record is of an ISAKMP SA.
 pub(crate) fn is_one(record: &Record) -> bool {

@@ -340,6 +340,7 @@ mod tests {
             local_id: Identity::Any,
             remote_id: Identity::Any,
             auth: Auth::psk(Secret::from_slice(b"key")),
+            alternatives: Vec::new(),
             ike: IkeTemplate::modern(),
         };
         assert!(announce(&peer).is_none());

@@ -165,6 +165,7 @@ mod tests {
             local_id: Identity::Any,
             remote_id: Identity::Any,
             auth: Auth::psk(Secret::from_slice(key)),
+            alternatives: Vec::new(),
             ike: IkeTemplate::modern(),
         }
     }

@@ -35,6 +35,7 @@ pub(crate) fn announce(sa: &Sa, ctx: &mut Context<'_>) {
         local: sa.path.local,
         remote: sa.path.remote,
         remote_id: sa.remote_id.clone(),
+        authentication: sa.peer.auth.remote.word(),
         suite: sa.keys.suite(),
     });
     ctx.warn_of_ike(sa.id, &sa.peer.name, sa.keys.suite());

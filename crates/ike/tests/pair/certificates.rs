@@ -62,7 +62,7 @@ impl World {
         World::with(&rcgen::PKCS_ECDSA_P256_SHA256)
     }
 
-    fn with(algorithm: &'static rcgen::SignatureAlgorithm) -> Self {
+    pub(crate) fn with(algorithm: &'static rcgen::SignatureAlgorithm) -> Self {
         let root = authority("root", None);
         let middle = authority("middle", Some(&root));
         let mut keys = Vec::new();

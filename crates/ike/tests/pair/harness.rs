@@ -11,7 +11,7 @@ use ike::{
     GssContext, IkeSaId, IkeState, IkeStatus, Outbound, Output, Record, Stream, Takeover, Timer,
     Usage,
 };
-use policy::auth::Auth;
+use policy::auth::{Alternative, Auth};
 use policy::child::ChildTemplate;
 use policy::identity::Identity;
 use policy::pad::{IkeTemplate, Pad, Peer};
@@ -47,6 +47,8 @@ pub(crate) struct Setup {
     pub(crate) psk: [Vec<u8>; 2],
     /// In the place of the key.
     pub(crate) auth: [Option<Auth>; 2],
+    /// Behind that.
+    pub(crate) alternatives: [Vec<Alternative>; 2],
     pub(crate) ids: [Identity; 2],
     /// Who the other is expected to be.
     pub(crate) expected: [Identity; 2],
@@ -71,6 +73,7 @@ impl Default for Setup {
             ports: [PortRange::single(110), PortRange::single(110)],
             psk: [PSK.to_vec(), PSK.to_vec()],
             auth: [None, None],
+            alternatives: [Vec::new(), Vec::new()],
             ids: [id(A), id(B)],
             expected: [id(B), id(A)],
             config: |_| {},
@@ -108,6 +111,7 @@ impl Setup {
             auth: self.auth[index]
                 .clone()
                 .unwrap_or_else(|| Auth::psk(Secret::from_slice(&self.psk[index]))),
+            alternatives: self.alternatives[index].clone(),
             ike: self.ike[index].clone(),
         }]))
     }

@@ -4,6 +4,7 @@ mod hostile;
 mod informational;
 mod kerberos;
 mod main_mode;
+mod methods;
 mod quick_mode;
 mod rules;
 mod several;

@@ -53,6 +53,7 @@ fn config(with_group: bool) -> Config {
             local_id: policy::Identity::Any,
             remote_id: policy::Identity::Any,
             auth: policy::Auth::psk(crypto::Secret::from_slice(&[5; 32])),
+            alternatives: Vec::new(),
             ike: policy::IkeTemplate::modern(),
         }])),
         cookies: Cookies::From(100),

@@ -24,6 +24,7 @@ fn peer(name: &str, addresses: Vec<AddressRange>) -> Peer {
         local_id: Identity::Any,
         remote_id: Identity::Any,
         auth: Auth::psk(Secret::from_slice(b"key")),
+        alternatives: Vec::new(),
         ike: IkeTemplate::modern(),
     }
 }

@@ -13,6 +13,7 @@ fn peer(name: &str, addresses: &[(&str, u8)], remote_id: &str) -> Peer {
         local_id: Identity::Any,
         remote_id: Identity::parse(remote_id).unwrap(),
         auth: Auth::psk(Secret::from_slice(name.as_bytes())),
+        alternatives: Vec::new(),
         ike: IkeTemplate::modern(),
     }
 }

@@ -355,6 +355,30 @@ fn what_ikev1_cannot_do_is_refused_with_its_reason() {
 }
 
 #[test]
+fn a_list_with_certificates_has_an_identity_for_each_way() {
+    let mut files = files();
+    let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let own = params("rsa", 2300).self_signed(&key).unwrap();
+    files.insert("node.crt", own.pem().into_bytes());
+    files.insert("node.key", key.serialize_pem().into_bytes());
+    let list = BOTH.replace("\"certificate\"", "[\"certificate\", \"psk\"]");
+    let keys = format!("version = \"ikev1\"\n{list}psk = \"{KEY}\"");
+    let (peer, report) = good(&files, &keys);
+    assert!(!report.contains("only the first"), "{report}");
+    let ways: Vec<_> = peer.ways().collect();
+    assert_eq!(ways[0].1.to_string(), "C=DE, CN=rsa");
+    assert_eq!(ways[1].1, &Identity::Any);
+    let (of_v2, report) = good(&files, &format!("{list}psk = \"{KEY}\""));
+    assert!(of_v2.alternatives.is_empty());
+    assert!(report.contains("only the first is used"), "{report}");
+    // What IKEv1 cannot do is refused wherever it stands.
+    let other = list.replace("[\"certificate\", \"psk\"]", "[\"psk\", \"certificate\"]");
+    let keys = format!("version = \"ikev1\"\n{other}psk = \"{KEY}\"\nocsp = \"require\"");
+    let report = read(&files, &keys).err().unwrap_or_default();
+    assert!(report.contains("asks no responder there"), "{report}");
+}
+
+#[test]
 fn what_expires_is_said_before_peers_find_out() {
     let files = files();
     let (_, report) = good(&files, &BOTH.replace("node.crt", "old.crt"));

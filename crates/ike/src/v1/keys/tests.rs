@@ -89,6 +89,8 @@ fn of(encryption: Encryption, hash: Prf, group: Group) -> Suite {
         encryption,
         hash,
         group,
+        // The log says by which of the two functions its keys are made.
+        method: Method::Psk,
     }
 }
 

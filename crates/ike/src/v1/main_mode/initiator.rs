@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crypto::DhKeyPair;
+use policy::auth::Method;
 use policy::pad::Peer;
 use wire::isakmp::{Notification, NotifyType, Payload};
 
@@ -28,6 +29,8 @@ pub(crate) struct Call {
     pub(crate) path: Path,
     pub(crate) situation: Situation,
     pub(crate) replaces: Option<IkeSaId>,
+    /// The ways to authenticate on offer, in order.
+    pub(crate) methods: Vec<Method>,
 }
 
 impl MainMode {
@@ -40,7 +43,8 @@ impl MainMode {
         pending: Vec<Acquire>,
         ctx: &mut Context<'_>,
     ) -> Result<Self, (Error, Vec<Acquire>)> {
-        let Some(offer) = phase1::offer(&call.peer) else {
+        let suites = phase1::offered(&call.peer, &call.methods);
+        let Some(offer) = phase1::offer(&call.peer, &suites) else {
             return Err((Error::Inexpressible, pending));
         };
         let offer = Payload::SecurityAssociation(offer);
@@ -52,6 +56,7 @@ impl MainMode {
             path,
             situation,
             replaces,
+            methods,
         } = call;
         let mut begun = MainMode {
             id: ctx.reserve_ike(),
@@ -62,7 +67,7 @@ impl MainMode {
             replaces,
             birth: ctx.registry.next_birth(),
             until: ctx.now,
-            state: State::SaOffered,
+            state: State::SaOffered(suites),
             sa_i,
             fragments: None,
             sent: Vec::new(),
@@ -71,6 +76,8 @@ impl MainMode {
             vendor: Vendor::default(),
             doubt: None,
             unopened: false,
+            methods,
+            unusable: None,
             tickets: None,
             refused: None,
             peer,
@@ -108,11 +115,14 @@ impl MainMode {
             return Outcome::Discarded(self, Discard::UnexpectedPayloads);
         };
         // Anybody could have sent it: an answer that makes no sense is none.
-        let Ok(chosen) = phase1::accept(&self.peer, answer) else {
+        let State::SaOffered(suites) = &self.state else {
+            return Outcome::Discarded(self, Discard::UnexpectedExchange);
+        };
+        let Ok(chosen) = phase1::accept(&self.peer, suites, answer) else {
             return Outcome::Discarded(self, Discard::UnexpectedPayloads);
         };
         let vendor = Vendor::of(&chain);
-        let claimed = match gss::claim(&self.peer, chosen.identity.as_deref(), vendor.gssapi) {
+        let claimed = match chosen.claimed(&self.peer, vendor.gssapi) {
             Ok(claimed) => claimed,
             Err(error) => return self.doubted(error, message, ctx),
         };
@@ -142,7 +152,7 @@ impl MainMode {
             Payload::Nonce(nonce.clone()),
         ];
         payloads.extend(token);
-        payloads.extend(proof::request(&self.peer));
+        payloads.extend(proof::request(&self.peer, suite.method));
         payloads.extend(self.nat_payloads(suite.hash, ctx));
         self.state = State::KeOffered(Box::new(KeOffered {
             suite,
@@ -235,12 +245,14 @@ impl MainMode {
         alone: bool,
         ctx: &mut Context<'_>,
     ) -> Outcome {
-        let id = Payload::Identification(proof::own_id(&self.peer, self.path.local.ip()));
+        let method = exchanged.keys.suite().method;
+        let id = proof::own_id(&self.peer, method, self.path.local.ip());
+        let id = Payload::Identification(id);
         let body = id.body().unwrap_or_default();
         let hash = exchanged
             .keys
             .hash_i(&self.transcript(&exchanged), &body, &[]);
-        let proof = match proof::prove(&self.peer, &hash) {
+        let proof = match proof::prove(&self.peer, method, &hash) {
             Ok(proof) => proof,
             Err(error) => return Outcome::Failed(self, error),
         };
@@ -285,11 +297,12 @@ impl MainMode {
             Ok(said) => said,
             Err(_) => return Outcome::Discarded(self, Discard::UnexpectedPayloads),
         };
+        let method = exchanged.keys.suite().method;
         let expected = exchanged
             .keys
             .hash_r(&self.transcript(exchanged), said.body, &[]);
         let now = ctx.config.seconds(ctx.now);
-        if let Err(error) = proof::check(&self.peer, &said, &chain, &expected, now) {
+        if let Err(error) = proof::check((&self.peer, method), &said, &chain, &expected, now) {
             return Outcome::Failed(self, error);
         }
         if !self.peer.remote_id.accepts(&said.id) {

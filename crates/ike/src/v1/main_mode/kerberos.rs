@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use policy::auth::Method;
 use policy::identity::Identity;
 use policy::kerberos::Principal;
 use wire::isakmp::{Chain, Notification, NotifyType, Payload};
@@ -34,6 +35,15 @@ impl MainMode {
     pub(crate) fn asking_until(&self) -> Option<Instant> {
         match &self.state {
             State::Asking(asking) => Some(asking.until),
+            _ => None,
+        }
+    }
+
+    /// Kerberos, while a ticket is asked for and the peer has seen nothing of it: what fails then
+    /// fails on this side.
+    pub(crate) fn asked_first(&self) -> Option<Method> {
+        match &self.state {
+            State::Asking(asking) => asking.asked_first(),
             _ => None,
         }
     }
@@ -127,6 +137,9 @@ impl MainMode {
         let known = self.tickets.as_ref().and_then(|tickets| tickets.context);
         let context = known.or_else(|| ctx.contexts.begin(self.id, ctx.now));
         let Some(context) = context else {
+            if matches!(next, Next::Offer(..)) {
+                self.unusable = Some(Method::Kerberos);
+            }
             return Outcome::Failed(self, Error::Limit("security contexts"));
         };
         if let Some(tickets) = &mut self.tickets {
@@ -153,13 +166,17 @@ impl MainMode {
             self.state = state;
             return Outcome::Waits(self);
         };
+        let first = asking.asked_first();
         let (octets, complete) = match answer.map_err(kerberos) {
             Ok(GssAnswer::Token { token, peer }) => match self.given(&token, peer.as_deref()) {
                 Ok(()) => (token, true),
                 Err(error) => return self.fail(error, ctx),
             },
             Ok(GssAnswer::Octets(octets)) => (octets, false),
-            Err(error) => return self.fail(error, ctx),
+            Err(error) => {
+                self.unusable = first;
+                return self.fail(error, ctx);
+            }
         };
         match (asking.next, complete) {
             (Next::Offer(suite, lifetime), true) => {
@@ -217,7 +234,7 @@ impl MainMode {
     fn go_on(self: Box<Self>, mut round: Round, ctx: &mut Context<'_>) -> Outcome {
         match std::mem::take(&mut round.token) {
             token if token.is_empty() => {
-                let own = proof::own_id(&self.peer, self.path.local.ip());
+                let own = proof::own_id(&self.peer, Method::Kerberos, self.path.local.ip());
                 let body = Payload::Identification(own).body().unwrap_or_default();
                 let hash = self.hash(&round, self.role, &body);
                 self.ask(
@@ -251,7 +268,7 @@ impl MainMode {
         let is_hash = matches!(payload, Payload::Hash(_));
         let mut payloads = Vec::new();
         if !std::mem::replace(&mut round.identified, true) {
-            let own = proof::own_id(&self.peer, self.path.local.ip());
+            let own = proof::own_id(&self.peer, Method::Kerberos, self.path.local.ip());
             payloads.push(Payload::Identification(own));
         }
         payloads.push(payload);
@@ -336,7 +353,9 @@ impl MainMode {
                 expected: self.peer.remote_id.to_string(),
                 said: id.to_string(),
             })),
-            Role::Responder => self.find(&id, round.back, ctx).map(|peer| self.peer = peer),
+            Role::Responder => self
+                .find(&id, Method::Kerberos, round.back, ctx)
+                .map(|peer| self.peer = peer),
         };
         if let Err(error) = admitted {
             return self.fail(error, ctx);

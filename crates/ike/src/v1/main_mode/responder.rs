@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crypto::DhKeyPair;
+use policy::auth::Method;
 use policy::identity::Identity;
 use policy::pad::{Claim, NoPeer, Peer};
 use wire::isakmp::{Notification, NotifyType, Payload, PayloadType, ProtocolId};
@@ -19,6 +20,7 @@ use crate::v1::main_mode::initiator::says_initial_contact;
 use crate::v1::main_mode::round::{Exchanged, Round};
 use crate::v1::main_mode::{Exchange, MainMode, Outcome, Proven, State};
 use crate::v1::message::{self, Message};
+use crate::v1::methods::Methods;
 use crate::v1::sa::Concluded;
 use crate::v1::vendor::{self, Situation, Vendor};
 use crate::v1::{nat, phase1, proof};
@@ -55,9 +57,13 @@ impl MainMode {
             situation,
         } = caller;
         let vendor = Vendor::of(&chain);
-        let chosen = phase1::choose(&peer, offered).map_err(Refusal::Error)?;
-        let claimed = gss::claim(&peer, chosen.identity.as_deref(), vendor.gssapi);
-        let claimed = claimed.map_err(Refusal::Error)?;
+        let methods = Methods::of(&peer, ctx.config.seconds(ctx.now)).usable;
+        let suites = phase1::suites(&peer, &methods);
+        let chosen = phase1::choose(&peer, &suites, offered, vendor.gssapi);
+        let chosen = chosen.map_err(Refusal::Error)?;
+        let claimed = chosen
+            .claimed(&peer, vendor.gssapi)
+            .map_err(Refusal::Error)?;
         let mut begun = MainMode {
             id: ctx.reserve_ike(),
             peer_cookie: message.header.initiator_cookie,
@@ -79,6 +85,8 @@ impl MainMode {
             vendor,
             doubt: None,
             unopened: false,
+            methods: Vec::new(),
+            unusable: None,
             tickets: None,
             refused: None,
             peer,
@@ -138,7 +146,7 @@ impl MainMode {
             Payload::KeyExchange(g_xr.clone()),
             Payload::Nonce(nonce.clone()),
         ];
-        payloads.extend(proof::request(&self.peer));
+        payloads.extend(proof::request(&self.peer, suite.method));
         payloads.extend(self.nat_payloads(suite.hash, ctx));
         if let Some(numbers) = self.vendor.nat(&self.peer) {
             let forced = path::forced(&self.peer.ike, self.path.carrier);
@@ -187,9 +195,11 @@ impl MainMode {
             .keys
             .hash_i(&self.transcript(exchanged), said.body, &[]);
         let now = ctx.config.seconds(ctx.now);
-        let found = self.find(&said.id, back, ctx);
-        let checked = found
-            .and_then(|peer| proof::check(&peer, &said, &chain, &expected, now).map(|()| peer));
+        let method = exchanged.keys.suite().method;
+        let found = self.find(&said.id, method, back, ctx);
+        let checked = found.and_then(|peer| {
+            proof::check((&peer, method), &said, &chain, &expected, now).map(|()| peer)
+        });
         let peer = match checked {
             Ok(peer) => peer,
             Err(error) => {
@@ -218,12 +228,14 @@ impl MainMode {
         let State::KeAnswered(exchanged) = std::mem::replace(&mut self.state, State::Over) else {
             return Outcome::Discarded(self, Discard::UnexpectedExchange);
         };
-        let id = Payload::Identification(proof::own_id(&self.peer, self.path.local.ip()));
+        let method = exchanged.keys.suite().method;
+        let id = proof::own_id(&self.peer, method, self.path.local.ip());
+        let id = Payload::Identification(id);
         let body = id.body().unwrap_or_default();
         let hash = exchanged
             .keys
             .hash_r(&self.transcript(&exchanged), &body, &[]);
-        let proof = match proof::prove(&self.peer, &hash) {
+        let proof = match proof::prove(&self.peer, method, &hash) {
             Ok(proof) => proof,
             Err(error) => return Outcome::Failed(self, error),
         };
@@ -272,10 +284,11 @@ impl MainMode {
     }
 
     /// Who of those that the policy knows the peer is. The keys are those of the peer whose address
-    /// it came from: another one must have the same.
+    /// it came from: another one must have the same, by the method that was agreed on.
     pub(crate) fn find(
         &self,
         said: &Identity,
+        method: Method,
         back: Path,
         ctx: &Context<'_>,
     ) -> Result<Arc<Peer>, Error> {
@@ -291,7 +304,11 @@ impl MainMode {
         if found.name == self.peer.name {
             return Ok(Arc::clone(&self.peer));
         }
-        match found.auth.same(&self.peer.auth) || found.auth.remote.is_signature() {
+        let same = match (found.by(method), self.peer.by(method)) {
+            (Some((auth, _)), Some((ours, _))) => method == Method::Signature || auth.same(ours),
+            _ => false,
+        };
+        match same {
             true => Ok(Arc::new(found.clone())),
             false => Err(Error::NotAuthentic(NotAuthentic::Auth {
                 said: said.to_string(),

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use policy::auth::Method;
 use policy::identity::Identity;
 use wire::isakmp::Payload;
 
@@ -82,6 +83,11 @@ impl Round {
 }
 
 impl Asking {
+    /// Kerberos, while the peer has seen nothing of it.
+    pub(crate) fn asked_first(&self) -> Option<Method> {
+        matches!(self.next, Next::Offer(..)).then_some(Method::Kerberos)
+    }
+
     pub(crate) fn suite(&self) -> Suite {
         match &self.next {
             Next::Offer(suite, _) => *suite,

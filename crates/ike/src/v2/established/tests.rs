@@ -83,6 +83,7 @@ impl Bench {
             local_id: Identity::Any,
             remote_id: Identity::Any,
             auth: Auth::psk(Secret::from_slice(b"key")),
+            alternatives: Vec::new(),
             ike: IkeTemplate::modern(),
         };
         let path = Path {

@@ -13,8 +13,8 @@ use policy::identity::Identity;
 use policy::kerberos::{KerberosKey, Principal, PrincipalPattern};
 use wire::isakmp::{PayloadType, decode_header, decode_payloads};
 
-const FRONT: &str = "host/fe.example@R";
-const BACK: &str = "host/be1.example@R";
+pub(crate) const FRONT: &str = "host/fe.example@R";
+pub(crate) const BACK: &str = "host/be1.example@R";
 
 /// What a host's library has of a context.
 struct Half {
@@ -24,16 +24,16 @@ struct Half {
 }
 
 /// A realm whose tokens say in clear text who sent them, in so many rounds.
-struct Realm {
+pub(crate) struct Realm {
     rounds: u8,
     /// Whose keys a host has, in the place of those that it should have.
-    keys: [Option<&'static str>; 2],
-    down: bool,
+    pub(crate) keys: [Option<&'static str>; 2],
+    pub(crate) down: bool,
     halves: [BTreeMap<GssContext, Half>; 2],
 }
 
 impl Realm {
-    fn new(rounds: u8) -> Self {
+    pub(crate) fn new(rounds: u8) -> Self {
         Realm {
             rounds,
             keys: [None, None],
@@ -110,7 +110,7 @@ impl Realm {
     }
 
     /// Takes every step that is asked for, and lets some time pass.
-    fn serve(&mut self, pair: &mut Pair, milliseconds: u64) {
+    pub(crate) fn serve(&mut self, pair: &mut Pair, milliseconds: u64) {
         for _ in 0..milliseconds {
             pair.run(millis(1));
             for host in [A, B] {
@@ -127,12 +127,12 @@ impl Realm {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.halves.iter().all(BTreeMap::is_empty)
     }
 }
 
-fn auth(own: &str, members: &[&str]) -> Option<Auth> {
+pub(crate) fn auth(own: &str, members: &[&str]) -> Option<Auth> {
     let members = members
         .iter()
         .map(|one| PrincipalPattern::parse(one).unwrap());
@@ -151,7 +151,7 @@ fn setup() -> Setup {
     setup
 }
 
-fn failure(pair: &Pair, host: usize) -> String {
+pub(crate) fn failure(pair: &Pair, host: usize) -> String {
     let failed = |event: &Event| matches!(event, Event::HandshakeFailed { .. });
     let event = pair.event(host, failed);
     event.map_or_else(|| pair.story(), ToString::to_string)

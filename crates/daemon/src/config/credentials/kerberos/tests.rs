@@ -1,6 +1,6 @@
 //! Peers with Kerberos, keytabs that are good or not, and rules that would cover the KDC.
 
-use policy::auth::{LocalAuth, RemoteAuth};
+use policy::auth::{LocalAuth, Method, RemoteAuth};
 use policy::kerberos::Principal;
 
 use super::principals;
@@ -26,10 +26,12 @@ fn keytab(owners: &[(&str, &[&str])]) -> Vec<u8> {
 
 /// A file of one peer and what comes after it, with our keytab and a `krb5.conf` beside it.
 fn load(peer: &str, more: &str) -> Result<Loaded, String> {
-    let text = format!(
-        "[[peer]]\nname = \"be\"\naddress = \"10.20.0.10\"\nauth = \"kerberos\"\n\
-         version = \"ikev1\"\n{peer}\n{more}"
-    );
+    load_by("\"kerberos\"\nversion = \"ikev1\"", peer, more)
+}
+
+fn load_by(auth: &str, peer: &str, more: &str) -> Result<Loaded, String> {
+    let text =
+        format!("[[peer]]\nname = \"be\"\naddress = \"10.20.0.10\"\nauth = {auth}\n{peer}\n{more}");
     let mut files = |file: &str, secrecy: Secrecy| match (file, secrecy) {
         ("fe.keytab" | "/etc/krb5.keytab", Secrecy::Secret) => Ok(keytab(&[
             ("EXAMPLE", &["host", "other"]),
@@ -146,6 +148,84 @@ fn each_fault_has_its_sentence() {
         report.contains("it is not known where the KDCs"),
         "{report}"
     );
+}
+
+const PSK: &str = "psk = \"xT1vVb2cQ4mW0rKpYg7hZs9eLd3nJf5aUo8iRq6tMwE\"\n";
+
+#[test]
+fn every_way_of_a_list_is_used_with_version_1() {
+    for (list, expected) in [
+        ("[\"kerberos\", \"psk\"]", [Method::Kerberos, Method::Psk]),
+        ("[\"psk\", \"kerberos\"]", [Method::Psk, Method::Kerberos]),
+    ] {
+        let auth = format!("{list}\nversion = \"ikev1\"");
+        let host = rule("remote = \"10.20.0.10\"");
+        let loaded = load_by(&auth, &format!("{PEER}{PSK}"), &host);
+        let loaded = loaded.unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(loaded.report.diagnostics, [], "{list}");
+        let peer = &loaded.config.pad.peers()[0];
+        let methods = peer.ways().map(|(auth, _)| auth.method());
+        assert!(methods.eq(expected.map(Some)), "{list}");
+        assert!(peer.same(&peer.clone()));
+        let mut other = peer.clone();
+        other.alternatives.clear();
+        assert!(!peer.same(&other), "the list is part of the peer");
+        // A ticket is needed first, wherever it stands.
+        let rules = rule("remote = \"10.20.0.0/24\"\npeer = \"be\"");
+        let report = load_by(&auth, &format!("{PEER}{PSK}"), &rules);
+        assert!(
+            report.err().unwrap_or_default().contains("KB254949"),
+            "{list}"
+        );
+    }
+}
+
+#[test]
+fn version_2_uses_the_first_of_a_list_and_says_so() {
+    let list = "[\"psk\", \"kerberos\"]";
+    let loaded = load_by(list, &format!("{PEER}{PSK}"), "").unwrap_or_else(|why| panic!("{why}"));
+    let peer = &loaded.config.pad.peers()[0];
+    assert!(
+        peer.ways()
+            .map(|(auth, _)| auth.method())
+            .eq([Some(Method::Psk)])
+    );
+    let report = loaded.report.render(false);
+    assert!(report.contains("only the first is used"), "{report}");
+    assert!(report.contains("IKEv2 does not negotiate it"), "{report}");
+}
+
+#[test]
+fn what_a_list_cannot_be() {
+    let two = "[\"kerberos\", \"psk\"]";
+    for (list, peer, says) in [
+        (two, PEER.to_owned(), "has no key"),
+        (two, PSK.to_owned(), "needs a `principal`"),
+        (
+            two,
+            format!("{PEER}{PSK}remote_auth = \"psk\"\n"),
+            "`remote_auth` would change one side",
+        ),
+        (
+            "[\"psk\", \"kerberos\", \"psk\"]",
+            format!("{PEER}{PSK}"),
+            "has `psk` twice in its list",
+        ),
+        (
+            "[\"certificate\", \"psk\", \"public_key\"]",
+            PSK.to_owned(),
+            "has two ways to sign",
+        ),
+        (
+            two,
+            format!("{PEER}{PSK}crls = \"a.crl\"\n"),
+            "has no effect with `auth = [\"kerberos\", \"psk\"]`",
+        ),
+    ] {
+        let report = load_by(&format!("{list}\nversion = \"ikev1\""), &peer, "");
+        let report = report.err().unwrap_or_default();
+        assert!(report.contains(says), "{says}: {report}");
+    }
 }
 
 #[test]
