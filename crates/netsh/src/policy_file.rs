@@ -393,9 +393,9 @@ impl<'a> Writer<'a> {
         first.map(|method| method.group)
     }
 
-    /// What a peer is known by.
-    fn write_authentication(&mut self, list: &[Authentication], span: &Span) {
-        let words: Vec<&str> = list
+    /// The list, with each way where it stands first: an authority is no way of its own.
+    fn write_order(&mut self, list: &[Authentication], span: &Span) {
+        let mut words: Vec<&str> = list
             .iter()
             .map(|method| match method {
                 Authentication::Kerberos => "kerberos",
@@ -403,12 +403,30 @@ impl<'a> Writer<'a> {
                 Authentication::Psk(_) => "psk",
             })
             .collect();
-        let mut distinct = words.clone();
-        distinct.dedup();
-        self.document.list("auth", &distinct);
+        words.dedup();
+        let mut order: Vec<&str> = Vec::new();
+        for word in &words {
+            if !order.contains(word) {
+                order.push(word);
+            }
+        }
+        self.document.list("auth", &order);
+        if words.iter().filter(|word| **word == "certificate").count() > 1 {
+            let message = "an authority stands behind another way to authenticate";
+            let remedy = "put the authorities of a rule one behind the other";
+            let label = "all are asked for where the first of them stands";
+            let remark = Finding::new(span.clone(), message, label, remedy);
+            self.remarks.push(remark);
+        }
+    }
+
+    /// What a peer is known by.
+    fn write_authentication(&mut self, list: &[Authentication], span: &Span) {
+        self.write_order(list, span);
         if list.contains(&Authentication::Kerberos) {
             let message = "a script does not say whose tickets are meant";
-            let remedy = "add `principal` and `peer_principals` to the peer";
+            let remedy = "add `principal` and `peer_principals` to the peer, or take `kerberos` \
+                          out of its list";
             let label = "anybody of the domain, on Windows";
             let remark = Finding::new(span.clone(), message, label, remedy);
             self.remarks.push(remark);

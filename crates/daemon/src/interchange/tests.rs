@@ -321,6 +321,44 @@ fn what_has_no_meaning_here_is_refused_and_not_left_out() {
 }
 
 #[test]
+fn a_list_of_authentication_comes_whole_and_in_its_order() {
+    let script = |list: &str| {
+        format!(
+            "pushd ipsec static\nadd filter l srca=me dsta=10.0.0.1\nadd filteraction a\n\
+             add policy p activatedefaultrule=no\nadd rule r p l a {list}\n"
+        )
+    };
+    let read = |list: &str| {
+        let options = Options::default();
+        let read = import("mail.cmd", &script(list), &options);
+        let read = read.unwrap_or_else(|report| panic!("{}", report.render(false)));
+        (read.text, read.remarks.unwrap_or_default())
+    };
+    let roots = "rootca=\"CN=A\" rootca=\"CN=B\"";
+    let (text, remarks) = read(&format!("psk=k {roots} kerberos=y"));
+    for line in [
+        "auth = [\"psk\", \"certificate\", \"kerberos\"]",
+        "root_ca = [\"CN=A certmap:no excludecaname:no\", \"CN=B certmap:no excludecaname:no\"]",
+        "psk = \"k\"",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(
+        remarks.contains("take `kerberos` out of its list"),
+        "{remarks}"
+    );
+    assert!(!remarks.contains("behind another way"), "{remarks}");
+    let (text, remarks) = read("rootca=\"CN=A\" psk=k rootca=\"CN=B\"");
+    assert!(text.contains("auth = [\"certificate\", \"psk\"]"), "{text}");
+    assert!(text.contains("CN=B"), "{text}");
+    assert!(
+        remarks.contains("an authority stands behind another way"),
+        "{remarks}"
+    );
+    assert!(refused(&script("psk=k kerberos=y psk=j")).contains("two pre-shared keys"));
+}
+
+#[test]
 fn scripts_are_read_as_windows_writes_them() {
     let text = "add policy name=\u{e4}\r\n";
     let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
