@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::folder;
-use crate::holdfast::{Daemon, Place};
+use crate::holdfast::{Daemon, PSK, Place};
 use crate::kerberos::KDC;
 use crate::kerberos::realm::{REALM, Realm, Side};
 use crate::program::wait_for;
@@ -31,6 +31,16 @@ struct Host<'a> {
     members: &'a [&'a str],
 }
 
+/// What both sides have, and which of it they use.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ways {
+    Kerberos,
+    /// A key behind it, which is not used.
+    KerberosOfTwo,
+    /// A key behind it, which is.
+    KeyOfTwo,
+}
+
 /// What one trial does.
 #[derive(Clone)]
 struct Trial<'a> {
@@ -38,6 +48,7 @@ struct Trial<'a> {
     front: Host<'a>,
     back: Host<'a>,
     begins: Side,
+    ways: Ways,
     /// What both sides' logs say, the one that begins first; nothing where it is established.
     says: Option<[&'a str; 2]>,
 }
@@ -94,7 +105,13 @@ pub(crate) fn run(
     let mut down = good.begun_by("the KDC does not run", Side::Front);
     down.says = Some(["Cannot contact any KDC", ""]);
     add(realm, &down);
+    let mut second = good.begun_by("the KDC does not run, and both have a key", Side::Front);
+    second.ways = Ways::KeyOfTwo;
+    add(realm, &second);
     realm.start()?;
+    second.what = "both have a key, and the KDC runs again";
+    second.ways = Ways::KerberosOfTwo;
+    add(realm, &second);
     add(realm, &good.begun_by("the KDC runs again", Side::Front));
     let holds = after > before;
     let figure = format!("{} IP fragments left", after - before);
@@ -144,6 +161,7 @@ impl Keytabs {
                 members: FRONTS,
             },
             begins: Side::Front,
+            ways: Ways::Kerberos,
             says: None,
         }
     }
@@ -205,11 +223,7 @@ impl Stage<'_> {
         let Some(says) = trial.says else {
             said?;
             begins.only_sa()?;
-            for side in Side::ALL {
-                let principal = trial.host(side.other()).principal;
-                let proven = format!("by Kerberos it is {principal}@{REALM}");
-                self.says(side, number, &proven)?;
-            }
+            self.says_how(trial, number)?;
             let (from, to) = (trial.begins, trial.begins.other());
             let pinged = ping(realm.space(from), from.address(), to.address())?;
             return Ok(format!("{took} ms, {pinged}"));
@@ -230,6 +244,22 @@ impl Stage<'_> {
             true => Err("the other side holds it established".to_owned()),
             false => Ok(format!("{took} ms: {refused}")),
         }
+    }
+
+    /// Whether both logs say by which way the other is known.
+    fn says_how(&self, trial: &Trial<'_>, number: usize) -> Result<(), String> {
+        if trial.ways == Ways::KeyOfTwo {
+            let without = "other is called without kerberos, which cannot be used now";
+            self.says(trial.begins, number, without)?;
+            let mut both = Side::ALL.into_iter();
+            return both.try_for_each(|side| self.says(side, number, "` by psk, "));
+        }
+        for side in Side::ALL {
+            let principal = trial.host(side.other()).principal;
+            let proven = format!("by Kerberos it is {principal}@{REALM}");
+            self.says(side, number, &proven)?;
+        }
+        Ok(())
     }
 
     /// Whether a side's log says so, or does soon.
@@ -262,14 +292,14 @@ impl Stage<'_> {
             name: &name,
         };
         let conf = realm.config(Some(side));
-        let rules = rules(trial.host(side), side, side.other().address());
+        let rules = rules(trial, side, side.other().address());
         Daemon::start_in(&place, &[("KRB5_CONFIG", &conf)], "", &rules, None)
     }
 
     /// What `holdfast check` says of a rule that covers the KDC (KB254949).
     fn covers_kdc(&self, realm: &Realm<'_>, good: &Trial<'_>) -> Result<String, String> {
         let file = self.folder.join("covers-kdc.toml");
-        let text = rules(&good.front, Side::Front, "10.88.0.0/16");
+        let text = rules(good, Side::Front, "10.88.0.0/16");
         folder::write(&file, &text)?;
         let output = Command::new(self.program)
             .arg("check")
@@ -292,14 +322,21 @@ fn name(side: Side, number: usize) -> String {
 }
 
 /// A side's policy: peer `other`, rule `net` about traffic with `remote`.
-fn rules(host: &Host<'_>, side: Side, remote: &str) -> String {
+fn rules(trial: &Trial<'_>, side: Side, remote: &str) -> String {
+    let host = trial.host(side);
+    let auth = match trial.ways {
+        Ways::Kerberos => "\"kerberos\"".to_owned(),
+        Ways::KerberosOfTwo | Ways::KeyOfTwo => {
+            format!("[\"kerberos\", \"psk\"]\npsk = \"{PSK}\"")
+        }
+    };
     let members = host
         .members
         .iter()
         .map(|name| format!("\"{name}@{REALM}\""));
     let members: Vec<String> = members.collect();
     format!(
-        "[[peer]]\nname = \"other\"\naddress = \"{}\"\nversion = \"ikev1\"\nauth = \"kerberos\"\n\
+        "[[peer]]\nname = \"other\"\naddress = \"{}\"\nversion = \"ikev1\"\nauth = {auth}\n\
          retransmission = [\"100ms\", \"200ms\", \"400ms\", \"800ms\"]\n\
          principal = \"{}@{REALM}\"\nkeytab = \"{}\"\npeer_principals = [{}]\n\n\
          [[rule]]\nname = \"net\"\naction = \"require\"\nmode = \"transport\"\npeer = \"other\"\n\

@@ -67,18 +67,31 @@ pub(crate) enum Proof {
     Psk,
     Ecdsa,
     Rsa,
+    /// The peer has a key, and our list has it behind a certificate: of IKEv1.
+    PskSecond,
+    /// The peer has a certificate, and our list has it behind a key.
+    RsaSecond,
 }
 
 impl Proof {
     /// Those that need certificates.
     pub(crate) const BY_CERTIFICATE: [Proof; 2] = [Proof::Ecdsa, Proof::Rsa];
 
+    /// The only way of the peer.
+    pub(crate) fn theirs(self) -> Proof {
+        match self {
+            Proof::PskSecond => Proof::Psk,
+            Proof::RsaSecond => Proof::Rsa,
+            one => one,
+        }
+    }
+
     /// For the names of files.
     pub(crate) fn word(self) -> &'static str {
-        match self {
-            Proof::Psk => "psk",
+        match self.theirs() {
             Proof::Ecdsa => "ecdsa",
-            Proof::Rsa => "rsa",
+            Proof::Rsa | Proof::RsaSecond => "rsa",
+            Proof::Psk | Proof::PskSecond => "psk",
         }
     }
 
@@ -88,6 +101,8 @@ impl Proof {
             Proof::Psk => "PSK",
             Proof::Ecdsa => "ECDSA P-256",
             Proof::Rsa => "RSA-2048",
+            Proof::PskSecond => "PSK, our second way",
+            Proof::RsaSecond => "RSA-2048, our second way",
         }
     }
 }

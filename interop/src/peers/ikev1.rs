@@ -41,7 +41,7 @@ const WINDOWS: Case = Case {
     ..V1
 };
 
-const WITH_STRONGSWAN: [Case; 12] = [
+const WITH_STRONGSWAN: [Case; 13] = [
     Case {
         rekeys: Rekeys::ByBoth,
         ..V1
@@ -99,9 +99,14 @@ const WITH_STRONGSWAN: [Case; 12] = [
         nat: Nat::BeforeThem,
         ..WINDOWS
     },
+    Case {
+        nat: Nat::BeforeThem,
+        proof: Proof::RsaSecond,
+        ..V1
+    },
 ];
 
-const WITH_LIBRESWAN: [Case; 10] = [
+const WITH_LIBRESWAN: [Case; 12] = [
     Case {
         rekeys: Rekeys::ByUs,
         ..V1
@@ -124,6 +129,14 @@ const WITH_LIBRESWAN: [Case; 10] = [
         proof: Proof::Rsa,
         esp: "aes256-sha512-noesn",
         ..TUNNEL
+    },
+    Case {
+        proof: Proof::PskSecond,
+        ..V1
+    },
+    Case {
+        proof: Proof::RsaSecond,
+        ..V1
     },
     Case {
         ports: Ports::One,
@@ -165,7 +178,12 @@ const LIVES_OF_LIBRESWAN: [Life; 6] = [
     IT_ASKS,
 ];
 
-const IMPOSSIBLE: [(&str, &str, &str); 2] = [
+const IMPOSSIBLE: [(&str, &str, &str); 3] = [
+    (
+        "strongSwan 5.9.8",
+        "the second of our ways to authenticate, when we initiate",
+        "it goes by the first of our transforms, whatever its own way is: put that first",
+    ),
     (
         "Libreswan 4.10",
         "MODP-1024",

@@ -205,10 +205,10 @@ fn connection(case: &Case) -> String {
         _ => CONTACT,
     };
     let (by, cert) = match (case.proof, case.version) {
-        (Proof::Psk, _) => ("secret", String::new()),
+        (Proof::Psk | Proof::PskSecond, _) => ("secret", String::new()),
         (Proof::Ecdsa, _) => ("ecdsa", certificate(case.proof)),
         (Proof::Rsa, Version::V2) => ("rsa-sha2", certificate(case.proof)),
-        (Proof::Rsa, _) => ("rsasig", certificate(case.proof)),
+        (Proof::Rsa | Proof::RsaSecond, _) => ("rsasig", certificate(case.proof)),
     };
     let (them, us) = (ends.them, ends.us_seen);
     format!(

@@ -33,7 +33,7 @@ impl<'a> OpenIked<'a> {
 
     /// Puts certificates and its one key where it looks for them.
     fn furnish(&self, guest: &mut Guest, proof: Proof) -> Result<(), String> {
-        if proof == Proof::Psk {
+        if proof.theirs() == Proof::Psk {
             return Ok(());
         }
         let file = |kind| self.papers.file(proof, Side::Them, kind);
@@ -134,7 +134,7 @@ fn rule(case: &Case, how: &str) -> String {
         Rekeys::ByItsClock => "ikelifetime 8 lifetime 4 ",
         _ => "",
     };
-    let proof = match case.proof {
+    let proof = match case.proof.theirs() {
         Proof::Psk => format!("psk \"{PSK}\""),
         _ => "rfc7427".to_owned(),
     };

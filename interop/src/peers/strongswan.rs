@@ -126,7 +126,7 @@ impl Foreign for StrongSwan {
             ),
         };
         let own = format!("certs = {}.pem", case.proof.word());
-        let auth = match case.proof {
+        let auth = match case.proof.theirs() {
             Proof::Psk => Auth::Psk(PSK),
             _ => Auth::Keys(&own, "revocation = relaxed"),
         };

@@ -453,13 +453,19 @@ fn rules(case: &Case, papers: &Papers) -> Rules<'static> {
 
 /// How we prove who we are.
 fn proof(proof: Proof, papers: &Papers) -> String {
-    let file = |kind| papers.file(proof, Side::Us, kind).display().to_string();
+    let certificate = |proof| {
+        let file = |kind| papers.file(proof, Side::Us, kind).display().to_string();
+        let authority = papers.authority(proof).display().to_string();
+        by_certificate(&file("pem"), &file("key"), &authority)
+    };
+    let in_order = |order: &str| {
+        let both = certificate(Proof::Rsa) + &by_psk();
+        both.replace("auth = \"certificate\"", &format!("auth = {order}"))
+    };
     match proof {
         Proof::Psk => by_psk(),
-        _ => by_certificate(
-            &file("pem"),
-            &file("key"),
-            &papers.authority(proof).display().to_string(),
-        ),
+        Proof::Ecdsa | Proof::Rsa => certificate(proof),
+        Proof::PskSecond => in_order("[\"certificate\", \"psk\"]"),
+        Proof::RsaSecond => in_order("[\"psk\", \"certificate\"]"),
     }
 }
