@@ -7,8 +7,8 @@ use std::path::PathBuf;
 pub(crate) enum DynamicAction {
     /// Put rules in force at once: all of the file, or nothing
     Add {
-        /// Tables of a configuration file: [[rule]], and [[peer]], [[filter_list]] and
-        /// [[filter_action]] that they need; `-` for standard input
+        /// Tables of a configuration file: `[[rule]]`, and `[[peer]]`, `[[filter_list]]` and
+        /// `[[filter_action]]` that they need; `-` for standard input
         file: PathBuf,
         /// The file is a script of `netsh ipsec dynamic`, as Windows 2003 has it
         #[arg(long)]
