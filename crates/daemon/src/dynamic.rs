@@ -11,7 +11,7 @@ use policy::{PeerName, RuleName, Secret};
 use crate::config::Config;
 use crate::config::piece::{self, Piece};
 
-/// Most pieces at once: every one is judged again at each change.
+/// Most pieces at once: every one is judged again when another goes.
 const MAX_PIECES: usize = 64;
 
 /// A policy file's configuration, and what has been given to the running daemon beside it.
@@ -19,6 +19,8 @@ const MAX_PIECES: usize = 64;
 pub(crate) struct Dynamic {
     /// What the files say.
     files: Config,
+    /// The files and all pieces.
+    in_force: Config,
     pieces: Vec<Given>,
 }
 
@@ -53,6 +55,7 @@ impl Dynamic {
     /// Nothing but what the files say.
     pub(crate) fn new(files: Config) -> Self {
         Dynamic {
+            in_force: files.clone(),
             files,
             pieces: Vec::new(),
         }
@@ -63,8 +66,9 @@ impl Dynamic {
     /// # Errors
     /// How the files contradict what is dynamic.
     pub(crate) fn reload(&self, files: Config, beside: &Path) -> Result<Composed, String> {
-        let pieces = self.pieces.clone();
-        compose(Dynamic { files, pieces }, beside).map_err(|why| {
+        let mut dynamic = self.clone();
+        dynamic.files = files;
+        compose(dynamic, 0, beside).map_err(|why| {
             format!(
                 "the policy file and the dynamic rules do not go together; delete the rules \
                  with `holdfast dynamic delete`, or correct the file: {why}"
@@ -88,6 +92,9 @@ impl Dynamic {
         for name in &change.delete {
             dynamic.delete(name)?;
         }
+        // What only comes beside the others asks nothing of their files and names.
+        let goes = change.delete_all || !change.delete.is_empty();
+        let kept = if goes { 0 } else { dynamic.pieces.len() };
         if let Some(text) = &change.add {
             if dynamic.pieces.len() >= MAX_PIECES {
                 return Err(Refusal::Wrong(format!(
@@ -105,7 +112,7 @@ impl Dynamic {
                 peers: Vec::new(),
             });
         }
-        let mut composed = compose(dynamic, beside).map_err(Refusal::Wrong)?;
+        let mut composed = compose(dynamic, kept, beside).map_err(Refusal::Wrong)?;
         composed.warnings = composed.warnings.filter(|_| change.add.is_some());
         Ok(composed)
     }
@@ -148,12 +155,16 @@ impl Dynamic {
     }
 }
 
-/// Every piece in its turn, judged by the files and the pieces before it.
-fn compose(mut dynamic: Dynamic, beside: &Path) -> Result<Composed, String> {
+/// Every piece in its turn, judged by the files and the pieces before it; the first `kept` are in
+/// force already.
+fn compose(mut dynamic: Dynamic, kept: usize, beside: &Path) -> Result<Composed, String> {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let mut config = dynamic.files.clone();
+    let mut config = match kept {
+        0 => dynamic.files.clone(),
+        _ => dynamic.in_force.clone(),
+    };
     let mut warnings = None;
-    for given in &mut dynamic.pieces {
+    for given in dynamic.pieces.iter_mut().skip(kept) {
         let composed = piece::compose(&config, &given.piece, beside);
         let composed = composed.map_err(|report| report.render(colour))?;
         config = composed.config;
@@ -161,6 +172,7 @@ fn compose(mut dynamic: Dynamic, beside: &Path) -> Result<Composed, String> {
         let some = !composed.report.diagnostics.is_empty();
         warnings = some.then(|| composed.report.render(colour));
     }
+    dynamic.in_force = config.clone();
     Ok(Composed {
         dynamic,
         config,

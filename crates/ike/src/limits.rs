@@ -19,6 +19,9 @@ pub const IKE_SAS: usize = 200_000;
 /// Child SA pairs under one IKE SA.
 pub const CHILDREN: usize = 256;
 
+/// Most children in the record of one IKE SA: each may stand beside the one that takes its place.
+pub const RECORDED_CHILDREN: usize = 2 * CHILDREN;
+
 /// Requests that wait for the window of one IKE SA; more than any rule set asks for.
 pub const QUEUE: usize = 64;
 

@@ -3,6 +3,7 @@
 use super::*;
 use api::PolicyText;
 use policy::Origin;
+use std::os::unix::fs::PermissionsExt;
 
 const KEY: &str = "psk = \"xT1vVb2cQ4mW0rKpYg7hZs9eLd3nJf5aUo8iRq6tMwE\"";
 const NOWHERE: &str = "/nonexistent/holdfast.toml";
@@ -198,4 +199,30 @@ fn pieces_share_a_peer_and_each_could_do_without_the_others() {
     assert_eq!(rules(&left.config), ["web", "+imap"]);
     let peers: Vec<String> = left.dynamic.peers().map(|name| name.to_string()).collect();
     assert_eq!(peers, ["imap"]);
+}
+
+#[test]
+fn what_only_comes_asks_nothing_of_the_files_of_the_others() {
+    let folder = std::env::temp_dir().join(format!("holdfast-dynamic-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (key, beside) = (folder.join("key"), folder.join("holdfast.toml"));
+    std::fs::write(&key, "xT1vVb2cQ4mW0rKpYg7hZs9eLd3nJf5aUo8iRq6tMwE\n").unwrap();
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(&key, private).unwrap();
+    let of_file = "[[peer]]\nname = \"lab\"\naddress = \"10.0.0.9\"\npsk_file = \"key\"\n";
+    let text = of_file.to_owned() + &rule("lab", "10.0.0.9", "require");
+    let dynamic = Dynamic::new(files());
+    let one = dynamic
+        .change(&add(&text), &beside)
+        .unwrap_or_else(|why| panic!("{why:?}"));
+    std::fs::remove_dir_all(&folder).unwrap();
+    let two = one
+        .dynamic
+        .change(&add(&rule("evil", "10.6.6.6", "block")), &beside);
+    let two = two.unwrap_or_else(|why| panic!("{why:?}"));
+    assert_eq!(two.dynamic.rules().count(), 2);
+    assert_eq!(rules(&two.config).len(), 3);
+    // With another set of pieces all are read anew, and the one whose key is gone is named.
+    let why = two.dynamic.change(&delete("evil"), &beside).err();
+    assert!(matches!(why, Some(Refusal::Wrong(why)) if why.contains("piece.toml")));
 }

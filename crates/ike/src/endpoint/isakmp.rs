@@ -1,5 +1,5 @@
-//! IKEv1 in the endpoint: whom a message is for, what a step means for other ISAKMP SAs, and what
-//! the host asks of them (RFC 2409 section 5).
+//! IKEv1 in the endpoint: whom a message is for, and how main modes begin and end (RFC 2409 section
+//! 5).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -401,10 +401,7 @@ pub(crate) fn fire_main_mode(tables: &mut Tables, mut state: Box<MainMode>, now:
 /// As [`fire_main_mode`], of an ISAKMP SA.
 pub(crate) fn fire(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
     if matches!(sa.stage, Stage::Replaced { until } if until <= now) && !sa.is_silent() {
-        // It waits for nothing any longer.
-        let wanted = sa.abandon(&mut tables.context(now)).into_iter();
-        sa.tasks
-            .extend(wanted.map(|one| Task::Create(Box::new(one))));
+        established::wind_up(&mut sa, &mut tables.context(now));
         pass_on(tables, &mut sa, now);
     }
     established::fire(&mut sa, &mut tables.context(now));

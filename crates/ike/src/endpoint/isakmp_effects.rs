@@ -2,6 +2,7 @@
 //! is bound to the one that made it (RFC 2409 section 5.5), and which of two main modes was the
 //! last each end sees for itself.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,6 +21,7 @@ use crate::endpoint::tables::Tables;
 use crate::error::Error;
 use crate::event::{Event, Reason};
 use crate::id::{IkeSaId, Role};
+use crate::limits;
 use crate::output::Output;
 use crate::pair::{Child, Stage as ChildStage};
 use crate::path::first_path;
@@ -35,20 +37,11 @@ use crate::v1::vendor::Situation;
 /// Puts an ISAKMP SA back after a step, and sees to what the step means for others.
 pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
     established::pump(&mut sa, &mut tables.context(now));
+    let ended = effects(tables, &mut sa, now);
+    // What was confirmed has taken its place by now.
     pass_on(tables, &mut sa, now);
+    let ended = ended.or(effects(tables, &mut sa, now));
     let (id, local) = (sa.id, sa.path.local.ip());
-    let mut ended = None;
-    for effect in std::mem::take(&mut sa.effects) {
-        match effect {
-            Effect::Renew(waiting) => renew(tables, &mut sa, waiting, now),
-            Effect::InitialContact => initial_contact(tables, &sa, now),
-            Effect::Activate(child) => activate(tables, child, now),
-            Effect::Confirmed(child) => gather(tables, &mut sa, child, now),
-            Effect::Deleted(spi) => of_another(tables, &sa, spi, pair_deleted, now),
-            Effect::Unknown(spi) => of_another(tables, &sa, spi, pair_unknown, now),
-            Effect::Ended { reason, orphans } => ended = Some((reason, orphans)),
-        }
-    }
     let Some((reason, orphans)) = ended else {
         return tables.put(id, Slot::Isakmp(sa));
     };
@@ -64,6 +57,23 @@ pub(crate) fn settle(tables: &mut Tables, mut sa: Box<Sa>, now: Instant) {
             false => begin_anew(tables, orphan, now),
         }
     }
+}
+
+/// Sees to what a step means, and gives why the ISAKMP SA ended and what it leaves, if it did.
+fn effects(tables: &mut Tables, sa: &mut Sa, now: Instant) -> Option<(Reason, Vec<Acquire>)> {
+    let mut ended = None;
+    for effect in std::mem::take(&mut sa.effects) {
+        match effect {
+            Effect::Renew(waiting) => renew(tables, sa, waiting, now),
+            Effect::InitialContact => initial_contact(tables, sa, now),
+            Effect::Activate(child) => at_home(tables, sa, child, activate, now),
+            Effect::Confirmed(child) => at_home(tables, sa, child, gather, now),
+            Effect::Deleted(spis) => of_others(tables, sa, &spis, pair_deleted, now),
+            Effect::Unknown(spis) => of_others(tables, sa, &spis, pair_unknown, now),
+            Effect::Ended { reason, orphans } => ended = Some((reason, orphans)),
+        }
+    }
+    ended
 }
 
 /// Another ISAKMP SA is needed in the place of one.
@@ -256,7 +266,13 @@ pub(crate) fn hand_over(
     }
     to.liveness.doubted |= in_doubt;
     (from.changed, to.changed) = (true, true);
-    for child in from.part_with(|_| true) {
+    let mut room = limits::RECORDED_CHILDREN.saturating_sub(to.children.len());
+    let fits = |_: &Child| {
+        let fits = room > 0;
+        room = room.saturating_sub(1);
+        fits
+    };
+    for child in from.part_with(fits) {
         tables.registry.settle(child.id, to.id);
         if child.is_live() && in_doubt {
             to.tasks.push_back(Task::Rekey(child.id));
@@ -268,23 +284,37 @@ pub(crate) fn hand_over(
     from.childless_since = now;
 }
 
-/// A pair that has moved may send.
-fn activate(tables: &mut Tables, child: ChildId, now: Instant) {
+/// A step of one pair under the ISAKMP SA that has it by now.
+fn at_home(
+    tables: &mut Tables,
+    sa: &mut Sa,
+    child: ChildId,
+    step: fn(&mut Tables, &mut Sa, ChildId, Instant),
+    now: Instant,
+) {
+    if sa.child(child).is_some() {
+        return step(tables, sa, child, now);
+    }
     let home = tables.registry.home(child);
     let has = |ike: &IkeSaId| {
         let sa = tables.isakmp(*ike);
         sa.is_some_and(|sa| !sa.is_silent() && sa.child(child).is_some())
     };
     if let Some(mut home) = home.filter(has).and_then(|ike| tables.take_isakmp(ike)) {
-        home.activate(child, &mut tables.context(now));
+        step(tables, &mut home, child, now);
         settle(tables, home, now);
     }
 }
 
+/// A pair may send.
+fn activate(tables: &mut Tables, sa: &mut Sa, child: ChildId, now: Instant) {
+    sa.activate(child, &mut tables.context(now));
+}
+
 /// What an ISAKMP SA still has that is on its way out goes over to one that stays.
 pub(crate) fn pass_on(tables: &mut Tables, sa: &mut Sa, now: Instant) {
-    let loose = sa.children.iter().any(|child| sa.is_loose(child));
-    if sa.stage == Stage::Live || sa.is_silent() || !loose {
+    let bound = sa.children.iter().all(|child| !sa.is_loose(child));
+    if sa.stage == Stage::Live || sa.is_silent() || (bound && sa.tasks.is_empty()) {
         return;
     }
     let stays = |ike: &IkeSaId| tables.isakmp(*ike).is_some_and(Sa::is_live);
@@ -330,21 +360,28 @@ fn gather(tables: &mut Tables, sa: &mut Sa, new: ChildId, now: Instant) {
     supersede(sa, new, now);
 }
 
-/// The peer says something of a pair that another ISAKMP SA with it has. What is silent another
+/// The peer says something of pairs that other ISAKMP SAs with it have. What is silent another
 /// member may go on with: it is left as it is.
-fn of_another(
+fn of_others(
     tables: &mut Tables,
     told: &Sa,
-    spi: u32,
+    spis: &BTreeSet<u32>,
     step: fn(&mut Sa, u32, &mut Context<'_>) -> bool,
     now: Instant,
 ) {
-    let has = |sa: &Sa| !sa.is_silent() && sa.child_by_outbound(spi).is_some();
-    let found = alike(tables, told)
-        .into_iter()
-        .find(|ike| tables.isakmp(*ike).is_some_and(has));
-    if let Some(mut other) = found.and_then(|ike| tables.take_isakmp(ike)) {
-        step(&mut other, spi, &mut tables.context(now));
-        settle(tables, other, now);
+    for ike in alike(tables, told) {
+        let other = tables.isakmp(ike).filter(|other| !other.is_silent());
+        let children = other.into_iter().flat_map(|other| &other.children);
+        let theirs = children.map(|child| child.outbound_spi);
+        let named: Vec<u32> = theirs.filter(|spi| spis.contains(spi)).collect();
+        if named.is_empty() {
+            continue;
+        }
+        if let Some(mut other) = tables.take_isakmp(ike) {
+            for spi in named {
+                step(&mut other, spi, &mut tables.context(now));
+            }
+            settle(tables, other, now);
+        }
     }
 }

@@ -75,7 +75,7 @@ pub(crate) fn read_all(
     directory: &Directory<'_>,
 ) -> Result<Vec<Written>, BadRecord> {
     let mut unknown = None;
-    let children = from.list(limits::CHILDREN, |from| {
+    let children = from.list(limits::RECORDED_CHILDREN, |from| {
         let name = from.text()?;
         let (rule, template) = match rule(name, directory) {
             Ok(found) => found,

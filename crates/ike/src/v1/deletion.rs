@@ -163,8 +163,11 @@ pub(crate) fn acknowledged(
 /// Deletes an ISAKMP SA and its pairs: the pairs first, and the SA itself with the last word
 /// ([MS-IKEE] section 3.8: it stays until their deletes are processed).
 pub(crate) fn close(sa: &mut Sa, reason: Reason, ctx: &mut Context<'_>) {
-    if !matches!(sa.stage, Stage::Live | Stage::Replaced { .. }) {
-        return;
+    match sa.stage {
+        Stage::Live | Stage::Replaced { .. } => {}
+        // The peer has deleted it, and would not understand; its pairs are there yet.
+        Stage::Gone => return sa.end(reason, ctx),
+        Stage::Closing => return,
     }
     let spis: Vec<u32> = sa.children.iter().map(|child| child.inbound_spi).collect();
     sa.remove_children(&reason, ctx);

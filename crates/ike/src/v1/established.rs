@@ -303,6 +303,37 @@ fn expire(sa: &mut Sa, ctx: &mut Context<'_>) {
     sa.pass(Reason::Lifetime, ctx);
 }
 
+/// An exchange is over, though the peer has not said its last word.
+fn conclude(sa: &mut Sa, kind: Kind, ctx: &mut Context<'_>) {
+    match kind {
+        // The peer never confirmed: what it did not need is taken away again.
+        Kind::Answered(answered) => {
+            let why = Reason::Failed(Error::Unconfirmed);
+            close_child(sa, answered.child, why, ctx);
+        }
+        // CONNECTED may have got lost; the peer has had time enough.
+        Kind::Confirmed { child, .. } => sa.activate(child, ctx),
+        Kind::Asked(offer) => {
+            let wanted = sa.take_back(*offer, ctx).into_iter();
+            sa.tasks
+                .extend(wanted.map(|one| Task::Create(Box::new(one))));
+        }
+        Kind::Deleting(_) | Kind::Deleted => {}
+    }
+}
+
+/// An ISAKMP SA that was replaced waits for nothing any longer but the ends of what it deleted: its
+/// pairs are free to go over to another one.
+pub(crate) fn wind_up(sa: &mut Sa, ctx: &mut Context<'_>) {
+    let makes = |one: &Exchange| !matches!(one.kind, Kind::Deleting(_) | Kind::Deleted);
+    let exchanges = std::mem::take(&mut sa.exchanges).into_iter();
+    let (over, stays) = exchanges.partition::<Vec<_>, _>(makes);
+    sa.exchanges = stays;
+    for exchange in over {
+        conclude(sa, exchange.kind, ctx);
+    }
+}
+
 /// Sends again what is due, and forgets what is over.
 ///
 /// # Errors
@@ -352,16 +383,7 @@ fn exchanges(sa: &mut Sa, ctx: &mut Context<'_>) -> Result<(), Reason> {
             continue;
         };
         let exchange = sa.exchanges.remove(at);
-        match exchange.kind {
-            // The peer never confirmed: what it did not need is taken away again.
-            Kind::Answered(answered) => {
-                let why = Reason::Failed(Error::Unconfirmed);
-                close_child(sa, answered.child, why, ctx);
-            }
-            // CONNECTED may have got lost; the peer has had time enough.
-            Kind::Confirmed { child, .. } => sa.activate(child, ctx),
-            _ => {}
-        }
+        conclude(sa, exchange.kind, ctx);
     }
     Ok(())
 }

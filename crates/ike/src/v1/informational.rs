@@ -117,7 +117,7 @@ fn invalid_spi(sa: &mut Sa, one: &Notification, ctx: &mut Context<'_>) {
         return;
     };
     if !pair_unknown(sa, spi, ctx) {
-        sa.effects.push(Effect::Unknown(spi));
+        sa.effects.push(Effect::Unknown(BTreeSet::from([spi])));
     }
 }
 
@@ -158,10 +158,12 @@ fn refused(sa: &mut Sa, one: &Notification, kind: NotifyType, ctx: &mut Context<
 fn deleted(sa: &mut Sa, deletes: &[&Delete], ctx: &mut Context<'_>) {
     let of = |protocol| deletes.iter().filter(move |one| one.protocol == protocol);
     let spis: BTreeSet<u32> = of(ProtocolId::ESP).flat_map(|one| one.spis_u32()).collect();
-    for spi in spis {
-        if !pair_deleted(sa, spi, ctx) {
-            sa.effects.push(Effect::Deleted(spi));
-        }
+    let others = spis
+        .into_iter()
+        .filter(|spi| !pair_deleted(sa, *spi, ctx))
+        .collect::<BTreeSet<u32>>();
+    if !others.is_empty() {
+        sa.effects.push(Effect::Deleted(others));
     }
     let own = sa.cookie_pair();
     let closes = of(ProtocolId::ISAKMP)

@@ -23,7 +23,7 @@ use crate::pair::{Agreed, Child, PairKeys, Stage as ChildStage};
 use crate::path::Path;
 use crate::silence::Silence;
 use crate::v1::cipher::Iv;
-use crate::v1::exchange::{Exchange, Kind};
+use crate::v1::exchange::{Exchange, Kind, Offer};
 use crate::v1::fragments::Fragments;
 use crate::v1::keys::{Cookies, Keys, suite_of};
 use crate::v1::liveness::Liveness;
@@ -62,12 +62,12 @@ pub(crate) enum Effect {
     /// A pair is there on both sides, and takes the place of those for the same traffic: of another
     /// ISAKMP SA's too.
     Confirmed(ChildId),
-    /// The peer deletes the pair that it receives with this SPI, and it is none of this ISAKMP
+    /// The peer deletes pairs that it receives with these SPIs, and they are none of this ISAKMP
     /// SA's. No pair is bound to one (RFC 2409 section 5.5), and which of two main modes was the
     /// last each end sees for itself.
-    Deleted(u32),
-    /// The peer does not know such a pair, and it is none of this ISAKMP SA's.
-    Unknown(u32),
+    Deleted(BTreeSet<u32>),
+    /// The peer does not know such pairs, and they are none of this ISAKMP SA's.
+    Unknown(BTreeSet<u32>),
     /// It ended. What it was asked to protect begins anew.
     Ended {
         reason: Reason,
@@ -311,9 +311,9 @@ impl Sa {
     }
 
     /// Gives away pairs that are loose.
-    pub(crate) fn part_with(&mut self, which: impl Fn(&Child) -> bool) -> Vec<Child> {
+    pub(crate) fn part_with(&mut self, mut which: impl FnMut(&Child) -> bool) -> Vec<Child> {
         let children = std::mem::take(&mut self.children).into_iter();
-        let (goes, stays) = children.partition(|child| which(child) && self.is_loose(child));
+        let (goes, stays) = children.partition(|child| self.is_loose(child) && which(child));
         self.children = stays;
         goes
     }
@@ -426,21 +426,16 @@ impl Sa {
     pub(crate) fn abandon(&mut self, ctx: &mut Context<'_>) -> Vec<Acquire> {
         let mut wanted = Vec::new();
         for exchange in std::mem::take(&mut self.exchanges) {
-            let Kind::Asked(offer) = exchange.kind else {
-                continue;
-            };
-            ctx.registry.release_esp(offer.inbound_spi);
-            match offer.replaces {
-                Some(old) => self.goes_on(old, ctx.now),
-                None => wanted.push(offer.acquire),
+            if let Kind::Asked(offer) = exchange.kind {
+                wanted.extend(self.take_back(*offer, ctx));
             }
         }
-        let waiting = std::mem::take(&mut self.tasks).into_iter();
-        let waiting = waiting.filter_map(|task| match task {
-            Task::Create(acquire) => Some(*acquire),
-            Task::Rekey(_) => None,
-        });
-        wanted.extend(waiting);
+        for task in std::mem::take(&mut self.tasks) {
+            match task {
+                Task::Create(acquire) => wanted.push(*acquire),
+                Task::Rekey(old) => self.goes_on(old, ctx.now),
+            }
+        }
         wanted
     }
 
@@ -492,18 +487,23 @@ impl Sa {
     }
 
     /// A quick mode of ours came to nothing.
-    pub(crate) fn give_up(
-        &mut self,
-        offer: crate::v1::exchange::Offer,
-        error: Error,
-        ctx: &mut Context<'_>,
-    ) {
-        ctx.registry.release_esp(offer.inbound_spi);
+    pub(crate) fn give_up(&mut self, offer: Offer, error: Error, ctx: &mut Context<'_>) {
         let rule = Some(offer.acquire.rule.clone());
         self.child_failed(rule, Role::Initiator, error.clone(), ctx);
+        if let Some(acquire) = self.take_back(offer, ctx) {
+            acquire_failed(acquire, error, ctx);
+        }
+    }
+
+    /// Forgets a quick mode of ours, and gives what it was to protect and nothing does.
+    pub(crate) fn take_back(&mut self, offer: Offer, ctx: &mut Context<'_>) -> Option<Acquire> {
+        ctx.registry.release_esp(offer.inbound_spi);
         match offer.replaces {
-            None => acquire_failed(offer.acquire, error, ctx),
-            Some(old) => self.goes_on(old, ctx.now),
+            Some(old) => {
+                self.goes_on(old, ctx.now);
+                None
+            }
+            None => Some(offer.acquire),
         }
     }
 

@@ -215,7 +215,7 @@ fn rest(
     let mut liveness = Liveness::new(&vendor, ctx);
     liveness.sequence = from.u32()?;
     liveness.answered = from.option(Reader::u32)?;
-    let most = from.list(limits::CHILDREN, |from| {
+    let most = from.list(limits::RECORDED_CHILDREN, |from| {
         Some((ChildId(from.u64()?), from.option(Reader::u64)?))
     })?;
     let sa = Box::new(Sa {

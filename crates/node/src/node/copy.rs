@@ -107,7 +107,7 @@ impl Node {
 
     /// Records of one parcel belong together: a pair that moves from one IKE SA to another is in
     /// both of them, and is not taken away in between.
-    fn apply_records(
+    pub(crate) fn apply_records(
         &mut self,
         group: &GroupName,
         records: Vec<(IkeSaId, Option<Record>)>,
@@ -135,10 +135,14 @@ impl Node {
                     present.extend(known.pairs.iter().map(|pair| pair.spec.id));
                     self.keep(group, &known, record, now);
                 }
-                Err(why) => self.event(Event::BadRecord {
-                    group: group.clone(),
-                    why,
-                }),
+                Err(why) => {
+                    // The one before it is no longer true, and its pairs leave ESP.
+                    if let Some(shared) = self.shared_mut(group) {
+                        shared.records.remove(ike);
+                    }
+                    let group = group.clone();
+                    self.event(Event::BadRecord { group, why });
+                }
             }
         }
         let orphans = self

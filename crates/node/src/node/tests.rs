@@ -284,3 +284,22 @@ fn an_owner_that_began_without_copies_keeps_its_own_when_it_starts_again() {
     node.own(&group(), 2, false, now);
     assert_eq!(pairs(&node), 0);
 }
+
+#[test]
+fn a_record_that_cannot_be_taken_leaves_none_that_is_no_longer_true() {
+    let (mut node, now) = replicating(false);
+    let ike = ike::IkeSaId(7);
+    let kept = crate::replication::records::Kept {
+        record: ike::Record::from_octets(&[1]),
+        remote: "192.0.2.1".parse().unwrap(),
+        children: crate::replication::records::Children::new([policy::ChildId(1)].into_iter()),
+    };
+    if let Some(shared) = node.shared_mut(&group()) {
+        shared.records.insert(ike, kept);
+    }
+    let records = |node: &Node| node.shared(&group()).map(|shared| shared.records.len());
+    assert_eq!(records(&node), Some(1));
+    let news = vec![(ike, Some(ike::Record::from_octets(&[0xff; 40])))];
+    node.apply_records(&group(), news, now);
+    assert_eq!(records(&node), Some(0));
+}

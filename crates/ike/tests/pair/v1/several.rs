@@ -4,6 +4,7 @@
 use crate::harness::*;
 use crate::v1::{sends_on_the_new_one, version_1};
 use ike::{ChildState, Command};
+use policy::timers::{ChildLifetime, IkeLifetime};
 
 /// Both replaced the ISAKMP SA at once: the pair went to the one that each end had last, and a Delete
 /// may come under the other one.
@@ -62,6 +63,25 @@ fn both_ends_rekey_pairs_under_isakmp_sas_of_their_own_and_one_pair_stays() {
 }
 
 #[test]
+fn an_isakmp_sa_that_the_peer_has_deleted_is_deleted_here_with_its_pairs() {
+    let mut setup = version_1();
+    for side in [A, B] {
+        setup.ike[side].lifetime = IkeLifetime::of(secs(20));
+        setup.child[side].lifetime = ChildLifetime::of(secs(600));
+    }
+    let mut pair = setup.pair();
+    pair.establish();
+    let ike = pair.ike(A);
+    // Main mode cannot be renewed, and the pair goes on without it.
+    pair.run(secs(17));
+    pair.filter = Box::new(|_| Verdict::Drop);
+    pair.run(secs(12));
+    assert!(pair.ikes(A).is_empty() && !pair.hosts[A].sad.is_empty());
+    pair.command(A, Command::DeleteIke(ike));
+    assert!(pair.hosts[A].sad.is_empty(), "{}", pair.story());
+}
+
+#[test]
 fn a_pair_sends_though_it_moves_while_its_quick_mode_is_under_way() {
     for (main, quick) in [(A, A), (A, B), (B, A), (B, B)] {
         for ahead in 0..12 {
@@ -72,11 +92,13 @@ fn a_pair_sends_though_it_moves_while_its_quick_mode_is_under_way() {
             pair.run(millis(ahead));
             pair.command(quick, Command::RekeyChild(child));
             pair.run(secs(1));
-            assert!(
-                sends_on_the_new_one(&pair, 1 - quick),
-                "{ahead} ms\n{}",
-                pair.story()
-            );
+            let story = || format!("{ahead} ms\n{}", pair.story());
+            assert!(sends_on_the_new_one(&pair, 1 - quick), "{}", story());
+            // Who answered needs no Delete to know that the old pair is given up.
+            let status = pair.hosts[1 - quick].endpoint.status(pair.now);
+            let children = status.into_iter().flat_map(|ike| ike.children);
+            let stays = children.filter(|one| one.state == ChildState::Installed);
+            assert_eq!(stays.count(), 1, "{}", story());
             pair.run(secs(70));
             pair.agree(1);
         }
