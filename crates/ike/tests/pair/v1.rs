@@ -11,6 +11,7 @@ mod several;
 mod takeover;
 
 use crate::harness::*;
+use policy::timers::{ChildLifetime, IkeLifetime};
 use policy::version::IkeVersion;
 
 /// Two hosts that speak IKEv1 with each other.
@@ -23,6 +24,23 @@ pub(crate) fn version_1() -> Setup {
         }
     }
     setup
+}
+
+/// Main mode fails when it is to be renewed, and the pair goes on alone; nothing passes then. The
+/// pair would be rekeyed after its life of so many seconds, A's and B's.
+pub(crate) fn without_main_mode(lives: [u64; 2]) -> Pair {
+    let mut setup = version_1();
+    for side in [A, B] {
+        setup.ike[side].lifetime = IkeLifetime::of(secs(20));
+        setup.child[side].lifetime = ChildLifetime::of(secs(lives[side]));
+    }
+    let mut pair = setup.pair();
+    pair.establish();
+    pair.run(secs(17));
+    pair.filter = Box::new(|_| Verdict::Drop);
+    pair.run(secs(12));
+    assert!(pair.ikes(A).is_empty() && !pair.hosts[A].sad.is_empty());
+    pair
 }
 
 /// The exchange types of what a host sent, in order.

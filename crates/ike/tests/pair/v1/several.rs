@@ -2,9 +2,8 @@
 //! was the last.
 
 use crate::harness::*;
-use crate::v1::{sends_on_the_new_one, version_1};
+use crate::v1::{sends_on_the_new_one, version_1, without_main_mode};
 use ike::{ChildState, Command};
-use policy::timers::{ChildLifetime, IkeLifetime};
 
 /// Both replaced the ISAKMP SA at once: the pair went to the one that each end had last, and a Delete
 /// may come under the other one.
@@ -64,19 +63,9 @@ fn both_ends_rekey_pairs_under_isakmp_sas_of_their_own_and_one_pair_stays() {
 
 #[test]
 fn an_isakmp_sa_that_the_peer_has_deleted_is_deleted_here_with_its_pairs() {
-    let mut setup = version_1();
-    for side in [A, B] {
-        setup.ike[side].lifetime = IkeLifetime::of(secs(20));
-        setup.child[side].lifetime = ChildLifetime::of(secs(600));
-    }
-    let mut pair = setup.pair();
-    pair.establish();
-    let ike = pair.ike(A);
-    // Main mode cannot be renewed, and the pair goes on without it.
-    pair.run(secs(17));
-    pair.filter = Box::new(|_| Verdict::Drop);
-    pair.run(secs(12));
-    assert!(pair.ikes(A).is_empty() && !pair.hosts[A].sad.is_empty());
+    let mut pair = without_main_mode([600, 600]);
+    let gone = pair.hosts[A].endpoint.status(pair.now);
+    let ike = gone.first().unwrap().ike;
     pair.command(A, Command::DeleteIke(ike));
     assert!(pair.hosts[A].sad.is_empty(), "{}", pair.story());
 }
