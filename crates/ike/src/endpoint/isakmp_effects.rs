@@ -337,14 +337,17 @@ pub(crate) fn pass_on(tables: &mut Tables, sa: &mut Sa, now: Instant) {
 fn gather(tables: &mut Tables, sa: &mut Sa, new: ChildId, now: Instant) {
     for ike in alike(tables, sa) {
         let Some(like) = sa.child(new) else { return };
-        let speaks = tables.isakmp(ike).is_some_and(|other| !other.is_silent());
-        let Some(mut other) = speaks.then(|| tables.take_isakmp(ike)).flatten() else {
-            continue;
-        };
         let same = |child: &Child| {
             child.stage == ChildStage::Installed
                 && child.rule == like.rule
                 && child.spec.selectors == like.spec.selectors
+        };
+        let has = |other: &Sa| !other.is_silent() && other.children.iter().any(same);
+        if !tables.isakmp(ike).is_some_and(has) {
+            continue;
+        }
+        let Some(mut other) = tables.take_isakmp(ike) else {
+            continue;
         };
         for child in other.part_with(same) {
             tables.registry.settle(child.id, sa.id);
